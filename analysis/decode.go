@@ -1,0 +1,210 @@
+package analysis
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// ParseSpec reads a Spec from a YAML mapping that has no other keys. What the
+// mapping leaves out keeps the value of [DefaultTiming]. Unknown keys, keys
+// that are there twice, wrong types, queries that are not PromQL and timings
+// that do not fit are errors; the result joins one [*SpecError] per mistake,
+// with the given file name and the line of the mistake.
+func ParseSpec(file string, node *yaml.Node) (Spec, error) {
+	spec := Spec{Timing: DefaultTiming()}
+	d := decoder{file: file}
+	d.mapping(node, "analysis", spec.keys())
+	if len(d.errs) == 0 {
+		d.lint(resolve(node), spec)
+	}
+	return spec, errors.Join(d.errs...)
+}
+
+// SpecKeys lists the keys that [ParseSpec] knows, for a file that has them
+// beside keys of its own.
+func SpecKeys() []string {
+	var names []string
+	for _, k := range new(Spec).keys() {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// key is one key of a mapping and what to do with its value.
+type key struct {
+	name string
+	read func(d *decoder, value *yaml.Node)
+}
+
+func (s *Spec) keys() []key {
+	return []key{
+		{"settle", durationKey("settle", &s.Timing.Settle)},
+		{"window", durationKey("window", &s.Timing.Window)},
+		{"interval", durationKey("interval", &s.Timing.Interval)},
+		{"queryTimeout", durationKey("queryTimeout", &s.Timing.QueryTimeout)},
+		{"criteria", func(d *decoder, value *yaml.Node) { s.Criteria = d.criteria(value) }},
+	}
+}
+
+func (s *CriterionSpec) keys() []key {
+	return []key{
+		{"name", textKey("name", &s.Name)},
+		{"query", textKey("query", &s.Query)},
+		{"max", limitKey("max", &s.Max)},
+		{"min", limitKey("min", &s.Min)},
+		{"for", func(d *decoder, value *yaml.Node) {
+			n, err := strconv.Atoi(value.Value)
+			if err != nil || n < 1 {
+				d.fault(value, "reading for: not a number of samples from 1 up", "write how many breaches in a row fail the criterion, such as for: 3")
+			}
+			s.For = n
+		}},
+	}
+}
+
+func textKey(name string, into *string) func(*decoder, *yaml.Node) {
+	return func(d *decoder, value *yaml.Node) {
+		if d.scalar(name, value) {
+			*into = value.Value
+		}
+	}
+}
+
+func durationKey(name string, into *time.Duration) func(*decoder, *yaml.Node) {
+	return func(d *decoder, value *yaml.Node) {
+		if !d.scalar(name, value) {
+			return
+		}
+		parsed, err := parseDuration(value.Value)
+		if err != nil {
+			d.wrapped(value, "reading "+name, err)
+		}
+		*into = parsed
+	}
+}
+
+func limitKey(name string, into **Limit) func(*decoder, *yaml.Node) {
+	return func(d *decoder, value *yaml.Node) {
+		if !d.scalar(name, value) {
+			return
+		}
+		limit, err := parseLimit(value.Value)
+		if err != nil {
+			d.wrapped(value, "reading "+name, err)
+		}
+		*into = &limit
+	}
+}
+
+// decoder collects mistakes, so that one run of a linter shows all of them.
+type decoder struct {
+	file string
+	errs []error
+}
+
+func (d *decoder) fault(at *yaml.Node, text, hint string) {
+	d.errs = append(d.errs, &SpecError{File: d.file, Line: at.Line, Column: at.Column, Text: text, Hint: hint})
+}
+
+func (d *decoder) wrapped(at *yaml.Node, subject string, err error) {
+	text, hint := parts(err)
+	d.fault(at, subject+": "+text, hint)
+}
+
+// mapping hands each value of a mapping to the reader of its key.
+func (d *decoder) mapping(node *yaml.Node, subject string, keys []key) {
+	node = resolve(node)
+	if node.Kind != yaml.MappingNode {
+		d.fault(node, fmt.Sprintf("reading %s: not a mapping", subject), "write it as lines of 'key: value'")
+		return
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		name, value := node.Content[i], resolve(node.Content[i+1])
+		read := find(keys, name.Value)
+		switch {
+		case read == nil:
+			d.unknown(name, subject, keys)
+		case seen[name.Value]:
+			d.fault(name, fmt.Sprintf("reading %s: the key %q is there twice", subject, name.Value), "remove one of them")
+		default:
+			read(d, value)
+		}
+		seen[name.Value] = true
+	}
+}
+
+func find(keys []key, name string) func(*decoder, *yaml.Node) {
+	for _, k := range keys {
+		if k.name == name {
+			return k.read
+		}
+	}
+	return nil
+}
+
+func (d *decoder) unknown(name *yaml.Node, subject string, keys []key) {
+	var names []string
+	for _, k := range keys {
+		names = append(names, k.name)
+	}
+	hint := "known keys are " + strings.Join(names, ", ")
+	if near := closest(name.Value, names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", near)
+	}
+	d.fault(name, fmt.Sprintf("reading %s: unknown key %q", subject, name.Value), hint)
+}
+
+// scalar reports a value that is not a plain, present value.
+func (d *decoder) scalar(name string, value *yaml.Node) bool {
+	if value.Kind == yaml.ScalarNode && value.Tag != "!!null" {
+		return true
+	}
+	d.fault(value, fmt.Sprintf("reading %s: not a single value", name), "")
+	return false
+}
+
+func (d *decoder) criteria(node *yaml.Node) []CriterionSpec {
+	if node.Kind == yaml.ScalarNode && node.Tag == "!!null" {
+		return nil
+	}
+	if node.Kind != yaml.SequenceNode {
+		d.fault(node, "reading criteria: not a list", "begin each criterion with '- name: ...'")
+		return nil
+	}
+	specs := make([]CriterionSpec, len(node.Content))
+	for i, item := range node.Content {
+		specs[i] = CriterionSpec{File: d.file, Line: item.Line}
+		d.mapping(item, fmt.Sprintf("criterion %d", i+1), specs[i].keys())
+	}
+	return specs
+}
+
+// lint compiles with placeholders what decoded without a mistake.
+func (d *decoder) lint(node *yaml.Node, spec Spec) {
+	criteria, errs := spec.compile(Placeholders())
+	d.errs = append(d.errs, errs...)
+	for _, err := range spec.Timing.faults(criteria) {
+		text, hint := parts(err)
+		d.fault(node, text, hint)
+	}
+}
+
+// resolve follows a document to its content and an alias to its anchor.
+func resolve(node *yaml.Node) *yaml.Node {
+	for {
+		switch {
+		case node.Kind == yaml.DocumentNode && len(node.Content) == 1:
+			node = node.Content[0]
+		case node.Kind == yaml.AliasNode && node.Alias != nil:
+			node = node.Alias
+		default:
+			return node
+		}
+	}
+}

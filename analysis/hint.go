@@ -1,0 +1,62 @@
+package analysis
+
+import "errors"
+
+// hinted is an error with advice. The advice stands on its own line at the
+// end, and stays there when callers put their context in front.
+type hinted struct{ text, hint string }
+
+func (e *hinted) Error() string { return withHint(e.text, e.hint) }
+
+func withHint(text, hint string) string {
+	if hint == "" {
+		return text
+	}
+	return text + "\n  hint: " + hint
+}
+
+// parts takes the advice off an error. Context that was put in front of a
+// hinted error is lost, so this is for errors that came straight from here.
+func parts(err error) (text, hint string) {
+	var h *hinted
+	if errors.As(err, &h) {
+		return h.text, h.hint
+	}
+	return err.Error(), ""
+}
+
+// closest returns the candidate that a reader most likely meant by word, or
+// "" if none is near: at most half of its letters may differ. That catches
+// typing slips, swapped letters in short words included, and little else.
+func closest(word string, candidates []string) string {
+	best, bestDistance := "", 0
+	for _, c := range candidates {
+		d := distance(word, c)
+		if d <= len(c)/2 && (best == "" || d < bestDistance) {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, remove or replace to get from a to
+// b (Levenshtein), with one row of the usual table.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

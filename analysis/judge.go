@@ -1,0 +1,149 @@
+package analysis
+
+import (
+	"fmt"
+	"time"
+)
+
+// Samples counts the measurements of one criterion. Judged, NoData and
+// Errors add up to the measurements made; Scheduled is how many there are in
+// a whole window.
+type Samples struct {
+	Judged    int `json:"judged"`
+	Scheduled int `json:"scheduled"`
+	NoData    int `json:"noData"`
+	Errors    int `json:"errors"`
+}
+
+// made is the number of measurements so far.
+func (s Samples) made() int { return s.Judged + s.NoData + s.Errors }
+
+// needed is how many judged samples a pass takes: half of the schedule, and
+// three where the schedule has three.
+func (s Samples) needed() int { return max((s.Scheduled+1)/2, min(3, s.Scheduled)) }
+
+// Result is the verdict on one criterion and all that led to it.
+type Result struct {
+	Name    string  `json:"name"`
+	Verdict Verdict `json:"verdict"`
+	// Value is the last judged value in base units, nil if there is none.
+	// Where the verdict is fail it is the value that decided.
+	Value *Number `json:"value,omitempty"`
+	Op    Op      `json:"op"`
+	Limit Number  `json:"limit"`
+	Unit  Unit    `json:"unit,omitempty"`
+	// Query is the PromQL that was sent.
+	Query   string  `json:"query"`
+	Samples Samples `json:"samples"`
+	// FirstBreach is the first measurement that broke the limit, also where
+	// the verdict is not fail.
+	FirstBreach time.Time `json:"firstBreach,omitzero"`
+	Series      []Point   `json:"series"`
+	// Reason is one line that explains the verdict.
+	Reason string `json:"reason"`
+	// LastError is the note of the last measurement that failed.
+	LastError string `json:"lastError,omitempty"`
+}
+
+// Judge returns the verdict on a series of measurements, of which scheduled
+// are planned in all. It may be called while the series grows: a failure is
+// final at once, and nothing else is decided before the schedule is complete.
+//
+//   - fail: [Criterion.For] judged points in a row are breaches. Points in
+//     between that could not be judged neither continue nor end the row.
+//   - pass: at least half of the schedule was judged (and at least three
+//     points where there are three), and the last point is ok. The end of
+//     the window counts most, because only there is all of the new version
+//     and nothing of the old one in sight.
+//   - error: neither, and errors outweigh silence.
+//   - inconclusive: everything else.
+//
+// Taking away points that are ok, or the end of a series, therefore never
+// makes a pass out of another verdict.
+func Judge(c Criterion, points []Point, scheduled int) Result {
+	r := Result{
+		Name: c.Name, Op: c.Op, Limit: Number(c.Limit.Value), Unit: c.Limit.Unit, Query: c.Query,
+		Samples: Samples{Scheduled: scheduled}, Series: points,
+	}
+	streak, need := 0, c.breachesToFail(scheduled)
+	var silence string
+	for _, p := range points {
+		switch p.State {
+		case OK:
+			r.Samples.Judged++
+			streak = 0
+		case Breach:
+			r.Samples.Judged++
+			streak++
+			if r.FirstBreach.IsZero() {
+				r.FirstBreach = p.Time
+			}
+		case NoData:
+			r.Samples.NoData++
+			silence = p.Note
+		default:
+			r.Samples.Errors++
+			r.LastError = p.Note
+		}
+		if p.judged() && r.Verdict != Fail {
+			r.Value = p.Value
+		}
+		if streak == need {
+			r.Verdict = Fail
+		}
+	}
+	r.decide(need, silence)
+	return r
+}
+
+// decide sets the verdict, if it is not fail yet, and its reason. The order
+// of the cases is the order of what a reader needs to know first.
+func (r *Result) decide(need int, silence string) {
+	s := r.Samples
+	var last State
+	if n := len(r.Series); n > 0 {
+		last = r.Series[n-1].State
+	}
+	switch {
+	case r.Verdict == Fail && need == 1:
+		r.Reason = r.comparison()
+	case r.Verdict == Fail:
+		r.Reason = fmt.Sprintf("%s for %d samples in a row", r.comparison(), need)
+	case s.made() < s.Scheduled || s.Scheduled <= 0:
+		r.Verdict = Inconclusive
+		r.Reason = fmt.Sprintf("%d of %d samples measured", s.made(), s.Scheduled)
+	case s.Judged < s.needed() && s.Errors > 0 && s.Errors >= s.NoData:
+		r.Verdict = Error
+		r.Reason = fmt.Sprintf("%d of %d queries failed, the last one: %s", s.Errors, s.Scheduled, r.LastError)
+	case s.Judged < s.needed():
+		r.Verdict = Inconclusive
+		r.Reason = fmt.Sprintf("too little data: %d of %d samples judged, %d needed; %s", s.Judged, s.Scheduled, s.needed(), silence)
+	case last == Failed:
+		r.Verdict = Error
+		r.Reason = "the window ends with a failed query: " + r.LastError
+	case last == NoData:
+		r.Verdict = Inconclusive
+		r.Reason = "the window ends without data: " + silence
+	case last == Breach:
+		r.Verdict = Inconclusive
+		r.Reason = fmt.Sprintf("the window ends with %s, but not for %d samples in a row", r.comparison(), need)
+	default:
+		r.Verdict = Pass
+		r.Reason = r.comparison()
+	}
+}
+
+// comparison prints the value against the limit, as in "3.12% (limit <= 1%)".
+// Values that round to the limit are printed in full, because "1% (limit
+// <= 1%)" reads like a mistake where it is a breach.
+func (r *Result) comparison() string {
+	if r.Value == nil {
+		return "no value"
+	}
+	value, limit := float64(*r.Value), float64(r.Limit)
+	left, right := r.Unit.Format(value), r.Unit.Format(limit)
+	if left == right && value != limit {
+		left, right = r.Unit.Exact(value), r.Unit.Exact(limit)
+	}
+	return fmt.Sprintf("%s (limit %s %s)", left, r.Op, right)
+}

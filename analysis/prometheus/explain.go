@@ -1,0 +1,168 @@
+package prometheus
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode"
+
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+)
+
+// Advice that several errors share.
+const (
+	notPrometheus = "check that the URL is that of Prometheus itself, with the path prefix if it has one"
+	loginPage     = "a login page or a proxy may stand in front of Prometheus: use an address behind it, or send its credentials in a header"
+)
+
+// explain turns an error of client_golang into one that says what to do. The
+// rules follow the error types and status codes of the Prometheus HTTP API.
+func (c *Client) explain(err error, tries trail) *analysis.QueryError {
+	var refused *redirectError
+	var apiError *v1.Error
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &apiError):
+		return c.explainAPI(apiError)
+	case errors.As(err, &refused):
+		return c.unreadable(refused.Error(), "set the URL to the address that answers without a redirect")
+	case errors.Is(err, errTooLarge):
+		return c.unreadable(errTooLarge.Error(), "aggregate in the query, as in sum(...): a criterion is one number")
+	case errors.Is(err, context.DeadlineExceeded):
+		text := fmt.Sprintf("no answer within %s", c.timeout)
+		if tries.last != "" {
+			text += "; before that: " + tries.last
+		}
+		return c.failure(analysis.Unreachable, text, "", err)
+	case errors.Is(err, context.Canceled):
+		return c.failure(analysis.Unreachable, "cancelled before the answer came", "", err)
+	case errors.As(err, &certificate):
+		return c.failure(analysis.Unreachable, innermost(err).Error(), "make the issuer known, for example with the environment variable SSL_CERT_FILE", err)
+	case strings.Contains(err.Error(), plainHTTP):
+		return c.failure(analysis.Unreachable, "the server speaks http, not https", "write the URL with http://", err)
+	}
+	return c.failure(analysis.Unreachable, innermost(err).Error(), "", err)
+}
+
+// explainAPI sorts what was answered.
+func (c *Client) explainAPI(e *v1.Error) *analysis.QueryError {
+	text := e.Msg
+	if said := saidIn(e.Detail); said != "" {
+		text += ": " + said
+	}
+	rejected := func() *analysis.QueryError { return c.failure(analysis.Rejected, text, "", e) }
+	switch e.Type {
+	case v1.ErrExec:
+		// Since 3.0 a storage that ran out of time answers this, too.
+		if strings.Contains(text, "deadline exceeded") || strings.Contains(text, "timed out") {
+			return c.failure(analysis.Unreachable, text, "", e)
+		}
+		return rejected()
+	case v1.ErrBadData:
+		return rejected()
+	case v1.ErrBadResponse:
+		if strings.Contains(e.Msg, "invalid character '<'") {
+			return c.unreadable("the answer is a web page", loginPage)
+		}
+		return c.unreadable(text, notPrometheus)
+	case v1.ErrTimeout, v1.ErrCanceled, "internal", "unavailable", "too_many_requests":
+		return c.failure(analysis.Unreachable, text, "", e)
+	case v1.ErrClient, v1.ErrServer:
+		return c.explainStatus(e, text)
+	}
+	return rejected() // other servers have other names for a bad query
+}
+
+// explainStatus sorts answers by their status code, which client_golang only
+// tells in the words of its message.
+func (c *Client) explainStatus(e *v1.Error, text string) *analysis.QueryError {
+	var side string
+	var status int
+	if _, err := fmt.Sscanf(e.Msg, "%s error: %d", &side, &status); err != nil {
+		return c.failure(analysis.Rejected, text, "", e) // a 400 or 422 with words but no type
+	}
+	text = strings.Replace(text, e.Msg, fmt.Sprintf("%d %s", status, http.StatusText(status)), 1)
+	switch status {
+	case http.StatusUnauthorized:
+		return c.failure(analysis.Unauthorized, text, "the server wants credentials, or other ones: send them in an Authorization header", e)
+	case http.StatusForbidden:
+		return c.failure(analysis.Unauthorized, text, "these credentials may not query: ask for read access", e)
+	case http.StatusTooManyRequests, http.StatusRequestTimeout, 499: // 499: the server's query was cancelled
+		return c.failure(analysis.Unreachable, text, "", e)
+	case http.StatusNotImplemented:
+		return c.unreadable(text, notPrometheus)
+	}
+	if status >= 500 {
+		return c.failure(analysis.Unreachable, text, "", e)
+	}
+	return c.unreadable(text, notPrometheus)
+}
+
+func (c *Client) unreadable(text, hint string) *analysis.QueryError {
+	return c.failure(analysis.Unreadable, text, hint, nil)
+}
+
+// failure builds the error. Only contexts' errors are kept below it: others
+// carry the URL with its query string in their text.
+func (c *Client) failure(kind analysis.ErrorKind, text, hint string, err error) *analysis.QueryError {
+	var below error
+	for _, known := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, known) {
+			below = known
+		}
+	}
+	return &analysis.QueryError{Kind: kind, Target: c.target, Text: c.clean(text), Hint: hint, Err: below}
+}
+
+// innermost drops the layers that repeat the URL.
+func innermost(err error) error {
+	var layer *url.Error
+	for errors.As(err, &layer) {
+		err = layer.Err
+	}
+	return err
+}
+
+// saidIn finds the message in the body of an error answer: the field error
+// of the Prometheus API, or the first line of plain text. A web page has
+// nothing to quote.
+func saidIn(body string) string {
+	var envelope struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal([]byte(body), &envelope) == nil {
+		return envelope.Error
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
+	if strings.HasPrefix(line, "<") {
+		return ""
+	}
+	return line
+}
+
+// maxText bounds quoted text, in characters.
+const maxText = 300
+
+// clean makes text of others fit to print: one line, no control characters,
+// no credentials, not endless.
+func (c *Client) clean(text string) string {
+	text = c.secrets.replacer.Replace(text)
+	text = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text)
+	text = strings.Join(strings.Fields(text), " ")
+	if runes := []rune(text); len(runes) > maxText {
+		text = string(runes[:maxText]) + "..."
+	}
+	return text
+}

@@ -1,0 +1,118 @@
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+)
+
+// start runs a Prometheus that scrapes itself, and returns its URL. Where it
+// is not installed the test is skipped, except in CI, where a skipped test
+// would go unnoticed.
+func start(t *testing.T) string {
+	t.Helper()
+	binary, err := exec.LookPath("prometheus")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("prometheus is not installed")
+		}
+		t.Skip("prometheus is not installed")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	listener.Close()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "prometheus.yml")
+	yaml := fmt.Sprintf("global: {scrape_interval: 200ms, scrape_timeout: 200ms}\nscrape_configs:\n"+
+		"- {job_name: self, static_configs: [{targets: ['%s']}]}\n", address)
+	if err := os.WriteFile(config, []byte(yaml), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	cmd := exec.Command(binary, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address)
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	return "http://" + address
+}
+
+func TestRealPrometheus(t *testing.T) {
+	address := start(t)
+	client, err := New(Config{URL: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	// Before the first scrape there is nothing to judge.
+	for {
+		a, err := client.Query(ctx, `up{job="self"} == 1`, time.Time{})
+		if err == nil && len(a.Samples) == 1 {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("waiting for the first scrape: %+v, %v", a, err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err := client.Ping(ctx); err != nil {
+		t.Fatal(err)
+	}
+	timing := analysis.Timing{Window: time.Second, Interval: 500 * time.Millisecond}
+	var judging sync.WaitGroup // each check runs alone, because a failure ends a run
+	for check, want := range map[string]struct {
+		verdict analysis.Verdict
+		reason  string
+	}{
+		`up{job="self"} >= 1`:                                      {analysis.Pass, "1 (limit >= 1)"},
+		`1 > scalar(up{job="self"})`:                               {analysis.Fail, "1 (limit < 1) for 2"},
+		`sum(up{job="nobody"}) <= 1`:                               {analysis.Inconclusive, "no series matched"},
+		`sum(up) * 0 / 0 <= 1`:                                     {analysis.Inconclusive, "NaN"},
+		`sum(up) / 0 <= 1`:                                         {analysis.Fail, "+Inf (limit <= 1)"},
+		`prometheus_http_requests_total <= 1e9`:                    {analysis.Error, "series that differ in"},
+		`up * on() group_left prometheus_http_requests_total <= 1`: {analysis.Error, "rejected: "},
+		`sum(up) <= 100%`:                                          {analysis.Pass, "100% (limit <= 100%)"},
+	} {
+		c, err := analysis.ParseCheck(check, analysis.Vars{})
+		if err != nil {
+			t.Errorf("%s: %v", check, err)
+			continue
+		}
+		judging.Go(func() {
+			r := analysis.Run(ctx, client, []analysis.Criterion{c}, timing, nil)[0]
+			if r.Verdict != want.verdict || !strings.Contains(r.Reason, want.reason) {
+				t.Errorf("%s: got %s (%s), want %s (%s)", check, r.Verdict, r.Reason, want.verdict, want.reason)
+			}
+		})
+	}
+	judging.Wait()
+
+	_, err = client.Query(ctx, "sum(", time.Time{})
+	wants(t, err, analysis.Rejected, "parse error")
+	a, err := client.Query(ctx, "up[1m]", time.Time{})
+	if err != nil || a.Kind != analysis.Matrix {
+		t.Errorf("got %+v, %v", a, err)
+	}
+	wrong, _ := New(Config{URL: address + "/somewhere"})
+	wants(t, wrong.Ping(ctx), analysis.Unreadable, "404")
+}

@@ -1,0 +1,189 @@
+package prometheus
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// newTransport builds the way of one request, from the outside in: retries,
+// the rule for redirects, headers and the size limit, the network.
+//
+// Retrying is safe because queries only read, although they are POSTed.
+func newTransport(base http.RoundTripper, headers http.Header, timeout time.Duration) http.RoundTripper {
+	if base == nil {
+		base = http.DefaultTransport
+		if t, ok := base.(*http.Transport); ok {
+			base = t.Clone()
+		}
+	}
+	c := retryablehttp.NewClient()
+	c.HTTPClient = &http.Client{Transport: edge{base, headers}, CheckRedirect: checkRedirect}
+	c.Logger = nil // its default prints every request to stderr
+	c.RetryMax = 8
+	c.RetryWaitMax = min(2*time.Second, timeout/5)
+	c.RetryWaitMin = min(200*time.Millisecond, c.RetryWaitMax/4)
+	c.CheckRetry = func(ctx context.Context, resp *http.Response, err error) (bool, error) {
+		return retryable(ctx, resp, err, c.RetryWaitMax), nil
+	}
+	c.ErrorHandler = passThrough
+	return &retryablehttp.RoundTripper{Client: c}
+}
+
+// retryable repeats failed connections, 429 and 5xx, but only while there is
+// time for another try. Otherwise the wait would end in a deadline that hides
+// what the server said.
+func retryable(ctx context.Context, resp *http.Response, err error, longest time.Duration) bool {
+	var refused *redirectError
+	if errors.As(err, &refused) || err != nil && strings.Contains(err.Error(), plainHTTP) {
+		return false
+	}
+	again, _ := retryablehttp.DefaultRetryPolicy(ctx, resp, err)
+	if t, ok := ctx.Value(trailKey{}).(*trail); ok && again {
+		t.note(resp, err)
+	}
+	if deadline, ok := ctx.Deadline(); again && ok {
+		// The longest wait, or what the server asks for in Retry-After.
+		wait := retryablehttp.DefaultBackoff(longest, longest, 0, resp)
+		again = time.Until(deadline) > wait
+	}
+	return again
+}
+
+// plainHTTP is in the error of Go's client for a server that does not speak TLS.
+const plainHTTP = "server gave HTTP response to HTTPS client"
+
+// trail remembers what the last failed try of a query said. Should the next
+// one run into the deadline, that is the better explanation. It travels in
+// the context of the query, because nothing else passes through all layers.
+type trail struct{ last string }
+
+type trailKey struct{}
+
+func (t *trail) note(resp *http.Response, err error) {
+	if err != nil {
+		t.last = innermost(err).Error()
+		return
+	}
+	t.last = resp.Status
+}
+
+// passThrough keeps the last answer, because its body says what is wrong;
+// the default replaces it by "giving up after 9 attempts".
+func passThrough(resp *http.Response, err error, _ int) (*http.Response, error) {
+	if err == nil {
+		return resp, nil
+	}
+	if resp != nil {
+		resp.Body.Close()
+	}
+	return nil, err
+}
+
+// redirectError is a redirect that is not followed.
+type redirectError struct {
+	to     string // scheme, host and path
+	reason string
+}
+
+func (e *redirectError) Error() string { return "redirected to " + e.to + ", " + e.reason }
+
+// checkRedirect follows redirects that stay on the host and keep the method.
+// Another host must not see the headers. A 301, 302 or 303 turns the POST
+// into a GET without the query, which Prometheus then calls empty.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	first := via[0]
+	to := url.URL{Scheme: req.URL.Scheme, Host: req.URL.Host, Path: req.URL.Path}
+	upgrade := first.URL.Scheme == "http" && req.URL.Scheme == "https" && first.URL.Hostname() == req.URL.Hostname()
+	sameHost := first.URL.Host == req.URL.Host && first.URL.Scheme == req.URL.Scheme
+	switch {
+	case !sameHost && !upgrade:
+		return &redirectError{to.String(), "which is another host"}
+	case first.Method != req.Method:
+		return &redirectError{to.String(), "which drops the query"}
+	case len(via) >= 5:
+		return &redirectError{to.String(), "after four other redirects"}
+	}
+	return nil
+}
+
+// edge is the last step before the network: it adds headers, so that they
+// are on every try, and limits the body.
+type edge struct {
+	next    http.RoundTripper
+	headers http.Header
+}
+
+func (e edge) RoundTrip(req *http.Request) (*http.Response, error) {
+	req = req.Clone(req.Context())
+	for name, values := range e.headers {
+		req.Header[http.CanonicalHeaderKey(name)] = values
+	}
+	if req.Header.Get("User-Agent") == "" {
+		req.Header.Set("User-Agent", "rolloutgate")
+	}
+	resp, err := e.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxBody}
+	return resp, nil
+}
+
+// maxBody is the largest answer that is read, in bytes after decompression. A
+// criterion needs one series; this is far more than any honest answer.
+const maxBody = 32 << 20
+
+var errTooLarge = errors.New("the answer is larger than 32 MiB")
+
+// limitedBody fails where an io.LimitReader would pretend that the body ends.
+type limitedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		return 0, errTooLarge
+	}
+	return n, err
+}
+
+// redactor removes credentials from text of others: a server may repeat what
+// it was sent.
+type redactor struct{ replacer *strings.Replacer }
+
+// newRedactor collects the values of headers and the secrets in a URL. All
+// headers count: which of them are secret differs from server to server.
+func newRedactor(headers http.Header, address *url.URL) redactor {
+	var secrets []string
+	for _, values := range headers {
+		for _, v := range values {
+			secrets = append(secrets, v)
+			if _, token, ok := strings.Cut(v, " "); ok {
+				secrets = append(secrets, token)
+			}
+		}
+	}
+	if password, ok := address.User.Password(); ok {
+		pair := address.User.Username() + ":" + password
+		secrets = append(secrets, pair, password)
+	}
+	for _, values := range address.Query() {
+		secrets = append(secrets, values...)
+	}
+	var pairs []string
+	for _, s := range secrets {
+		if len(s) >= 4 { // shorter ones would only garble the text
+			pairs = append(pairs, s, "(redacted)")
+		}
+	}
+	return redactor{strings.NewReplacer(pairs...)}
+}

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/report"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// The rules of what a person sees while a run goes on.
+//
+//   - Progress and the final text go to stdout. With -o json or ndjson stdout is for the machine, and progress goes to
+//     stderr.
+//   - Every line begins with the time since the start of the run, then the object, then what happened to it. It is
+//     written in lower case, without a full stop, and fits in 100 columns where the cluster's own words do.
+//   - A line is printed when something changed, and when nothing changed for so long that a reader would wonder; the
+//     engine decides when that is.
+//   - On a terminal that a person looks at, a small block below the lines is redrawn in place: a bar of ready pods for
+//     every workload, the last value of every criterion, the time used and the time given. It disappears when the run
+//     is over. Nothing is told in it alone.
+//   - Everywhere else nothing is ever redrawn, and no control characters are printed but colours.
+//   - Colours repeat what the words say. No emoji, no spinner, no sound.
+//   - Text from the cluster is sanitised before it is printed, and never begins a line.
+
+// maxRows keeps the redrawn block smaller than the smallest terminal.
+const maxRows = 8
+
+// measurementEvery is how often the value of one criterion is worth a line of its own.
+const measurementEvery = 30 * time.Second
+
+// consoleOptions say what w can do.
+type consoleOptions struct {
+	Live    bool // redraw in place
+	Color   bool
+	Width   func() int    // of the terminal, which may change; needed when Live
+	Timeout time.Duration // of the gate, for the clock; 0 is not shown
+}
+
+// console prints the events of a run. Its methods may be called from any goroutine; one mutex owns the output.
+type console struct {
+	consoleOptions
+	w    io.Writer
+	stop func() // ends the redrawing and waits for it
+
+	mu         sync.Mutex
+	started    time.Time // the time of the first event
+	shown      time.Time // when that was, on this machine's clock
+	column     int       // width of the column of objects
+	workloads  []rollout.Status
+	criteria   []string // last measurements, by order of first appearance
+	measured   map[string]time.Time
+	last       map[manifest.Ref]string
+	step, wait string
+	drawn      int // lines of the block on the screen
+}
+
+func newConsole(w io.Writer, o consoleOptions) *console {
+	c := &console{
+		consoleOptions: o, w: w, stop: func() {}, column: 14,
+		measured: map[string]time.Time{}, last: map[manifest.Ref]string{},
+	}
+	if o.Live {
+		c.stop = c.tick()
+	}
+	return c
+}
+
+// tick redraws the block every second, for its clock, until the returned function is called.
+func (c *console) tick() (stop func()) {
+	quit, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-quit:
+				return
+			case <-ticker.C:
+				c.mu.Lock()
+				c.draw("")
+				c.mu.Unlock()
+			}
+		}
+	}()
+	return sync.OnceFunc(func() { close(quit); <-done })
+}
+
+// close removes the block. The output then belongs to whoever prints next.
+func (c *console) close() {
+	c.stop()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.drawn > 0 {
+		io.WriteString(c.w, c.erase())
+		c.drawn = 0
+	}
+}
+
+// event shows what happened. Progress that cannot be written is lost, and is no reason to fail a deploy.
+func (c *console) event(e gate.Event) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.started.IsZero() {
+		c.started, c.shown = e.Time, time.Now()
+	}
+	permanent := c.note(e)
+	switch {
+	case c.Live && permanent:
+		c.draw(c.line(e))
+	case c.Live:
+		c.draw("")
+	case permanent:
+		io.WriteString(c.w, c.line(e))
+	}
+}
+
+// note remembers what the block shows and says whether the event is worth a line.
+func (c *console) note(e gate.Event) (permanent bool) {
+	text := flat(e.Text)
+	switch e.Type {
+	case gate.EventStep:
+		c.step, c.wait = text, ""
+	case gate.EventWaiting:
+		c.wait = text
+		return !c.Live
+	case gate.EventMeasurement:
+		return c.noteMeasurement(text, e.Time)
+	case gate.EventStatus:
+		c.wait = ""
+		c.noteStatus(e.Status)
+		if c.last[e.Object] == text {
+			return false
+		}
+		c.last[e.Object] = text
+		return !c.Live || e.Status == nil || e.Status.Phase != rollout.Progressing
+	}
+	return true
+}
+
+// noteMeasurement keeps the last text of every criterion; "name: value" tells them apart.
+func (c *console) noteMeasurement(text string, at time.Time) (permanent bool) {
+	name, _, _ := strings.Cut(text, ":")
+	i := slices.IndexFunc(c.criteria, func(other string) bool { return strings.HasPrefix(other+":", name+":") })
+	if i < 0 {
+		i, c.criteria = len(c.criteria), append(c.criteria, "")
+	}
+	c.criteria[i] = text
+	if before, ok := c.measured[name]; c.Live || ok && at.Sub(before) < measurementEvery {
+		return false
+	}
+	c.measured[name] = at
+	return true
+}
+
+func (c *console) noteStatus(s *rollout.Status) {
+	if s == nil || !s.Watched {
+		return
+	}
+	i := slices.IndexFunc(c.workloads, func(other rollout.Status) bool { return other.Ref == s.Ref })
+	if i < 0 {
+		i, c.workloads = len(c.workloads), append(c.workloads, *s)
+	}
+	c.workloads[i] = *s
+}
+
+// line is an event on a line of its own.
+func (c *console) line(e gate.Event) string {
+	text, style := flat(e.Text), ""
+	switch e.Type {
+	case gate.EventStep:
+		text, style = "→ "+text, "1"
+	case gate.EventWarning:
+		text, style = labelled("warning: ", text), "33"
+	case gate.EventVerdict:
+		text, style = labelled("verdict: ", text), "1"
+	case gate.EventUndo:
+		text = labelled("undo: ", text)
+	case gate.EventWaiting:
+		text, style = labelled("waiting: ", text), "2"
+	case gate.EventStatus:
+		if e.Status != nil {
+			style = phaseStyle(e.Status.Phase)
+		}
+	}
+	object := ""
+	if e.Object != (manifest.Ref{}) {
+		object = flat(e.Object.String())
+		c.column = min(max(c.column, utf8.RuneCountInString(object)), 40)
+		object = fill(object, c.column) + "  "
+	}
+	return fmt.Sprintf("%6s  %s%s\n", report.Elapsed(e.Time.Sub(c.started)), object, c.paint(text, style))
+}
+
+// labelled puts a label before a text that does not begin with it already.
+func labelled(label, text string) string {
+	if strings.HasPrefix(strings.ToLower(text), strings.TrimRight(label, ": ")) {
+		return text
+	}
+	return label + text
+}
+
+// draw replaces the block on the screen by permanent lines and a new block below them, in one write so that no half
+// of it is ever seen.
+func (c *console) draw(lines string) {
+	block := c.block()
+	io.WriteString(c.w, c.erase()+lines+strings.Join(block, ""))
+	c.drawn = len(block)
+}
+
+// erase moves to the first line of the block and clears the screen below.
+func (c *console) erase() string {
+	if c.drawn == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\r\x1b[%dA\x1b[J", c.drawn)
+}
+
+// block is what is redrawn. No line of it may wrap, because erase counts lines.
+func (c *console) block() []string {
+	if c.started.IsZero() {
+		return nil
+	}
+	width := max(c.Width()-1, 20)
+	shown := c.workloads
+	if len(shown) > maxRows {
+		// Those that are done need no watching.
+		shown = slices.DeleteFunc(slices.Clone(shown), func(s rollout.Status) bool { return s.Phase == rollout.Complete })
+	}
+	var lines []string
+	for _, s := range shown[:min(len(shown), maxRows)] {
+		lines = append(lines, c.bar(s, width))
+	}
+	if more := len(c.workloads) - len(lines); more > 0 {
+		lines = append(lines, fmt.Sprintf("  … and %d more\n", more))
+	}
+	for _, text := range c.criteria[:min(len(c.criteria), maxRows)] {
+		lines = append(lines, cut("  "+text, width)+"\n")
+	}
+	clock := "  " + report.Elapsed(time.Since(c.shown))
+	if c.Timeout > 0 {
+		clock += " of " + report.Elapsed(c.Timeout)
+	}
+	return append(lines, c.paint(cut(clock+"  "+c.step+"  "+c.wait, width), "2")+"\n")
+}
+
+// bar is one workload in the block: its name, its ready pods, what it waits for.
+func (c *console) bar(s rollout.Status, width int) string {
+	const cells = 20
+	name := fill(cut(flat(s.Ref.String()), min(40, width/3)), min(c.column, width/3))
+	full := 0
+	if s.Desired > 0 {
+		full = int(min(max(s.Ready, 0), s.Desired)) * cells / int(s.Desired)
+	}
+	bar := strings.Repeat("█", full) + strings.Repeat("░", cells-full)
+	text := fmt.Sprintf("  %d of %d ready", s.Ready, s.Desired)
+	if s.Phase != rollout.Progressing {
+		text += "  " + strings.ToLower(string(s.Phase))
+	}
+	if s.Message != "" && s.Phase != rollout.Complete {
+		text += "  " + flat(s.Message)
+	}
+	room := width - utf8.RuneCountInString(name) - cells - 4
+	if room < 0 {
+		return cut("  "+name+text, width) + "\n"
+	}
+	return "  " + name + "  " + c.paint(bar, phaseStyle(s.Phase)) + cut(text, room) + "\n"
+}
+
+func phaseStyle(p rollout.Phase) string {
+	switch p {
+	case rollout.Complete:
+		return "32"
+	case rollout.Failed:
+		return "31"
+	case rollout.Superseded, rollout.Paused:
+		return "33"
+	}
+	return ""
+}
+
+func (c *console) paint(text, style string) string {
+	if !c.Color || style == "" {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
+}
+
+// flat is text from a cluster on one line.
+func flat(s string) string {
+	return cut(strings.Join(strings.Fields(report.Sanitize(s, 0, 0)), " "), 500)
+}
+
+// cut shortens text to n characters.
+func cut(text string, n int) string { return report.Sanitize(text, 1, n) }
+
+// fill pads text to n characters.
+func fill(text string, n int) string {
+	return text + strings.Repeat(" ", max(0, n-utf8.RuneCountInString(text)))
+}

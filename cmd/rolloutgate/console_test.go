@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+var web = manifest.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
+
+// at is an event some seconds after the start of the run.
+func at(seconds int, typ gate.EventType, object manifest.Ref, text string) gate.Event {
+	start := time.Date(2026, 11, 20, 16, 40, 0, 0, time.UTC)
+	return gate.Event{Time: start.Add(time.Duration(seconds) * time.Second), Type: typ, Object: object, Text: text}
+}
+
+func status(seconds int, ref manifest.Ref, phase rollout.Phase, ready int32, text string) gate.Event {
+	e := at(seconds, gate.EventStatus, ref, text)
+	e.Status = &rollout.Status{Ref: ref, Phase: phase, Desired: 3, Updated: ready, Ready: ready, Available: ready, Message: text, Watched: true}
+	return e
+}
+
+// aRun is what an engine says while a rollout goes wrong.
+func aRun() []gate.Event {
+	nobody := manifest.Ref{}
+	return []gate.Event{
+		at(0, gate.EventStep, nobody, "plan"),
+		at(1, gate.EventPlan, web, "would be configured"),
+		at(2, gate.EventStep, nobody, "apply"),
+		at(2, gate.EventApplied, web, "configured"),
+		at(2, gate.EventStep, nobody, "watch"),
+		status(3, web, rollout.Progressing, 0, "0 of 3 new pods available"),
+		status(12, web, rollout.Progressing, 1, "1 of 3 new pods available"),
+		status(14, web, rollout.Progressing, 1, "1 of 3 new pods available"),
+		at(15, gate.EventMeasurement, nobody, "errors: 0.21% (limit <= 1%)"),
+		at(30, gate.EventMeasurement, nobody, "errors: 0.35% (limit <= 1%)"),
+		at(46, gate.EventMeasurement, nobody, "errors: 0.4% (limit <= 1%)"),
+		at(60, gate.EventWaiting, nobody, "waiting for deployment/web: 1 of 3 new pods available"),
+		at(61, gate.EventWarning, web, "pod web-1: \x1b[31mImagePullBackOff\x1b[0m\n::error::owned"),
+		status(75, web, rollout.Failed, 1, "the image does not exist"),
+		at(130, gate.EventVerdict, nobody, "failed: ImageNotFound"),
+		at(130, gate.EventStep, nobody, "undo"),
+		at(3700, gate.EventUndo, web, "restored"),
+	}
+}
+
+func TestLines(t *testing.T) {
+	var out bytes.Buffer
+	c := newConsole(&out, consoleOptions{Timeout: 10 * time.Minute})
+	for _, e := range aRun() {
+		c.event(e)
+	}
+	c.close()
+	want := `
+    0s  → plan
+    1s  deployment/web  would be configured
+    2s  → apply
+    2s  deployment/web  configured
+    2s  → watch
+    3s  deployment/web  0 of 3 new pods available
+   12s  deployment/web  1 of 3 new pods available
+   15s  errors: 0.21% (limit <= 1%)
+   46s  errors: 0.4% (limit <= 1%)
+ 1m00s  waiting for deployment/web: 1 of 3 new pods available
+ 1m01s  deployment/web  warning: pod web-1: ImagePullBackOff ::error::owned
+ 1m15s  deployment/web  the image does not exist
+ 2m10s  verdict: failed: ImageNotFound
+ 2m10s  → undo
+ 1h02m  deployment/web  undo: restored
+`
+	if diff := cmp.Diff(want, "\n"+out.String()); diff != "" {
+		t.Errorf("lines (-want +got):\n%s", diff)
+	}
+}
+
+// Colours are all that distinguishes a coloured log from a plain one.
+func TestColoredLines(t *testing.T) {
+	var plain, colored bytes.Buffer
+	for out, color := range map[*bytes.Buffer]bool{&plain: false, &colored: true} {
+		c := newConsole(out, consoleOptions{Color: color})
+		for _, e := range aRun() {
+			c.event(e)
+		}
+	}
+	if colored.Len() == plain.Len() {
+		t.Error("no colours")
+	}
+	stripped := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(colored.String(), "")
+	if diff := cmp.Diff(plain.String(), stripped); diff != "" {
+		t.Errorf("without its colours the log differs (-plain +stripped):\n%s", diff)
+	}
+}
+
+// screen is as much of a terminal as the console uses. A line that is too long for it is an error, because a terminal
+// would wrap it.
+type screen struct {
+	t     *testing.T
+	width int
+	lines []string
+	row   int
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	text := string(p)
+	up := regexp.MustCompile("^\r\x1b\\[([0-9]+)A")
+	for text != "" {
+		if m := up.FindStringSubmatch(text); m != nil {
+			n, _ := strconv.Atoi(m[1])
+			if s.row -= n; s.row < 0 {
+				s.t.Fatalf("the cursor leaves the screen: %d lines up", n)
+			}
+			text = text[len(m[0]):]
+			continue
+		}
+		if rest, ok := strings.CutPrefix(text, "\x1b[J"); ok {
+			s.lines, text = s.lines[:s.row], rest
+			continue
+		}
+		line, rest, ok := strings.Cut(text, "\n")
+		if !ok || strings.ContainsAny(line, "\x1b\r") {
+			s.t.Fatalf("the screen does not understand %q", text)
+		}
+		if len([]rune(line)) >= s.width {
+			s.t.Errorf("the line %q wraps", line)
+		}
+		s.lines, text = append(s.lines[:s.row], line), rest
+		s.row++
+	}
+	return len(p), nil
+}
+
+func (s *screen) frame() string { return "\n" + strings.Join(s.lines, "\n") + "\n" }
+
+func TestLiveFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &screen{t: t, width: 70}
+		c := newConsole(s, consoleOptions{Live: true, Width: func() int { return s.width }, Timeout: 10 * time.Minute})
+		frames := map[int]string{
+			0: `
+    0s  → plan
+  0s of 10m00s  plan
+`,
+			7: `
+    0s  → plan
+    1s  deployment/web  would be configured
+    2s  → apply
+    2s  deployment/web  configured
+    2s  → watch
+  deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
+  12s of 10m00s  watch
+`,
+			11: `
+    0s  → plan
+    1s  deployment/web  would be configured
+    2s  → apply
+    2s  deployment/web  configured
+    2s  → watch
+  deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
+  errors: 0.4% (limit <= 1%)
+  1m00s of 10m00s  watch  waiting for deployment/web: 1 of 3 new pod…
+`,
+			13: `
+    0s  → plan
+    1s  deployment/web  would be configured
+    2s  → apply
+    2s  deployment/web  configured
+    2s  → watch
+ 1m01s  deployment/web  warning: pod web-1: red
+ 1m15s  deployment/web  the image does not exist
+  deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  failed  the imag…
+  errors: 0.4% (limit <= 1%)
+  1m15s of 10m00s  watch
+`,
+		}
+		began := time.Now()
+		for i, e := range aRun()[:14] {
+			if e.Type == gate.EventWarning {
+				e.Text = "pod web-1: red"
+			}
+			time.Sleep(time.Until(began.Add(e.Time.Sub(aRun()[0].Time))))
+			c.event(e)
+			if want, ok := frames[i]; ok {
+				if diff := cmp.Diff(want, s.frame()); diff != "" {
+					t.Errorf("after event %d (-want +got):\n%s", i, diff)
+				}
+			}
+		}
+
+		time.Sleep(5500 * time.Millisecond)
+		synctest.Wait()
+		if !strings.Contains(s.frame(), "\n  1m20s of 10m00s  watch\n") {
+			t.Errorf("the clock stands still:%s", s.frame())
+		}
+
+		c.close()
+		c.close()
+		if got := s.frame(); strings.Contains(got, "█") || !strings.HasSuffix(got, "the image does not exist\n") {
+			t.Errorf("the block is still there:%s", got)
+		}
+	})
+}
+
+func TestLiveBlockStaysSmall(t *testing.T) {
+	for _, width := range []int{20, 40, 80, 200} {
+		s := &screen{t: t, width: width}
+		c := newConsole(s, consoleOptions{Live: true, Width: func() int { return width }})
+		for i := range 30 {
+			ref := manifest.Ref{Kind: "Deployment", Name: fmt.Sprintf("a-rather-long-name-of-a-workload-%02d", i)}
+			phase := rollout.Progressing
+			if i%2 == 0 {
+				phase = rollout.Complete
+			}
+			e := status(i, ref, phase, int32(i), "waiting for äöü and many other things that take a while")
+			e.Text = ""
+			c.mu.Lock()
+			c.started, c.shown = e.Time, time.Now()
+			c.note(e)
+			c.note(at(i, gate.EventMeasurement, manifest.Ref{}, fmt.Sprintf("criterion %d: 1 (limit <= 2)", i)))
+			c.draw("")
+			c.mu.Unlock()
+		}
+		if len(s.lines) != maxRows+1+maxRows+1 {
+			t.Errorf("at width %d the block has %d lines:%s", width, len(s.lines), s.frame())
+		}
+		c.close()
+		if len(s.lines) != 0 {
+			t.Errorf("at width %d the block is still there:%s", width, s.frame())
+		}
+	}
+}
+
+func TestConsoleFromManyGoroutines(t *testing.T) {
+	var out bytes.Buffer
+	c := newConsole(&out, consoleOptions{})
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			for n := range 20 {
+				c.event(at(n, gate.EventApplied, manifest.Ref{Kind: "ConfigMap", Name: strconv.Itoa(i)}, "created"))
+			}
+		})
+	}
+	wg.Wait()
+	c.close()
+	line := regexp.MustCompile(`^ +\d+s  configmap/\d+ +created$`)
+	for text := range strings.SplitSeq(strings.TrimSuffix(out.String(), "\n"), "\n") {
+		if !line.MatchString(text) {
+			t.Fatalf("a broken line: %q", text)
+		}
+	}
+}

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/report"
+)
+
+// github is the log of a GitHub Actions step, and the files beside it.
+//
+// A runner obeys commands (::error::…) wherever they appear in the output, also when a container of the cluster wrote
+// them. Therefore all text goes through Write, which makes the runner deaf until the next command of our own. Every
+// silence has a token of its own: the last one has been seen in the log by now.
+//
+// It is not safe for concurrent use; the console serialises.
+type github struct {
+	w      io.Writer
+	getenv func(string) string
+	action *githubactions.Action
+
+	token   string // ends the present silence; empty while the runner obeys
+	open    bool   // a group is open
+	midLine bool   // the last text did not end its line
+	ended   bool   // text is no longer protected
+}
+
+// What GitHub keeps of one step: ten annotations of each level, shared by all parts of a composite action, and a summary
+// of 1 MiB, of which it drops all when it is larger.
+const (
+	maxAnnotations = 5
+	maxSummary     = 1<<20 - 1<<10
+)
+
+func newGitHub(w io.Writer, getenv func(string) string) *github {
+	return &github{
+		w: w, getenv: getenv,
+		action: githubactions.New(githubactions.WithWriter(w), githubactions.WithGetenv(getenv)),
+	}
+}
+
+// Write prints text in which the runner must not find commands.
+func (g *github) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if g.token == "" && !g.ended {
+		token := rand.Text() // 130 bits
+		if err := recovered(func() {
+			g.action.IssueCommand(&githubactions.Command{Name: "stop-commands", Message: token})
+		}); err != nil {
+			return 0, err
+		}
+		g.token = token
+	}
+	n, err := g.w.Write(p)
+	if n > 0 {
+		g.midLine = p[n-1] != '\n'
+	}
+	return n, err
+}
+
+// command ends the silence and issues commands, which are recognised only at the beginning of a line.
+func (g *github) command(issue func(*githubactions.Action)) error {
+	return recovered(func() {
+		if g.midLine {
+			g.action.Infof("")
+			g.midLine = false
+		}
+		if g.token != "" {
+			g.action.IssueCommand(&githubactions.Command{Name: g.token})
+			g.token = ""
+		}
+		issue(g.action)
+	})
+}
+
+// recovered turns the panics of the library, which stand for failed writes, into errors: a closed pipe must not end a
+// run that has something to undo.
+func recovered(f func()) (err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case runtime.Error:
+			panic(p)
+		case error:
+			err = fmt.Errorf("writing to GitHub Actions: %w", p)
+		default:
+			panic(p)
+		}
+	}()
+	f()
+	return nil
+}
+
+// Open begins a group that the reader of the log may unfold. Groups do not nest, so it ends the one before.
+func (g *github) Open(title string) {
+	g.Close()
+	g.open = g.command(func(a *githubactions.Action) { a.Group(flat(title)) }) == nil
+}
+
+// Close ends the group.
+func (g *github) Close() {
+	if g.open {
+		// A log that cannot be written says so again at the next line.
+		_ = g.command(func(a *githubactions.Action) { a.EndGroup() })
+		g.open = false
+	}
+}
+
+// mask asks the runner to hide values, as a second net below our own redaction. It hides line by line, because the
+// runner compares with single lines, and leaves very short lines alone: without every "1" no log can be read.
+func (g *github) mask(values []string) error {
+	var lines []string
+	for _, value := range values {
+		for line := range strings.Lines(value) {
+			if line = strings.TrimSpace(line); len(line) >= 4 {
+				lines = append(lines, line)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return g.command(func(a *githubactions.Action) {
+		for _, line := range slices.Compact(lines) {
+			a.AddMask(line)
+		}
+	})
+}
+
+// finish tells GitHub the result: annotations, summary and outputs. After it text is printed unprotected; only the last
+// line of a run, which begins with our name, is left to print.
+func (g *github) finish(r gate.Report, reportJSON string) error {
+	err := errors.Join(g.annotate(r), g.summarize(r), g.output(r, reportJSON))
+	g.ended = true
+	return errors.Join(err, g.command(func(*githubactions.Action) {}))
+}
+
+// annotate puts the causes on the lines of the manifests. Groups are closed first, or the errors would be hidden in one.
+func (g *github) annotate(r gate.Report) error {
+	all := report.Annotations(r)
+	g.Close()
+	return g.command(func(a *githubactions.Action) {
+		for _, note := range all[:min(len(all), maxAnnotations)] {
+			a.WithFieldsMap(g.fields(note)).Errorf("%s", note.Message)
+		}
+		if rest := len(all) - maxAnnotations; rest > 0 {
+			a.Noticef("rolloutgate: %d more in the summary of this step", rest)
+		}
+	})
+}
+
+// fields are the properties of an annotation. GitHub finds files by their path in the repository; of one elsewhere
+// (standard input, the output of a render step) it is told nothing.
+func (g *github) fields(note report.Annotation) map[string]string {
+	fields := map[string]string{"title": note.Title}
+	if path := inWorkspace(note.File, g.getenv("GITHUB_WORKSPACE")); path != "" {
+		fields["file"] = path
+		if note.Line > 0 {
+			fields["line"] = strconv.Itoa(note.Line)
+		}
+	}
+	return fields
+}
+
+// inWorkspace is the path of a file relative to the workspace, empty when it is not below it.
+func inWorkspace(file, workspace string) string {
+	if file == "" || file == "-" || workspace == "" {
+		return ""
+	}
+	absolute, err := filepath.Abs(file)
+	if err != nil {
+		return ""
+	}
+	// The workspace may be a link, and the working directory its target.
+	if real, err := filepath.EvalSymlinks(absolute); err == nil {
+		absolute = real
+	}
+	if real, err := filepath.EvalSymlinks(workspace); err == nil {
+		workspace = real
+	}
+	path, err := filepath.Rel(workspace, absolute)
+	if err != nil || !filepath.IsLocal(path) || strings.ContainsFunc(path, unicode.IsControl) {
+		return ""
+	}
+	return filepath.ToSlash(path)
+}
+
+// summarize adds the report to the summary page of the step, or a single line where it would be too large for it.
+func (g *github) summarize(r gate.Report) error {
+	path := g.getenv("GITHUB_STEP_SUMMARY")
+	if path == "" {
+		return nil
+	}
+	var page strings.Builder
+	if err := report.Markdown(&page, r); err != nil {
+		return err
+	}
+	text, used := page.String(), 0
+	if info, err := os.Stat(path); err == nil {
+		used = int(info.Size())
+	}
+	if used+len(text) > maxSummary {
+		text = fmt.Sprintf("\n**rolloutgate: %s (exit %d)** The summary of this step is full; the log and the JSON report say more.\n",
+			word(r.Exit.Name, "-"), r.Exit.Code)
+	}
+	if used+len(text) > maxSummary {
+		return nil
+	}
+	return recovered(func() { g.action.AddStepSummary(text) })
+}
+
+// output writes the outputs of the step. Callers paste them into shell scripts, so they hold words of closed
+// vocabularies, numbers, names that Kubernetes has checked, and one path of ours; what does not fit is left empty.
+//
+// The library's own writer has a delimiter that everybody knows.
+func (g *github) output(r gate.Report, reportJSON string) error {
+	path := g.getenv("GITHUB_OUTPUT")
+	if path == "" {
+		return nil
+	}
+	delimiter := "rolloutgate_" + rand.Text()
+	var text strings.Builder
+	for _, o := range outputs(r, reportJSON) {
+		if strings.Contains(o.value, delimiter) || strings.ContainsAny(o.value, "\r\n") {
+			return fmt.Errorf("writing the output %s: its value could pass for another output", o.name)
+		}
+		fmt.Fprintf(&text, "%s<<%s\n%s\n%s\n", o.name, delimiter, o.value, delimiter)
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		return fmt.Errorf("writing the outputs: %w", err)
+	}
+	_, err = file.WriteString(text.String())
+	if err = errors.Join(err, file.Close()); err != nil {
+		return fmt.Errorf("writing the outputs: %w", err)
+	}
+	return nil
+}
+
+type output struct{ name, value string }
+
+func outputs(r gate.Report, reportJSON string) []output {
+	var reason, undo string
+	var failed manifest.Ref
+	if r.Exit.Code != 0 {
+		for _, s := range slices.Backward(r.Workloads) {
+			if s.Phase == "Failed" {
+				failed = s.Ref
+			}
+		}
+		if len(r.Findings) > 0 {
+			reason, failed = r.Findings[0].Code, report.About(r.Findings[0])
+		}
+	}
+	if r.Undo != nil {
+		undo = string(r.Undo.Result)
+	}
+	if strings.ContainsFunc(reportJSON, unicode.IsControl) {
+		reportJSON = ""
+	}
+	return []output{
+		{"verdict", word(r.Exit.Name, "-")},
+		{"exit-code", strconv.Itoa(r.Exit.Code)},
+		{"reason", word(reason, "")},
+		{"undo", word(undo, "-")},
+		{"failed-kind", word(failed.Kind, "")},
+		{"failed-name", word(failed.Name, "-.")},
+		{"duration-seconds", strconv.Itoa(int(max(r.Run.Finished.Sub(r.Run.Started), 0).Seconds()))},
+		{"report-json", reportJSON},
+	}
+}
+
+// word returns s if it has nothing but ASCII letters, digits and the characters of also, and otherwise nothing.
+func word(s, also string) string {
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', strings.ContainsRune(also, r):
+		default:
+			return ""
+		}
+	}
+	return s
+}

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+)
+
+// options are the flags of all commands; each command registers the groups that it understands.
+type options struct {
+	kube *genericclioptions.ConfigFlags
+
+	filenames      []string
+	recursive      bool
+	kustomize      string
+	dryRun         string
+	fieldManager   string
+	forceConflicts bool
+
+	timeout, undoTimeout     time.Duration
+	undo, onCancel           string
+	deleteStuck              bool
+	grace                    []string
+	noFailFast               string
+	prometheusURL            string
+	checks                   []string
+	settle, window, interval time.Duration
+
+	config, output, reportDir, ci, color string
+
+	spec analysis.Spec // from the config file
+}
+
+func newOptions() *options {
+	kube := genericclioptions.NewConfigFlags(true)
+	// What is left out here is a credential, which belongs into the kubeconfig, or an override of what stands there.
+	only := genericclioptions.ConfigFlags{
+		KubeConfig: kube.KubeConfig, Context: kube.Context, Namespace: kube.Namespace, Impersonate: kube.Impersonate,
+	}
+	*kube = *only.WithDeprecatedPasswordFlag()
+	kube.Username, kube.Password = nil, nil
+	return &options{kube: kube}
+}
+
+// connection are the flags that say which cluster, and how to answer. Every command has them.
+func (o *options) connection(flags *pflag.FlagSet) {
+	o.kube.AddFlags(flags)
+	flags.StringVarP(&o.output, "output", "o", "text", "what to print: text or json (progress then goes to stderr)")
+	flags.StringVar(&o.reportDir, "report-dir", "", "folder to write report.json and report.md to")
+	flags.StringVar(&o.ci, "ci", "auto", "CI system to write for: auto, none, github, gitlab, azure, buildkite, jenkins, generic")
+	flags.StringVar(&o.color, "color", "auto", "colours: auto, always or never")
+	flags.StringVar(&o.config, "config", "", "config file (default "+defaultConfig+" when present)")
+}
+
+// manifests are the flags that say what to apply.
+func (o *options) manifests(flags *pflag.FlagSet) {
+	flags.StringSliceVarP(&o.filenames, "filename", "f", nil, "file or folder to apply, or - for standard input; repeatable")
+	flags.BoolVarP(&o.recursive, "recursive", "R", false, "read folders with everything below them")
+	flags.StringVarP(&o.kustomize, "kustomize", "k", "", "kustomization folder to apply")
+	flags.StringVar(&o.fieldManager, "field-manager", cluster.DefaultFieldManager, "name of the field manager that applies")
+	flags.BoolVar(&o.forceConflicts, "force-conflicts", false, "take fields that other field managers own")
+}
+
+// gating are the flags that say how to judge.
+func (o *options) gating(flags *pflag.FlagSet) {
+	timing := analysis.DefaultTiming()
+	flags.DurationVar(&o.timeout, "timeout", gate.DefaultTimeout, "time for apply, rollout and criteria together")
+	flags.StringVar(&o.prometheusURL, "prometheus-url", "", "address of the Prometheus that answers the criteria")
+	flags.StringArrayVar(&o.checks, "check", nil, "success criterion 'PROMQL <= LIMIT' (or <, >, >=, ==); repeatable")
+	flags.DurationVar(&o.settle, "settle", timing.Settle, "time between the end of the rollout and the first measurement")
+	flags.DurationVar(&o.window, "window", timing.Window, "time over which the criteria are measured")
+	flags.DurationVar(&o.interval, "interval", timing.Interval, "time between two measurements of a criterion")
+	flags.StringSliceVar(&o.grace, "grace", nil, "patience for one cause, as CODE=DURATION; repeatable")
+	flags.StringVar(&o.noFailFast, "no-fail-fast", "", "causes that must not end the gate before its timeout, as CODE,CODE; without a value: all")
+	flags.Lookup("no-fail-fast").NoOptDefVal = "all"
+}
+
+// undoing are the flags that say what happens to a bad rollout.
+func (o *options) undoing(flags *pflag.FlagSet) {
+	flags.StringVar(&o.undo, "undo", "on-failure", "whether to put a bad rollout back: on-failure or never")
+	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
+	flags.StringVar(&o.onCancel, "on-cancel", "undo", "what to do with the rollout when the run is cancelled: undo or leave")
+	flags.BoolVar(&o.deleteStuck, "undo-delete-stuck-pods", true, "delete pods of the undone revision that block a StatefulSet")
+	flags.StringVar(&o.dryRun, "dry-run", "none", "none, or server: do what 'plan' does")
+}
+
+// settled completes the options from environment and config file, and checks them.
+func (o *options) settled(c *cobra.Command, getenv func(string) string) error {
+	given := map[string]bool{}
+	c.Flags().VisitAll(func(f *pflag.Flag) { given[f.Name] = f.Changed || getenv(envName(f.Name)) != "" })
+	spec, err := settle(c.Flags(), getenv)
+	if err != nil {
+		return err
+	}
+	for name, from := range map[string]struct{ flag, file *time.Duration }{
+		"settle": {&o.settle, &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window}, "interval": {&o.interval, &spec.Timing.Interval},
+	} {
+		if given[name] {
+			*from.file = *from.flag
+		}
+	}
+	o.spec = spec
+	return errors.Join(
+		oneOf("output", o.output, "text", "json"), oneOf("undo", o.undo, "on-failure", "never", ""),
+		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),
+	)
+}
+
+func oneOf(flag, value string, allowed ...string) error {
+	for _, a := range allowed {
+		if value == a {
+			return nil
+		}
+	}
+	return &usageError{fmt.Sprintf("reading --%s: %q is not one of %s", flag, value, strings.Join(strings.Fields(strings.Join(allowed, " ")), ", ")), ""}
+}
+
+// objects reads the manifests.
+func (o *options) objects(p *program) ([]manifest.Object, error) {
+	if len(o.filenames) == 0 && o.kustomize == "" {
+		return nil, &usageError{"nothing to apply", "name files or folders with -f, or a kustomization with -k"}
+	}
+	return manifest.Read(manifest.Options{Filenames: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Stdin: p.stdin})
+}
+
+// client connects to the cluster.
+func (o *options) client() (*cluster.Client, error) {
+	config, err := o.kube.ToRESTConfig()
+	if err != nil {
+		return nil, &usageError{fmt.Sprintf("finding the cluster: %v", err), "set KUBECONFIG, or use --kubeconfig and --context"}
+	}
+	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts})
+}
+
+// namespace is the one of the flag, of the context, or "default".
+func (o *options) namespace() string {
+	ns, _, err := o.kube.ToRawKubeConfigLoader().Namespace()
+	if err != nil || ns == "" {
+		return "default"
+	}
+	return ns
+}
+
+func (o *options) contextName() string {
+	raw, err := o.kube.ToRawKubeConfigLoader().RawConfig()
+	if err != nil {
+		return ""
+	}
+	return orDefault(*o.kube.Context, raw.CurrentContext)
+}
+
+// gate builds the gate from the options.
+func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate.Gate, error) {
+	g := gate.Gate{
+		Cluster: client, Timeout: o.timeout, UndoTimeout: o.undoTimeout, NeverUndo: o.undo == "never",
+		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck, Timing: o.spec.Timing,
+		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
+	}
+	var err error
+	if g.Patience, err = o.patience(); err != nil {
+		return g, err
+	}
+	if g.Criteria, err = o.criteria(); err != nil || len(g.Criteria) == 0 {
+		return g, err
+	}
+	if longest := g.Timing.Longest(g.Criteria); longest > o.timeout {
+		return g, &usageError{
+			fmt.Sprintf("the criteria alone can take %s, and --timeout is %s", longest, o.timeout),
+			"raise --timeout, or shorten --settle and --window",
+		}
+	}
+	if o.prometheusURL == "" {
+		return g, &usageError{"there are criteria, but no --prometheus-url to ask", "give --prometheus-url or set " + envName("prometheus-url")}
+	}
+	// A credential comes from the environment, never from a flag that `ps` shows.
+	headers := http.Header{}
+	if token := getenv(envName("prometheus-token")); token != "" {
+		headers.Set("Authorization", "Bearer "+token)
+	}
+	g.Querier, err = prometheus.New(prometheus.Config{URL: o.prometheusURL, Timeout: g.Timing.QueryTimeout, Headers: headers})
+	return g, usage(err)
+}
+
+func usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err.Error(), ""}
+}
+
+// criteria joins those of the config file with those of --check.
+func (o *options) criteria() ([]analysis.Criterion, error) {
+	vars := analysis.Vars{Namespace: o.namespace(), Window: o.spec.Timing.Window, Interval: o.spec.Timing.Interval}
+	criteria, err := o.spec.Compile(vars)
+	if err != nil {
+		return nil, usage(err)
+	}
+	for _, text := range o.checks {
+		c, err := analysis.ParseCheck(text, vars)
+		if err != nil {
+			return nil, usage(err)
+		}
+		criteria = append(criteria, c)
+	}
+	return criteria, usage(o.spec.Timing.Check(criteria))
+}
+
+// patience reads --grace and --no-fail-fast.
+func (o *options) patience() (diagnosis.Patience, error) {
+	p := diagnosis.Patience{Grace: map[string]time.Duration{}, NoFailFast: map[string]bool{}}
+	known := map[string]bool{"all": true}
+	for _, code := range diagnosis.Codes() {
+		known[code] = true
+	}
+	for _, g := range o.grace {
+		code, text, ok := strings.Cut(g, "=")
+		d, err := time.ParseDuration(text)
+		if !ok || err != nil || !known[code] {
+			return p, &usageError{fmt.Sprintf("reading --grace: %q is not CODE=DURATION", g), "for example --grace ImageNotFound=2m"}
+		}
+		p.Grace[code] = d
+	}
+	for code := range strings.SplitSeq(o.noFailFast, ",") {
+		if code = strings.TrimSpace(code); code == "" {
+			continue
+		}
+		if !known[code] {
+			return p, &usageError{fmt.Sprintf("reading --no-fail-fast: unknown cause %q", code), "the code stands in the report of the rollout that failed"}
+		}
+		p.NoFailFast[code] = true
+	}
+	return p, nil
+}
+
+// targets finds the workloads that the arguments name.
+func (o *options) targets(ctx context.Context, client *cluster.Client, args []string) ([]cluster.Target, error) {
+	if len(args) == 0 {
+		return nil, &usageError{"no workload named", "name them as KIND/NAME, for example deployment/web"}
+	}
+	return client.Find(ctx, args)
+}

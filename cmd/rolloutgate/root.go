@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"k8s.io/klog/v2"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+)
+
+// program is one invocation: the world outside, and the exit code that came of it.
+type program struct {
+	getenv         func(string) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	code           int
+}
+
+// execute runs one command line and returns the exit code. A panic is a bug of ours: exit code 1, and the stack for
+// whoever reports it.
+func execute(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	defer func() {
+		if p := recover(); p != nil {
+			fmt.Fprintf(stderr, "rolloutgate: internal error: %v\n%s", p, debug.Stack())
+			code = gate.Internal.Code
+		}
+	}()
+	klog.SetLogger(logr.Discard()) // client-go's own log says nothing that a report does not
+	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	root := p.root()
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		p.fail(err)
+	}
+	return p.code
+}
+
+func (p *program) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rolloutgate",
+		Short: "Apply, watch, judge, explain and undo a Kubernetes rollout",
+		Long: `rolloutgate is the step between "deploy" and "done" in a pipeline. It applies manifests, watches the rollout
+against a timeout and PromQL success criteria, says why a rollout is bad, puts back exactly what was there before,
+proves that it is back, and exits with a code that tells the pipeline what happened.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &usageError{err.Error(), fmt.Sprintf("see '%s --help'", c.CommandPath())}
+	})
+	root.AddCommand(p.runCommand(), p.planCommand(), p.watchCommand(), p.diagnoseCommand(), p.versionCommand())
+	return root
+}
+
+// fail prints an error that no report could carry, and sets the exit code that it means.
+func (p *program) fail(err error) {
+	if p.code == 0 {
+		p.code = codeOf(err)
+	}
+	fmt.Fprintf(p.stderr, "error: %v\n", err)
+}
+
+// codeOf is the exit code of an error that came before any report.
+func codeOf(err error) int {
+	var usage *usageError
+	var invalid *manifest.Error
+	var spec *analysis.SpecError
+	switch {
+	case errors.As(err, &usage), errors.As(err, &invalid), errors.As(err, &spec):
+		return gate.Invalid.Code
+	case cluster.IsDenied(err):
+		return gate.Denied.Code
+	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
+		return gate.Invalid.Code
+	case cluster.IsTransient(err):
+		return gate.Retry.Code
+	}
+	return gate.Invalid.Code
+}

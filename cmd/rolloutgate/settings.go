@@ -1,0 +1,179 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+)
+
+// defaultConfig is read when it is there and --config names no other.
+const defaultConfig = "rolloutgate.yaml"
+
+// envPrefix begins the environment variable of every flag: --undo-timeout is ROLLOUTGATE_UNDO_TIMEOUT.
+const envPrefix = "ROLLOUTGATE_"
+
+// notInFile are the flags that a config file cannot set: where it is itself, and who runs it.
+var notInFile = []string{"config", "help", "kubeconfig", "as", "context"}
+
+// envName is the environment variable of a flag.
+func envName(flag string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// fileKey is the key of a flag in the config file: --undo-timeout is undoTimeout.
+func fileKey(flag string) string {
+	words := strings.Split(flag, "-")
+	for i, w := range words[1:] {
+		words[i+1] = strings.ToUpper(w[:1]) + w[1:]
+	}
+	return strings.Join(words, "")
+}
+
+// usageError is bad input of the user: exit code 2.
+type usageError struct{ text, hint string }
+
+func (e *usageError) Error() string {
+	if e.hint == "" {
+		return e.text
+	}
+	return e.text + "\n  hint: " + e.hint
+}
+
+// settle fills the flags that were not given from the environment, then from the config file, and returns what the
+// file says about criteria.
+func settle(flags *pflag.FlagSet, getenv func(string) string) (analysis.Spec, error) {
+	spec := analysis.Spec{Timing: analysis.DefaultTiming()}
+	if err := fromEnvironment(flags, getenv); err != nil {
+		return spec, err
+	}
+	path, err := flags.GetString("config")
+	if err != nil {
+		return spec, nil // the command has no config file
+	}
+	data, err := os.ReadFile(orDefault(path, defaultConfig))
+	if errors.Is(err, fs.ErrNotExist) && path == "" {
+		return spec, nil
+	}
+	if err != nil {
+		return spec, &usageError{fmt.Sprintf("reading the config file: %v", err), "check the path given by --config"}
+	}
+	return fromFile(flags, orDefault(path, defaultConfig), data)
+}
+
+func orDefault(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+func fromEnvironment(flags *pflag.FlagSet, getenv func(string) string) error {
+	var errs []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		value := getenv(envName(f.Name))
+		if f.Changed || value == "" {
+			return
+		}
+		if err := setAll(flags, f, strings.Split(strings.TrimRight(value, "\n"), "\n")); err != nil {
+			errs = append(errs, &usageError{fmt.Sprintf("reading %s: %v", envName(f.Name), err), ""})
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// setAll sets a flag to a value, or a repeatable one to several. In the environment they stand one on a line.
+func setAll(flags *pflag.FlagSet, f *pflag.Flag, values []string) error {
+	if _, repeatable := f.Value.(pflag.SliceValue); !repeatable && len(values) > 1 {
+		return fmt.Errorf("takes one value, not %d", len(values))
+	}
+	for _, v := range values {
+		if v = strings.TrimSpace(v); v == "" {
+			continue
+		}
+		if err := flags.Set(f.Name, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fromFile reads a config file: keys named after flags, and the keys of analysis.Spec.
+func fromFile(flags *pflag.FlagSet, path string, data []byte) (analysis.Spec, error) {
+	spec := analysis.Spec{Timing: analysis.DefaultTiming()}
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return spec, &usageError{fmt.Sprintf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")), "the file must be valid YAML"}
+	}
+	if len(document.Content) == 0 {
+		return spec, nil
+	}
+	root := document.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return spec, &usageError{fmt.Sprintf("%s:%d: not a mapping", path, root.Line), "write it as lines of 'key: value'"}
+	}
+	criteria := &yaml.Node{Kind: yaml.MappingNode, Line: root.Line, Column: root.Column, Tag: root.Tag}
+	var errs []error
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, value := root.Content[i], root.Content[i+1]
+		f := flagOfKey(flags, key.Value)
+		switch {
+		case slices.Contains(analysis.SpecKeys(), key.Value):
+			criteria.Content = append(criteria.Content, key, value)
+		case key.Value == "apiVersion" || key.Value == "kind":
+		case f == nil:
+			errs = append(errs, &usageError{fmt.Sprintf("%s:%d: unknown key %q", path, key.Line, key.Value), "known keys are " + strings.Join(knownKeys(flags), ", ")})
+		case !f.Changed:
+			if err := setFromNode(flags, f, value); err != nil {
+				errs = append(errs, &usageError{fmt.Sprintf("%s:%d: reading %s: %v", path, value.Line, key.Value, err), ""})
+			}
+		}
+	}
+	spec, err := analysis.ParseSpec(path, criteria)
+	return spec, errors.Join(append(errs, err)...)
+}
+
+func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
+	var found *pflag.Flag
+	flags.VisitAll(func(f *pflag.Flag) {
+		if fileKey(f.Name) == key && !slices.Contains(notInFile, f.Name) {
+			found = f
+		}
+	})
+	return found
+}
+
+func knownKeys(flags *pflag.FlagSet) []string {
+	keys := analysis.SpecKeys()
+	flags.VisitAll(func(f *pflag.Flag) {
+		if key := fileKey(f.Name); !slices.Contains(notInFile, f.Name) && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	})
+	slices.Sort(keys)
+	return keys
+}
+
+func setFromNode(flags *pflag.FlagSet, f *pflag.Flag, value *yaml.Node) error {
+	switch value.Kind {
+	case yaml.ScalarNode:
+		return setAll(flags, f, []string{value.Value})
+	case yaml.SequenceNode:
+		var values []string
+		for _, item := range value.Content {
+			if item.Kind != yaml.ScalarNode {
+				return errors.New("takes plain values")
+			}
+			values = append(values, item.Value)
+		}
+		return setAll(flags, f, values)
+	}
+	return errors.New("takes a value or a list of values")
+}

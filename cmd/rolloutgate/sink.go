@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/report"
+)
+
+// targetRun is a method of Gate that works on named workloads.
+type targetRun func(gate.Gate, context.Context, []cluster.Target) (gate.Report, error)
+
+// withGate builds the gate, shows its progress while it runs, prints the report in every form that is asked for, and
+// takes the exit code from it.
+func (p *program) withGate(o *options, run func(gate.Gate) (gate.Report, error)) error {
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
+	g, err := o.gate(client, p.getenv)
+	if err != nil {
+		return err
+	}
+	out, err := p.sink(o)
+	if err != nil {
+		return err
+	}
+	g.Progress = out.console.event
+	if out.github != nil {
+		g.Secrets = func(values []string) { out.warn(out.github.mask(values)) }
+	}
+	r, err := run(g)
+	out.console.close()
+	if r.SchemaVersion == "" {
+		return err // it did not come to a run
+	}
+	p.code = r.Exit.Code
+	if err != nil && len(r.Findings) == 0 {
+		fmt.Fprintf(p.stderr, "error: %v\n", err) // a finding would have said it better
+	}
+	out.print(r)
+	return nil
+}
+
+// sink is where one run's words go.
+type sink struct {
+	p       *program
+	o       *options
+	console *console
+	github  *github // nil elsewhere
+	text    io.Writer
+	color   bool
+	fold    report.Folder
+}
+
+func (p *program) sink(o *options) (*sink, error) {
+	ci, err := parseCI(o.ci, p.getenv)
+	if err != nil {
+		return nil, usage(err)
+	}
+	out := &sink{p: p, o: o, text: p.stdout}
+	if o.output == "json" {
+		out.text = p.stderr // stdout is for the machine
+	}
+	terminal := out.text
+	if out.color, err = parseColor(o.color, p.getenv, ci, terminal); err != nil {
+		return nil, usage(err)
+	}
+	if ci == ciGitHub {
+		out.github = newGitHub(out.text, p.getenv)
+		out.text = out.github
+	}
+	out.fold = folder(ci, out.text)
+	out.console = newConsole(out.text, consoleOptions{
+		Live: isLive(p.getenv, ci, terminal), Color: out.color, Timeout: o.timeout,
+		Width: func() int { return terminalWidth(terminal) },
+	})
+	return out, nil
+}
+
+// print renders the report. A rendering that fails must not hide the verdict, so its error is only told.
+func (out *sink) print(r gate.Report) {
+	path, err := out.files(r)
+	out.warn(err)
+	if out.o.output == "json" {
+		out.warn(report.JSON(out.p.stdout, r))
+	}
+	options := report.Options{Color: out.color, Width: terminalWidth(out.text), Fold: out.fold}
+	if out.github != nil {
+		options.BeforeLast = func() { out.warn(out.github.finish(r, path)) }
+	}
+	out.warn(report.Text(out.text, r, options))
+}
+
+func (out *sink) warn(err error) {
+	if err != nil {
+		fmt.Fprintf(out.p.stderr, "warning: %v\n", err)
+	}
+}
+
+// files writes the report to --report-dir and returns the path of the JSON file.
+func (out *sink) files(r gate.Report) (string, error) {
+	dir := out.o.reportDir
+	if dir == "" {
+		return "", nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("writing the report: %w", err)
+	}
+	path := filepath.Join(dir, "report.json")
+	return path, errors.Join(
+		writeFile(path, r, report.JSON),
+		writeFile(filepath.Join(dir, "report.md"), r, report.Markdown),
+	)
+}
+
+// writeFile replaces the file in one step: whoever reads it while it is written sees the old one.
+func writeFile(path string, r gate.Report, render func(io.Writer, gate.Report) error) error {
+	var b bytes.Buffer
+	if err := render(&b, r); err != nil {
+		return err
+	}
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, b.Bytes(), 0o644); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	if err := os.Rename(temporary, path); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}

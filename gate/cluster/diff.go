@@ -1,0 +1,126 @@
+package cluster
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// serverFields are the metadata that the API server keeps; they change with every write and mean nothing to a user.
+var serverFields = []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"}
+
+// authored returns the part of an object that a user can have written: no status, no bookkeeping of the server's.
+// The answer shares nothing with the argument.
+func authored(u *unstructured.Unstructured) map[string]any {
+	if u == nil {
+		return map[string]any{}
+	}
+	out := u.DeepCopy().Object
+	delete(out, "status")
+	metadata, _ := out["metadata"].(map[string]any)
+	for _, f := range serverFields {
+		delete(metadata, f)
+	}
+	annotations, _ := metadata["annotations"].(map[string]any)
+	delete(annotations, lastApplied)
+	delete(annotations, "deployment.kubernetes.io/revision")
+	if len(annotations) == 0 {
+		delete(metadata, "annotations")
+	}
+	return out
+}
+
+// Diff is a unified diff of the object before and after, as `kubectl diff` prints it: Secret values masked, the
+// server's own fields left out. It is empty when nothing changes.
+func (i Item) Diff() string {
+	after := i.Predicted
+	if after == nil {
+		after = i.desired
+	}
+	if i.Action == Unchanged || after == nil {
+		return ""
+	}
+	before, now := authored(i.Live), authored(after)
+	if isSecret(after) {
+		maskSecret(before, now)
+	}
+	name := fmt.Sprintf("%s %s", i.Ref().Namespace, i.Ref())
+	return string(diff.Diff("live "+name, encode(before), "applied "+name, encode(now)))
+}
+
+func encode(object map[string]any) []byte {
+	if len(object) == 0 {
+		return nil
+	}
+	out, err := yaml.Marshal(object)
+	if err != nil { // what came as JSON can be written as YAML
+		return []byte(err.Error())
+	}
+	return out
+}
+
+func isSecret(u *unstructured.Unstructured) bool {
+	gvk := u.GroupVersionKind()
+	return gvk.Group == "" && gvk.Kind == "Secret"
+}
+
+// maskSecret replaces the values of both sides, keeping which ones differ visible.
+func maskSecret(before, now map[string]any) {
+	for _, field := range []string{"data", "stringData"} {
+		old, _ := before[field].(map[string]any)
+		new, _ := now[field].(map[string]any)
+		keys := slices.Concat(slices.Collect(maps.Keys(old)), slices.Collect(maps.Keys(new)))
+		for _, key := range keys {
+			was, had := old[key]
+			is, has := new[key]
+			switch {
+			case had && has && was != is:
+				old[key], new[key] = "*** (before)", "*** (after)"
+			case had && has:
+				old[key], new[key] = "***", "***"
+			case had:
+				old[key] = "***"
+			default:
+				new[key] = "***"
+			}
+		}
+	}
+}
+
+// SecretValues lists every value of every Secret that the plan touches, before and after, so that a caller can keep
+// them out of its output.
+func (p Plan) SecretValues() []string {
+	var values []string
+	for _, i := range p.Items {
+		for _, u := range []*unstructured.Unstructured{i.Object.Unstructured, i.Live} {
+			if u != nil && isSecret(u) {
+				values = append(values, secretValues(u)...)
+			}
+		}
+	}
+	slices.Sort(values)
+	return slices.Compact(values)
+}
+
+func secretValues(u *unstructured.Unstructured) []string {
+	var values []string
+	data, _, _ := unstructured.NestedMap(u.Object, "data")
+	for _, v := range data {
+		encoded, _ := v.(string)
+		values = append(values, encoded)
+		if plain, err := base64.StdEncoding.DecodeString(encoded); err == nil {
+			values = append(values, string(plain))
+		}
+	}
+	plain, _, _ := unstructured.NestedMap(u.Object, "stringData")
+	for _, v := range plain {
+		text, _ := v.(string)
+		values = append(values, text, base64.StdEncoding.EncodeToString([]byte(text)))
+	}
+	return values
+}

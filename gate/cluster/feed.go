@@ -1,0 +1,131 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// source is one list and watch, and the type of what comes from it.
+type source struct {
+	lw     cache.ListerWatcher
+	object runtime.Object
+	what   string
+}
+
+// feed is one watch with what has arrived from it. The informer below survives expiry, reconnects and a restart of
+// the API server.
+type feed struct{ informer cache.SharedIndexInformer }
+
+// feed starts to watch a source until ctx ends; arrived is called after each change, problem when reading is refused.
+func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, arrived func(), problem func(string)) *feed {
+	informer := cache.NewSharedIndexInformer(s.lw, s.object, 0, cache.Indexers{})
+	// These three only fail on an informer that runs already.
+	_ = informer.SetTransform(trim)
+	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+		if IsDenied(err) {
+			problem(fmt.Sprintf("%s cannot be watched: %v", s.what, err))
+			arrived()
+		}
+	})
+	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(any) { arrived() },
+		UpdateFunc: func(any, any) { arrived() },
+		DeleteFunc: func(any) { arrived() },
+	})
+	w.running.Go(func() { informer.RunWithContext(ctx) })
+	w.running.Go(func() { // an empty first answer is news as well
+		cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
+		arrived()
+	})
+	return &feed{informer}
+}
+
+func (f *feed) synced() bool { return f.informer.HasSynced() }
+
+func (f *feed) list() []rollout.Object {
+	var out []rollout.Object
+	for _, o := range f.informer.GetStore().List() {
+		out = append(out, o.(rollout.Object))
+	}
+	return out
+}
+
+// builtin are the kinds that are watched as protobuf, by name.
+var builtin = map[schema.GroupKind]struct {
+	client   func(kubernetes.Interface) rest.Interface
+	resource string
+	object   runtime.Object
+}{
+	{Group: "apps", Kind: "Deployment"}:        {appsClient, "deployments", &appsv1.Deployment{}},
+	{Group: "apps", Kind: "StatefulSet"}:       {appsClient, "statefulsets", &appsv1.StatefulSet{}},
+	{Group: "apps", Kind: "DaemonSet"}:         {appsClient, "daemonsets", &appsv1.DaemonSet{}},
+	{Group: "apps", Kind: "ReplicaSet"}:        {appsClient, "replicasets", &appsv1.ReplicaSet{}},
+	{Group: "batch", Kind: "Job"}:              {batchClient, "jobs", &batchv1.Job{}},
+	{Group: "", Kind: "Pod"}:                   {coreClient, "pods", &corev1.Pod{}},
+	{Group: "", Kind: "PersistentVolumeClaim"}: {coreClient, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}},
+	{Group: "", Kind: "ReplicationController"}: {coreClient, "replicationcontrollers", &corev1.ReplicationController{}},
+}
+
+func appsClient(c kubernetes.Interface) rest.Interface  { return c.AppsV1().RESTClient() }
+func batchClient(c kubernetes.Interface) rest.Interface { return c.BatchV1().RESTClient() }
+func coreClient(c kubernetes.Interface) rest.Interface  { return c.CoreV1().RESTClient() }
+
+// objectSource watches one object by its name.
+func (c *Client) objectSource(t Target) source {
+	if kind, ok := builtin[t.Ref.GroupKind()]; ok {
+		return typedSource(kind.client(c.typed), kind.resource, t.Ref.Namespace, kind.object, named(t.Ref.Name))
+	}
+	at, only := c.at(t.resource, t.Ref.Namespace), named(t.Ref.Name)
+	return source{
+		object: &unstructured.Unstructured{}, what: t.Ref.String(),
+		lw: &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				only(&o)
+				return at.List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				only(&o)
+				return at.Watch(ctx, o)
+			},
+		},
+	}
+}
+
+func typedSource(client rest.Interface, resource, namespace string, object runtime.Object, narrow func(*metav1.ListOptions)) source {
+	return source{
+		object: object, what: resource,
+		lw: cache.NewFilteredListWatchFromClient(client, resource, namespace, narrow),
+	}
+}
+
+// IsDenied tells "you may not" from every other failure.
+func IsDenied(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
+
+// IsTransient tells trouble that passes from a no.
+func IsTransient(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) || apierrors.IsTooManyRequests(err) ||
+		apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsServiceUnavailable(err)
+}
+
+// eventTolerance is how much older than our write an event may be and still count: event times have whole seconds,
+// and the clocks of nodes differ.
+const eventTolerance = 2 * time.Second

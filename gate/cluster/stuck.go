@@ -1,0 +1,47 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// FreeStuck deletes the pods that keep a restored StatefulSet from going back, and returns their names. revision is
+// the controller-revision-hash that this run's write made.
+//
+// With OrderedReady the controller waits for a pod that is not Ready before it looks at any other, so a broken pod of
+// the revision that was undone blocks the undo for ever (kubernetes/kubernetes#67250). Only pods of that revision are
+// deleted, only while they are not Ready, and only once the controller has taken the restored template in: before
+// that it would make them anew as they were.
+func (c *Client) FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error) {
+	set, ok := live.(*appsv1.StatefulSet)
+	if !ok || set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || revision == "" {
+		return nil, nil
+	}
+	if !observed(set) || set.Status.UpdateRevision == revision {
+		return nil, nil
+	}
+	pods, err := c.typed.CoreV1().Pods(set.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: appsv1.ControllerRevisionHashLabelKey + "=" + revision,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the pods of statefulset/%s: %w", set.Name, err)
+	}
+	var deleted []string
+	for _, p := range owned(pods.Items, set.UID) {
+		if isReady(p) || p.DeletionTimestamp != nil {
+			continue
+		}
+		err := c.typed.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			return deleted, fmt.Errorf("deleting pod %s of the undone revision: %w", p.Name, err)
+		}
+		deleted = append(deleted, p.Name)
+	}
+	return deleted, nil
+}

@@ -1,0 +1,346 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// want is what a tended object is asked for beyond its own watch.
+type want int
+
+const (
+	wantPods want = 1 << iota
+	wantServices
+)
+
+// tended is one target and everything that is watched for it.
+//
+// One goroutine tends it: it wakes up when the object changes or something is wanted, and starts the watches that
+// have become possible. Nothing is listed inside a watch handler.
+type tended struct {
+	w      *Watch
+	target Target
+	wake   chan struct{}
+	object *feed
+
+	mu                              sync.Mutex
+	wanted                          want
+	sets                            []*appsv1.ReplicaSet
+	revisions                       []*appsv1.ControllerRevision
+	revisionsOf                     int64  // the generation that revisions were read for
+	pods                            *feed  // nil while pods are not watched
+	podsOf                          string // the revision whose pods are watched
+	podsStop                        context.CancelFunc
+	services                        []serviceFeed
+	servicesKnown, waitsForConsumer bool
+	problems                        []string
+}
+
+type serviceFeed struct {
+	name   string
+	slices *feed
+}
+
+func (w *Watch) tend(target Target) *tended {
+	t := &tended{w: w, target: target, wake: make(chan struct{}, 1)}
+	t.object = w.feed(w.ctx, w.c.objectSource(target), trimObject, func() {
+		select {
+		case t.wake <- struct{}{}:
+		default:
+		}
+	}, t.problem)
+	w.running.Go(func() { t.run(w.ctx) })
+	return t
+}
+
+// run starts further watches until ctx ends. What fails is tried again a second later.
+func (t *tended) run(ctx context.Context) {
+	retry := time.NewTicker(time.Second)
+	defer retry.Stop()
+	again := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-retry.C:
+			if !again {
+				continue
+			}
+		case <-t.wake:
+		}
+		err := t.extend(ctx)
+		again = err != nil
+		t.w.notify()
+	}
+}
+
+// extend brings what is watched below the object up to the object's own state.
+func (t *tended) extend(ctx context.Context) error {
+	live := t.live()
+	if live == nil {
+		return nil
+	}
+	if err := t.readRevisions(ctx, live); err != nil {
+		return t.degrade("revisions", err)
+	}
+	if err := t.readStorageClass(ctx, live); err != nil {
+		return t.degrade("its StorageClass", err)
+	}
+	t.watchPods(live)
+	if t.is(wantServices) {
+		if err := t.watchServices(ctx, live); err != nil {
+			err = t.degrade("Services", err)
+			t.set(func() { t.servicesKnown = err == nil })
+			return err
+		}
+	}
+	return nil
+}
+
+// readRevisions reads the ReplicaSets of a Deployment until the one that is being rolled out is among them, and the
+// ControllerRevisions of a DaemonSet once per generation. A StatefulSet names its revision in its own status.
+func (t *tended) readRevisions(ctx context.Context, live rollout.Object) error {
+	apps := t.w.c.typed.AppsV1()
+	selector, ok := rollout.PodSelector(live)
+	if !ok || !observed(live) {
+		return nil
+	}
+	o := metav1.ListOptions{LabelSelector: selector.String()}
+	switch object := live.(type) {
+	case *appsv1.Deployment:
+		if rollout.NewReplicaSet(t.workload()) != nil {
+			return nil
+		}
+		list, err := apps.ReplicaSets(object.Namespace).List(ctx, o)
+		if err != nil {
+			return err
+		}
+		t.set(func() { t.sets = owned(list.Items, object.UID) })
+		if rollout.NewReplicaSet(t.workload()) == nil {
+			return fmt.Errorf("the new ReplicaSet of %s is not there yet", t.target.Ref)
+		}
+	case *appsv1.DaemonSet:
+		if t.revisionsOf == object.Generation {
+			return nil
+		}
+		list, err := apps.ControllerRevisions(object.Namespace).List(ctx, o)
+		if err != nil {
+			return err
+		}
+		t.set(func() { t.revisions, t.revisionsOf = owned(list.Items, object.UID), object.Generation })
+	}
+	return nil
+}
+
+// owned keeps the objects that uid controls; selectors of two workloads can overlap.
+func owned[T any, P interface {
+	*T
+	metav1.Object
+}](items []T, uid types.UID) []P {
+	var out []P
+	for i := range items {
+		p := P(&items[i])
+		p.SetManagedFields(nil)
+		if c := metav1.GetControllerOf(p); c != nil && c.UID == uid {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// watchPods watches the pods of the newest revision when they are few or asked for.
+func (t *tended) watchPods(live rollout.Object) {
+	selector, ok := rollout.PodSelector(live)
+	if !ok || (rollout.Replicas(live) > smallRollout && !t.is(wantPods)) {
+		return
+	}
+	label := revisionLabel(live)
+	revision := rollout.NewRevision(t.workload())
+	if label != "" && revision == "" {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.pods != nil && t.podsOf == revision {
+		return
+	}
+	if t.podsStop != nil {
+		t.podsStop()
+	}
+	text := selector.String()
+	if label != "" {
+		text += "," + label + "=" + revision
+	}
+	ctx, stop := context.WithCancel(t.w.ctx)
+	t.podsStop, t.podsOf = stop, revision
+	t.pods = t.w.feed(ctx, typedSource(t.w.c.typed.CoreV1().RESTClient(), "pods", live.GetNamespace(), &corev1.Pod{},
+		labelled(text)), trimPod, t.w.notify, t.problem)
+}
+
+// revisionLabel is the label that tells the pods of one revision from those of another.
+func revisionLabel(live rollout.Object) string {
+	switch live.(type) {
+	case *appsv1.Deployment:
+		return appsv1.DefaultDeploymentUniqueLabelKey
+	case *appsv1.StatefulSet, *appsv1.DaemonSet:
+		return appsv1.ControllerRevisionHashLabelKey
+	}
+	return ""
+}
+
+// watchServices finds the Services whose selector matches the new pods and watches their EndpointSlices.
+func (t *tended) watchServices(ctx context.Context, live rollout.Object) error {
+	template := rollout.PodTemplate(live)
+	if template == nil || t.knowsServices() {
+		return nil
+	}
+	list, err := t.w.c.typed.CoreV1().Services(live.GetNamespace()).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	var feeds []serviceFeed
+	for _, s := range list.Items {
+		if len(s.Spec.Selector) == 0 || !labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
+			continue
+		}
+		source := typedSource(t.w.c.typed.DiscoveryV1().RESTClient(), "endpointslices", live.GetNamespace(),
+			&discoveryv1.EndpointSlice{}, labelled(discoveryv1.LabelServiceName+"="+s.Name))
+		feeds = append(feeds, serviceFeed{s.Name, t.w.feed(t.w.ctx, source, trimObject, t.w.notify, t.problem)})
+	}
+	t.set(func() { t.services, t.servicesKnown = feeds, true })
+	return nil
+}
+
+// readStorageClass learns whether a claim waits for its first consumer.
+func (t *tended) readStorageClass(ctx context.Context, live rollout.Object) error {
+	claim, ok := live.(*corev1.PersistentVolumeClaim)
+	if !ok || claim.Status.Phase != corev1.ClaimPending || claim.Spec.StorageClassName == nil || *claim.Spec.StorageClassName == "" {
+		return nil
+	}
+	class, err := t.w.c.typed.StorageV1().StorageClasses().Get(ctx, *claim.Spec.StorageClassName, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	waits := class.VolumeBindingMode != nil && *class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer
+	t.set(func() { t.waitsForConsumer = waits })
+	return nil
+}
+
+// workload puts together what has arrived.
+func (t *tended) workload() rollout.Workload {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w := rollout.Workload{
+		Ref: t.target.Ref, Applied: t.target.Applied, Since: t.target.Since, Now: t.w.c.Now(),
+		ReplicaSets: t.sets, Revisions: t.revisions, WaitsForConsumer: t.waitsForConsumer,
+	}
+	if objects := t.object.list(); len(objects) > 0 {
+		w.Live = objects[0]
+	}
+	if pod, ok := w.Live.(*corev1.Pod); ok {
+		w.Pods, w.PodsKnown = []*corev1.Pod{pod}, true
+	}
+	if t.pods != nil && t.pods.synced() {
+		w.PodsKnown = true
+		for _, o := range t.pods.list() {
+			w.Pods = append(w.Pods, o.(*corev1.Pod))
+		}
+	}
+	w.ServicesKnown = t.servicesKnown
+	for _, s := range t.services {
+		if !s.slices.synced() {
+			w.ServicesKnown = false
+		}
+		service := rollout.Service{Name: s.name}
+		for _, o := range s.slices.list() {
+			service.Slices = append(service.Slices, o.(*discoveryv1.EndpointSlice))
+		}
+		w.Services = append(w.Services, service)
+	}
+	return w
+}
+
+func (t *tended) synced() bool { return t.object.synced() }
+
+func (t *tended) live() rollout.Object {
+	if objects := t.object.list(); len(objects) > 0 {
+		return objects[0]
+	}
+	return nil
+}
+
+func (t *tended) want(w want) {
+	t.mu.Lock()
+	had := t.wanted&w != 0
+	t.wanted |= w
+	t.mu.Unlock()
+	if !had {
+		select {
+		case t.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (t *tended) is(w want) bool { t.mu.Lock(); defer t.mu.Unlock(); return t.wanted&w != 0 }
+
+func (t *tended) knowsServices() bool { t.mu.Lock(); defer t.mu.Unlock(); return t.servicesKnown }
+
+func (t *tended) set(f func()) { t.mu.Lock(); defer t.mu.Unlock(); f() }
+
+// problem notes once what could not be read.
+func (t *tended) problem(text string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !slices.Contains(t.problems, text) {
+		t.problems = append(t.problems, text)
+	}
+}
+
+func (t *tended) notes() []string { t.mu.Lock(); defer t.mu.Unlock(); return slices.Clone(t.problems) }
+
+// degrade turns a refused read into a note: a gate that may not look at everything still judges by what it sees.
+func (t *tended) degrade(what string, err error) error {
+	if IsDenied(err) {
+		t.problem(fmt.Sprintf("%s of %s not readable: %v", what, t.target.Ref, err))
+		return nil
+	}
+	return err
+}
+
+// observed tells whether the controller has taken in the newest generation.
+func observed(live rollout.Object) bool {
+	switch o := live.(type) {
+	case *appsv1.Deployment:
+		return o.Status.ObservedGeneration >= o.Generation
+	case *appsv1.StatefulSet:
+		return o.Status.ObservedGeneration >= o.Generation
+	case *appsv1.DaemonSet:
+		return o.Status.ObservedGeneration >= o.Generation
+	}
+	return true
+}
+
+func labelled(selector string) func(*metav1.ListOptions) {
+	return func(o *metav1.ListOptions) { o.LabelSelector = selector }
+}
+
+func named(name string) func(*metav1.ListOptions) {
+	return func(o *metav1.ListOptions) {
+		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
+	}
+}

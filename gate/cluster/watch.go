@@ -1,0 +1,178 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// smallRollout is the number of pods up to which they are watched from the start. The pods of a bigger rollout are
+// only looked at when it is in trouble: a healthy one is judged by its controller's counts, and its pods' changes
+// would be most of what the API server sends.
+const smallRollout = 50
+
+// Target is one object to watch.
+type Target struct {
+	Ref manifest.Ref
+	// Applied is the object as written; see rollout.Workload.
+	Applied rollout.Object
+	// Previous is the object before; nil when there was none.
+	Previous rollout.Object
+	Since    time.Time
+	// Manifest is where it was written; nil when it was not this run's.
+	Manifest *manifest.Object
+
+	resource resource
+}
+
+// TargetsOf are the written objects that have a rollout or a status to wait for.
+func (c *Client) TargetsOf(changes []Change) []Target {
+	var targets []Target
+	for _, change := range changes {
+		if !rollout.Watched(change.Written.GroupVersionKind().GroupKind()) {
+			continue
+		}
+		object := change.Object
+		t := Target{Ref: change.Ref(), Applied: typed(change.Written), Since: change.At, Manifest: &object, resource: change.resource}
+		if change.Live != nil {
+			t.Previous = typed(change.Live)
+		}
+		if change.Action == Unchanged {
+			t.Since = change.Written.GetCreationTimestamp().Time
+		}
+		targets = append(targets, t)
+	}
+	return targets
+}
+
+// TargetsOfUndo are the restored objects that have a rollout to wait for.
+func (c *Client) TargetsOfUndo(undone []Undone) []Target {
+	var targets []Target
+	for _, u := range undone {
+		if u.Action != Restored || u.Written == nil || !rollout.Watched(u.Written.GroupVersionKind().GroupKind()) {
+			continue
+		}
+		targets = append(targets, Target{Ref: u.Ref(), Applied: typed(u.Written), Previous: typed(u.Change.Written), Since: u.At, resource: u.resource})
+	}
+	return targets
+}
+
+// typed turns the built-in kinds into their Go types, which the rules read.
+func typed(u *unstructured.Unstructured) rollout.Object {
+	object, err := scheme.Scheme.New(u.GroupVersionKind())
+	if err != nil {
+		return u
+	}
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, object); err != nil {
+		return u
+	}
+	return object.(rollout.Object)
+}
+
+// Watch follows targets until its context ends. All its methods may be called at any time; they answer from what has
+// arrived so far and never ask the API server.
+type Watch struct {
+	c       *Client
+	ctx     context.Context // ends every watch below; set once by Client.Watch, whose caller owns it
+	changed chan struct{}
+	tends   []*tended
+	events  map[string]*eventLog // by namespace
+	running sync.WaitGroup
+}
+
+// Watch begins to follow the targets. Stop ctx, then call Wait.
+func (c *Client) Watch(ctx context.Context, targets []Target) *Watch {
+	w := &Watch{c: c, ctx: ctx, changed: make(chan struct{}, 1), events: map[string]*eventLog{}}
+	for _, t := range targets {
+		w.tends = append(w.tends, w.tend(t))
+	}
+	for _, t := range w.tends {
+		ns := t.target.Ref.Namespace
+		if ns == "" || w.events[ns] != nil {
+			continue
+		}
+		log := &eventLog{client: c, namespace: ns, names: namesIn(targets, ns), notify: w.notify}
+		w.events[ns] = log
+		w.running.Go(func() { log.run(ctx) })
+	}
+	return w
+}
+
+// Wait returns when every goroutine of the watch has ended.
+func (w *Watch) Wait() { w.running.Wait() }
+
+// Changed is signalled when something arrived since the last signal was taken.
+func (w *Watch) Changed() <-chan struct{} { return w.changed }
+
+func (w *Watch) notify() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// Synced tells whether the first answer about target i has arrived.
+func (w *Watch) Synced(i int) bool { return w.tends[i].synced() }
+
+// Workload is what is known of target i.
+func (w *Watch) Workload(i int) rollout.Workload { return w.tends[i].workload() }
+
+// Evidence is what is known of target i that explains trouble: the workload and the warnings about it.
+func (w *Watch) Evidence(i int, status rollout.Status) diagnosis.Evidence {
+	t := w.tends[i]
+	workload := t.workload()
+	ev := diagnosis.Evidence{
+		Workload: workload, Status: status, Previous: t.target.Previous, Manifest: t.target.Manifest, Unreadable: t.notes(),
+	}
+	if log := w.events[t.target.Ref.Namespace]; log != nil {
+		ev.Events = log.about(workload)
+		ev.Unreadable = append(ev.Unreadable, log.notes()...)
+	}
+	return ev
+}
+
+// LookCloser watches the pods of target i, however many there are.
+func (w *Watch) LookCloser(i int) { w.tends[i].want(wantPods) }
+
+// LookAtServices reads the Services that select the new pods of target i, and watches their EndpointSlices.
+func (w *Watch) LookAtServices(i int) { w.tends[i].want(wantServices) }
+
+func namesIn(targets []Target, namespace string) []string {
+	var names []string
+	for _, t := range targets {
+		if t.Ref.Namespace == namespace {
+			names = append(names, t.Ref.Name)
+		}
+	}
+	return names
+}
+
+// trimPod drops what no rule reads, so that a thousand pods in trouble fit into little memory.
+func trimPod(o any) (any, error) {
+	if pod, ok := o.(*corev1.Pod); ok {
+		pod.ManagedFields = nil
+		delete(pod.Annotations, lastApplied)
+		return pod, nil
+	}
+	return trimObject(o)
+}
+
+// trimObject drops the managed fields.
+func trimObject(o any) (any, error) {
+	object, ok := o.(rollout.Object)
+	if !ok {
+		return nil, fmt.Errorf("watching: unexpected %T", o)
+	}
+	object.SetManagedFields(nil)
+	return object, nil
+}

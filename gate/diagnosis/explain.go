@@ -1,0 +1,229 @@
+package diagnosis
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// rule looks for one family of causes.
+type rule func(*scene) []Finding
+
+// rules is every rule. The order only breaks ties: Explain ranks what they find.
+var rules = []rule{
+	explainController, explainJob, explainCreate, explainSchedule, explainClaims, explainMounts, explainNode,
+	explainImage, explainStart, explainInit, explainExit, explainProbe, explainTraffic, explainForecast,
+}
+
+// Explain says why a rollout is bad, the most likely cause first. Symptoms of a cause that is listed are left out, and
+// the same cause on several pods is one finding. No findings mean that nothing is known to be wrong.
+func Explain(ev Evidence) []Finding {
+	s := newScene(ev)
+	var found []Finding
+	for _, r := range rules {
+		found = append(found, r(s)...)
+	}
+	found = suppress(order(merge(found), ev.TimedOut))
+	if ev.TimedOut && !slices.ContainsFunc(found, Finding.blames) {
+		found = order(append(found, s.unexplained()...), true)
+	}
+	for i := range found {
+		s.finish(&found[i])
+	}
+	return found
+}
+
+// blames reports whether a finding can be a headline.
+func (f Finding) blames() bool { return f.Terminal != TerminalContext }
+
+// merge makes one finding of the same cause in the same container of several pods.
+func merge(found []Finding) []Finding {
+	type key struct{ code, container, detail string }
+	at := map[key]int{}
+	var merged []Finding
+	for _, f := range found {
+		k := key{f.Code, f.Container, f.Detail}
+		i, seen := at[k]
+		if !seen {
+			at[k] = len(merged)
+			merged = append(merged, f)
+			continue
+		}
+		m := &merged[i]
+		m.pods = union(m.pods, f.pods)
+		m.Nodes = union(m.Nodes, f.Nodes)
+		m.served = m.served && f.served
+		if f.Count > m.Count {
+			m.Count, m.Signature = f.Count, f.Signature
+		}
+		if f.FirstSeen.Before(m.FirstSeen) {
+			m.FirstSeen = f.FirstSeen
+		}
+		if decides(f) && !decides(*m) {
+			// One pod is further than the other: its words and its patience are the ones that matter.
+			f.pods, f.Nodes, f.Count, f.FirstSeen, f.served = m.pods, m.Nodes, m.Count, m.FirstSeen, m.served
+			merged[i] = f
+		}
+	}
+	for i := range merged {
+		if len(merged[i].pods) > 0 {
+			merged[i].PodsAffected = len(merged[i].pods)
+		}
+	}
+	return merged
+}
+
+// decides reports whether a finding can end the gate before its time is up.
+func decides(f Finding) bool {
+	return f.Terminal == TerminalNow || f.Terminal == TerminalAfter || f.Terminal == TerminalDeadlock
+}
+
+// order puts causes first: what can decide before what must wait, unless the time is up; then the stage at which a pod
+// fails, then how sure, how many pods and how long.
+func order(found []Finding, timedOut bool) []Finding {
+	weight := func(f Finding) int {
+		switch {
+		case f.Terminal == TerminalContext:
+			return 2
+		case timedOut || decides(f):
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(found, func(a, b Finding) int {
+		return cmp.Or(
+			cmp.Compare(weight(a), weight(b)),
+			cmp.Compare(rank(a.Code), rank(b.Code)),
+			cmp.Compare(sureness(b.Confidence), sureness(a.Confidence)),
+			cmp.Compare(b.PodsAffected, a.PodsAffected),
+			a.FirstSeen.Compare(b.FirstSeen),
+		)
+	})
+	return found
+}
+
+func sureness(c Confidence) int { return slices.Index([]Confidence{Suspected, Likely, Proven}, c) }
+
+// suppress drops findings that an earlier failure of the same pods explains.
+func suppress(found []Finding) []Finding {
+	hidden := make([]bool, len(found))
+	for i := range found {
+		for j := range found {
+			if i != j && !hidden[i] && explains(found[i], found[j]) {
+				hidden[j] = true
+				if !slices.Contains(found[i].Suppresses, found[j].Code) {
+					found[i].Suppresses = append(found[i].Suppresses, found[j].Code)
+				}
+			}
+		}
+	}
+	var kept []Finding
+	for i, f := range found {
+		if !hidden[i] {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+// explains reports whether a is reason enough for b.
+func explains(a, b Finding) bool {
+	if !a.blames() || rank(a.Code) >= rank(b.Code) {
+		return false
+	}
+	if len(b.pods) == 0 {
+		return classes[b.Code].stage == "symptom"
+	}
+	for _, p := range b.pods {
+		if !slices.Contains(a.pods, p) {
+			return false
+		}
+	}
+	return a.Container == "" || b.Container == "" || a.Container == b.Container || a.initial
+}
+
+// in starts a finding of a code about one container.
+func (s *scene) in(c container, code string) Finding {
+	f := s.on(c.pod, code)
+	f.Container = c.spec.Name
+	f.FieldPath = s.field(c, "")
+	f.initial = c.initial && !c.sidecar
+	f.injected = c.injected
+	f.served = c.served()
+	return f
+}
+
+// on starts a finding of a code about one pod.
+func (s *scene) on(p *corev1.Pod, code string) Finding {
+	f := s.finding(code)
+	f.Object = podRef(p)
+	f.pods = []string{p.Name}
+	f.PodsAffected = 1
+	if p.Spec.NodeName != "" {
+		f.Nodes = []string{p.Spec.NodeName}
+	}
+	f.FieldPath = s.podPath
+	if t := p.CreationTimestamp.Time; !t.IsZero() {
+		f.FirstSeen = later(t, s.w.Since)
+	}
+	return f
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// field is the path of a field of a container. An injected container is not in the manifest; the annotations and
+// labels that asked for it usually are.
+func (s *scene) field(c container, field string) string {
+	if c.injected {
+		return s.metaPath()
+	}
+	list := "containers"
+	if c.initial {
+		list = "initContainers"
+	}
+	path := fmt.Sprintf("%s.%s[name=%s]", s.podPath, list, c.spec.Name)
+	if field != "" {
+		path += "." + field
+	}
+	return path
+}
+
+// finish fills in what does not depend on the rule: patience of special pods, the place in the manifest, how to tune.
+func (s *scene) finish(f *Finding) {
+	if f.injected {
+		f.Cause += fmt.Sprintf(" (container %s is not in the manifest: it was injected)", f.Container)
+	}
+	// What worked a moment ago is more likely to work again; a mesh's sidecar often restarts while the mesh settles.
+	if f.Terminal == TerminalAfter && (f.served || f.injected) {
+		f.After *= 2
+		if f.Attempts > 1 {
+			f.Attempts++
+		}
+	}
+	if f.Terminal == TerminalAfter || f.Terminal == TerminalNow {
+		f.After = max(f.After, confirm)
+	}
+	if s.Manifest != nil && f.FieldPath != "" {
+		line, _ := s.Manifest.Locate(f.FieldPath)
+		f.File, f.Line = s.Manifest.Source.Path, line
+	}
+	f.Rule = f.Code + " " + patience(f.Terminal, f.Attempts, f.After)
+	f.Knob = knob(f.Code, f.Terminal, f.After)
+}
+
+func union(a, b []string) []string {
+	for _, v := range b {
+		if !slices.Contains(a, v) {
+			a = append(slices.Clip(a), v)
+		}
+	}
+	return a
+}

@@ -1,0 +1,67 @@
+package diagnosis
+
+import (
+	"fmt"
+	"time"
+)
+
+// sayMemory writes the sentence for OomKilled and SuspectedOom. The runtime may report an out-of-memory kill late or
+// never, as plain 137, because the cgroup is gone when it looks.
+func (s *scene) sayMemory(f *Finding, e exit) {
+	name := e.spec.Name
+	f.FieldPath = s.field(e.container, "resources.limits.memory")
+	limit := "has no memory limit of its own: the node or the pod ran out of memory"
+	if m := e.spec.Resources.Limits.Memory(); !m.IsZero() {
+		limit = "its memory limit is " + m.String()
+		if old := s.before(e.container); old != nil && !old.Resources.Limits.Memory().Equal(*m) && !old.Resources.Limits.Memory().IsZero() {
+			was := old.Resources.Limits.Memory().String()
+			limit += ", before this change it was " + was
+			f.Evidence = append(f.Evidence, diff("the memory limit of container "+name, was, m.String()))
+		}
+	}
+	f.Cause = fmt.Sprintf("container %s uses more memory than it may and is killed %s (%s); %s",
+		name, afterStart(lasted(&e.end)), plural(e.times, "time"), limit)
+	f.Confidence = Proven
+	if f.Code == "SuspectedOom" {
+		f.Confidence = Suspected
+		f.Cause = fmt.Sprintf("container %s is killed with SIGKILL %s (%s), probably for using too much memory; %s",
+			name, afterStart(lasted(&e.end)), plural(e.times, "time"), limit)
+	}
+	f.Fix = []string{"raise resources.limits.memory", "or let the program use less: a runtime's heap limit must fit into the container's"}
+}
+
+// sayKilled writes the sentence for a container that the kubelet killed because of a probe. Programs that handle
+// SIGTERM end with code 0 then, so the event decides, not the exit code (pkg/kubelet/kuberuntime/kuberuntime_manager.go,
+// computePodActions).
+func (s *scene) sayKilled(f *Finding, e exit) {
+	kind, probe, field := "liveness", e.spec.LivenessProbe, "livenessProbe"
+	if f.Code == "StartupProbeKilled" {
+		kind, probe, field = "startup", e.spec.StartupProbe, "startupProbe"
+	}
+	f.Count = max(occurrences(e.kills), 1)
+	f.FieldPath = s.field(e.container, field)
+	f.FirstSeen = e.kills[0].First
+	f.Evidence = append(proofs(e.kills, 1), f.Evidence...)
+	failures := s.probeFailures(e.container, kind)
+	f.Evidence = append(proofs(failures, 1), f.Evidence...)
+	f.Cause = fmt.Sprintf("the kubelet restarts container %s because its %s probe fails (%s)", e.spec.Name, kind, plural(f.Count, "time"))
+	if probe != nil {
+		f.Cause = fmt.Sprintf("the kubelet restarts container %s because its %s probe %s fails (%s)", e.spec.Name, kind, describe(probe), plural(f.Count, "time"))
+	}
+	if len(failures) > 0 {
+		why := decodeProbe(e.container, probe, probeError(failures[len(failures)-1].Message))
+		f.Detail = why.detail
+		f.Cause += ": " + why.text
+		f.Fix = append(f.Fix, why.fix)
+	}
+	if probe == nil {
+		return
+	}
+	budget := time.Duration(probe.InitialDelaySeconds+max(probe.FailureThreshold, 1)*max(probe.PeriodSeconds, 1)) * time.Second
+	if kind == "startup" {
+		f.Fix = append(f.Fix, fmt.Sprintf("if the program needs longer than %s to start, raise startupProbe.failureThreshold", short(budget)))
+		return
+	}
+	f.Fix = append(f.Fix, fmt.Sprintf("if the program needs longer than %s to start, give it a startupProbe instead of a patient livenessProbe", short(budget)),
+		"a liveness probe should not depend on other services")
+}

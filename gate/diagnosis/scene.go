@@ -1,0 +1,248 @@
+package diagnosis
+
+import (
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// skew is how far clocks of the cluster's components may differ before a time stops meaning "before".
+const skew = 5 * time.Second
+
+// scene is the evidence sorted for the rules: only what belongs to the new revision and to this rollout.
+type scene struct {
+	Evidence
+	w   rollout.Workload
+	now time.Time
+
+	// pods are those of the new revision that should run: neither being deleted nor finished.
+	pods []*corev1.Pod
+	// failed are pods of the new revision in phase Failed. A ReplicaSet never deletes them, so they pile up.
+	failed []*corev1.Pod
+	// old are the pods of other revisions that are not being deleted, leaving those that are.
+	old, leaving []*corev1.Pod
+	containers   []container
+	ready        int // of pods
+
+	template *corev1.PodTemplateSpec // wanted by this rollout; nil for kinds without one
+	previous *corev1.PodTemplateSpec // before this rollout; nil when there was none
+	podPath  string                  // of the pod's spec inside the workload: spec.template.spec
+	events   map[string][]Event      // by UID of the object, oldest first
+}
+
+// container is one container of one new pod: how it was asked for and what became of it.
+type container struct {
+	pod    *corev1.Pod
+	spec   corev1.Container
+	status corev1.ContainerStatus
+	// initial containers run before the others; a sidecar is an initial one that stays (restartPolicy: Always).
+	initial, sidecar bool
+	// injected containers are not in the manifest: a webhook added them.
+	injected bool
+}
+
+// newScene sorts the evidence.
+func newScene(ev Evidence) *scene {
+	s := &scene{Evidence: ev, w: ev.Workload, now: ev.Workload.Now, podPath: podPath(ev.Workload.Ref.Kind)}
+	s.template = templateOf(ev.Workload.Applied)
+	if s.template == nil {
+		s.template = templateOf(ev.Workload.Live)
+	}
+	s.previous = templateOf(ev.Previous)
+	s.events = map[string][]Event{}
+	for _, e := range ev.Events {
+		if s.fresh(e.Time) {
+			s.events[e.UID] = append(s.events[e.UID], e)
+		}
+	}
+	for _, list := range s.events {
+		sort.SliceStable(list, func(i, j int) bool { return list[i].Time.Before(list[j].Time) })
+	}
+	for _, p := range sortedPods(rollout.NewPods(ev.Workload)) {
+		switch {
+		case p.DeletionTimestamp != nil:
+		case p.Status.Phase == corev1.PodFailed:
+			s.failed = append(s.failed, p)
+		case p.Status.Phase != corev1.PodSucceeded:
+			s.pods = append(s.pods, p)
+			if isReady(p) {
+				s.ready++
+			}
+		}
+	}
+	for _, p := range sortedPods(rollout.OldPods(ev.Workload)) {
+		switch {
+		case p.DeletionTimestamp != nil:
+			s.leaving = append(s.leaving, p)
+		case p.Status.Phase != corev1.PodFailed && p.Status.Phase != corev1.PodSucceeded:
+			s.old = append(s.old, p)
+		}
+	}
+	for _, p := range s.pods {
+		s.containers = append(s.containers, s.containersOf(p)...)
+	}
+	return s
+}
+
+// templateOf is rollout.PodTemplate for an object that may be missing.
+func templateOf(obj rollout.Object) *corev1.PodTemplateSpec {
+	if obj == nil {
+		return nil
+	}
+	return rollout.PodTemplate(obj)
+}
+
+// podPath is the path of the pod's spec inside a workload of this kind.
+func podPath(kind string) string {
+	switch kind {
+	case "Pod":
+		return "spec"
+	case "CronJob":
+		return "spec.jobTemplate.spec.template.spec"
+	}
+	return "spec.template.spec"
+}
+
+// metaPath is the path of the pod's metadata inside the workload.
+func (s *scene) metaPath() string {
+	if s.podPath == "spec" {
+		return "metadata"
+	}
+	return strings.TrimSuffix(s.podPath, "spec") + "metadata"
+}
+
+// containersOf joins declarations and statuses. A container without a status is left out: nothing happened to it yet.
+func (s *scene) containersOf(p *corev1.Pod) []container {
+	var all []container
+	add := func(specs []corev1.Container, statuses []corev1.ContainerStatus, initial bool) {
+		for _, spec := range specs {
+			i := slices.IndexFunc(statuses, func(st corev1.ContainerStatus) bool { return st.Name == spec.Name })
+			if i < 0 {
+				continue
+			}
+			c := container{pod: p, spec: spec, status: statuses[i], initial: initial, injected: s.isInjected(spec.Name)}
+			c.sidecar = initial && spec.RestartPolicy != nil && *spec.RestartPolicy == corev1.ContainerRestartPolicyAlways
+			all = append(all, c)
+		}
+	}
+	add(p.Spec.InitContainers, p.Status.InitContainerStatuses, true)
+	add(p.Spec.Containers, p.Status.ContainerStatuses, false)
+	return all
+}
+
+// isInjected reports whether the template, as the user wrote it, does not have this container.
+func (s *scene) isInjected(name string) bool {
+	if s.template == nil || s.podPath == "spec" {
+		return false
+	}
+	has := func(c corev1.Container) bool { return c.Name == name }
+	return !slices.ContainsFunc(s.template.Spec.Containers, has) && !slices.ContainsFunc(s.template.Spec.InitContainers, has)
+}
+
+// fresh reports whether a time belongs to this rollout. A missing time is given the benefit of the doubt.
+func (s *scene) fresh(t time.Time) bool {
+	return t.IsZero() || s.w.Since.IsZero() || !t.Before(s.w.Since.Add(-skew))
+}
+
+// eventsOf returns the events of an object that match, oldest first.
+func (s *scene) eventsOf(uid string, match func(Event) bool) []Event {
+	var found []Event
+	for _, e := range s.events[uid] {
+		if match(e) {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// eventsAbout returns the events of a container that have this reason and contain this text.
+func (s *scene) eventsAbout(c container, reason, text string) []Event {
+	return s.eventsOf(string(c.pod.UID), func(e Event) bool {
+		return e.Reason == reason && (e.Container == "" || e.Container == c.spec.Name) && strings.Contains(e.Message, text)
+	})
+}
+
+// occurrences adds up the counts of events.
+func occurrences(events []Event) int {
+	n := 0
+	for _, e := range events {
+		n += max(e.Count, 1)
+	}
+	return n
+}
+
+// podRef names a pod.
+func podRef(p *corev1.Pod) manifest.Ref {
+	return manifest.Ref{Kind: "Pod", Namespace: p.Namespace, Name: p.Name}
+}
+
+func sortedPods(pods []*corev1.Pod) []*corev1.Pod {
+	pods = slices.Clone(pods)
+	slices.SortFunc(pods, func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
+	return pods
+}
+
+func condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == kind {
+			return &p.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+func isReady(p *corev1.Pod) bool {
+	c := condition(p, corev1.PodReady)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+// isJob reports whether the pods are meant to end. A Job retries its pods itself, so their exits do not decide.
+func (s *scene) isJob() bool { return s.w.Ref.Kind == "Job" || s.w.Ref.Kind == "CronJob" }
+
+// newReplicaSet is the ReplicaSet of a Deployment's new revision, or nil.
+func (s *scene) newReplicaSet() *appsv1.ReplicaSet { return rollout.NewReplicaSet(s.w) }
+
+// served reports whether a container was in service during this rollout: Ready by a probe that it has, or running for
+// a minute before it ended. Without a probe "Ready" only says that the process had started.
+func (c container) served() bool {
+	if t := c.status.LastTerminationState.Terminated; t != nil && lasted(t) >= time.Minute {
+		return true
+	}
+	ready := condition(c.pod, corev1.PodReady)
+	if c.spec.ReadinessProbe == nil || ready == nil || c.pod.Status.StartTime == nil {
+		return false
+	}
+	// The kubelet writes Ready=False when it first sees the pod and touches the time only when the status changes.
+	return ready.Status == corev1.ConditionTrue || ready.LastTransitionTime.Sub(c.pod.Status.StartTime.Time) > skew
+}
+
+// terminated is how the container ended last: now, or before its current attempt.
+func (c container) terminated() *corev1.ContainerStateTerminated {
+	if c.status.State.Terminated != nil {
+		return c.status.State.Terminated
+	}
+	return c.status.LastTerminationState.Terminated
+}
+
+// waiting is the reason and message of a waiting container, empty for any other.
+func (c container) waiting() (reason, message string) {
+	if w := c.status.State.Waiting; w != nil {
+		return w.Reason, w.Message
+	}
+	return "", ""
+}
+
+// lasted is how long a container ran; zero when the runtime lost track of it.
+func lasted(t *corev1.ContainerStateTerminated) time.Duration {
+	if t.StartedAt.IsZero() || t.FinishedAt.IsZero() {
+		return 0
+	}
+	return max(0, t.FinishedAt.Sub(t.StartedAt.Time))
+}

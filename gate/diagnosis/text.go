@@ -1,0 +1,99 @@
+package diagnosis
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// longest is how much of a foreign text goes into one sentence.
+const longest = 300
+
+var ansi = regexp.MustCompile(`\x1b\[[0-9;?]*[ -/]*[@-~]`)
+
+// quote makes a foreign text fit for a sentence: one line, no control sequences, not endless.
+func quote(text string) string {
+	text = strings.Join(strings.Fields(ansi.ReplaceAllString(text, "")), " ")
+	if len(text) <= longest {
+		return text
+	}
+	cut := longest
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
+}
+
+// plural counts things: "1 restart", "3 restarts".
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// afterStart tells when something happened since a start: "as soon as it starts", "4s after it starts".
+func afterStart(d time.Duration) string {
+	if d < time.Second {
+		return "as soon as it starts"
+	}
+	return short(d) + " after it starts"
+}
+
+// list joins names for a sentence and leaves the tail of a long list out.
+func list(names []string) string {
+	const shown = 5
+	if len(names) > shown {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:shown], ", "), len(names)-shown)
+	}
+	return strings.Join(names, ", ")
+}
+
+// proof quotes an event.
+func (e Event) proof() Proof {
+	text := e.Reason + ": " + quote(e.Message)
+	if e.Count > 1 {
+		text += fmt.Sprintf(" (×%d)", e.Count)
+	}
+	return Proof{Type: "event", Text: text, Time: e.Time, Ref: e.Object.String()}
+}
+
+// proofs quotes the newest of some events, at most n.
+func proofs(events []Event, n int) []Proof {
+	var all []Proof
+	for i := len(events) - 1; i >= 0 && len(all) < n; i-- {
+		all = append(all, events[i].proof())
+	}
+	return all
+}
+
+// ref says where a container's status was read.
+func (c container) ref() string { return "pod/" + c.pod.Name + " container " + c.spec.Name }
+
+// statusProof quotes the state of a waiting container.
+func (c container) statusProof() Proof {
+	reason, message := c.waiting()
+	text := "waiting: " + reason
+	if message != "" {
+		text += ": " + quote(message)
+	}
+	return Proof{Type: "status", Text: text, Ref: c.ref()}
+}
+
+// exitProof quotes how a container ended.
+func (c container) exitProof() Proof {
+	t := c.terminated()
+	text := fmt.Sprintf("terminated: %s, exit code %d, ran %s, %s", t.Reason, t.ExitCode,
+		short(lasted(t)), plural(int(c.status.RestartCount), "restart"))
+	if t.Message != "" {
+		text += ": " + quote(t.Message)
+	}
+	return Proof{Type: "status", Text: text, Time: t.FinishedAt.Time, Ref: c.ref()}
+}
+
+// diff is the proof that this change touched the field to blame.
+func diff(field, before, after string) Proof {
+	return Proof{Type: "diff", Text: fmt.Sprintf("this change set %s from %s to %s", field, before, after)}
+}

@@ -1,0 +1,98 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// maxFrozen bounds how many workloads are looked into when many fail at once: the first ones tell the story.
+const maxFrozen = 8
+
+// evidence adds what the gate knows and the cluster does not.
+func (r *run) evidence(ev diagnosis.Evidence, targets []cluster.Target) diagnosis.Evidence {
+	for _, c := range r.report.Changes {
+		ev.Together = append(ev.Together, c.Object)
+	}
+	ev.Timeout = r.g.Timeout
+	return ev
+}
+
+// explain freezes the evidence of every workload that is not complete and says what is wrong, the workload that
+// decided first. It runs before the undo, which destroys the evidence.
+func (l *watching) explain(ctx context.Context, e ending) []diagnosis.Finding {
+	ctx = context.WithoutCancel(ctx) // the time of the gate is up, that of the diagnosis is not
+	var findings []diagnosis.Finding
+	if e.outcome == CriteriaFail || e.outcome == Inconclusive {
+		findings = criteriaFindings(l.r.report.Criteria)
+	}
+	order := l.incomplete(e)
+	found, unread := make([][]diagnosis.Finding, len(order)), make([][]string, len(order))
+	var wg sync.WaitGroup
+	for n, i := range order {
+		wg.Go(func() {
+			ev := l.r.evidence(l.w.Freeze(ctx, i, l.states[i].status), l.targets)
+			ev.TimedOut = e.outcome == TimedOut
+			found[n] = diagnosis.Explain(ev)
+			unread[n] = ev.Unreadable
+		})
+	}
+	wg.Wait()
+	for _, note := range slices.Concat(unread...) {
+		if !slices.Contains(l.r.report.Notes, note) {
+			l.r.report.Notes = append(l.r.report.Notes, note)
+		}
+	}
+	if e.finding != nil && len(found) > 0 && len(found[0]) == 0 {
+		found[0] = []diagnosis.Finding{*e.finding} // what decided has vanished since: still say it
+	}
+	return append(findings, slices.Concat(found...)...)
+}
+
+// incomplete are the targets to look into: the one that decided, then the others in the order of the manifests.
+func (l *watching) incomplete(e ending) []int {
+	var order []int
+	if e.target >= 0 {
+		order = append(order, e.target)
+	}
+	for i := range l.states {
+		if i != e.target && l.states[i].status.Phase != rollout.Complete && len(order) < maxFrozen {
+			order = append(order, i)
+		}
+	}
+	return order
+}
+
+// criteriaFindings say which criteria did not hold, in the form of every other cause.
+func criteriaFindings(results []analysis.Result) []diagnosis.Finding {
+	var findings []diagnosis.Finding
+	for _, c := range results {
+		f := diagnosis.Finding{
+			Detail: c.Name, Layer: diagnosis.LayerApplication, Stage: "traffic", Confidence: diagnosis.Proven,
+			Terminal: diagnosis.TerminalNow, FirstSeen: c.FirstBreach, Count: c.Samples.Judged, Object: manifest.Ref{},
+			Rule: "analysis." + c.Name, Knob: "--check, --settle, --window",
+			Evidence: []diagnosis.Proof{{Type: "metric", Text: c.Query, Ref: "Prometheus"}},
+		}
+		switch c.Verdict {
+		case analysis.Fail:
+			f.Code = "CriterionBreached"
+			f.Cause = fmt.Sprintf("criterion %q is violated: %s", c.Name, c.Reason)
+			f.Fix = []string{"compare the new version's behaviour with the old one's around the first breach", "look at the logs of the new pods at that time"}
+		case analysis.Inconclusive, analysis.Error:
+			f.Code, f.Confidence = "CriterionInconclusive", diagnosis.Likely
+			f.Cause = fmt.Sprintf("criterion %q could not be judged: %s", c.Name, c.Reason)
+			f.Fix = []string{"run the query by hand against the same Prometheus", "check --prometheus-url and that the new pods are scraped"}
+		default:
+			continue
+		}
+		findings = append(findings, f)
+	}
+	return findings
+}

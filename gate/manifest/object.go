@@ -1,0 +1,51 @@
+// Package manifest turns files, folders, standard input and kustomizations into objects that remember where they
+// were written.
+//
+// Takes: paths and bytes. Returns: objects in the order of the files, each with file and line, and the line of any
+// field path inside it. Never: talks to a cluster, guesses a namespace, or accepts a document that it does not
+// understand.
+package manifest
+
+import (
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Ref names one object of a cluster. It is comparable, so it serves as a map key.
+type Ref struct {
+	Group     string `json:"group,omitempty"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+// String is the form that kubectl prints: "deployment/web". Group and namespace are left out because the line that
+// it stands in usually says them already.
+func (r Ref) String() string { return strings.ToLower(r.Kind) + "/" + r.Name }
+
+// GroupKind is the key under which kinds are looked up.
+func (r Ref) GroupKind() schema.GroupKind { return schema.GroupKind{Group: r.Group, Kind: r.Kind} }
+
+// Source is the place where an object was written.
+type Source struct {
+	Path string `json:"path"` // as given or found; "-" is standard input
+	Line int    `json:"line"` // of the object's first key, counted from 1; 0 if unknown
+}
+
+// Object is one manifest and its place.
+type Object struct {
+	*unstructured.Unstructured
+	Source Source
+
+	// node is the YAML of this object, for Locate; nil when the text is not what the user wrote (kustomize output).
+	node *yaml.Node
+}
+
+// Ref is the name of the object. The namespace is as written until the plan has filled it in.
+func (o Object) Ref() Ref {
+	gvk := o.GroupVersionKind()
+	return Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+}

@@ -1,0 +1,116 @@
+package gate
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+)
+
+// redactor takes secrets out of text. Every event and every report passes through it before anybody else sees it.
+type redactor struct{ known *strings.Replacer }
+
+// shortestSecret: shorter values ("true", "8080") occur everywhere, and hiding them hides nothing but the report.
+const shortestSecret = 6
+
+const redacted = "***"
+
+// newRedactor knows the values of the Secrets that a run touches. Of a value with several lines each line counts.
+func newRedactor(values []string) redactor {
+	var pairs []string
+	lines := []string{}
+	for _, v := range values {
+		lines = append(lines, strings.Split(v, "\n")...)
+	}
+	// A value that contains another one has to go first.
+	slices.SortFunc(lines, func(a, b string) int { return len(b) - len(a) })
+	for _, l := range slices.Compact(lines) {
+		if l = strings.TrimSpace(l); len(l) >= shortestSecret {
+			pairs = append(pairs, l, redacted)
+		}
+	}
+	return redactor{strings.NewReplacer(pairs...)}
+}
+
+// credentials are the forms in which tools print a secret that is none of ours: user:password@ in a URL, a signed
+// query string, a header, an assignment.
+var credentials = []struct {
+	form *regexp.Regexp
+	with string
+}{
+	{regexp.MustCompile(`://[^/\s:@]+:[^/\s@]+@`), "://" + redacted + "@"},
+	{regexp.MustCompile(`(?i)([?&](?:sig|signature|token|access_token|x-amz-[a-z-]+|x-goog-[a-z-]+)=)[^&\s"]+`), "${1}" + redacted},
+	{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[a-z0-9._~+/-]{12,}=*`), "${1} " + redacted},
+	{regexp.MustCompile(`(?i)\b([a-z0-9_-]*(?:password|passwd|secret_key|api[_-]?key|access[_-]?key|client[_-]?secret)[a-z0-9_]*\s*[=:]\s*)["']?[^\s"',;]{4,}["']?`), "${1}" + redacted},
+	{regexp.MustCompile(`(?i)(toomanyrequests:[^.]*\.).*`), "${1}"},
+}
+
+func (r redactor) text(s string) string {
+	if s == "" {
+		return s
+	}
+	if r.known != nil {
+		s = r.known.Replace(s)
+	}
+	for _, c := range credentials {
+		s = c.form.ReplaceAllString(s, c.with)
+	}
+	return s
+}
+
+// report redacts every field that can hold text from the cluster or from a Secret. Names and codes stay.
+func (r redactor) report(rep *Report) {
+	rep.Exit.State = r.text(rep.Exit.State)
+	for i := range rep.Changes {
+		rep.Changes[i].Diff = r.text(rep.Changes[i].Diff)
+	}
+	for i := range rep.Workloads {
+		rep.Workloads[i].Message = r.text(rep.Workloads[i].Message)
+	}
+	r.findings(rep)
+	for i := range rep.Criteria {
+		rep.Criteria[i].Reason = r.text(rep.Criteria[i].Reason)
+	}
+	for i := range rep.Timeline {
+		rep.Timeline[i] = r.event(rep.Timeline[i])
+	}
+	for i := range rep.Notes {
+		rep.Notes[i] = r.text(rep.Notes[i])
+	}
+}
+
+func (r redactor) findings(rep *Report) {
+	lists := [][]diagnosis.Finding{rep.Findings}
+	if rep.Undo != nil {
+		lists = append(lists, rep.Undo.Findings)
+		for i := range rep.Undo.Objects {
+			rep.Undo.Objects[i].Result = r.text(rep.Undo.Objects[i].Result)
+		}
+	}
+	for _, list := range lists {
+		for i := range list {
+			r.finding(&list[i])
+		}
+	}
+}
+
+func (r redactor) finding(f *diagnosis.Finding) {
+	f.Cause, f.Detail = r.text(f.Cause), r.text(f.Detail)
+	for i := range f.Evidence {
+		f.Evidence[i].Text = r.text(f.Evidence[i].Text)
+	}
+	for i := range f.Fix {
+		f.Fix[i] = r.text(f.Fix[i])
+	}
+}
+
+func (r redactor) event(e Event) Event {
+	e.Text = r.text(e.Text)
+	if e.Status != nil {
+		status := *e.Status
+		status.Message = r.text(status.Message)
+		e.Status = &status
+	}
+	return e
+}

@@ -1,0 +1,112 @@
+package gate
+
+import (
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// SchemaVersion is the version of Report as JSON. Fields are only ever added within one version.
+const SchemaVersion = "1"
+
+// Report is the result of one run: everything that any rendering needs. Its JSON form is an interface.
+type Report struct {
+	SchemaVersion string `json:"schemaVersion"`
+	Run           Run    `json:"run"`
+	Exit          Exit   `json:"exit"`
+	// Changes lists what was written, in the order of writing; in a plan, what would be.
+	Changes   []Change            `json:"changes"`
+	Workloads []rollout.Status    `json:"workloads"`
+	Findings  []diagnosis.Finding `json:"findings"` // most important first; [0] is the headline
+	Criteria  []analysis.Result   `json:"criteria"`
+	Undo      *Undo               `json:"undo,omitempty"` // nil when the run did not come to it
+	Timeline  []Event             `json:"timeline"`
+	// Notes are things worth knowing that decided nothing: what could not be read, what was applied but not watched.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Run says which run this was.
+type Run struct {
+	ID        string    `json:"id"`
+	Command   string    `json:"command"` // run, plan, watch, diagnose
+	Version   string    `json:"version"`
+	Started   time.Time `json:"started"`
+	Finished  time.Time `json:"finished"`
+	Namespace string    `json:"namespace"`
+	Context   string    `json:"context,omitempty"`
+}
+
+// Exit is the verdict of the run and the state that the cluster was left in.
+type Exit struct {
+	Code int    `json:"code"`
+	Name string `json:"name"`
+	// State is one sentence for the last line: "deployment/web is back at its previous version (verified)".
+	State string `json:"state"`
+}
+
+// Change is one object and what was done to it, in kubectl's words: created, configured, unchanged.
+type Change struct {
+	Object manifest.Ref    `json:"object"`
+	Source manifest.Source `json:"source"`
+	Action string          `json:"action"`
+	// Diff is a unified diff from the live object to the applied one, Secret values masked; empty when unchanged.
+	Diff string `json:"diff,omitempty"`
+}
+
+// Undo is what became of putting things back.
+type Undo struct {
+	Result   UndoResult          `json:"result"`
+	Objects  []Undone            `json:"objects"`
+	Duration float64             `json:"duration"` // seconds, from the first write of the undo to its proof
+	Findings []diagnosis.Finding `json:"findings,omitempty"`
+}
+
+// UndoResult is the word for the whole undo.
+type UndoResult string
+
+// The results of an undo.
+const (
+	UndoVerified   UndoResult = "verified"   // everything is back, and the old version was seen serving
+	UndoUnverified UndoResult = "unverified" // everything is written back, but was not seen serving in time
+	UndoFailed     UndoResult = "failed"
+	UndoNothing    UndoResult = "nothing-to-undo"
+	UndoSkipped    UndoResult = "skipped" // by --undo=never or --on-cancel=leave
+)
+
+// Undone is one object of an undo.
+type Undone struct {
+	Object manifest.Ref `json:"object"`
+	Action string       `json:"action"` // restored, deleted, recreated, left
+	// Result is "ok", or why not: the API server's words, or who changed the object after this run.
+	Result string `json:"result"`
+}
+
+// Event is one line of the timeline. It is also what the caller hears while the run goes on.
+type Event struct {
+	Time time.Time `json:"time"`
+	Type EventType `json:"type"`
+	// Object is zero for events of the whole run.
+	Object manifest.Ref `json:"object,omitzero"`
+	Text   string       `json:"text"`
+	// Status is set on EventStatus, for live progress; it is not part of the report.
+	Status *rollout.Status `json:"-"`
+}
+
+// EventType tells what an Event is about.
+type EventType string
+
+// The types of events, in the order in which a run meets them.
+const (
+	EventStep        EventType = "step"        // a new step began: plan, apply, watch, analyze, diagnose, undo
+	EventPlan        EventType = "plan"        // an object was planned
+	EventApplied     EventType = "applied"     // an object was written
+	EventStatus      EventType = "status"      // a workload's status changed
+	EventWaiting     EventType = "waiting"     // nothing changed for a while; the text names what is awaited
+	EventWarning     EventType = "warning"     // something that may become a finding
+	EventMeasurement EventType = "measurement" // a criterion was asked
+	EventVerdict     EventType = "verdict"     // the run is judged
+	EventUndo        EventType = "undo"        // an object was put back
+)

@@ -1,0 +1,55 @@
+package report
+
+import (
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+)
+
+// Annotation is a message for a CI system that shows it beside a line of a file. File is empty when there is no line to
+// point at, and "-" for standard input.
+type Annotation struct {
+	Title, Message, File string
+	Line                 int
+}
+
+// Annotations lists what has to be said about a run that did not pass: the headline, why the undo did not succeed, then
+// the other causes. Where nothing was diagnosed the criteria speak, or else the verdict itself.
+func Annotations(r gate.Report) []Annotation {
+	if r.Exit.Code == 0 {
+		return nil
+	}
+	findings := append([]diagnosis.Finding(nil), r.Findings[:min(len(r.Findings), 1)]...)
+	if r.Undo != nil && r.Undo.Result != gate.UndoVerified {
+		findings = append(findings, r.Undo.Findings...)
+	}
+	for _, f := range r.Findings[min(len(r.Findings), 1):] {
+		if f.Terminal != diagnosis.TerminalContext {
+			findings = append(findings, f)
+		}
+	}
+	var all []Annotation
+	for _, f := range findings {
+		message := f.Cause
+		if len(f.Fix) > 0 {
+			message += "\nFix: " + f.Fix[0]
+		}
+		a := annotation(subject(f), message+"\n"+r.Exit.State)
+		a.File, a.Line = f.File, f.Line
+		all = append(all, a)
+	}
+	for _, c := range r.Criteria {
+		if len(findings) == 0 && c.Verdict == analysis.Fail {
+			all = append(all, annotation("criterion "+c.Name+" failed", c.Reason+"\n"+r.Exit.State))
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, annotation("rolloutgate: "+r.Exit.Name, r.Exit.State))
+	}
+	return all
+}
+
+// annotation keeps the message below the 4096 characters at which GitHub cuts it.
+func annotation(title, message string) Annotation {
+	return Annotation{Title: clip(oneLine(title), 120), Message: Sanitize(message, 10, 350)}
+}

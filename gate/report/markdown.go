@@ -1,0 +1,215 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+)
+
+// MaxMarkdown is the size that Markdown keeps below. GitHub drops a whole summary above 1 MiB, and other steps of the
+// job write theirs too.
+const MaxMarkdown = 512 << 10
+
+// Markdown writes the report for the summary page of a CI run: the verdict first, then why, then the numbers. Cluster
+// text stands in code or is escaped.
+func Markdown(w io.Writer, r gate.Report) error {
+	d := &document{started: r.Run.Started}
+	d.verdict(r)
+	d.findings(r)
+	d.criteria(r)
+	d.workloads(r)
+	d.undo(r.Undo)
+	d.changes(r)
+	if len(r.Notes) > 0 {
+		d.section("\n### Notes\n\n")
+		for _, note := range r.Notes {
+			d.section("- " + escapeMarkdown(note) + "\n")
+		}
+	}
+	if d.left > 0 {
+		fmt.Fprintf(d, "\n_%s left out to keep this page small; the JSON report has everything._\n", count(d.left, "part"))
+	}
+	if _, err := d.WriteTo(w); err != nil {
+		return fmt.Errorf("writing the report as Markdown: %w", err)
+	}
+	return nil
+}
+
+// document collects Markdown and leaves out what would make it too large.
+type document struct {
+	bytes.Buffer
+	started time.Time
+	left    int
+}
+
+// section adds a part that is complete in itself: a part is never cut, because the rest of the page would end inside
+// of its code block.
+func (d *document) section(text string) {
+	if d.Len()+len(text) > MaxMarkdown-200 { // room for the last words
+		d.left++
+		return
+	}
+	d.WriteString(text)
+}
+
+func (d *document) verdict(r gate.Report) {
+	sign := map[string]string{green: "✅", yellow: "⚠️", red: "❌"}[verdictColor(r.Exit.Code)]
+	rows := [][]string{
+		{"**State**", "**" + escapeMarkdown(r.Exit.State) + "**"},
+	}
+	if explains(r) {
+		f := r.Findings[0]
+		rows = append(rows, []string{"**Cause**", codeCell(f.Code) + " " + escapeMarkdown(f.Cause)})
+	}
+	if r.Undo != nil {
+		rows = append(rows, []string{"Undo", undoWords(r.Undo)})
+	}
+	rows = append(rows, []string{"Namespace", codeCell(r.Run.Namespace)})
+	if r.Run.Context != "" {
+		rows = append(rows, []string{"Context", codeCell(r.Run.Context)})
+	}
+	rows = append(rows, []string{"Took", Elapsed(r.Run.Finished.Sub(r.Run.Started))})
+	verdict := fmt.Sprintf("**%s** (exit %d)", escapeMarkdown(r.Exit.Name), r.Exit.Code)
+	d.section(markdownTable([]string{sign + " rolloutgate " + escapeMarkdown(r.Run.Command), verdict}, rows))
+}
+
+func undoWords(u *gate.Undo) string {
+	words := escapeMarkdown(string(u.Result))
+	if u.Duration > 0 {
+		words += " in " + Elapsed(time.Duration(u.Duration*float64(time.Second)))
+	}
+	return words
+}
+
+func (d *document) findings(r gate.Report) {
+	for i, f := range r.Findings {
+		switch {
+		case !explains(r):
+			d.finding("### Noted: ", f)
+		case i == 0:
+			d.finding("### Why: ", f)
+		default:
+			d.finding("### Also: ", f)
+		}
+	}
+	if r.Undo != nil && r.Undo.Result != gate.UndoVerified {
+		for _, f := range r.Undo.Findings {
+			d.finding("### Why the undo did not succeed: ", f)
+		}
+	}
+}
+
+func (d *document) finding(title string, f diagnosis.Finding) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s%s in %s\n\n%s\n\n", title, codeSpan(f.Code), codeSpan(About(f).String()), escapeMarkdown(f.Cause))
+	item := func(label, text string) {
+		if text != "" {
+			fmt.Fprintf(&b, "- **%s** %s\n", label, text)
+		}
+	}
+	item("Where:", escapeMarkdown(whereabouts(f, d.started)))
+	item("How sure:", escapeMarkdown(breadth(f)))
+	item("Manifest:", strings.TrimSpace(codeSpan(place(f.File, f.Line))+" "+codeSpan(f.FieldPath)))
+	for _, fix := range f.Fix {
+		item("Fix:", escapeMarkdown(fix))
+	}
+	item("Rule:", escapeMarkdown(f.Rule))
+	item("To tune:", codeSpan(f.Knob))
+	for _, proof := range f.Evidence {
+		b.WriteString(d.proof(proof))
+	}
+	d.section(b.String())
+}
+
+// proof quotes one piece of evidence; of a log the last lines, which are usually those that say why.
+func (d *document) proof(proof diagnosis.Proof) string {
+	lines, total := tail(proof.Text, 200)
+	title := escapeMarkdown(proof.Type)
+	if proof.Ref != "" {
+		title += ", " + codeSpan(proof.Ref)
+	}
+	if since := sinceStart(proof.Time, d.started); since != "" {
+		title += ", " + since
+	}
+	if total > len(lines) {
+		title += fmt.Sprintf(", last %d of %s", len(lines), count(total, "line"))
+	}
+	return "\nEvidence: " + title + "\n\n" + codeBlock("text", lines)
+}
+
+func (d *document) criteria(r gate.Report) {
+	var rows [][]string
+	for _, c := range r.Criteria {
+		cells := criterionCells(c)
+		rows = append(rows, []string{
+			codeCell(cells[0]), escapeMarkdown(cells[1]), codeCell(cells[2]), codeCell(cells[3]), cells[4],
+			escapeMarkdown(criterionReason(c, d.started)), codeCell(c.Query),
+		})
+	}
+	d.titled("### Criteria", []string{"Criterion", "Verdict", "Value", "Limit", "Samples", "Why", "Query"}, rows)
+}
+
+func (d *document) workloads(r gate.Report) {
+	var rows [][]string
+	for _, s := range r.Workloads {
+		cells := append(statusCells(s), "-", "-", "-", "-")
+		rows = append(rows, append(append([]string{codeCell(s.Ref.String())}, cells[:5]...), escapeMarkdown(awaited(s))))
+	}
+	d.titled("### Workloads", []string{"Workload", "Phase", "New", "Ready", "Available", "Old", "Awaited"}, rows)
+}
+
+func (d *document) undo(u *gate.Undo) {
+	if u == nil {
+		return
+	}
+	var rows [][]string
+	for _, o := range u.Objects {
+		rows = append(rows, []string{codeCell(o.Object.String()), escapeMarkdown(o.Action), escapeMarkdown(o.Result)})
+	}
+	d.titled("### Undo: "+undoWords(u), []string{"Object", "Action", "Result"}, rows)
+}
+
+func (d *document) changes(r gate.Report) {
+	var rows [][]string
+	for _, c := range r.Changes {
+		rows = append(rows, []string{
+			codeCell(c.Object.String()), escapeMarkdown(c.Action), codeCell(place(c.Source.Path, c.Source.Line)),
+		})
+	}
+	d.titled("### Changes", []string{"Object", "Action", "Manifest"}, rows)
+	for _, c := range r.Changes {
+		if c.Diff == "" {
+			continue
+		}
+		diff := strings.Split(strings.TrimRight(Sanitize(c.Diff, 500, 400), "\n"), "\n")
+		d.section("\n<details><summary>" + escapeMarkdown(c.Object.String()) + "</summary>\n\n" +
+			codeBlock("diff", diff) + "\n</details>\n")
+	}
+}
+
+// titled adds a table with a title, if it has rows.
+func (d *document) titled(title string, head []string, rows [][]string) {
+	const most = 500
+	if len(rows) > most {
+		rows = rows[:most]
+		d.left++
+	}
+	if len(rows) > 0 {
+		d.section("\n" + title + "\n\n" + markdownTable(head, rows))
+	}
+}
+
+// markdownTable joins cells that are Markdown already.
+func markdownTable(head []string, rows [][]string) string {
+	var b strings.Builder
+	b.WriteString("| " + strings.Join(head, " | ") + " |\n|" + strings.Repeat(" --- |", len(head)) + "\n")
+	for _, cells := range rows {
+		b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
+	}
+	return b.String()
+}

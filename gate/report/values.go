@@ -1,0 +1,141 @@
+package report
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// Elapsed is a duration as a reader of a log wants it: 0s, 12s, 2m10s, 1h02m.
+func Elapsed(d time.Duration) string {
+	d = max(d, 0).Round(time.Second)
+	switch minutes := int(d.Minutes()); {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", minutes, int(d.Seconds())%60)
+	default:
+		return fmt.Sprintf("%dh%02dm", minutes/60, minutes%60)
+	}
+}
+
+// place is "file:line" of a manifest.
+func place(path string, line int) string {
+	switch path = oneLine(path); {
+	case path == "":
+		return ""
+	case path == "-":
+		path = "standard input"
+	}
+	if line <= 0 {
+		return path
+	}
+	return path + ":" + strconv.Itoa(line)
+}
+
+// statusCells are phase, new, ready, available and old of a workload. Kinds without pods have no counts.
+func statusCells(s rollout.Status) []string {
+	if !s.Watched {
+		return []string{"applied"} // and not watched
+	}
+	phase := oneLine(string(s.Phase))
+	if s.Desired == 0 && s.Updated == 0 && s.Ready == 0 && s.Available == 0 && s.Old == 0 {
+		return []string{phase, "-", "-", "-", "-"}
+	}
+	return []string{
+		phase, fmt.Sprintf("%d/%d", s.Updated, s.Desired), strconv.Itoa(int(s.Ready)), strconv.Itoa(int(s.Available)),
+		strconv.Itoa(int(s.Old)),
+	}
+}
+
+// awaited says what an unfinished workload waits for, or why it failed.
+func awaited(s rollout.Status) string {
+	if !s.Watched || s.Phase == rollout.Complete {
+		return ""
+	}
+	if s.Message == "" {
+		return oneLine(s.Reason)
+	}
+	return oneLine(s.Message)
+}
+
+// criterionCells are name, verdict, value, limit and samples of a criterion.
+func criterionCells(c analysis.Result) []string {
+	value, limit := criterionNumbers(c)
+	return []string{
+		oneLine(c.Name), oneLine(string(c.Verdict)), value, limit,
+		fmt.Sprintf("%d of %d", c.Samples.Judged, c.Samples.Scheduled),
+	}
+}
+
+// criterionNumbers are the value, "-" if there is none, and the limit with its operator. They are rounded unless that
+// would make a value look equal to a limit that it is not.
+func criterionNumbers(c analysis.Result) (value, limit string) {
+	op := oneLine(string(c.Op)) + " "
+	limit = c.Unit.Format(float64(c.Limit))
+	if c.Value == nil {
+		return "-", op + limit
+	}
+	if value = c.Unit.Format(float64(*c.Value)); value == limit {
+		value, limit = c.Unit.Exact(float64(*c.Value)), c.Unit.Exact(float64(c.Limit))
+	}
+	return value, op + limit
+}
+
+// criterionReason says why a criterion did not pass and when that began.
+func criterionReason(c analysis.Result, started time.Time) string {
+	if c.Verdict == analysis.Pass {
+		return ""
+	}
+	why := oneLine(c.Reason)
+	if last := oneLine(c.LastError); last != "" && !strings.Contains(why, last) {
+		why = strings.TrimPrefix(why+"; last error: "+last, "; ")
+	}
+	if c.FirstBreach.IsZero() {
+		return why
+	}
+	first := "first breach " + Elapsed(c.FirstBreach.Sub(started)) + " into the run"
+	if why == "" {
+		return first
+	}
+	return why + "; " + first
+}
+
+func phaseColor(phase rollout.Phase) string {
+	switch phase {
+	case rollout.Complete:
+		return green
+	case rollout.Failed:
+		return red
+	}
+	return yellow
+}
+
+// wordColor is the colour of a verdict of a criterion or of an undo.
+func wordColor(word string) string {
+	switch word {
+	case "pass", "verified":
+		return green
+	case "fail", "failed", "error":
+		return red
+	case "inconclusive", "unverified", "skipped":
+		return yellow
+	}
+	return ""
+}
+
+// verdictColor is the colour of a run: green when it passed, red when the release is bad or somebody has to act,
+// yellow when nothing is known to be wrong with the release.
+func verdictColor(code int) string {
+	switch code {
+	case 0:
+		return green
+	case 13, 30, 75, 130, 143:
+		return yellow
+	}
+	return red
+}

@@ -1,0 +1,97 @@
+package rollout
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// job runs to completion. The conditions FailureTarget and SuccessCriteriaMet decide as well as Failed and Complete: they
+// are set first, while the last pods are still being stopped (KEP-3329, KEP-3998), and are never taken back.
+func job(w Workload) Status {
+	j, ok := w.Live.(*batchv1.Job)
+	if w.Live == nil {
+		j, ok = w.Last.(*batchv1.Job)
+	}
+	if !ok {
+		return wrongType(w)
+	}
+	s := jobCounts(j)
+	if done, finished := finishedJob(s, j, w); finished {
+		return done
+	}
+	switch {
+	case w.Live == nil && j.Spec.TTLSecondsAfterFinished != nil && j.Status.StartTime != nil:
+		return complete(s, ReasonRemovedByTTL, "the job ran and was removed by its ttlSecondsAfterFinished; its end was not seen")
+	case w.Live == nil:
+		s.Phase, s.Reason, s.Message = Superseded, ReasonDeleted, "the job was deleted before it finished"
+		return s
+	case j.DeletionTimestamp != nil:
+		s.Phase, s.Reason, s.Message = Superseded, ReasonDeleted, "the job is being deleted"
+		return s
+	case j.Spec.Suspend != nil && *j.Spec.Suspend:
+		s.Phase, s.Reason, s.Message = Paused, ReasonPaused, "spec.suspend is true; somebody must resume it"
+		return s
+	}
+	return progressing(s, ReasonRunning, "%s", jobProgress(s, j))
+}
+
+func jobCounts(j *batchv1.Job) Status {
+	s := Status{Desired: jobPods(j), Updated: j.Status.Active + j.Status.Succeeded, Available: j.Status.Succeeded}
+	if j.Status.Ready != nil {
+		s.Ready = *j.Status.Ready
+	}
+	return s
+}
+
+// finishedJob reads the conditions that end a Job.
+func finishedJob(s Status, j *batchv1.Job, w Workload) (Status, bool) {
+	for _, c := range j.Status.Conditions {
+		if c.Status != corev1.ConditionTrue {
+			continue
+		}
+		before := ""
+		if !w.Since.IsZero() && c.LastTransitionTime.Time.Before(w.Since.Truncate(time.Second)) {
+			before = "it had done so before this run, which did not start it again"
+		}
+		switch c.Type {
+		case batchv1.JobComplete, batchv1.JobSuccessCriteriaMet:
+			return complete(s, "", before), true
+		case batchv1.JobFailed, batchv1.JobFailureTarget:
+			s.Phase, s.Reason, s.Message = Failed, c.Reason, join(c.Message, before)
+			return s, true
+		}
+	}
+	return s, false
+}
+
+// jobPods is the number of successes that a Job needs. Without spec.completions one is enough, however many pods work.
+func jobPods(o Object) int32 {
+	j, ok := typed(o).(*batchv1.Job)
+	if !ok {
+		return 0
+	}
+	return replicas(j.Spec.Completions)
+}
+
+func jobProgress(s Status, j *batchv1.Job) string {
+	parts := []string{fmt.Sprintf("%d of %d %s succeeded", j.Status.Succeeded, s.Desired, plural(s.Desired, "completion"))}
+	if j.Status.Active > 0 {
+		parts = append(parts, fmt.Sprintf("%d running", j.Status.Active))
+	}
+	if j.Status.Failed > 0 {
+		parts = append(parts, fmt.Sprintf("%d failed", j.Status.Failed))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// join puts two sentences together, either of which may be empty.
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return strings.TrimSuffix(a, ".") + "; " + b
+}

@@ -1,0 +1,69 @@
+package rollout
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+)
+
+// statefulSet follows "kubectl rollout status" with three additions: OnDelete is an answer and not an error, available
+// counts (minReadySeconds) instead of ready ones, and pods that scaling down has yet to remove.
+//
+// The number of pods that must change is replicas - partition, whatever spec.ordinals.start is: the controller applies
+// the partition to positions and not to names (k8s.io/kubernetes, pkg/controller/statefulset, updateStatefulSet).
+func statefulSet(w Workload) Status {
+	set, ok := w.Live.(*appsv1.StatefulSet)
+	if !ok {
+		return wrongType(w)
+	}
+	s := Status{Desired: replicas(set.Spec.Replicas)}
+	if set.Status.ObservedGeneration < set.Generation {
+		return notObserved(s)
+	}
+	s.Revision, s.PreviousRevision = NewRevision(w), previousControllerRevision(w)
+	s.Updated = set.Status.UpdatedReplicas
+	s.Old = max(0, set.Status.Replicas-set.Status.UpdatedReplicas)
+	s.Ready, s.Available = set.Status.ReadyReplicas, set.Status.AvailableReplicas
+	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+		return onDelete(s)
+	}
+	partition := int32(0)
+	if u := set.Spec.UpdateStrategy.RollingUpdate; u != nil && u.Partition != nil {
+		partition = *u.Partition
+	}
+	changing := max(0, s.Desired-partition)
+	return rollStatefulSet(s, set.Status.Replicas, changing, partition)
+}
+
+// rollStatefulSet judges a rolling update in which `changing` pods are to get the new revision. The status counts ready
+// and available pods of all revisions together, so all of them must be available: that the new ones are follows.
+func rollStatefulSet(s Status, existing, changing, partition int32) Status {
+	switch {
+	case s.Updated < changing:
+		return progressing(s, ReasonNewPods, "%d of %d pods updated, %d of %d available",
+			s.Updated, changing, s.Available, s.Desired)
+	case s.Available < s.Desired && s.Ready >= s.Desired:
+		return progressing(s, ReasonMinReady, "%d of %d %s available; the rest is ready and waits for minReadySeconds",
+			s.Available, s.Desired, plural(s.Desired, "pod"))
+	case s.Available < s.Desired:
+		return progressing(s, ReasonNewPods, "%d of %d %s available", s.Available, s.Desired, plural(s.Desired, "pod"))
+	case existing > s.Desired:
+		extra := existing - s.Desired
+		return progressing(s, ReasonOldPods, "waiting for %d surplus %s to stop", extra, plural(extra, "pod"))
+	case s.Desired == 0:
+		return complete(s, ReasonZeroReplicas, "spec.replicas is 0, so nothing runs")
+	case partition > 0:
+		return complete(s, ReasonPartition, fmt.Sprintf("%d of %d pods updated; the partition %d keeps the rest as they are",
+			s.Updated, s.Desired, partition))
+	}
+	return complete(s, "", "")
+}
+
+// onDelete is the answer for a strategy by which nothing rolls: there is nothing to wait for and nothing to judge.
+func onDelete(s Status) Status {
+	if s.Updated >= s.Desired && s.Available >= s.Desired {
+		return complete(s, ReasonOnDelete, "all pods have the new revision")
+	}
+	return complete(s, ReasonOnDelete, fmt.Sprintf("%d of %d pods have the new revision; the others change when somebody "+
+		"deletes them (updateStrategy OnDelete)", s.Updated, s.Desired))
+}

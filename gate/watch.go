@@ -1,0 +1,311 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+const (
+	// coalesce is how long changes that arrive together are gathered before anything is judged.
+	coalesce = 20 * time.Millisecond
+	// idle is how long a workload may stand still before its pods are looked at one by one.
+	idle = 10 * time.Second
+	// look is the longest time between two looks: rules that count seconds need one without a change.
+	look = 5 * time.Second
+)
+
+// ending is why a watch ended.
+type ending struct {
+	outcome Outcome
+	target  int                // the workload that decided, or -1
+	finding *diagnosis.Finding // the rule that decided, or nil
+	frozen  []diagnosis.Finding
+}
+
+// watching is the state of one watch: of a rollout, or of an undo.
+type watching struct {
+	r       *run
+	w       *cluster.Watch
+	targets []cluster.Target
+	states  []watched
+	// undo, when not nil, is asked for each incomplete target of an undo.
+	undo func(i int, status rollout.Status)
+	// judging is set once everything was complete and the criteria are being measured: from then on a workload that
+	// is briefly incomplete (a pod was evicted, an autoscaler scaled) is no news.
+	judging bool
+}
+
+// watched is what the watch remembers of one target.
+type watched struct {
+	status    rollout.Status
+	sightings diagnosis.Sightings
+	warned    map[string]bool
+	best      int32 // the most progress seen
+	since     time.Time
+}
+
+func (r *run) watching(w *cluster.Watch, targets []cluster.Target) *watching {
+	l := &watching{r: r, w: w, targets: targets, states: make([]watched, len(targets))}
+	for i := range l.states {
+		l.states[i] = watched{status: rollout.Status{Ref: targets[i].Ref, Phase: rollout.Progressing, Watched: true},
+			warned: map[string]bool{}, since: time.Now()}
+	}
+	return l
+}
+
+// watchAndJudge follows the rollout to its end, measures the criteria when it is complete, and freezes the evidence
+// when it is bad. judge is false when nothing was changed: then there is nothing that criteria could blame.
+func (r *run) watchAndJudge(ctx context.Context, targets []cluster.Target, judge bool) ending {
+	r.targets = targets
+	r.tell(EventStep, manifest.Ref{}, "watch: %d workloads, for at most %s", len(targets), r.g.Timeout)
+	// The watch outlives a cancelled run: evidence is read from it afterwards.
+	watchCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	w := r.g.Cluster.Watch(watchCtx, targets)
+	defer func() { stop(); w.Wait() }()
+
+	l := r.watching(w, targets)
+	e := l.until(ctx, judge)
+	r.report.Workloads = l.statuses()
+	if e.outcome != Passed && e.outcome != Overtaken && e.outcome != Interrupted && e.outcome != Terminated {
+		r.tell(EventStep, manifest.Ref{}, "diagnose")
+		e.frozen = l.explain(ctx, e)
+	}
+	return e
+}
+
+// until runs the loop: look, then wait for a change, the next deadline of a rule, or the end.
+func (l *watching) until(ctx context.Context, judge bool) ending {
+	heartbeat := time.NewTicker(l.r.g.Heartbeat)
+	defer heartbeat.Stop()
+	recheck := time.NewTimer(0)
+	defer recheck.Stop()
+	var m measuring
+	var results []analysis.Result
+	started := time.Now()
+	for {
+		e, next := l.look()
+		if e != nil {
+			return *e
+		}
+		if l.complete() {
+			switch {
+			case !judge || len(l.r.g.Criteria) == 0:
+				return ending{outcome: Passed, target: -1}
+			case results != nil:
+				return ending{outcome: verdictOf(results), target: -1}
+			case m.results == nil:
+				l.judging = true
+				m = l.r.measure(ctx)
+			}
+		}
+		recheck.Reset(next)
+		select {
+		case <-ctx.Done():
+			return l.overdue(ctx, m)
+		case <-l.w.Changed():
+			heartbeat.Reset(l.r.g.Heartbeat)
+			time.Sleep(coalesce)
+		case <-recheck.C:
+		case <-heartbeat.C:
+			l.r.tell(EventWaiting, manifest.Ref{}, "waiting %s of %s: %s", short(time.Since(started)), short(l.r.g.Timeout), l.awaited())
+		case measurement := <-m.seen:
+			l.r.measured(measurement)
+		case results = <-m.results:
+			l.r.report.Criteria = results
+			if v := verdictOf(results); v != Passed {
+				return ending{outcome: v, target: -1}
+			}
+		}
+	}
+}
+
+// overdue is the ending when the time is up or the run was cancelled. The measurement ends by the same context; what
+// it has seen goes into the report.
+func (l *watching) overdue(ctx context.Context, m measuring) ending {
+	for m.results != nil {
+		select {
+		case measurement := <-m.seen:
+			l.r.measured(measurement)
+		case l.r.report.Criteria = <-m.results:
+			m.results = nil
+		}
+	}
+	switch {
+	case !errors.Is(context.Cause(ctx), errTimeout):
+		return ending{outcome: cancelledBy(ctx), target: -1}
+	case l.judging && analysis.Overall(l.r.report.Criteria) == analysis.Fail:
+		return ending{outcome: CriteriaFail, target: -1}
+	case l.judging && l.complete():
+		return ending{outcome: Inconclusive, target: -1}
+	}
+	return ending{outcome: TimedOut, target: -1}
+}
+
+// measuring is a measurement that runs in the background. Both channels are nil while there is none.
+type measuring struct {
+	seen    chan analysis.Measurement
+	results chan []analysis.Result // gives the results once
+}
+
+// measure begins to ask the criteria. Whoever reads results must read seen until they are there.
+func (r *run) measure(ctx context.Context) measuring {
+	r.tell(EventStep, manifest.Ref{}, "analyze: %d criteria, settling %s, then watching %s", len(r.g.Criteria), r.g.Timing.Settle, r.g.Timing.Window)
+	m := measuring{seen: make(chan analysis.Measurement), results: make(chan []analysis.Result, 1)}
+	go func() {
+		m.results <- analysis.Run(ctx, r.g.Querier, r.g.Criteria, r.g.Timing, func(x analysis.Measurement) {
+			select {
+			case m.seen <- x:
+			case <-time.After(time.Second): // the reader has left by a verdict of its own
+			}
+		})
+	}()
+	return m
+}
+
+// measured tells of one measurement.
+func (r *run) measured(m analysis.Measurement) {
+	value := "no value: " + m.Point.Note
+	if m.Point.Value != nil {
+		value = m.Result.Unit.Format(float64(*m.Point.Value))
+	}
+	r.tell(EventMeasurement, manifest.Ref{}, "%s: %s (limit %s %s) %s", m.Result.Name, value, m.Result.Op, m.Result.Unit.Format(float64(m.Result.Limit)), m.Point.State)
+}
+
+// verdictOf is the outcome that the criteria's results mean.
+func verdictOf(results []analysis.Result) Outcome {
+	switch analysis.Overall(results) {
+	case analysis.Pass:
+		return Passed
+	case analysis.Fail:
+		return CriteriaFail
+	}
+	return Inconclusive
+}
+
+// look evaluates every target once. It returns the ending when there is one, and otherwise when to look again.
+func (l *watching) look() (*ending, time.Duration) {
+	next := look
+	for i := range l.targets {
+		if !l.w.Synced(i) {
+			continue
+		}
+		e, again := l.lookAt(i)
+		if e != nil {
+			return e, 0
+		}
+		next = min(next, again)
+	}
+	return nil, max(next, coalesce)
+}
+
+func (l *watching) lookAt(i int) (*ending, time.Duration) {
+	state := &l.states[i]
+	workload := l.w.Workload(i)
+	status := rollout.Evaluate(workload)
+	if status != state.status {
+		l.changed(i, status)
+	}
+	switch status.Phase {
+	case rollout.Superseded:
+		return &ending{outcome: Overtaken, target: i}, 0
+	case rollout.Failed:
+		return &ending{outcome: RolloutFailed, target: i}, 0
+	case rollout.Complete:
+		if !l.judging {
+			return nil, look
+		}
+	}
+	if status.Reason == rollout.ReasonCheckingServices {
+		l.w.LookAtServices(i)
+	}
+	if time.Since(state.since) > idle {
+		l.w.LookCloser(i)
+	}
+	if l.undo != nil {
+		l.undo(i, status)
+	}
+	ev := l.r.evidence(l.w.Evidence(i, status), l.targets)
+	findings := diagnosis.Explain(ev)
+	l.warn(i, findings)
+	deciding, again := state.sightings.Confirm(findings, workload.Now, l.r.g.Patience)
+	if deciding != nil {
+		return &ending{outcome: RolloutFailed, target: i, finding: deciding}, 0
+	}
+	return nil, again
+}
+
+// changed tells of a new status and winds the idle clock when it is progress.
+func (l *watching) changed(i int, status rollout.Status) {
+	state := &l.states[i]
+	old := state.status
+	state.status = status
+	if done := status.Updated + status.Ready + status.Available; done > state.best {
+		state.best, state.since = done, time.Now()
+	}
+	if l.judging && status.Phase == rollout.Progressing && old.Phase == rollout.Complete {
+		return
+	}
+	l.r.emit(Event{Type: EventStatus, Object: status.Ref, Text: status.Message, Status: &status})
+}
+
+// warn tells of findings that are new, so that a reader of a log sees trouble coming.
+func (l *watching) warn(i int, findings []diagnosis.Finding) {
+	for _, f := range findings {
+		if f.Terminal == diagnosis.TerminalContext || l.states[i].warned[f.Code] {
+			continue
+		}
+		l.states[i].warned[f.Code] = true
+		l.r.tell(EventWarning, f.Object, "%s: %s", f.Code, f.Cause)
+	}
+}
+
+func (l *watching) complete() bool {
+	for i := range l.states {
+		if l.states[i].status.Phase != rollout.Complete || !l.w.Synced(i) {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *watching) statuses() []rollout.Status {
+	out := make([]rollout.Status, len(l.states))
+	for i := range l.states {
+		out[i] = l.states[i].status
+	}
+	return out
+}
+
+// awaited names what is not complete yet, at most three of it.
+func (l *watching) awaited() string {
+	var parts []string
+	more := 0
+	for _, s := range l.states {
+		switch {
+		case s.status.Phase == rollout.Complete:
+		case len(parts) == 3:
+			more++
+		default:
+			parts = append(parts, fmt.Sprintf("%s: %s", s.status.Ref, s.status.Message))
+		}
+	}
+	if len(parts) == 0 {
+		return "the criteria"
+	}
+	if more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// short prints a duration in whole seconds.
+func short(d time.Duration) string { return d.Round(time.Second).String() }

@@ -1,0 +1,39 @@
+package process
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// identity returns the boot-relative start time of a running process. A zombie
+// counts as ended: it holds no port and no file.
+func identity(pid int) (string, bool) {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return "", false
+	}
+	// The command name stands in parentheses and may contain anything, so fields
+	// are counted from the last parenthesis: state is the third field, start time
+	// the twenty-second (proc_pid_stat(5)).
+	end := bytes.LastIndexByte(data, ')')
+	if end < 0 {
+		return "", false
+	}
+	fields := strings.Fields(string(data[end+1:]))
+	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+		return "", false
+	}
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	return fields[19] + "@" + strings.TrimSpace(string(boot)), true
+}
+
+func attributes(bound bool) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	if bound {
+		attr.Pdeathsig = syscall.SIGKILL
+	}
+	return attr
+}

@@ -1,0 +1,25 @@
+//go:build !linux
+
+package process
+
+import (
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// identity asks ps, which every Unix has, for the start time of a process.
+func identity(pid int) (string, bool) {
+	out, err := exec.Command("ps", "-o", "stat=,lstart=", "-p", strconv.Itoa(pid)).Output()
+	state, start, ok := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err != nil || !ok || strings.HasPrefix(state, "Z") {
+		return "", false
+	}
+	return strings.TrimSpace(start), true
+}
+
+// attributes ignores bound: only Linux can tie a process to its parent's life.
+func attributes(bool) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true}
+}
