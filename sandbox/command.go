@@ -83,7 +83,7 @@ func command(module components.Module) *cobra.Command {
 	for _, c := range []*cobra.Command{up, run, build} {
 		c.Flags().BoolVar(&o.realNode, "real-node", false, "also run a real kubelet (root on Linux)")
 	}
-	root.AddCommand(up, run, down, status, build)
+	root.AddCommand(up, run, down, status, build, componentCommand())
 	return root
 }
 

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
@@ -74,9 +75,9 @@ func New(config Config) (*Client, error) {
 	if timeout <= 0 {
 		timeout = defaultTimeout
 	}
-	headers := config.Headers.Clone()
-	if headers == nil {
-		headers = http.Header{}
+	headers := http.Header{}
+	for name, values := range config.Headers {
+		headers[http.CanonicalHeaderKey(name)] = values
 	}
 	if address.User != nil && headers.Get("Authorization") == "" {
 		password, _ := address.User.Password()
@@ -85,7 +86,7 @@ func New(config Config) (*Client, error) {
 	}
 	secrets := newRedactor(headers, address)
 	address.User = nil
-	target := url.URL{Scheme: address.Scheme, Host: address.Host, Path: address.Path}
+	target := url.URL{Scheme: address.Scheme, Host: address.Host, Path: strings.TrimRight(address.Path, "/")}
 	if !config.AllowPartial {
 		query := address.Query()
 		query.Set("partial_response", "false")
@@ -117,11 +118,14 @@ func parseURL(text string) (*url.URL, error) {
 // Query implements [analysis.Querier]. It returns within [Config.Timeout], or
 // when ctx is done.
 func (c *Client) Query(ctx context.Context, promql string, at time.Time) (analysis.Answer, error) {
+	tries := trail{limit: c.timeout}
+	if deadline, ok := ctx.Deadline(); ok {
+		tries.limit = min(tries.limit, time.Until(deadline).Round(time.Millisecond))
+	}
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	var tries trail
 	limited = context.WithValue(limited, trailKey{}, &tries)
-	value, warnings, infos, err := c.api.Query(limited, promql, at, v1.WithTimeout(c.timeout))
+	value, warnings, infos, err := c.api.Query(limited, promql, at, v1.WithTimeout(tries.limit))
 	if err != nil {
 		return analysis.Answer{}, c.explain(err, tries)
 	}

@@ -36,7 +36,7 @@ func (c *Client) explain(err error, tries trail) *analysis.QueryError {
 	case errors.Is(err, errTooLarge):
 		return c.unreadable(errTooLarge.Error(), "aggregate in the query, as in sum(...): a criterion is one number")
 	case errors.Is(err, context.DeadlineExceeded):
-		text := fmt.Sprintf("no answer within %s", c.timeout)
+		text := fmt.Sprintf("no answer within %s", tries.limit)
 		if tries.last != "" {
 			text += "; before that: " + tries.last
 		}

@@ -36,7 +36,15 @@ func TestHang(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 3*time.Second {
 		t.Errorf("got %v after %s", err, time.Since(begin))
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = c.Query(ctx, "up", time.Time{})
+	wants(t, err, analysis.Unreachable, "no answer within ")
+	if strings.Contains(err.Error(), "100ms") {
+		t.Errorf("got %v, but the caller's deadline was shorter", err)
+	}
+
+	ctx, cancel = context.WithCancel(t.Context())
 	cancel()
 	if _, err := c.Query(ctx, "up", time.Time{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)

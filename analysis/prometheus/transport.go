@@ -59,10 +59,13 @@ func retryable(ctx context.Context, resp *http.Response, err error, longest time
 // plainHTTP is in the error of Go's client for a server that does not speak TLS.
 const plainHTTP = "server gave HTTP response to HTTPS client"
 
-// trail remembers what the last failed try of a query said. Should the next
-// one run into the deadline, that is the better explanation. It travels in
+// trail is what is known about one query. Should a try run into the deadline,
+// what the one before said is the better explanation. It travels in
 // the context of the query, because nothing else passes through all layers.
-type trail struct{ last string }
+type trail struct {
+	limit time.Duration // how long the query may take
+	last  string        // what the last failed try said
+}
 
 type trailKey struct{}
 
@@ -117,13 +120,13 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 // are on every try, and limits the body.
 type edge struct {
 	next    http.RoundTripper
-	headers http.Header
+	headers http.Header // with canonical names
 }
 
 func (e edge) RoundTrip(req *http.Request) (*http.Response, error) {
 	req = req.Clone(req.Context())
 	for name, values := range e.headers {
-		req.Header[http.CanonicalHeaderKey(name)] = values
+		req.Header[name] = values
 	}
 	if req.Header.Get("User-Agent") == "" {
 		req.Header.Set("User-Agent", "rolloutgate")

@@ -50,16 +50,16 @@ type console struct {
 	w    io.Writer
 	stop func() // ends the redrawing and waits for it
 
-	mu         sync.Mutex
-	started    time.Time // the time of the first event
-	shown      time.Time // when that was, on this machine's clock
-	column     int       // width of the column of objects
-	workloads  []rollout.Status
-	criteria   []string // last measurements, by order of first appearance
-	measured   map[string]time.Time
-	last       map[manifest.Ref]string
-	step, wait string
-	drawn      int // lines of the block on the screen
+	mu        sync.Mutex
+	started   time.Time // the time of the first event
+	shown     time.Time // when that was, on this machine's clock
+	column    int       // width of the column of objects
+	workloads []rollout.Status
+	criteria  []string // last measurements, by order of first appearance
+	measured  map[string]time.Time
+	last      map[manifest.Ref]string
+	step      string
+	drawn     int // lines of the block on the screen
 }
 
 func newConsole(w io.Writer, o consoleOptions) *console {
@@ -125,17 +125,15 @@ func (c *console) event(e gate.Event) {
 
 // note remembers what the block shows and says whether the event is worth a line.
 func (c *console) note(e gate.Event) (permanent bool) {
-	text := flat(e.Text)
+	text := wordsOf(e)
 	switch e.Type {
 	case gate.EventStep:
-		c.step, c.wait = text, ""
+		c.step = text
 	case gate.EventWaiting:
-		c.wait = text
-		return !c.Live
+		return !c.Live // the block says it
 	case gate.EventMeasurement:
 		return c.noteMeasurement(text, e.Time)
 	case gate.EventStatus:
-		c.wait = ""
 		c.noteStatus(e.Status)
 		if c.last[e.Object] == text {
 			return false
@@ -172,9 +170,17 @@ func (c *console) noteStatus(s *rollout.Status) {
 	c.workloads[i] = *s
 }
 
+// wordsOf is what an event says: a status without words is its phase.
+func wordsOf(e gate.Event) string {
+	if e.Text == "" && e.Status != nil {
+		return strings.ToLower(string(e.Status.Phase))
+	}
+	return flat(e.Text)
+}
+
 // line is an event on a line of its own.
 func (c *console) line(e gate.Event) string {
-	text, style := flat(e.Text), ""
+	text, style := wordsOf(e), ""
 	switch e.Type {
 	case gate.EventStep:
 		text, style = "→ "+text, "1"
@@ -229,7 +235,7 @@ func (c *console) block() []string {
 	if c.started.IsZero() {
 		return nil
 	}
-	width := max(c.Width()-1, 20)
+	width := max(c.Width()-1, 10)
 	shown := c.workloads
 	if len(shown) > maxRows {
 		// Those that are done need no watching.
@@ -249,7 +255,7 @@ func (c *console) block() []string {
 	if c.Timeout > 0 {
 		clock += " of " + report.Elapsed(c.Timeout)
 	}
-	return append(lines, c.paint(cut(clock+"  "+c.step+"  "+c.wait, width), "2")+"\n")
+	return append(lines, c.paint(cut(clock+"  "+c.step, width), "2")+"\n")
 }
 
 // bar is one workload in the block: its name, its ready pods, what it waits for.

@@ -18,16 +18,16 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var web = manifest.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
+var deploymentWeb = manifest.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
 
-// at is an event some seconds after the start of the run.
-func at(seconds int, typ gate.EventType, object manifest.Ref, text string) gate.Event {
+// eventAt is an event some seconds after the start of the run.
+func eventAt(seconds int, typ gate.EventType, object manifest.Ref, text string) gate.Event {
 	start := time.Date(2026, 11, 20, 16, 40, 0, 0, time.UTC)
 	return gate.Event{Time: start.Add(time.Duration(seconds) * time.Second), Type: typ, Object: object, Text: text}
 }
 
-func status(seconds int, ref manifest.Ref, phase rollout.Phase, ready int32, text string) gate.Event {
-	e := at(seconds, gate.EventStatus, ref, text)
+func statusAt(seconds int, ref manifest.Ref, phase rollout.Phase, ready int32, text string) gate.Event {
+	e := eventAt(seconds, gate.EventStatus, ref, text)
 	e.Status = &rollout.Status{Ref: ref, Phase: phase, Desired: 3, Updated: ready, Ready: ready, Available: ready, Message: text, Watched: true}
 	return e
 }
@@ -36,23 +36,24 @@ func status(seconds int, ref manifest.Ref, phase rollout.Phase, ready int32, tex
 func aRun() []gate.Event {
 	nobody := manifest.Ref{}
 	return []gate.Event{
-		at(0, gate.EventStep, nobody, "plan"),
-		at(1, gate.EventPlan, web, "would be configured"),
-		at(2, gate.EventStep, nobody, "apply"),
-		at(2, gate.EventApplied, web, "configured"),
-		at(2, gate.EventStep, nobody, "watch"),
-		status(3, web, rollout.Progressing, 0, "0 of 3 new pods available"),
-		status(12, web, rollout.Progressing, 1, "1 of 3 new pods available"),
-		status(14, web, rollout.Progressing, 1, "1 of 3 new pods available"),
-		at(15, gate.EventMeasurement, nobody, "errors: 0.21% (limit <= 1%)"),
-		at(30, gate.EventMeasurement, nobody, "errors: 0.35% (limit <= 1%)"),
-		at(46, gate.EventMeasurement, nobody, "errors: 0.4% (limit <= 1%)"),
-		at(60, gate.EventWaiting, nobody, "waiting for deployment/web: 1 of 3 new pods available"),
-		at(61, gate.EventWarning, web, "pod web-1: \x1b[31mImagePullBackOff\x1b[0m\n::error::owned"),
-		status(75, web, rollout.Failed, 1, "the image does not exist"),
-		at(130, gate.EventVerdict, nobody, "failed: ImageNotFound"),
-		at(130, gate.EventStep, nobody, "undo"),
-		at(3700, gate.EventUndo, web, "restored"),
+		eventAt(0, gate.EventStep, nobody, "plan"),
+		eventAt(1, gate.EventPlan, deploymentWeb, "would be configured"),
+		eventAt(2, gate.EventStep, nobody, "apply"),
+		eventAt(2, gate.EventApplied, deploymentWeb, "configured"),
+		eventAt(2, gate.EventStep, nobody, "watch"),
+		statusAt(3, deploymentWeb, rollout.Progressing, 0, "0 of 3 new pods available"),
+		statusAt(12, deploymentWeb, rollout.Progressing, 1, "1 of 3 new pods available"),
+		statusAt(14, deploymentWeb, rollout.Progressing, 1, "1 of 3 new pods available"),
+		eventAt(15, gate.EventMeasurement, nobody, "errors: 0.21% (limit <= 1%)"),
+		eventAt(30, gate.EventMeasurement, nobody, "errors: 0.35% (limit <= 1%)"),
+		eventAt(46, gate.EventMeasurement, nobody, "errors: 0.4% (limit <= 1%)"),
+		eventAt(60, gate.EventWaiting, nobody, "waiting for deployment/web: 1 of 3 new pods available"),
+		eventAt(61, gate.EventWarning, deploymentWeb, "pod web-1: \x1b[31mImagePullBackOff\x1b[0m\n::error::owned"),
+		statusAt(75, deploymentWeb, rollout.Failed, 1, "the image does not exist"),
+		statusAt(76, manifest.Ref{Kind: "ConfigMap", Name: "web"}, rollout.Complete, 0, ""),
+		eventAt(130, gate.EventVerdict, nobody, "failed: ImageNotFound"),
+		eventAt(130, gate.EventStep, nobody, "undo"),
+		eventAt(3700, gate.EventUndo, deploymentWeb, "restored"),
 	}
 }
 
@@ -76,9 +77,10 @@ func TestLines(t *testing.T) {
  1m00s  waiting for deployment/web: 1 of 3 new pods available
  1m01s  deployment/web  warning: pod web-1: ImagePullBackOff ::error::owned
  1m15s  deployment/web  the image does not exist
+ 1m16s  configmap/web   complete
  2m10s  verdict: failed: ImageNotFound
  2m10s  → undo
- 1h02m  deployment/web  undo: restored
+ 1h01m  deployment/web  undo: restored
 `
 	if diff := cmp.Diff(want, "\n"+out.String()); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
@@ -103,20 +105,24 @@ func TestColoredLines(t *testing.T) {
 	}
 }
 
+var cursorUp = regexp.MustCompile("^\r\x1b\\[([0-9]+)A")
+
 // screen is as much of a terminal as the console uses. A line that is too long for it is an error, because a terminal
 // would wrap it.
 type screen struct {
 	t     *testing.T
 	width int
+	mu    sync.Mutex
 	lines []string
 	row   int
 }
 
 func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	text := string(p)
-	up := regexp.MustCompile("^\r\x1b\\[([0-9]+)A")
 	for text != "" {
-		if m := up.FindStringSubmatch(text); m != nil {
+		if m := cursorUp.FindStringSubmatch(text); m != nil {
 			n, _ := strconv.Atoi(m[1])
 			if s.row -= n; s.row < 0 {
 				s.t.Fatalf("the cursor leaves the screen: %d lines up", n)
@@ -141,7 +147,11 @@ func (s *screen) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *screen) frame() string { return "\n" + strings.Join(s.lines, "\n") + "\n" }
+func (s *screen) frame() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return "\n" + strings.Join(s.lines, "\n") + "\n"
+}
 
 func TestLiveFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -159,7 +169,7 @@ func TestLiveFrames(t *testing.T) {
     2s  deployment/web  configured
     2s  → watch
   deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
-  12s of 10m00s  watch
+  14s of 10m00s  watch
 `,
 			11: `
     0s  → plan
@@ -169,7 +179,7 @@ func TestLiveFrames(t *testing.T) {
     2s  → watch
   deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
   errors: 0.4% (limit <= 1%)
-  1m00s of 10m00s  watch  waiting for deployment/web: 1 of 3 new pod…
+  1m00s of 10m00s  watch
 `,
 			13: `
     0s  → plan
@@ -179,7 +189,7 @@ func TestLiveFrames(t *testing.T) {
     2s  → watch
  1m01s  deployment/web  warning: pod web-1: red
  1m15s  deployment/web  the image does not exist
-  deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  failed  the imag…
+  deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  failed  the im…
   errors: 0.4% (limit <= 1%)
   1m15s of 10m00s  watch
 `,
@@ -192,6 +202,7 @@ func TestLiveFrames(t *testing.T) {
 			time.Sleep(time.Until(began.Add(e.Time.Sub(aRun()[0].Time))))
 			c.event(e)
 			if want, ok := frames[i]; ok {
+				synctest.Wait()
 				if diff := cmp.Diff(want, s.frame()); diff != "" {
 					t.Errorf("after event %d (-want +got):\n%s", i, diff)
 				}
@@ -222,12 +233,12 @@ func TestLiveBlockStaysSmall(t *testing.T) {
 			if i%2 == 0 {
 				phase = rollout.Complete
 			}
-			e := status(i, ref, phase, int32(i), "waiting for äöü and many other things that take a while")
+			e := statusAt(i, ref, phase, int32(i), "waiting for äöü and many other things that take a while")
 			e.Text = ""
 			c.mu.Lock()
 			c.started, c.shown = e.Time, time.Now()
 			c.note(e)
-			c.note(at(i, gate.EventMeasurement, manifest.Ref{}, fmt.Sprintf("criterion %d: 1 (limit <= 2)", i)))
+			c.note(eventAt(i, gate.EventMeasurement, manifest.Ref{}, fmt.Sprintf("criterion %d: 1 (limit <= 2)", i)))
 			c.draw("")
 			c.mu.Unlock()
 		}
@@ -248,7 +259,7 @@ func TestConsoleFromManyGoroutines(t *testing.T) {
 	for i := range 20 {
 		wg.Go(func() {
 			for n := range 20 {
-				c.event(at(n, gate.EventApplied, manifest.Ref{Kind: "ConfigMap", Name: strconv.Itoa(i)}, "created"))
+				c.event(eventAt(n, gate.EventApplied, manifest.Ref{Kind: "ConfigMap", Name: strconv.Itoa(i)}, "created"))
 			}
 		})
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/sethvargo/go-githubactions"
@@ -26,12 +27,13 @@ import (
 // them. Therefore all text goes through Write, which makes the runner deaf until the next command of our own. Every
 // silence has a token of its own: the last one has been seen in the log by now.
 //
-// It is not safe for concurrent use; the console serialises.
+// Write and mask may be called from any goroutine.
 type github struct {
 	w      io.Writer
 	getenv func(string) string
 	action *githubactions.Action
 
+	mu      sync.Mutex
 	token   string // ends the present silence; empty while the runner obeys
 	open    bool   // a group is open
 	midLine bool   // the last text did not end its line
@@ -54,9 +56,8 @@ func newGitHub(w io.Writer, getenv func(string) string) *github {
 
 // Write prints text in which the runner must not find commands.
 func (g *github) Write(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.token == "" && !g.ended {
 		token := rand.Text() // 130 bits
 		if err := recovered(func() {
@@ -75,6 +76,8 @@ func (g *github) Write(p []byte) (int, error) {
 
 // command ends the silence and issues commands, which are recognised only at the beginning of a line.
 func (g *github) command(issue func(*githubactions.Action)) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	return recovered(func() {
 		if g.midLine {
 			g.action.Infof("")

@@ -136,11 +136,11 @@ func (p *page) proof(proof diagnosis.Proof, logLines int, started time.Time) {
 	p.labelled("evidence", strings.Join(title, ", "))
 	for _, line := range lines {
 		for i, part := range split(line, p.Width-10) {
-			bar := "│ "
+			indent := " "
 			if i > 0 {
-				bar = "│   "
+				indent = "   "
 			}
-			p.line("      %s%s", p.paint(bar, dim), part)
+			p.line("      %s%s%s", p.paint("│", dim), indent, part)
 		}
 	}
 }

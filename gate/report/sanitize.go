@@ -29,13 +29,18 @@ func Sanitize(s string, maxLines, maxLineLen int) string {
 func clean(s string) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	s = patterns.section.ReplaceAllString(s, "")
-	s = patterns.escape.ReplaceAllString(s, "")
+	if strings.ContainsAny(s, escapes) { // most text has none, and the pattern is slow on a long log
+		s = patterns.escape.ReplaceAllString(s, "")
+	}
 	s = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u2028", "\n", "\u2029", "\n", "\t", "    ").Replace(s)
 	s = strings.Map(printable, s)
 	// A mark that was hidden inside a control character has become whole only now.
 	s = patterns.section.ReplaceAllString(s, "")
 	return patterns.command.ReplaceAllString(s, "## $1[")
 }
+
+// escapes are the characters that begin a terminal sequence.
+const escapes = "\x1b\u0090\u0098\u009b\u009d\u009e\u009f"
 
 // patterns are compiled once and never change.
 var patterns = struct{ escape, section, command, www *regexp.Regexp }{

@@ -114,7 +114,10 @@ func NeedsServices(w Workload) bool { return Evaluate(w).Reason == ReasonCheckin
 // identity decides what can be decided without looking at the status: whether the object is still ours.
 func identity(w Workload, k kind) (s Status, decided bool) {
 	if w.Live == nil {
-		if k.outlives && w.Last != nil && (w.Applied == nil || w.Last.GetUID() == w.Applied.GetUID()) {
+		switch {
+		case w.Last != nil && w.Applied != nil && w.Last.GetUID() != w.Applied.GetUID():
+			return behind, true // what disappeared is the object that the applied one replaced
+		case w.Last != nil && k.outlives:
 			return Status{}, false
 		}
 		if w.Applied == nil {
@@ -133,10 +136,12 @@ func identity(w Workload, k kind) (s Status, decided bool) {
 	return Status{}, false
 }
 
+// behind is the status while the watch has not come to the applied object. It is never written to.
+var behind = Status{Phase: Progressing, Reason: ReasonNotObserved, Message: "waiting to see the applied object"}
+
 // ours compares the live object with the one that was applied.
 func ours(w Workload, k kind) (s Status, decided bool) {
 	live, applied := w.Live, w.Applied
-	behind := Status{Phase: Progressing, Reason: ReasonNotObserved, Message: "waiting to see the applied object"}
 	if live.GetUID() != applied.GetUID() && live.GetUID() != "" && applied.GetUID() != "" {
 		liveTime, appliedTime := live.GetCreationTimestamp(), applied.GetCreationTimestamp()
 		if liveTime.Before(&appliedTime) { // the object that the applied one replaced: the watch is not there yet

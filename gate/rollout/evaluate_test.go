@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,10 +17,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/yaml"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
@@ -32,22 +32,50 @@ type fixture struct {
 	Case             string
 	Since, Now       time.Time
 	Live             map[string]any
-	Applied          map[string]any // merged over Live without its status; absent: the same as Live
+	Applied          map[string]any // merged over Live (or Last) without its status; absent: the same
+	Gone             bool           // Live became Last
 	Foreign          bool           // nothing was applied: a rollout that somebody else began
-	Last             map[string]any
 	ReplicaSets      []*appsv1.ReplicaSet
 	Revisions        []*appsv1.ControllerRevision
 	Pods             []*corev1.Pod
 	PodsKnown        bool
 	NodesDown        []string
-	Services         []service
+	Services         []Service
 	ServicesKnown    bool
 	WaitsForConsumer bool
 }
 
-type service struct {
-	Name   string
-	Slices []*discoveryv1.EndpointSlice
+func (f fixture) workload(t *testing.T) Workload {
+	t.Helper()
+	w := Workload{
+		Live: object(t, f.Live), Since: f.Since, Now: f.Now, ReplicaSets: f.ReplicaSets, Revisions: f.Revisions,
+		Pods: f.Pods, PodsKnown: f.PodsKnown, NodesDown: f.NodesDown, Services: f.Services, ServicesKnown: f.ServicesKnown,
+		WaitsForConsumer: f.WaitsForConsumer,
+	}
+	w.Ref = manifest.Object{Unstructured: w.Live.(*unstructured.Unstructured)}.Ref()
+	if !f.Foreign {
+		applied := maps.Clone(f.Live)
+		delete(applied, "status")
+		w.Applied = object(t, merge(applied, f.Applied))
+	}
+	if f.Gone {
+		w.Live, w.Last = nil, w.Live
+	}
+	return w
+}
+
+// object makes what a dynamic client would return.
+func object(t *testing.T, content map[string]any) Object {
+	t.Helper()
+	data, err := json.Marshal(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var u unstructured.Unstructured
+	if err := u.UnmarshalJSON(data); err != nil {
+		t.Fatal(err)
+	}
+	return &u
 }
 
 func TestEvaluate(t *testing.T) {
@@ -140,10 +168,12 @@ func readFixtures(t *testing.T, path string) []fixture {
 			base = doc
 			continue
 		}
-		merged := merge(base, doc)
-		normalize(merged)
+		merged, err := json.Marshal(merge(base, doc))
+		if err != nil {
+			t.Fatal(err)
+		}
 		var f fixture
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(merged, &f); err != nil {
+		if err := yaml.UnmarshalStrict(merged, &f); err != nil {
 			t.Fatal(path, doc["case"], err)
 		}
 		fixtures = append(fixtures, f)

@@ -53,15 +53,19 @@ func finishedJob(s Status, j *batchv1.Job, w Workload) (Status, bool) {
 		if c.Status != corev1.ConditionTrue {
 			continue
 		}
-		before := ""
+		old := ""
 		if !w.Since.IsZero() && c.LastTransitionTime.Time.Before(w.Since.Truncate(time.Second)) {
-			before = "it had done so before this run, which did not start it again"
+			old = "that was before this run, which did not start it again"
 		}
 		switch c.Type {
 		case batchv1.JobComplete, batchv1.JobSuccessCriteriaMet:
-			return complete(s, "", before), true
+			message := ""
+			if old != "" {
+				message = "the job succeeded; " + old
+			}
+			return complete(s, "", message), true
 		case batchv1.JobFailed, batchv1.JobFailureTarget:
-			s.Phase, s.Reason, s.Message = Failed, c.Reason, join(c.Message, before)
+			s.Phase, s.Reason, s.Message = Failed, c.Reason, join(c.Message, old)
 			return s, true
 		}
 	}

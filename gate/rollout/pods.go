@@ -1,12 +1,14 @@
 package rollout
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -28,7 +30,8 @@ func NewRevision(w Workload) string {
 			return o.Status.UpdateRevision
 		}
 	case *appsv1.DaemonSet:
-		if revisions := newestFirst(w); len(revisions) > 0 && o.Status.ObservedGeneration >= o.Generation {
+		revisions := newestFirst(w)
+		if o.Status.ObservedGeneration >= o.Generation && len(revisions) > 0 && records(revisions[0], &o.Spec.Template) {
 			return revisions[0].Labels[appsv1.ControllerRevisionHashLabelKey]
 		}
 	}
@@ -47,6 +50,22 @@ func previousControllerRevision(w Workload) string {
 		}
 	}
 	return ""
+}
+
+// records says whether a revision was made from a template. The revisions come from another watch than the DaemonSet,
+// so the newest one may still be the one before, whose pods must not be taken for new. A revision without data, left
+// out to save memory, is trusted.
+func records(r *appsv1.ControllerRevision, template *corev1.PodTemplateSpec) bool {
+	if len(r.Data.Raw) == 0 {
+		return true
+	}
+	var patch struct {
+		Spec struct {
+			Template corev1.PodTemplateSpec `json:"template"`
+		} `json:"spec"`
+	}
+	err := json.Unmarshal(r.Data.Raw, &patch)
+	return err == nil && equality.Semantic.DeepEqual(&patch.Spec.Template, template)
 }
 
 // newestFirst sorts the revisions. Going back to an old template gives its revision a new number, so the newest one is

@@ -40,8 +40,8 @@ func statefulSet(w Workload) Status {
 func rollStatefulSet(s Status, existing, changing, partition int32) Status {
 	switch {
 	case s.Updated < changing:
-		return progressing(s, ReasonNewPods, "%d of %d pods updated, %d of %d available",
-			s.Updated, changing, s.Available, s.Desired)
+		return progressing(s, ReasonNewPods, "%d of %d %s updated, %d of %d available",
+			s.Updated, changing, plural(changing, "pod"), s.Available, s.Desired)
 	case s.Available < s.Desired && s.Ready >= s.Desired:
 		return progressing(s, ReasonMinReady, "%d of %d %s available; the rest is ready and waits for minReadySeconds",
 			s.Available, s.Desired, plural(s.Desired, "pod"))

@@ -3,13 +3,10 @@ package instance
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/pki"
@@ -22,20 +19,12 @@ type client struct {
 }
 
 func newClient(ca *pki.Authority) (*client, error) {
-	pair, err := tls.LoadX509KeyPair(ca.Path("admin.crt"), ca.Path("admin.key"))
+	c, err := pki.Client(ca.Dir, "admin")
 	if err != nil {
-		return nil, fmt.Errorf("loading the administrator's certificate: %w", err)
+		return nil, err
 	}
-	pem, err := os.ReadFile(ca.Path("ca.crt"))
-	if err != nil {
-		return nil, fmt.Errorf("loading the certificate authority: %w", err)
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(pem)
-	return &client{http: &http.Client{
-		Timeout:   10 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair}, RootCAs: roots}},
-	}}, nil
+	c.Timeout = 10 * time.Second
+	return &client{http: c}, nil
 }
 
 // get decodes the answer into out unless that is nil. Any status but 200 is an error.

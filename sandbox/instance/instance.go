@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/controlplane"
+	"github.com/rolloutgate/rolloutgate/sandbox/node"
 	"github.com/rolloutgate/rolloutgate/sandbox/process"
 )
 
@@ -55,11 +56,12 @@ type State struct {
 type Ports struct {
 	controlplane.Ports
 	Kwok       int `json:"kwok"`
+	Traffic    int `json:"traffic"`
 	Prometheus int `json:"prometheus"`
 }
 
 func (p Ports) all() []int {
-	return []int{p.Etcd, p.EtcdPeer, p.APIServer, p.ControllerManager, p.Scheduler, p.Kwok, p.Prometheus}
+	return []int{p.Etcd, p.EtcdPeer, p.APIServer, p.ControllerManager, p.Scheduler, p.Kwok, p.Traffic, p.Prometheus}
 }
 
 // ErrNotUp means that no sandbox is running in the directory.
@@ -132,6 +134,9 @@ func (i Instance) clear() error {
 		return fmt.Errorf("clearing %s: it is not the directory of a sandbox; remove it yourself or choose another", i.Dir)
 	}
 	if err := i.processes().Stop(); err != nil {
+		return err
+	}
+	if err := node.Clean(i.nodeDir()); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(i.Dir); err != nil {

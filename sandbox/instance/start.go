@@ -20,8 +20,17 @@ func (b *boot) start(ctx context.Context) error {
 	if err := b.wait(ctx, "the API server", func() error { return b.client.get(ctx, api+"/readyz", nil) }); err != nil {
 		return err
 	}
-	if err := b.run(b.control.ControllerManager(), b.control.Scheduler(), b.monitoring.Prometheus()); err != nil {
+	traffic, err := b.traffic()
+	if err != nil {
 		return err
+	}
+	if err := b.run(b.control.ControllerManager(), b.control.Scheduler(), b.monitoring.Prometheus(), traffic); err != nil {
+		return err
+	}
+	if b.instance.RealNode { // first, because it takes longest
+		if err := b.startRealNode(); err != nil {
+			return err
+		}
 	}
 	if err := b.createObjects(ctx, api); err != nil {
 		return err
@@ -36,7 +45,8 @@ func (b *boot) start(ctx context.Context) error {
 		{"the scheduler", b.healthy(ctx, b.control.Scheduler().Address+"/readyz")},
 		{"the controller manager", b.healthy(ctx, b.control.ControllerManager().Address+"/healthz")},
 		{"the default service account", b.healthy(ctx, api+"/api/v1/namespaces/default/serviceaccounts/default")},
-		{fmt.Sprintf("%d simulated nodes", b.instance.Nodes), func() error { return b.nodesReady(ctx, api) }},
+		{fmt.Sprintf("%d nodes", b.nodes()), func() error { return b.nodesReady(ctx, api) }},
+		{"the simulated traffic", b.healthy(ctx, traffic.Address+"/ready")},
 		{"Prometheus", b.healthy(ctx, b.monitoring.URL()+"/-/ready")},
 	} {
 		if err := b.wait(ctx, w.what, w.ready); err != nil {
@@ -76,12 +86,18 @@ func (b *boot) healthy(ctx context.Context, url string) func() error {
 	return func() error { return b.client.get(ctx, url, nil) }
 }
 
+// nodes is how many there will be.
+func (b *boot) nodes() int {
+	if b.instance.RealNode {
+		return b.instance.Nodes + 1
+	}
+	return b.instance.Nodes
+}
+
 func (b *boot) nodesReady(ctx context.Context, api string) error {
 	var nodes struct {
 		Items []struct {
-			Spec struct {
-				Taints []struct{ Key string }
-			}
+			Spec   struct{ Taints []struct{ Key string } }
 			Status struct {
 				Conditions []struct{ Type, Status string }
 			}
@@ -92,16 +108,21 @@ func (b *boot) nodesReady(ctx context.Context, api string) error {
 	}
 	ready := 0
 	for _, n := range nodes.Items {
+		open := true
 		for _, c := range n.Status.Conditions {
-			// The not-ready taint goes a moment after the condition turns, and
-			// until then nothing can be scheduled.
-			if c.Type == "Ready" && c.Status == "True" && len(n.Spec.Taints) == 0 {
-				ready++
-			}
+			open = open && (c.Type != "Ready" || c.Status == "True")
+		}
+		// The taint goes a moment after the condition turns, and until then nothing
+		// is scheduled here.
+		for _, t := range n.Spec.Taints {
+			open = open && t.Key != "node.kubernetes.io/not-ready"
+		}
+		if open && len(n.Status.Conditions) > 0 {
+			ready++
 		}
 	}
-	if ready < b.instance.Nodes {
-		return fmt.Errorf("%d of %d nodes are ready", ready, b.instance.Nodes)
+	if ready < b.nodes() {
+		return fmt.Errorf("%d of %d nodes are ready", ready, b.nodes())
 	}
 	return nil
 }

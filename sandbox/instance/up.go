@@ -13,6 +13,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/sandbox/pki"
 	"github.com/rolloutgate/rolloutgate/sandbox/process"
 	"github.com/rolloutgate/rolloutgate/sandbox/simulation"
+	"github.com/rolloutgate/rolloutgate/sandbox/traffic"
 )
 
 // Up starts everything and returns when pods can be scheduled and queried. An
@@ -86,7 +87,7 @@ func (i Instance) prepare(ctx context.Context) (*boot, error) {
 	b.simulation = simulation.Config{Bin: i.Bin, Data: i.Dir, CA: ca, Server: b.control.Server(), Port: ports.Kwok, Nodes: i.Nodes}
 	b.monitoring = monitoring.Config{
 		Bin: i.Bin, Data: i.Dir, Kubeconfig: i.path("kubeconfig"), Port: ports.Prometheus,
-		NodeLabel: simulation.NodeLabel, MetricsPath: simulation.MetricsPath, Interval: "1s",
+		NodeLabel: simulation.NodeLabel, Traffic: ports.Traffic, MetricsPath: traffic.MetricsPath, Interval: "1s",
 	}
 	for _, prepare := range []func() error{b.control.Prepare, b.simulation.Prepare, b.monitoring.Prepare} {
 		if err := prepare(); err != nil {
@@ -115,13 +116,13 @@ func (i Instance) claimPorts(ctx context.Context, b *boot) (Ports, error) {
 			}
 		}
 	}
-	free, err := process.FreePorts(7, taken)
+	free, err := process.FreePorts(8, taken)
 	if err != nil {
 		return Ports{}, err
 	}
 	ports := Ports{
 		Ports: controlplane.Ports{Etcd: free[0], EtcdPeer: free[1], APIServer: free[2], ControllerManager: free[3], Scheduler: free[4]},
-		Kwok:  free[5], Prometheus: free[6],
+		Kwok:  free[5], Traffic: free[6], Prometheus: free[7],
 	}
 	b.state = State{
 		Name: i.Name, Dir: i.Dir, Bin: i.Bin, Nodes: i.Nodes, RealNode: i.RealNode, Versions: i.Versions,

@@ -19,9 +19,11 @@ type Config struct {
 	Data       string
 	Kubeconfig string
 	Port       int
-	// NodeLabel marks, with value "true", the nodes whose pods are simulated;
-	// MetricsPath is where such a node serves its pods' metrics, with NODE for its name.
+	// NodeLabel marks, with value "true", the nodes whose pods are simulated. What
+	// those pods expose is served on the port Traffic under MetricsPath, with NODE
+	// for the node's name.
 	NodeLabel   string
+	Traffic     int
 	MetricsPath string
 	Interval    string // scrape interval, as "1s"
 }

@@ -1,22 +1,25 @@
 package monitoring
 
 import (
+	"strconv"
 	"strings"
 )
 
 // render returns prometheus.yaml.
 //
-// A simulated node answers for all of its pods at once, so it is scraped as one
-// target and its own labels (namespace, pod, job, instance, …) are honoured: the
-// series look as if each pod had been scraped by a ServiceMonitor. Pods of a real
-// node are scraped one by one when annotated prometheus.io/scrape: "true".
+// The pods of a simulated node are scraped together as one target, whose own
+// labels (namespace, pod, job, instance, …) are honoured: the series look as if
+// each pod had been scraped by a ServiceMonitor. Pods of a real node are scraped
+// one by one when annotated prometheus.io/scrape: "true".
 func (c Config) render() string {
 	label := "__meta_kubernetes_node_label_" + sanitize(c.NodeLabel)
+	address := "127.0.0.1:" + strconv.Itoa(c.Traffic)
 	path := strings.ReplaceAll(c.MetricsPath, "NODE", "$1")
 	return strings.NewReplacer(
 		"INTERVAL", c.Interval,
 		"KUBECONFIG", c.Kubeconfig,
 		"NODE_LABEL", label,
+		"TRAFFIC", address,
 		"METRICS_PATH", path,
 	).Replace(scrapeTemplate)
 }
@@ -38,6 +41,8 @@ scrape_configs:
   - source_labels: [__meta_kubernetes_node_name]
     target_label: __metrics_path__
     replacement: METRICS_PATH
+  - target_label: __address__
+    replacement: TRAFFIC
   - source_labels: [__meta_kubernetes_node_name]
     target_label: instance
 - job_name: pods

@@ -124,7 +124,8 @@ func cniConfig(bridge string, subnet netip.Prefix) string {
 
 // kubeletConfig: everything that would make a test wait or fail for reasons of the machine is off (limits on pulls and
 // events, eviction, image removal); everything that a rollout meets in life (back-off, probes, grace) is as usual.
-// clusterDNS is set, though nobody answers there, because the kubelet warns about each pod otherwise.
+// clusterDNS is set, though nobody answers there, because the kubelet warns about each pod otherwise. The rate of events
+// is a number because 0, which is said to mean no limit, ends up as the client's default of five a second.
 func kubeletConfig(cfg Config, address, cgroup string) string {
 	etc := filepath.Join(cfg.Dir, "etc")
 	var b strings.Builder
@@ -154,7 +155,8 @@ imageGCHighThresholdPercent: 100
 makeIPTablesUtilChains: false
 serializeImagePulls: false
 registryPullQPS: 0
-eventRecordQPS: 0
+eventRecordQPS: 1000
+eventBurst: 1000
 `, address, etc, cfg.CAFile, containerdSocket, filepath.Join(cfg.Dir, "pods"), filepath.Join(cfg.Dir, "kubelet", "volume-plugins"), cgroup)
 	if cfg.MaxBackOff > 0 {
 		fmt.Fprintf(&b, "featureGates: {KubeletCrashLoopBackOffMax: true}\ncrashLoopBackOff: {maxContainerRestartPeriod: %s}\n",

@@ -13,7 +13,7 @@ import (
 
 // Registry names that are in trouble: any image with one of them in front fails to be pulled, each in its own way.
 const (
-	PrivateRegistry     = "private.sandbox"     // 401: credentials are wanted
+	PrivateRegistry     = "private.sandbox"     // the pull is not authorized
 	LimitedRegistry     = "limited.sandbox"     // 429: too many requests
 	UnreachableRegistry = "unreachable.sandbox" // connection refused
 )
@@ -49,9 +49,10 @@ func (f *front) serve(dial func(ctx context.Context, network, address string) (n
 func trouble(registry http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch ns := r.URL.Query().Get("ns"); {
+		case r.URL.Path == tokenPath:
+			io.WriteString(w, `{"token":"anonymous"}`)
 		case ns == PrivateRegistry:
-			w.Header().Set("WWW-Authenticate", `Basic realm="`+PrivateRegistry+`"`)
-			refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+			demandToken(w, r)
 		case ns == LimitedRegistry:
 			refuse(w, http.StatusTooManyRequests, "TOOMANYREQUESTS", "You have reached your pull rate limit.")
 		case strings.HasPrefix(r.URL.Path, "/v2/slow/blobs/"):
@@ -60,6 +61,19 @@ func trouble(registry http.Handler) http.Handler {
 			registry.ServeHTTP(w, r)
 		}
 	})
+}
+
+const tokenPath = "/token"
+
+// demandToken is how public registries guard a private repository: whoever asks without a token is sent to get one,
+// which everybody may, and is then told that it does not reach far enough.
+func demandToken(w http.ResponseWriter, r *http.Request) {
+	challenge := `Bearer realm="http://` + r.Host + tokenPath + `",service="` + PrivateRegistry + `",scope="repository:web:pull"`
+	if r.Header.Get("Authorization") != "" {
+		challenge += `,error="insufficient_scope"`
+	}
+	w.Header().Set("WWW-Authenticate", challenge)
+	refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
 }
 
 // refuse answers with an error in the form of the distribution specification.

@@ -57,7 +57,7 @@ func (n *Node) testapp(ctx context.Context) ([]byte, error) {
 		n.cfg.Log("building the test application")
 		path = filepath.Join(n.cfg.Dir, "testapp")
 		cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", path, "github.com/rolloutgate/rolloutgate/sandbox/testapp")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=readonly", "GOWORK=off")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("building the test application: %w: %s (run inside the sandbox module, or set Config.Testapp)",
 				err, strings.TrimSpace(string(out)))

@@ -54,7 +54,7 @@ func initCrashing(logs string) []stage {
 		{name: "init-restarts-after-back-off", on: []string{"init-crash/CrashLoopBackOff"}, delay: after("back-off", "4s"),
 			phase: "Pending", initFail: true, target: restarted, others: initializing},
 		{name: "init-succeeds", on: []string{"init-crash-recovered/Running again"}, delay: after("ready-after", "500ms"),
-			phase: "Running", ready: true, target: serving, others: sibling, late: true},
+			phase: "Running", ready: true, target: serving, others: sibling},
 	}
 }
 

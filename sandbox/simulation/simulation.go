@@ -19,9 +19,6 @@ import (
 // NodeLabel marks simulated nodes with the value "true".
 const NodeLabel = prefix + "simulated"
 
-// MetricsPath is where kwok serves the metrics of all pods of the node NODE.
-const MetricsPath = "/metrics/nodes/NODE/metrics/pods"
-
 // Config places one kwok.
 type Config struct {
 	Bin    string
@@ -79,7 +76,7 @@ func (c Config) Kwok() process.Spec {
 			"--tls-private-key-file=" + c.CA.Path("kwok-server.key"),
 			"--node-lease-duration-seconds=40",
 			"--enable-crds=Logs",
-			"--v=error", // it warns about each node without pods at every scrape
+			"--v=warn",
 		},
 	}
 }
@@ -102,7 +99,7 @@ func (c Config) render() ([]byte, error) {
 	for _, s := range podStages(c.logDir()) {
 		objects = append(objects, s.render())
 	}
-	objects = append(objects, podMetrics(), defaultLogs(c.logDir()))
+	objects = append(objects, defaultLogs(c.logDir()))
 	var out []byte
 	for _, o := range objects {
 		data, err := json.MarshalIndent(o, "", "  ")

@@ -6,6 +6,7 @@ import (
 	"strings"
 )
 
+// prefix of all annotations and labels of the sandbox.
 const prefix = "sandbox.rolloutgate.dev/"
 
 // stage is one row of the table of behaviours: in these situations, after this
@@ -22,7 +23,6 @@ type stage struct {
 	target   string // status of the container that misbehaves; a template. "" leaves the status alone
 	others   string // status of the remaining containers
 	initFail bool   // the misbehaving container is the first init container
-	late     bool   // ready later than started: note since when it serves
 	events   []event
 	logs     [2]string // files served as current and previous log of the misbehaving container
 }
@@ -71,9 +71,6 @@ func (s stage) render() object {
 	if s.target != "" {
 		steps = append(steps, patchStatus(s.status()))
 	}
-	if s.late {
-		steps = append(steps, markServing())
-	}
 	if s.delete {
 		steps = append(steps, object{"delete": true})
 	}
@@ -107,13 +104,6 @@ func (s stage) status() string {
 		"@TARGET", indent(s.target),
 		"@OTHERS", indent(s.others),
 	).Replace(podStatus)
-}
-
-// markServing is the step that notes when a pod began to serve. kwok's metrics
-// cannot look into conditions, and a second write for every pod would be too much
-// for a thousand of them; most serve from their start, which needs no note.
-func markServing() object {
-	return object{"patch": object{"root": "metadata", "template": `annotations: {"` + servingSince + `": {{ now | unixEpoch | Quote }}}`}}
 }
 
 func indent(text string) string {

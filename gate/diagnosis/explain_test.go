@@ -1,0 +1,63 @@
+package diagnosis
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// TestExplain runs every case of testdata twice, while watching and when the time is up. Most cases were recorded from
+// a real kubelet (v1.36) with containerd; the others were written by hand from the sources of other versions.
+func TestExplain(t *testing.T) {
+	dirs, err := filepath.Glob("testdata/*/evidence.yaml")
+	if err != nil || len(dirs) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, path := range dirs {
+		dir := filepath.Dir(path)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			ev := load(t, dir)
+			watching := render(Explain(ev))
+			ev.TimedOut = true
+			timedOut := render(Explain(ev))
+			ev.TimedOut = false
+			got := "# while watching\n" + watching + "# decides when it stays so for three minutes: " + outlook(ev) + "\n"
+			if timedOut != watching {
+				got += "# when the time is up\n" + timedOut
+			}
+			golden := filepath.Join(dir, "want.golden")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("findings differ (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// outlook is the code that would end the gate, and when, if the evidence stayed as it is.
+func outlook(ev Evidence) string {
+	var s Sightings
+	start := ev.Workload.Now
+	for now := start; now.Sub(start) <= 3*time.Minute; now = now.Add(5 * time.Second) {
+		ev.Workload.Now = now
+		if f, _ := s.Confirm(Explain(ev), now, Patience{}); f != nil {
+			return f.Code + " after " + short(now.Sub(start))
+		}
+	}
+	return "nothing"
+}

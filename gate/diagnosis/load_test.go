@@ -1,0 +1,231 @@
+package diagnosis
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// fixture is the form of testdata/<case>/evidence.yaml: objects as kubectl prints them, and what no object says.
+type fixture struct {
+	Now      time.Time        `json:"now"`
+	Since    time.Time        `json:"since"`
+	Workload string           `json:"workload"` // Kind/name
+	Timeout  string           `json:"timeout"`
+	Together []string         `json:"together"` // Kind/name
+	Manifest string           `json:"manifest"`
+	Previous map[string]any   `json:"previous"`
+	Objects  []map[string]any `json:"objects"`
+	Events   []map[string]any `json:"events"`
+	Logs     []Log            `json:"logs"`
+	Services bool             `json:"services"` // Services were read
+}
+
+// load reads one case.
+func load(t *testing.T, dir string) Evidence {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, "evidence.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fix fixture
+	if err := yaml.UnmarshalStrict(data, &fix); err != nil {
+		t.Fatalf("%s: %v", dir, err)
+	}
+	kind, name, _ := strings.Cut(fix.Workload, "/")
+	ev := Evidence{Logs: fix.Logs}
+	ev.Timeout, _ = time.ParseDuration(fix.Timeout)
+	w := &ev.Workload
+	w.Now, w.Since, w.PodsKnown, w.ServicesKnown = fix.Now, fix.Since, true, fix.Services
+	for _, m := range fix.Objects {
+		place(t, &ev, m, kind, name)
+	}
+	unfold(w)
+	w.Applied = w.Live
+	if fix.Previous != nil {
+		ev.Previous = object(t, fix.Previous)
+	}
+	for _, m := range fix.Events {
+		ev.Events = append(ev.Events, event(t, m))
+	}
+	for _, ref := range fix.Together {
+		kind, name, _ := strings.Cut(ref, "/")
+		ev.Together = append(ev.Together, manifest.Ref{Kind: kind, Namespace: w.Ref.Namespace, Name: name})
+	}
+	if fix.Manifest != "" {
+		path := filepath.Join(t.TempDir(), "web.yaml")
+		if err := os.WriteFile(path, []byte(fix.Manifest), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		objects, err := manifest.Read(manifest.Options{Filenames: []string{path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		objects[0].Source.Path = "web.yaml"
+		ev.Manifest = &objects[0]
+	}
+	ev.Status = rollout.Evaluate(*w)
+	return ev
+}
+
+// place puts an object where Evidence wants it.
+func place(t *testing.T, ev *Evidence, m map[string]any, kind, name string) {
+	t.Helper()
+	w := &ev.Workload
+	o := object(t, m)
+	if m["kind"] == kind && o.GetName() == name {
+		w.Live = o
+		gv, _ := m["apiVersion"].(string)
+		group, _, found := strings.Cut(gv, "/")
+		if !found {
+			group = ""
+		}
+		w.Ref = manifest.Ref{Group: group, Kind: kind, Namespace: o.GetNamespace(), Name: name}
+	}
+	switch o := o.(type) {
+	case *appsv1.ReplicaSet:
+		w.ReplicaSets = append(w.ReplicaSets, o)
+	case *appsv1.ControllerRevision:
+		w.Revisions = append(w.Revisions, o)
+	case *corev1.Pod:
+		w.Pods = append(w.Pods, o)
+	case *corev1.Node:
+		ev.Nodes = append(ev.Nodes, o)
+	case *corev1.PersistentVolumeClaim:
+		ev.Claims = append(ev.Claims, o)
+	case *corev1.Service:
+		w.Services = append(w.Services, rollout.Service{Name: o.Name})
+	case *discoveryv1.EndpointSlice:
+		last := &w.Services[len(w.Services)-1]
+		last.Slices = append(last.Slices, o)
+	}
+}
+
+// unfold fills in what cases leave out because it repeats: a ReplicaSet without a template has the Deployment's, a pod
+// without containers has those of the workload.
+func unfold(w *rollout.Workload) {
+	template := templateOf(w.Live)
+	if template == nil {
+		return
+	}
+	for _, rs := range w.ReplicaSets {
+		if len(rs.Spec.Template.Spec.Containers) == 0 {
+			template.DeepCopyInto(&rs.Spec.Template)
+		}
+	}
+	for _, p := range w.Pods {
+		if len(p.Spec.Containers) == 0 {
+			node := p.Spec.NodeName
+			template.Spec.DeepCopyInto(&p.Spec)
+			p.Spec.NodeName = node
+		}
+	}
+}
+
+// object makes a typed object of the kinds that the rules know.
+func object(t *testing.T, m map[string]any) rollout.Object {
+	t.Helper()
+	var o rollout.Object
+	switch m["kind"] {
+	case "Deployment":
+		o = &appsv1.Deployment{}
+	case "ReplicaSet":
+		o = &appsv1.ReplicaSet{}
+	case "StatefulSet":
+		o = &appsv1.StatefulSet{}
+	case "DaemonSet":
+		o = &appsv1.DaemonSet{}
+	case "ControllerRevision":
+		o = &appsv1.ControllerRevision{}
+	case "Job":
+		o = &batchv1.Job{}
+	case "Pod":
+		o = &corev1.Pod{}
+	case "Node":
+		o = &corev1.Node{}
+	case "PersistentVolumeClaim":
+		o = &corev1.PersistentVolumeClaim{}
+	case "Service":
+		o = &corev1.Service{}
+	case "EndpointSlice":
+		o = &discoveryv1.EndpointSlice{}
+	default:
+		return &unstructured.Unstructured{Object: m}
+	}
+	data, err := yaml.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := yaml.UnmarshalStrict(data, o); err != nil {
+		t.Fatalf("%v: %v", m["kind"], err)
+	}
+	return o
+}
+
+// event reads an event of either API, as kubectl prints it.
+func event(t *testing.T, m map[string]any) Event {
+	t.Helper()
+	data, err := yaml.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e corev1.Event
+	if err := yaml.Unmarshal(data, &e); err != nil {
+		t.Fatal(err)
+	}
+	o := e.InvolvedObject
+	out := Event{
+		Time: e.LastTimestamp.Time, First: e.FirstTimestamp.Time, Count: max(1, int(e.Count)), Warning: e.Type == "Warning",
+		Reason: e.Reason, Message: strings.TrimPrefix(e.Message, "(combined from similar events): "), UID: string(o.UID),
+		Object: manifest.Ref{Kind: o.Kind, Namespace: o.Namespace, Name: o.Name}, Reporter: e.Source.Component,
+	}
+	if out.Time.IsZero() {
+		out.Time = e.EventTime.Time
+	}
+	if out.First.IsZero() {
+		out.First = out.Time
+	}
+	if _, rest, ok := strings.Cut(o.FieldPath, "{"); ok {
+		out.Container = strings.TrimSuffix(rest, "}")
+	}
+	return out
+}
+
+// render prints findings for a golden file: what a machine and a reader rely on.
+func render(findings []Finding) string {
+	var b strings.Builder
+	for _, f := range findings {
+		fmt.Fprintf(&b, "%s [%s] stage=%s layer=%s scope=%s %s", f.Code, f.Detail, f.Stage, f.Layer, f.Scope, f.Confidence)
+		fmt.Fprintf(&b, " terminal=%s attempts=%d after=%s count=%d", f.Terminal, f.Attempts, f.After, f.Count)
+		fmt.Fprintf(&b, " pods=%d/%d object=%s container=%s nodes=%v\n", f.PodsAffected, f.PodsTotal, f.Object, f.Container, f.Nodes)
+		fmt.Fprintf(&b, "  cause: %s\n", f.Cause)
+		for _, fix := range f.Fix {
+			fmt.Fprintf(&b, "  fix: %s\n", fix)
+		}
+		fmt.Fprintf(&b, "  at: %s %s:%d\n", f.FieldPath, f.File, f.Line)
+		for _, p := range f.Evidence {
+			fmt.Fprintf(&b, "  %s (%s): %s\n", p.Type, p.Ref, strings.ReplaceAll(p.Text, "\n", "\n    "))
+		}
+		fmt.Fprintf(&b, "  rule: %s; %s\n", f.Rule, f.Knob)
+		if len(f.Suppresses) > 0 {
+			fmt.Fprintf(&b, "  suppresses: %s\n", strings.Join(f.Suppresses, ", "))
+		}
+	}
+	if b.Len() == 0 {
+		return "nothing to say\n"
+	}
+	return b.String()
+}

@@ -1,0 +1,172 @@
+package report
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+)
+
+func renderMarkdown(t *testing.T, r gate.Report) string {
+	t.Helper()
+	var out bytes.Buffer
+	if err := Markdown(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
+}
+
+// withoutCode removes code blocks and code spans as GitHub recognises them; what is left can act.
+func withoutCode(t *testing.T, markdown string) string {
+	t.Helper()
+	var rest strings.Builder
+	fence := ""
+	for line := range strings.Lines(markdown) {
+		ticks := len(line) - len(strings.TrimLeft(line, "`"))
+		switch {
+		case fence == "" && ticks >= 3 && !strings.Contains(line[ticks:], "`"):
+			fence = line[:ticks]
+		case fence != "" && ticks >= len(fence) && strings.TrimSpace(line[ticks:]) == "":
+			fence = ""
+		case fence == "":
+			rest.WriteString(withoutSpans(line))
+		}
+	}
+	if fence != "" {
+		t.Error("a code block is never closed")
+	}
+	return rest.String()
+}
+
+func withoutSpans(line string) string {
+	runs := regexp.MustCompile("\\\\`|`+")
+	var out strings.Builder
+	for {
+		open := runs.FindStringIndex(line)
+		if open == nil {
+			return out.String() + line
+		}
+		if line[open[0]] == '\\' {
+			out.WriteString(line[:open[1]])
+			line = line[open[1]:]
+			continue
+		}
+		ticks := line[open[0]:open[1]]
+		after := line[open[1]:]
+		end := -1
+		for _, run := range regexp.MustCompile("`+").FindAllStringIndex(after, -1) {
+			if after[run[0]:run[1]] == ticks {
+				end = run[1]
+				break
+			}
+		}
+		if end < 0 {
+			return out.String() + line
+		}
+		out.WriteString(line[:open[0]])
+		line = after[end:]
+	}
+}
+
+func TestMarkdownInjection(t *testing.T) {
+	rest := withoutCode(t, renderMarkdown(t, reports(t)["injection"]))
+	for _, bad := range []string{"<script", "</summary></details>", "![x](", "https://", "www.evil", "@octocat", "\x1b", "| a | b |"} {
+		if strings.Contains(rest, bad) {
+			t.Errorf("outside of code there is %q:\n%s", bad, rest)
+		}
+	}
+	if open, closed := strings.Count(rest, "<details>"), strings.Count(rest, "</details>"); open != 1 || closed != 1 {
+		t.Errorf("%d <details> and %d </details>", open, closed)
+	}
+}
+
+func TestMarkdownTablesKeepTheirColumns(t *testing.T) {
+	cell := regexp.MustCompile(`(?:\\.|[^|\\])*\|`)
+	for name, r := range reports(t) {
+		columns := 0
+		for line := range strings.Lines(renderMarkdown(t, r)) {
+			if !strings.HasPrefix(line, "| ") || strings.HasPrefix(line, "| a | b |") {
+				columns = 0
+				continue
+			}
+			n := len(cell.FindAllString(line, -1))
+			if columns != 0 && n != columns {
+				t.Errorf("%s: %d cells in a table of %d: %s", name, n, columns, line)
+			}
+			columns = n
+		}
+	}
+}
+
+func TestCodeCell(t *testing.T) {
+	for in, want := range map[string]string{
+		"":            "",
+		"plain":       "`plain`",
+		"a`b":         "``a`b``",
+		"`a`":         "`` `a` ``",
+		`a|b`:         `<code>a\|b</code>`,
+		`a\|<b>|c`:    `<code>a\\\|&lt;b&gt;\|c</code>`,
+		"two\nlines":  "`two lines`",
+		"\x1b[31mred": "`red`",
+	} {
+		if got := codeCell(in); got != want {
+			t.Errorf("codeCell(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestMarkdownIsCapped(t *testing.T) {
+	r := gate.Report{Exit: gate.Exit{Code: 10, Name: "failed", State: "restored"}}
+	lines := strings.Repeat(strings.Repeat("`x", 500)+"\n", 1000)
+	for i := range 100 {
+		r.Findings = append(r.Findings, diagnosis.Finding{
+			Code: fmt.Sprintf("Code%d", i), Evidence: []diagnosis.Proof{{Type: "log", Text: lines}},
+		})
+	}
+	text := renderMarkdown(t, r)
+	if len(text) > MaxMarkdown || len(text) < MaxMarkdown/2 {
+		t.Errorf("the page has %d bytes, the cap is %d", len(text), MaxMarkdown)
+	}
+	if !strings.HasPrefix(text, "| ❌ rolloutgate") || !strings.Contains(text, "Code0") || !strings.Contains(text, "parts left out") {
+		t.Error("the verdict, the headline or the last words are missing")
+	}
+	withoutCode(t, text)
+}
+
+func TestAnnotations(t *testing.T) {
+	all := reports(t)
+	for name, want := range map[string][]Annotation{
+		"passed": nil,
+		"plan":   nil,
+		"undo-failed": {
+			{Title: "ImageNotFound in deployment/web", File: "deploy/web.yaml", Line: 32, Message: all["undo-failed"].Findings[0].Cause +
+				"\nFix: " + all["undo-failed"].Findings[0].Fix[0] + "\n" + all["undo-failed"].Exit.State},
+			{Title: "AdmissionDenied in deployment/web", Message: "The cluster refused to put deployment/web back: an admission " +
+				"webhook denied the request.\nFix: " + all["undo-failed"].Undo.Findings[0].Fix[0] + "\n" + all["undo-failed"].Exit.State},
+		},
+		"superseded": {{Title: "rolloutgate: superseded", Message: all["superseded"].Exit.State}},
+	} {
+		if diff := cmp.Diff(want, Annotations(all[name])); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+	criteria := all["criteria"]
+	criteria.Findings = nil
+	if got := Annotations(criteria); len(got) != 1 || got[0].Title != "criterion errors failed" {
+		t.Errorf("criteria without findings: %+v", got)
+	}
+	for _, a := range Annotations(all["injection"]) {
+		if len([]rune(a.Message)) > 4096 || strings.ContainsAny(a.Title, "\n\x1b") || strings.Contains(a.Message, "\x1b") {
+			t.Errorf("not sanitised: %+v", a)
+		}
+	}
+	if n := len(Annotations(all["crash-loop"])); n != 3 {
+		t.Errorf("%d annotations for 3 causes and 2 circumstances", n)
+	}
+}
