@@ -19,6 +19,8 @@ const (
 	coalesce = 20 * time.Millisecond
 	// idle is how long a workload may stand still before its pods are looked at one by one.
 	idle = 10 * time.Second
+	// worthTelling is how long a finding has to stay before it is told of.
+	worthTelling = time.Second
 	// look is the longest time between two looks: rules that count seconds need one without a change.
 	look = 5 * time.Second
 )
@@ -48,7 +50,7 @@ type watching struct {
 type watched struct {
 	status    rollout.Status
 	sightings diagnosis.Sightings
-	warned    map[string]bool
+	seen      map[string]time.Time // since when each code is there; zero once it was told
 	best      int32 // the most progress seen
 	since     time.Time
 }
@@ -57,7 +59,7 @@ func (r *run) watching(w *cluster.Watch, targets []cluster.Target) *watching {
 	l := &watching{r: r, w: w, targets: targets, states: make([]watched, len(targets))}
 	for i := range l.states {
 		l.states[i] = watched{status: rollout.Status{Ref: targets[i].Ref, Phase: rollout.Progressing, Watched: true},
-			warned: map[string]bool{}, since: time.Now()}
+			seen: map[string]time.Time{}, since: time.Now()}
 	}
 	return l
 }
@@ -240,7 +242,7 @@ func (l *watching) lookAt(i int) (*ending, time.Duration) {
 	if deciding != nil {
 		return &ending{outcome: RolloutFailed, target: i, finding: deciding}, 0
 	}
-	return nil, again
+	return nil, min(again, worthTelling)
 }
 
 // changed tells of a new status and winds the idle clock when it is progress.
@@ -254,17 +256,27 @@ func (l *watching) changed(i int, status rollout.Status) {
 	if l.judging && status.Phase == rollout.Progressing && old.Phase == rollout.Complete {
 		return
 	}
-	l.r.emit(Event{Type: EventStatus, Object: status.Ref, Text: status.Message, Status: &status})
+	text := status.Message
+	if text == "" {
+		text = strings.ToLower(string(status.Phase))
+	}
+	l.r.emit(Event{Type: EventStatus, Object: status.Ref, Text: text, Status: &status})
 }
 
-// warn tells of findings that are new, so that a reader of a log sees trouble coming.
+// warn tells of findings that stay, so that a reader of a log sees trouble coming. What is over within a moment (a
+// controller that has not looked yet) is no trouble.
 func (l *watching) warn(i int, findings []diagnosis.Finding) {
+	seen := l.states[i].seen
 	for _, f := range findings {
-		if f.Terminal == diagnosis.TerminalContext || l.states[i].warned[f.Code] {
-			continue
+		since, known := seen[f.Code]
+		switch {
+		case f.Terminal == diagnosis.TerminalContext, known && since.IsZero():
+		case !known:
+			seen[f.Code] = time.Now()
+		case time.Since(since) >= worthTelling:
+			seen[f.Code] = time.Time{}
+			l.r.tell(EventWarning, f.Object, "%s: %s", f.Code, f.Cause)
 		}
-		l.states[i].warned[f.Code] = true
-		l.r.tell(EventWarning, f.Object, "%s: %s", f.Code, f.Cause)
 	}
 }
 

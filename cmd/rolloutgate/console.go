@@ -99,10 +99,8 @@ func (c *console) close() {
 	c.stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.drawn > 0 {
-		io.WriteString(c.w, c.erase())
-		c.drawn = 0
-	}
+	io.WriteString(c.w, c.erase())
+	c.drawn = 0
 }
 
 // event shows what happened. Progress that cannot be written is lost, and is no reason to fail a deploy.
@@ -112,15 +110,11 @@ func (c *console) event(e gate.Event) {
 	if c.started.IsZero() {
 		c.started, c.shown = e.Time, time.Now()
 	}
-	permanent := c.note(e)
-	switch {
-	case c.Live && permanent:
-		c.draw(c.line(e))
-	case c.Live:
-		c.draw("")
-	case permanent:
-		io.WriteString(c.w, c.line(e))
+	line := ""
+	if c.note(e) {
+		line = c.line(e)
 	}
+	c.draw(line)
 }
 
 // note remembers what the block shows and says whether the event is worth a line.
@@ -218,7 +212,9 @@ func labelled(label, text string) string {
 // of it is ever seen.
 func (c *console) draw(lines string) {
 	block := c.block()
-	io.WriteString(c.w, c.erase()+lines+strings.Join(block, ""))
+	if text := c.erase() + lines + strings.Join(block, ""); text != "" {
+		io.WriteString(c.w, text)
+	}
 	c.drawn = len(block)
 }
 
@@ -232,7 +228,7 @@ func (c *console) erase() string {
 
 // block is what is redrawn. No line of it may wrap, because erase counts lines.
 func (c *console) block() []string {
-	if c.started.IsZero() {
+	if !c.Live || c.started.IsZero() {
 		return nil
 	}
 	width := max(c.Width()-1, 10)
@@ -275,7 +271,7 @@ func (c *console) bar(s rollout.Status, width int) string {
 		text += "  " + flat(s.Message)
 	}
 	room := width - utf8.RuneCountInString(name) - cells - 4
-	if room < 0 {
+	if room < 1 {
 		return cut("  "+name+text, width) + "\n"
 	}
 	return "  " + name + "  " + c.paint(bar, phaseStyle(s.Phase)) + cut(text, room) + "\n"

@@ -175,7 +175,7 @@ func (c *Client) reread(ctx context.Context, item *Item) (ours *unstructured.Uns
 		return live, nil
 	}
 	if item.Live == nil || live.GetUID() != item.Live.GetUID() || !sameAuthored(live, item.Live) {
-		return nil, &localError{fmt.Errorf("%s was changed by %s while this run was planning", item.Ref(), lastWriter(live))}
+		return nil, &localError{fmt.Errorf("%s was changed by %s while this run was planning", item.Ref(), c.lastWriter(live))}
 	}
 	managed := item.Live.GetManagedFields()
 	item.Live = live
@@ -203,11 +203,11 @@ func sameAuthored(a, b *unstructured.Unstructured) bool {
 	return equality.Semantic.DeepEqual(x, y)
 }
 
-// lastWriter is the field manager of the newest write that was not one of a status.
-func lastWriter(u *unstructured.Unstructured) string {
+// lastWriter names the field manager of the newest write that was neither ours nor one of a status.
+func (c *Client) lastWriter(u *unstructured.Unstructured) string {
 	name, newest := "somebody else", time.Time{}
 	for _, m := range u.GetManagedFields() {
-		if m.Subresource == "" && m.Time != nil && m.Time.After(newest) {
+		if m.Subresource == "" && m.Manager != c.fieldManager && m.Time != nil && m.Time.After(newest) {
 			name, newest = fmt.Sprintf("%q at %s", m.Manager, m.Time.UTC().Format("15:04:05")), m.Time.Time
 		}
 	}

@@ -28,7 +28,8 @@ func authored(u *unstructured.Unstructured) map[string]any {
 	}
 	annotations, _ := metadata["annotations"].(map[string]any)
 	delete(annotations, lastApplied)
-	delete(annotations, "deployment.kubernetes.io/revision")
+	delete(annotations, "deployment.kubernetes.io/revision")        // the Deployment controller's
+	delete(annotations, "deprecated.daemonset.template.generation") // the API server's
 	if len(annotations) == 0 {
 		delete(metadata, "annotations")
 	}

@@ -92,7 +92,7 @@ func (c *Client) undoOnce(ctx context.Context, u *Undone) error {
 	if err != nil {
 		return err
 	}
-	if why := changedSince(live, u.Change); why != "" {
+	if why := c.changedSince(live, u.Change); why != "" {
 		u.Action, u.Why = Left, why
 		return nil
 	}
@@ -105,7 +105,7 @@ func (c *Client) undoOnce(ctx context.Context, u *Undone) error {
 // changedSince says who has changed the object since this run wrote it, and "" when nobody has. A workload is ours
 // as long as its pod template is; any other object as long as every field that this run sent is as it was written.
 // What controllers and autoscalers add beside that (a volume name, a node name, replicas) takes nothing over.
-func changedSince(live *unstructured.Unstructured, change Change) string {
+func (c *Client) changedSince(live *unstructured.Unstructured, change Change) string {
 	if live.GetUID() != change.Written.GetUID() {
 		return "it was deleted and created again after this run wrote it"
 	}
@@ -117,7 +117,7 @@ func changedSince(live *unstructured.Unstructured, change Change) string {
 	case !isWorkload && sameWhereSent(authored(change.desired), authored(live), authored(change.Written)):
 		return ""
 	}
-	return "it was changed by " + lastWriter(live) + ", after this run wrote it"
+	return "it was changed by " + c.lastWriter(live) + ", after this run wrote it"
 }
 
 // templateOf returns the pod template of the kinds that have one at spec.template.

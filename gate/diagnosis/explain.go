@@ -27,8 +27,8 @@ func Explain(ev Evidence) []Finding {
 		found = append(found, r(s)...)
 	}
 	found = suppress(order(merge(found), ev.TimedOut))
-	if ev.TimedOut && !slices.ContainsFunc(found, Finding.blames) {
-		found = order(append(found, s.unexplained()...), true)
+	if ev.TimedOut && !slices.ContainsFunc(found, Finding.causes) {
+		found = suppress(order(append(found, s.unexplained()...), true))
 	}
 	for i := range found {
 		s.finish(&found[i])
@@ -38,6 +38,9 @@ func Explain(ev Evidence) []Finding {
 
 // blames reports whether a finding can be a headline.
 func (f Finding) blames() bool { return f.Terminal != TerminalContext }
+
+// causes reports whether a finding explains something; symptoms only say that something is wrong.
+func (f Finding) causes() bool { return f.blames() && classes[f.Code].stage != "symptom" }
 
 // merge makes one finding of the same cause in the same container of several pods.
 func merge(found []Finding) []Finding {

@@ -25,6 +25,8 @@ var (
 	hostPort   = regexp.MustCompile(`\b([a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?:\d{2,5})\b`)
 	lookup     = regexp.MustCompile(`(?i)(?:lookup|ENOTFOUND|EAI_AGAIN|host name|UnknownHostException:?) "?([a-zA-Z0-9][a-zA-Z0-9.-]+)`)
 	digits     = regexp.MustCompile(`\d+`)
+	// stamp is what loggers write before their words: a time, or klog's header.
+	stamp = regexp.MustCompile(`^(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z| ?[+-]\d\d:?\d\d)?\]?\s+|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+\] )`)
 )
 
 // headline is the index of the line of a log that says best why a program ended; -1 for an empty log.
@@ -60,7 +62,7 @@ func headline(lines []string) int {
 
 // message takes the human part out of a line in JSON and leaves other lines alone.
 func message(line string) string {
-	line = strings.TrimSpace(ansi.ReplaceAllString(line, ""))
+	line = stamp.ReplaceAllString(strings.TrimSpace(ansi.ReplaceAllString(line, "")), "")
 	var fields map[string]any
 	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &fields) != nil {
 		return quote(line)

@@ -117,7 +117,7 @@ func (s *scene) unready(c container) (Finding, bool) {
 		return Finding{}, false
 	}
 	code := "ReadinessProbeFailing"
-	if c.status.RestartCount == 0 && c.served() {
+	if c.status.RestartCount == 0 && c.wasReady() {
 		code = "ReadinessFlapping"
 	}
 	f := s.in(c, code)
@@ -157,7 +157,7 @@ func starting(c container, now time.Time) bool {
 	if c.spec.StartupProbe != nil && (c.status.Started == nil || !*c.status.Started) {
 		return since <= budget(c.spec.StartupProbe)
 	}
-	return since <= budget(c.spec.ReadinessProbe) && c.status.RestartCount == 0 && !c.served()
+	return since <= budget(c.spec.ReadinessProbe) && c.status.RestartCount == 0 && !c.wasReady()
 }
 
 // budget is how long a probe lets a program be unwell before it acts: the delay and one whole series of failures.
@@ -222,7 +222,7 @@ var (
 
 // decodeProbe says what a probe's error means. The texts are those of Go's HTTP client and of pkg/probe.
 func decodeProbe(c container, p *corev1.Probe, text string) probeWhy {
-	words := quote(text)
+	words := quote(strings.TrimSuffix(startWrapper.ReplaceAllString(text, ""), ": unknown"))
 	port, field := probePort(p)
 	switch m := statusCode.FindStringSubmatch(text); {
 	case m != nil && m[1] == "404":
@@ -232,7 +232,7 @@ func decodeProbe(c container, p *corev1.Probe, text string) probeWhy {
 	case m != nil && m[1] == "400", tlsMixup.MatchString(text):
 		return probeWhy{"HttpBadRequest", words + ": one speaks HTTP and the other HTTPS, or the path is wrong", "set the probe's scheme to what the program speaks", "httpGet.scheme"}
 	case m != nil && m[1][0] == '5':
-		return probeWhy{"HttpServerError", "the program itself answers " + m[1] + ": it says that it is not ready", "look into the program's log for what it waits for", ""}
+		return probeWhy{"HttpServerError", "the program itself answers " + m[1], "look into the program's log for what it waits for", ""}
 	case strings.Contains(text, "connection refused"):
 		return refused(c, port, field, words)
 	case strings.Contains(text, "NOT_SERVING"):

@@ -209,12 +209,17 @@ func (s *scene) isJob() bool { return s.w.Ref.Kind == "Job" || s.w.Ref.Kind == "
 // newReplicaSet is the ReplicaSet of a Deployment's new revision, or nil.
 func (s *scene) newReplicaSet() *appsv1.ReplicaSet { return rollout.NewReplicaSet(s.w) }
 
-// served reports whether a container was in service during this rollout: Ready by a probe that it has, or running for
-// a minute before it ended. Without a probe "Ready" only says that the process had started.
+// served reports whether a container worked for a good while before its trouble began.
 func (c container) served() bool {
-	if t := c.status.LastTerminationState.Terminated; t != nil && lasted(t) >= time.Minute {
-		return true
+	if t := c.status.LastTerminationState.Terminated; t != nil {
+		return lasted(t) >= time.Minute
 	}
+	return c.wasReady()
+}
+
+// wasReady reports whether a container's readiness probe succeeded in this pod. Without a probe "Ready" only says that
+// the process had started.
+func (c container) wasReady() bool {
 	ready := condition(c.pod, corev1.PodReady)
 	if c.spec.ReadinessProbe == nil || ready == nil || c.pod.Status.StartTime == nil {
 		return false
@@ -239,9 +244,10 @@ func (c container) waiting() (reason, message string) {
 	return "", ""
 }
 
-// lasted is how long a container ran; zero when the runtime lost track of it.
+// lasted is how long a container ran; zero when the runtime lost track of it, or when it never ran: then containerd says
+// that it started in 1970.
 func lasted(t *corev1.ContainerStateTerminated) time.Duration {
-	if t.StartedAt.IsZero() || t.FinishedAt.IsZero() {
+	if t.StartedAt.Unix() <= 0 || t.FinishedAt.IsZero() {
 		return 0
 	}
 	return max(0, t.FinishedAt.Sub(t.StartedAt.Time))

@@ -100,6 +100,7 @@ func startAttempts(s *scene, c container) int {
 
 // sayStart writes the sentence and the remedy.
 func (s *scene) sayStart(f *Finding, c container, text string) {
+	text = strings.TrimSuffix(text, `, message: ""`) // of a hook that printed nothing
 	words := quote(strings.TrimSuffix(startWrapper.ReplaceAllString(text, ""), ": unknown"))
 	command := c.spec.Name
 	if m := execName.FindStringSubmatch(text); m != nil {

@@ -194,6 +194,9 @@ func (s *scene) mount(p *corev1.Pod, e Event) (Finding, bool) {
 	case objectMissing.MatchString(e.Message), mountKey.MatchString(e.Message):
 		code = "MountConfigMissing"
 	}
+	if strings.Contains(e.Message, "container init was OOM-killed") {
+		return s.tooSmallToStart(p, e), true
+	}
 	f := s.on(p, code)
 	f.Count, f.Evidence = max(e.Count, 1), []Proof{e.proof()}
 	if !e.First.IsZero() {
@@ -223,6 +226,22 @@ func (s *scene) mount(p *corev1.Pod, e Event) (Finding, bool) {
 		}
 	}
 	return f, true
+}
+
+// tooSmallToStart is a memory limit that does not even hold the runtime's own first process: the pod's sandbox dies.
+func (s *scene) tooSmallToStart(p *corev1.Pod, e Event) Finding {
+	f := s.on(p, "OomKilled")
+	f.Confidence, f.Count, f.Evidence = Proven, max(e.Count, 1), []Proof{e.proof()}
+	var limits []string
+	for _, c := range p.Spec.Containers {
+		if m := c.Resources.Limits.Memory(); !m.IsZero() {
+			limits = append(limits, m.String()+" for container "+c.Name)
+			f.FieldPath = fmt.Sprintf("%s.containers[name=%s].resources.limits.memory", s.podPath, c.Name)
+		}
+	}
+	f.Cause = "the pod's memory limit is too low for any process to start (" + list(limits) + ")"
+	f.Fix = []string{"raise resources.limits.memory: it may lack its unit (64 is 64 bytes, 64Mi is meant)"}
+	return f
 }
 
 func (s *scene) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) {

@@ -49,7 +49,8 @@ const (
 var variable = regexp.MustCompile(`\$\{[A-Za-z_][^}]*\}|\$\([A-Za-z_][A-Za-z0-9_.]*\)`)
 
 // helmCode matches what only a Helm template holds. Braces alone also occur in alert rules and dashboards.
-var helmCode = regexp.MustCompile(`\{\{-?\s*(\.(Values|Release|Chart|Files)|include|template|tpl|if|else|end|range|with|define)\b`)
+var helmCode = regexp.MustCompile(
+	`\{\{-?\s*(\.(Values|Release|Chart|Files)|include|template|tpl|if|else|end|range|with|define)\b`)
 
 // unrenderedHint explains text that a template engine should have replaced; empty if there is none.
 func unrenderedHint(text string) string {

@@ -23,12 +23,13 @@ const (
 	cyan   = "36"
 )
 
-// paint returns text in one or more styles, or as it is when the page has no colours. Pad before painting.
+// paint returns text in a style made of one or more of these, or as it is when the page has no colours.
 func (p *page) paint(text string, styles ...string) string {
-	if !p.Color || text == "" || len(styles) == 0 {
+	style := strings.Join(styles, ";")
+	if !p.Color || text == "" || style == "" {
 		return text
 	}
-	return "\x1b[" + strings.Join(styles, ";") + "m" + text + "\x1b[0m"
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
 // line writes one line without trailing spaces.

@@ -66,10 +66,10 @@ type lostNodes struct {
 // downNodes finds the nodes of unavailable pods that are down. A node counts only through a pod of this DaemonSet: one
 // without is not among the nodes that the DaemonSet wants, or its pod is still to come.
 func downNodes(w Workload) lostNodes {
-	if !w.PodsKnown {
+	revision := NewRevision(w)
+	if !w.PodsKnown || revision == "" {
 		return lostNodes{}
 	}
-	revision := NewRevision(w)
 	updated, available := map[string]bool{}, map[string]bool{}
 	var lost lostNodes
 	for _, p := range w.Pods {

@@ -116,7 +116,7 @@ func identity(w Workload, k kind) (s Status, decided bool) {
 	if w.Live == nil {
 		switch {
 		case w.Last != nil && w.Applied != nil && w.Last.GetUID() != w.Applied.GetUID():
-			return behind, true // what disappeared is the object that the applied one replaced
+			return behind(), true // what disappeared is the object that the applied one replaced
 		case w.Last != nil && k.outlives:
 			return Status{}, false
 		}
@@ -136,8 +136,10 @@ func identity(w Workload, k kind) (s Status, decided bool) {
 	return Status{}, false
 }
 
-// behind is the status while the watch has not come to the applied object. It is never written to.
-var behind = Status{Phase: Progressing, Reason: ReasonNotObserved, Message: "waiting to see the applied object"}
+// behind is the status while the watch has not come to the applied object.
+func behind() Status {
+	return progressing(Status{}, ReasonNotObserved, "waiting to see the applied object")
+}
 
 // ours compares the live object with the one that was applied.
 func ours(w Workload, k kind) (s Status, decided bool) {
@@ -145,14 +147,14 @@ func ours(w Workload, k kind) (s Status, decided bool) {
 	if live.GetUID() != applied.GetUID() && live.GetUID() != "" && applied.GetUID() != "" {
 		liveTime, appliedTime := live.GetCreationTimestamp(), applied.GetCreationTimestamp()
 		if liveTime.Before(&appliedTime) { // the object that the applied one replaced: the watch is not there yet
-			return behind, true
+			return behind(), true
 		}
 		return Status{
 			Phase: Superseded, Reason: ReasonRecreated, Message: "the object was deleted and created again by somebody else",
 		}, true
 	}
 	if live.GetGeneration() < applied.GetGeneration() {
-		return behind, true
+		return behind(), true
 	}
 	if k.rolls && !equality.Semantic.DeepEqual(PodTemplate(live), PodTemplate(applied)) {
 		return Status{

@@ -33,7 +33,7 @@ func services(w Workload, s Status) Status {
 // revisions are counted together.
 func endpoints(w Workload, s Status, service Service) (have, want int32) {
 	targets := readyTargets(service.Slices)
-	if w.Ref.Kind != "Deployment" && w.PodsKnown {
+	if w.Ref.Kind != "Deployment" && w.PodsKnown && len(NewPods(w)) > 0 { // none are known if revisions may not be read
 		for _, p := range NewPods(w) {
 			// A StatefulSet's new pod has the name of the old one, so the name alone does not do.
 			if uid, found := targets[p.Name]; found && (uid == p.UID || uid == "") {

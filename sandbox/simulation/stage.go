@@ -74,22 +74,40 @@ func (s stage) render() object {
 	if s.delete {
 		steps = append(steps, object{"delete": true})
 	}
-	match := matchJQ(situation, s.on...)
-	if s.delete { // the cheap question, asked about every pod
-		match = object{"jq": object{"key": ".metadata.deletionTimestamp", "operator": "Exists"}}
-	}
 	return object{
 		"apiVersion": "kwok.x-k8s.io/v1alpha1", "kind": "Stage",
 		"metadata": object{"name": s.name},
 		"spec": object{
 			"resourceRef": object{"apiGroup": "v1", "kind": "Pod"},
-			"selector":    object{"matchExpressions": []any{match}},
+			"selector":    object{"matchExpressions": s.match()},
 			"delay": object{
 				"durationMilliseconds": 0,
 				"durationFrom":         object{"jq": object{"expression": s.delay}},
 			},
 			"steps": steps,
 		},
+	}
+}
+
+// match asks for the situation. That is an expensive question, and kwok asks it
+// for every stage at every change of a pod; where the annotation alone rules a
+// stage out, that is asked first.
+func (s stage) match() []any {
+	if s.delete {
+		return []any{object{"jq": object{"key": ".metadata.deletionTimestamp", "operator": "Exists"}}}
+	}
+	var annotated []string
+	for _, on := range s.on {
+		behavior, _, _ := strings.Cut(on, "/")
+		switch behavior = strings.TrimSuffix(behavior, "-recovered"); behavior {
+		case "ready", "ready-late", "job", "image-missing": // these do not need the annotation
+			return []any{matchJQ(situation, s.on...)}
+		}
+		annotated = append(annotated, behavior)
+	}
+	return []any{
+		matchJQ(fmt.Sprintf(".metadata.annotations[%q]", prefix+"behavior"), annotated...),
+		matchJQ(situation, s.on...),
 	}
 }
 

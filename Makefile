@@ -1,0 +1,42 @@
+# Everything here needs Go, make and a shell; e2e also needs root on Debian. CI runs the same targets.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+SCRIPTS     = .ci/run examples/quickstart/demo.sh hack/debian-packages.sh
+
+export CGO_ENABLED = 0
+
+.PHONY: help build sandbox test e2e demo bench lint
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+build: ## build bin/rolloutgate
+	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
+
+sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine
+	cd sandbox && go build -trimpath -o ../bin/sandbox .
+
+test: build sandbox ## all tests but e2e, against a real control plane with simulated nodes
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
+	go vet -tags cluster,realnode ./...
+	cd sandbox && go vet ./... && go test ./...
+	bin/sandbox run -- go test -tags cluster -timeout 20m ./...
+
+e2e: build sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
+	hack/debian-packages.sh containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
+	bin/sandbox run --real-node -- go test -tags realnode -timeout 40m ./cmd/rolloutgate/...
+
+demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
+	bin/sandbox run -- examples/quickstart/demo.sh
+
+bench: ## time, bytes and memory against kubectl and others
+	cd sandbox && go run ./bench
+
+lint: ## staticcheck, actionlint, shellcheck
+	go run $(STATICCHECK) -tags cluster,realnode ./...
+	cd sandbox && go run $(STATICCHECK) ./...
+	go run $(ACTIONLINT)
+	@if command -v shellcheck >/dev/null || test -n "$$CI"; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: skipped"; fi

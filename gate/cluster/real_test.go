@@ -1,0 +1,508 @@
+//go:build cluster
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+)
+
+// These tests prove against a real API server what no fake can: field ownership, admission, exact undo.
+
+// fixture is a namespace of its own on the cluster of KUBECONFIG.
+type fixture struct {
+	*Client
+	t  *testing.T
+	ns string
+}
+
+func onCluster(t *testing.T, o Options) fixture {
+	t.Helper()
+	path := os.Getenv("KUBECONFIG")
+	if path == "" {
+		t.Fatal("KUBECONFIG is not set: run this test with `sandbox run -- go test -tags cluster`")
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fixture{t: t, ns: "t-" + strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(t.Name(), "/", "-"), "_", "-"))}
+	f.kubectl("", "create", "namespace", f.ns)
+	t.Cleanup(func() { f.kubectl("", "delete", "namespace", f.ns, "--wait=false") })
+	o.Namespace = f.ns
+	if f.Client, err = New(config, o); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (f fixture) kubectl(stdin string, args ...string) string {
+	f.t.Helper()
+	c := exec.Command("kubectl", args...)
+	c.Stdin = strings.NewReader(stdin)
+	out, err := c.CombinedOutput()
+	if err != nil {
+		f.t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func (f fixture) read(text string) []manifest.Object {
+	f.t.Helper()
+	path := filepath.Join(f.t.TempDir(), "objects.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		f.t.Fatal(err)
+	}
+	objects, err := manifest.Read(manifest.Options{Filenames: []string{path}})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return objects
+}
+
+func (f fixture) plan(text string) Plan {
+	f.t.Helper()
+	plan, err := f.Plan(f.t.Context(), f.read(text))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return plan
+}
+
+// apply plans and applies, and fails the test when anything is refused.
+func (f fixture) apply(text string) []Change {
+	f.t.Helper()
+	plan := f.plan(text)
+	for _, r := range plan.Refusals {
+		f.t.Fatalf("%s refused: %v", r.Object.Ref(), r.Err)
+	}
+	changes, err := f.Apply(f.t.Context(), plan, func(Change) {})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return changes
+}
+
+func (f fixture) live(r manifest.Ref, item Item) *unstructured.Unstructured {
+	f.t.Helper()
+	u, err := f.at(item.resource, r.Namespace).Get(f.t.Context(), r.Name, metav1.GetOptions{})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return u
+}
+
+// owners are the field owners that are not those of a status, without the controller's own.
+func owners(u *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
+	return slices.DeleteFunc(u.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool { return m.Subresource != "" })
+}
+
+const deployment = `
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+  labels: {app: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: app
+        image: registry.example/web:v1
+        env: [{name: A, value: "1"}]
+`
+
+// changedDeployment changes the image, renames the variable and adds a label.
+var changedDeployment = strings.NewReplacer("web:v1", "web:v2", "name: A", "name: B", "labels: {app: web}\nspec:\n  replicas", "labels: {app: web, new: yes-it-is}\nspec:\n  replicas").Replace(deployment)
+
+var undoCases = map[string]struct{ before, after string }{
+	"deployment": {deployment, changedDeployment},
+	"statefulset": {`
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 1
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers: [{name: db, image: "registry.example/db:v1", args: [a, b]}]
+`, `
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 1
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      containers: [{name: db, image: "registry.example/db:v2", args: [c]}]
+`},
+	"daemonset": {`
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      containers: [{name: agent, image: "registry.example/agent:v1"}]
+`, `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: agent, annotations: {note: new}}
+spec:
+  selector: {matchLabels: {app: agent}}
+  template:
+    metadata: {labels: {app: agent}}
+    spec:
+      containers: [{name: agent, image: "registry.example/agent:v2"}]
+`},
+	"service": {`
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: web}
+  ports: [{name: http, port: 80, targetPort: 8080}]
+`, `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  selector: {app: other}
+  ports: [{name: http, port: 80, targetPort: 8081}, {name: more, port: 82}]
+`},
+	"configmap": {`
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf}
+data: {a: "1", b: "2"}
+`, `
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf, labels: {x: "y"}}
+data: {a: "1", c: "3"}
+`},
+	"secret": {`
+apiVersion: v1
+kind: Secret
+metadata: {name: key}
+stringData: {password: first-password}
+`, `
+apiVersion: v1
+kind: Secret
+metadata: {name: key}
+stringData: {password: second-password, more: another-value}
+`},
+	"autoscaler": {`
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minReplicas: 1, maxReplicas: 3}
+`, `
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, minReplicas: 2, maxReplicas: 5}
+`},
+}
+
+// TestExactUndo: whoever applied an object before, an undo leaves it as if this run had never been, field owners
+// included.
+func TestExactUndo(t *testing.T) {
+	appliers := map[string]func(f fixture, text string){
+		"kubectl": func(f fixture, text string) { f.kubectl(text, "-n", f.ns, "apply", "-f", "-") },
+		"other": func(f fixture, text string) {
+			f.kubectl(text, "-n", f.ns, "apply", "--server-side", "--field-manager=other", "-f", "-")
+		},
+		"ours": func(f fixture, text string) { f.apply(text) },
+	}
+	for kind, c := range undoCases {
+		for who, apply := range appliers {
+			t.Run(kind+"-"+who, func(t *testing.T) {
+				f := onCluster(t, Options{Force: who == "other"})
+				apply(f, c.before)
+				changes := f.apply(c.after)
+				if len(changes) != 1 || changes[0].Action != Configured {
+					t.Fatalf("changes: %+v", changes)
+				}
+				before := changes[0].Live
+				undone := f.Undo(t.Context(), changes, func(Undone) {})
+				if u := undone[0]; u.Err != nil || u.Action != Restored || !u.Exact() {
+					t.Fatalf("undo: %+v", u)
+				}
+				after := f.live(changes[0].Ref(), changes[0].Item)
+				if d := cmp.Diff(authored(before), authored(after)); d != "" {
+					t.Errorf("the object is not what it was (-before +after):\n%s", d)
+				}
+				if d := cmp.Diff(owners(before), owners(after)); d != "" {
+					t.Errorf("its field owners are not what they were (-before +after):\n%s", d)
+				}
+			})
+		}
+	}
+}
+
+// TestTakeOverIsOneRollout: the first apply after kubectl removes what kubectl had applied and the manifest no longer
+// has, in one change of the template.
+func TestTakeOverIsOneRollout(t *testing.T) {
+	f := onCluster(t, Options{})
+	f.kubectl(deployment, "-n", f.ns, "apply", "-f", "-")
+	f.kubectl("", "-n", f.ns, "rollout", "status", "deployment/web", "--timeout=30s")
+	plan := f.plan(changedDeployment)
+	diff := plan.Items[0].Diff()
+	for _, want := range []string{`(?m)^-\s+- name: A$`, `(?m)^\+\s+- name: B$`, `(?m)^-\s+image: registry.example/web:v1$`, `(?m)^\+\s+image: registry.example/web:v2$`} {
+		if !regexp.MustCompile(want).MatchString(diff) {
+			t.Errorf("the plan's diff lacks %s:\n%s", want, diff)
+		}
+	}
+	change := f.apply(changedDeployment)[0]
+	if got, want := change.Written.GetGeneration(), change.Live.GetGeneration()+1; got != want {
+		t.Errorf("generation %d, want %d: one change", got, want)
+	}
+	f.kubectl("", "-n", f.ns, "rollout", "status", "deployment/web", "--timeout=30s")
+	if n := strings.Count(f.kubectl("", "-n", f.ns, "get", "rs", "-o", "name"), "replicaset"); n != 2 {
+		t.Errorf("%d ReplicaSets, want 2", n)
+	}
+	containers, _, _ := unstructured.NestedSlice(change.Written.Object, "spec", "template", "spec", "containers")
+	env, _, _ := unstructured.NestedSlice(containers[0].(map[string]any), "env")
+	if len(env) != 1 {
+		t.Errorf("env is %v, want only B", env)
+	}
+	if d := cmp.Diff(authored(plan.Items[0].Predicted), authored(change.Written)); d != "" {
+		t.Errorf("the plan did not predict what was written (-plan +written):\n%s", d)
+	}
+}
+
+func TestUnchangedIsNotWritten(t *testing.T) {
+	f := onCluster(t, Options{})
+	first := f.apply(deployment)[0]
+	second := f.apply(deployment)[0]
+	if second.Action != Unchanged {
+		t.Errorf("action %s, want unchanged:\n%s", second.Action, f.plan(deployment).Items[0].Diff())
+	}
+	if first.Written.GetGeneration() != second.Written.GetGeneration() {
+		t.Error("the generation changed")
+	}
+}
+
+// TestOneRefusalStopsAll: when the API server refuses one object, none is written.
+func TestOneRefusalStopsAll(t *testing.T) {
+	f := onCluster(t, Options{})
+	for name, bad := range map[string]string{
+		"unknown-field": strings.Replace(deployment, "image:", "imagee:", 1),
+		"invalid":       strings.Replace(deployment, "replicas: 2", "replicas: -2", 1),
+		"selector":      strings.Replace(deployment, "matchLabels: {app: web}", "matchLabels: {app: x}", 1),
+	} {
+		plan := f.plan("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: good}\n---" + bad)
+		if len(plan.Refusals) != 1 || plan.Refusals[0].Object.GetKind() != "Deployment" {
+			t.Errorf("%s: refusals %+v", name, plan.Refusals)
+		}
+	}
+	if out := f.kubectl("", "-n", f.ns, "get", "configmap", "good", "--ignore-not-found", "-o", "name"); out != "" {
+		t.Errorf("something was written: %s", out)
+	}
+}
+
+func TestConflictNamesTheManager(t *testing.T) {
+	f := onCluster(t, Options{})
+	f.kubectl(deployment, "-n", f.ns, "apply", "--server-side", "--field-manager=helm", "-f", "-")
+	plan := f.plan(changedDeployment)
+	if len(plan.Refusals) != 1 || !apierrors.IsConflict(plan.Refusals[0].Err) {
+		t.Fatalf("refusals %+v", plan.Refusals)
+	}
+	if text := plan.Refusals[0].Err.Error(); !strings.Contains(text, `"helm"`) || !strings.Contains(text, "image") {
+		t.Errorf("the conflict does not name manager and field: %s", text)
+	}
+}
+
+// TestAutoscalerKeepsReplicas: with an autoscaler on the target, the replicas of the manifest are not applied.
+func TestAutoscalerKeepsReplicas(t *testing.T) {
+	f := onCluster(t, Options{})
+	f.apply(deployment)
+	f.apply(undoCases["autoscaler"].before)
+	f.kubectl("", "-n", f.ns, "scale", "deployment/web", "--replicas=3")
+	change := f.apply(changedDeployment)[0]
+	if n, _, _ := unstructured.NestedInt64(change.Written.Object, "spec", "replicas"); n != 3 {
+		t.Errorf("replicas %d, want 3 as the autoscaler left it", n)
+	}
+	undone := f.Undo(t.Context(), []Change{change}, func(Undone) {})
+	if n, _, _ := unstructured.NestedInt64(undone[0].Written.Object, "spec", "replicas"); n != 3 || undone[0].Err != nil {
+		t.Errorf("after the undo: replicas %d, error %v", n, undone[0].Err)
+	}
+}
+
+// TestForeignChangesAreLeft: an undo touches nothing that somebody else has changed since.
+func TestForeignChangesAreLeft(t *testing.T) {
+	f := onCluster(t, Options{})
+	f.apply(deployment + "---" + undoCases["configmap"].before)
+	changes := f.apply(changedDeployment + "---" + undoCases["configmap"].after)
+	f.kubectl("", "-n", f.ns, "set", "image", "deployment/web", "app=registry.example/web:v3")
+	f.kubectl("", "-n", f.ns, "patch", "configmap", "conf", "-p", `{"data":{"c":"theirs"}}`)
+	for _, u := range f.Undo(t.Context(), changes, func(Undone) {}) {
+		if u.Action != Left || u.Err != nil || !strings.Contains(u.Why, "kubectl") {
+			t.Errorf("%s: %s %q %v", u.Ref(), u.Action, u.Why, u.Err)
+		}
+	}
+	if out := f.kubectl("", "-n", f.ns, "get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}"); !strings.HasSuffix(out, ":v3") {
+		t.Errorf("image %s, want v3 left alone", out)
+	}
+}
+
+// TestForeignMetadataSurvives: labels and annotations that others added since are theirs; scaling is not taken back.
+func TestForeignMetadataSurvives(t *testing.T) {
+	f := onCluster(t, Options{})
+	f.apply(deployment)
+	changes := f.apply(changedDeployment)
+	f.kubectl("", "-n", f.ns, "annotate", "deployment/web", "note=theirs")
+	f.kubectl("", "-n", f.ns, "scale", "deployment/web", "--replicas=5")
+	u := f.Undo(t.Context(), changes, func(Undone) {})[0]
+	if u.Err != nil || u.Action != Restored {
+		t.Fatalf("undo: %s %v", u.Action, u.Err)
+	}
+	after := f.live(u.Ref(), u.Item)
+	replicas, _, _ := unstructured.NestedInt64(after.Object, "spec", "replicas")
+	if after.GetAnnotations()["note"] != "theirs" || replicas != 5 || after.GetLabels()["new"] != "" {
+		t.Errorf("annotations %v labels %v replicas %d", after.GetAnnotations(), after.GetLabels(), replicas)
+	}
+}
+
+// TestCreatedIsRemoved: what the run created is gone after the undo, with everything below it; a claim that a
+// controller has bound meanwhile too.
+func TestCreatedIsRemoved(t *testing.T) {
+	f := onCluster(t, Options{})
+	changes := f.apply(deployment + "---" + undoCases["service"].before + "---" + undoCases["secret"].before)
+	f.kubectl("", "-n", f.ns, "rollout", "status", "deployment/web", "--timeout=30s")
+	undone := f.Undo(t.Context(), changes, func(Undone) {})
+	for _, u := range undone {
+		if u.Err != nil || u.Action != Deleted {
+			t.Errorf("%s: %s %s %v", u.Ref(), u.Action, u.Why, u.Err)
+		}
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+			if gone, err := f.Gone(t.Context(), u); gone {
+				break
+			} else if err != nil || time.Now().After(deadline) {
+				t.Fatalf("%s is still there: %v", u.Ref(), err)
+			}
+		}
+	}
+	if out := f.kubectl("", "-n", f.ns, "get", "pods", "-o", "name"); out != "" {
+		t.Errorf("pods are left: %s", out)
+	}
+}
+
+const crdAndObject = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: NAMEs.rolloutgate.test}
+spec:
+  group: rolloutgate.test
+  scope: Namespaced
+  names: {kind: KIND, plural: NAMEs, singular: NAME}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {size: {type: integer}}}}}}
+---
+apiVersion: rolloutgate.test/v1
+kind: KIND
+metadata: {name: one}
+spec: {size: 3}
+`
+
+// TestKindOfTheSamePlan: a CRD and an object of its kind go in one run, in any order.
+func TestKindOfTheSamePlan(t *testing.T) {
+	f := onCluster(t, Options{})
+	text := strings.NewReplacer("NAME", "gadget", "KIND", "Gadget").Replace(crdAndObject)
+	parts := strings.Split(text, "---")
+	changes := f.apply(parts[1] + "---" + parts[0])
+	t.Cleanup(func() { f.kubectl("", "delete", "crd", "gadgets.rolloutgate.test") })
+	if len(changes) != 2 || changes[1].Ref().Kind != "Gadget" {
+		t.Fatalf("changes %v", changes)
+	}
+	if out := f.kubectl("", "-n", f.ns, "get", "gadget", "one", "-o", "jsonpath={.spec.size}"); out != "3" {
+		t.Errorf("size %s", out)
+	}
+}
+
+func TestNamespaceOfTheSamePlan(t *testing.T) {
+	f := onCluster(t, Options{})
+	text := "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + f.ns + "-new}\n---" + strings.Replace(deployment, "name: web\n", "name: web\n  namespace: "+f.ns+"-new\n", 1)
+	f.apply(text)
+	defer f.kubectl("", "delete", "namespace", f.ns+"-new", "--wait=false")
+	if plan := f.plan(text); plan.Changes() {
+		t.Error("the second plan wants changes")
+	}
+}
+
+func TestSecretsAreMasked(t *testing.T) {
+	f := onCluster(t, Options{})
+	f.apply(undoCases["secret"].before)
+	plan := f.plan(undoCases["secret"].after)
+	diff := plan.Items[0].Diff()
+	for _, secret := range plan.SecretValues() {
+		if len(secret) > 3 && strings.Contains(diff, secret) {
+			t.Errorf("the diff shows %q:\n%s", secret, diff)
+		}
+	}
+	if !slices.Contains(plan.SecretValues(), "first-password") || !slices.Contains(plan.SecretValues(), "second-password") {
+		t.Errorf("values known: %q", plan.SecretValues())
+	}
+	if !strings.Contains(diff, "*** (before)") || !strings.Contains(diff, "*** (after)") {
+		t.Errorf("the diff does not show that something changed:\n%s", diff)
+	}
+}
+
+// TestPlannedAgainstSomethingElse: an object that changed between plan and apply is not overwritten.
+func TestPlannedAgainstSomethingElse(t *testing.T) {
+	f := onCluster(t, Options{Force: true})
+	f.apply(deployment)
+	plan := f.plan(changedDeployment)
+	f.kubectl("", "-n", f.ns, "set", "image", "deployment/web", "app=registry.example/web:theirs")
+	changes, err := f.Apply(t.Context(), plan, func(Change) {})
+	var applying *ApplyError
+	if !errors.As(err, &applying) || !strings.Contains(err.Error(), "was changed by") || len(changes) != 0 {
+		t.Errorf("changes %v, error %v", changes, err)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	config, err := clientcmd.BuildConfigFromFlags("https://127.0.0.1:1", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := New(config, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Plan(context.Background(), fixture{t: t}.read(deployment))
+	if !IsUnreachable(err) {
+		t.Errorf("error %v, want unreachable", err)
+	}
+}
