@@ -17,15 +17,15 @@ build: ## build bin/rolloutgate
 	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine
-	cd sandbox && go build -trimpath -o ../bin/sandbox .
+	cd sandbox && go build -o ../bin/sandbox .
 
-test: build sandbox ## all tests but e2e, against a real control plane with simulated nodes
+test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	go vet -tags cluster,realnode ./...
 	cd sandbox && go vet ./... && go test ./...
 	bin/sandbox run -- go test -tags cluster -timeout 20m ./...
 
-e2e: build sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
+e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
 	hack/debian-packages.sh containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
 	bin/sandbox run --real-node -- go test -tags realnode -timeout 40m ./cmd/rolloutgate/...
 

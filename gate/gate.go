@@ -121,6 +121,7 @@ type run struct {
 	report  Report
 	redact  redactor
 	targets []cluster.Target
+	told    map[manifest.Ref]string // the last text about each object
 }
 
 func (g Gate) begin(command string) *run {
@@ -133,7 +134,7 @@ func (g Gate) begin(command string) *run {
 	if g.Heartbeat == 0 {
 		g.Heartbeat = DefaultHeartbeat
 	}
-	return &run{g: g, redact: newRedactor(nil), report: Report{
+	return &run{g: g, redact: newRedactor(nil), told: map[manifest.Ref]string{}, report: Report{
 		SchemaVersion: SchemaVersion,
 		Run: Run{
 			ID: rand.Text()[:10], Command: command, Version: g.Version, Started: time.Now().UTC().Truncate(time.Millisecond),
@@ -162,9 +163,11 @@ func (r *run) tell(t EventType, object manifest.Ref, format string, args ...any)
 func (r *run) emit(e Event) {
 	e.Time = time.Now().UTC().Truncate(time.Millisecond)
 	e = r.redact.event(e)
-	if e.Type != EventWaiting && len(r.report.Timeline) < maxTimeline {
+	again := e.Type == EventStatus && r.told[e.Object] == e.Text
+	if e.Type != EventWaiting && !again && len(r.report.Timeline) < maxTimeline {
 		r.report.Timeline = append(r.report.Timeline, e)
 	}
+	r.told[e.Object] = e.Text
 	if r.g.Progress != nil {
 		r.g.Progress(e)
 	}

@@ -25,16 +25,15 @@ import (
 //     engine decides when that is.
 //   - On a terminal that a person looks at, a small block below the lines is redrawn in place: a bar of ready pods for
 //     every workload, the last value of every criterion, the time used and the time given. It disappears when the run
-//     is over. Nothing is told in it alone.
+//     is over. What it tells is in the report as well.
 //   - Everywhere else nothing is ever redrawn, and no control characters are printed but colours.
 //   - Colours repeat what the words say. No emoji, no spinner, no sound.
 //   - Text from the cluster is sanitised before it is printed, and never begins a line.
 
-// maxRows keeps the redrawn block smaller than the smallest terminal.
-const maxRows = 8
-
-// measurementEvery is how often the value of one criterion is worth a line of its own.
-const measurementEvery = 30 * time.Second
+const (
+	maxRows          = 8                // of a kind in the redrawn block, which has to fit in a small terminal
+	measurementEvery = 30 * time.Second // between lines about the value of one criterion
+)
 
 // consoleOptions say what w can do.
 type consoleOptions struct {
@@ -100,7 +99,7 @@ func (c *console) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	io.WriteString(c.w, c.erase())
-	c.drawn = 0
+	c.drawn, c.Live = 0, false
 }
 
 // event shows what happened. Progress that cannot be written is lost, and is no reason to fail a deploy.
@@ -162,6 +161,13 @@ func (c *console) noteStatus(s *rollout.Status) {
 		i, c.workloads = len(c.workloads), append(c.workloads, *s)
 	}
 	c.workloads[i] = *s
+	c.widen(flat(s.Ref.String()))
+}
+
+// widen gives the column of objects room for one more, and returns its width.
+func (c *console) widen(object string) int {
+	c.column = min(max(c.column, utf8.RuneCountInString(object)), 40)
+	return c.column
 }
 
 // wordsOf is what an event says: a status without words is its phase.
@@ -194,8 +200,7 @@ func (c *console) line(e gate.Event) string {
 	object := ""
 	if e.Object != (manifest.Ref{}) {
 		object = flat(e.Object.String())
-		c.column = min(max(c.column, utf8.RuneCountInString(object)), 40)
-		object = fill(object, c.column) + "  "
+		object = fill(object, c.widen(object)) + "  "
 	}
 	return fmt.Sprintf("%6s  %s%s\n", report.Elapsed(e.Time.Sub(c.started)), object, c.paint(text, style))
 }
@@ -212,9 +217,7 @@ func labelled(label, text string) string {
 // of it is ever seen.
 func (c *console) draw(lines string) {
 	block := c.block()
-	if text := c.erase() + lines + strings.Join(block, ""); text != "" {
-		io.WriteString(c.w, text)
-	}
+	io.WriteString(c.w, c.erase()+lines+strings.Join(block, ""))
 	c.drawn = len(block)
 }
 

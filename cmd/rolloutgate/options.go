@@ -134,7 +134,8 @@ func (o *options) objects(p *program) ([]manifest.Object, error) {
 	if len(o.filenames) == 0 && o.kustomize == "" {
 		return nil, &usageError{"nothing to apply", "name files or folders with -f, or a kustomization with -k"}
 	}
-	return manifest.Read(manifest.Options{Filenames: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Stdin: p.stdin})
+	return manifest.Read(manifest.Options{Filenames: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Stdin: p.stdin,
+		Skip: []string{defaultConfig, o.config}})
 }
 
 // client connects to the cluster.

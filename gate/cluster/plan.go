@@ -81,8 +81,8 @@ func (c *Client) Plan(ctx context.Context, objects []manifest.Object) (Plan, err
 	if len(plan.Refusals) > 0 {
 		return plan, transport(plan.Refusals)
 	}
-	if err := duplicates(plan.Items); err != nil {
-		return plan, err
+	if err := manifest.Unique(located(plan.Items)); err != nil {
+		return plan, err // with the namespaces filled in, two documents can name one object
 	}
 	scaled, err := c.autoscaled(ctx, plan.Items)
 	if err != nil {
@@ -250,6 +250,14 @@ func isCRD(u *unstructured.Unstructured) bool {
 	return u.GroupVersionKind().GroupKind() == schema.GroupKind{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}
 }
 
+func located(items []Item) []manifest.Object {
+	objects := make([]manifest.Object, len(items))
+	for i := range items {
+		objects[i] = items[i].Object
+	}
+	return objects
+}
+
 // createdNamespaces are the namespaces among the items, whether they exist already or not.
 func createdNamespaces(items []Item) map[string]bool {
 	names := map[string]bool{}
@@ -259,23 +267,6 @@ func createdNamespaces(items []Item) map[string]bool {
 		}
 	}
 	return names
-}
-
-// duplicates refuses two documents for one object. Read has compared the names as written; here the namespaces are
-// filled in.
-func duplicates(items []Item) error {
-	seen := map[manifest.Ref]manifest.Source{}
-	for _, i := range items {
-		if first, ok := seen[i.Ref()]; ok {
-			return &manifest.Error{
-				Path: i.Object.Source.Path, Line: i.Object.Source.Line,
-				Msg:  fmt.Sprintf("%s in namespace %s is already defined at %s:%d", i.Ref(), i.Ref().Namespace, first.Path, first.Line),
-				Hint: "apply each object once",
-			}
-		}
-		seen[i.Ref()] = i.Object.Source
-	}
-	return nil
 }
 
 // inParallel calls f for 0 … n-1, eight at a time, and returns when all have returned.

@@ -38,6 +38,7 @@ type tended struct {
 	object *feed
 
 	mu                              sync.Mutex
+	last                            rollout.Object // the object as last seen, which remains when it is gone
 	wanted                          want
 	sets                            []*appsv1.ReplicaSet
 	revisions                       []*appsv1.ControllerRevision
@@ -250,7 +251,9 @@ func (t *tended) workload() rollout.Workload {
 	}
 	if objects := t.object.list(); len(objects) > 0 {
 		w.Live = objects[0]
+		t.last = w.Live
 	}
+	w.Last = t.last
 	if pod, ok := w.Live.(*corev1.Pod); ok {
 		w.Pods, w.PodsKnown = []*corev1.Pod{pod}, true
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // stages in the order in which a pod passes them. What fails earlier explains what fails later.
-var stages = []string{"apply", "controller", "create", "schedule", "volume", "unbound", "image", "start", "init", "run", "probe", "traffic", "symptom"}
+var stages = []string{"apply", "controller", "create", "schedule", "volume", "unbound", "image", "start", "init", "run", "probe", "traffic", "forecast", "symptom"}
 
 // class is what all findings of one code have in common.
 type class struct {
@@ -96,20 +96,21 @@ var classes = map[string]class{
 	"UnschedulableOther":         atTimeout("schedule", LayerCluster, ScopeEnv),
 
 	// Volume and node: the pod has a node, but no containers yet, or the node threw it out.
-	"PvcNotFound":         after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
-	"PvcUnbound":          after("unbound", LayerCluster, ScopeSpec, 1, 90*time.Second),
-	"PvcLost":             after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
-	"StorageClassMissing": after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
-	"ProvisioningFailed":  after("volume", LayerCluster, ScopeEnv, 3, 2*time.Minute),
-	"MountConfigMissing":  after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
-	"MountFailed":         atTimeout("volume", LayerCluster, ScopeEnv),
-	"MultiAttach":         atTimeout("volume", LayerCluster, ScopeSpec),
-	"AttachFailed":        atTimeout("volume", LayerCluster, ScopeEnv),
-	"SandboxFailed":       atTimeout("volume", LayerCluster, ScopeNode),
-	"EvictedNodePressure": after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
-	"EvictedOwnLimit":     after("run", LayerPod, ScopeApp, 2, 10*time.Second),
-	"KubeletRejected":     after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
-	"NodeNotReady":        atTimeout("volume", LayerCluster, ScopeNode),
+	"PvcNotFound":          after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+	"PvcUnbound":           after("unbound", LayerCluster, ScopeSpec, 1, 90*time.Second),
+	"PvcLost":              after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+	"StorageClassMissing":  after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+	"ProvisioningFailed":   after("volume", LayerCluster, ScopeEnv, 3, 2*time.Minute),
+	"MountConfigMissing":   after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+	"HostPathTypeMismatch": after("volume", LayerCluster, ScopeNode, 2, time.Minute),
+	"MountFailed":          atTimeout("volume", LayerCluster, ScopeEnv),
+	"MultiAttach":          atTimeout("volume", LayerCluster, ScopeSpec),
+	"AttachFailed":         atTimeout("volume", LayerCluster, ScopeEnv),
+	"SandboxFailed":        atTimeout("volume", LayerCluster, ScopeNode),
+	"EvictedNodePressure":  after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
+	"EvictedOwnLimit":      after("run", LayerPod, ScopeApp, 2, 10*time.Second),
+	"KubeletRejected":      after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
+	"NodeNotReady":         atTimeout("volume", LayerCluster, ScopeNode),
 
 	// Image.
 	"ImageNameInvalid":       now("image", LayerPod, ScopeSpec),
@@ -136,6 +137,8 @@ var classes = map[string]class{
 	"CommandNotExecutable":   after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 	"ExecFormatError":        after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 	"MountTargetConflict":    after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+	"WorkingDirInvalid":      after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+	"UserUnknown":            after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 	"SecurityProfileMissing": after("start", LayerPod, ScopeNode, 2, 15*time.Second),
 	"ContainerNameReserved":  atTimeout("start", LayerCluster, ScopeNode),
 	"RuntimeTimeout":         atTimeout("start", LayerCluster, ScopeNode),
@@ -165,8 +168,8 @@ var classes = map[string]class{
 	"ReadinessProbeFailing": atTimeout("probe", LayerApplication, ScopeApp),
 	"ReadinessFlapping":     atTimeout("probe", LayerApplication, ScopeApp),
 	"ReadinessGateUnmet":    atTimeout("probe", LayerCluster, ScopeEnv),
-	"MinReadyPending":       atTimeout("probe", LayerWorkload, ScopeSpec),
-	"TimeoutTooShort":       atTimeout("probe", LayerWorkload, ScopeSpec),
+	"MinReadyPending":       atTimeout("forecast", LayerWorkload, ScopeSpec),
+	"TimeoutTooShort":       atTimeout("forecast", LayerWorkload, ScopeSpec),
 	"NotReady":              atTimeout("probe", LayerPod, ScopeApp),
 
 	"ServiceEndpointsPending": atTimeout("traffic", LayerService, ScopeEnv),
@@ -225,7 +228,9 @@ func knob(code string, t Terminal, d time.Duration) string {
 func (s *scene) finding(code string) Finding {
 	c := classes[code]
 	stage := c.stage
-	switch stage { // two stages exist only to order findings
+	switch stage { // these exist only to order findings
+	case "forecast":
+		stage = "probe"
 	case "symptom":
 		stage = "controller"
 	case "unbound":

@@ -164,15 +164,18 @@ func (s *scene) sayExit(f *Finding, e exit, words string) {
 	name, when := e.spec.Name, afterStart(lasted(&e.end))
 	f.Detail = fmt.Sprintf("exit code %d", e.end.ExitCode)
 	restarts := plural(int(e.status.RestartCount), "restart")
-	f.Cause = fmt.Sprintf("container %s exits with code %d %s (%s)", name, e.end.ExitCode, when, restarts)
+	if s.isJob() {
+		restarts = plural(e.times, "attempt")
+	}
+	f.Cause = fmt.Sprintf("container %s exits with code %d%s (%s)", name, e.end.ExitCode, when, restarts)
 	if sig := signals[e.end.ExitCode]; sig != "" {
-		f.Cause = fmt.Sprintf("container %s is ended by %s %s (%s)", name, sig, when, restarts)
+		f.Cause = fmt.Sprintf("container %s is ended by %s%s (%s)", name, sig, when, restarts)
 	}
 	f.Fix = []string{"read the log of the attempt that ended: kubectl logs --previous -c " + name + " " + e.pod.Name}
 	switch f.Code {
 	case "CommandCompleted":
 		f.FieldPath = s.field(e.container, commandField(e.container))
-		f.Cause = fmt.Sprintf("container %s ends by itself with exit code 0 %s (%s): its command finishes instead of serving", name, when, restarts)
+		f.Cause = fmt.Sprintf("container %s ends by itself with exit code 0%s (%s): its command finishes instead of serving", name, when, restarts)
 		f.Fix = []string{"start the program in the foreground, not as a daemon", "for work that is meant to end use a Job"}
 		return
 	case "ExecFormatError":
@@ -203,26 +206,8 @@ func (s *scene) sayExit(f *Finding, e exit, words string) {
 		return
 	}
 	f.Cause += ": " + words
-	s.soften(f, e, words)
-}
-
-// soften gives a program time that only misses somebody who may be on the way, and says who.
-func (s *scene) soften(f *Finding, e exit, words string) {
-	host, ok := depends(words)
-	if !ok || f.Code != "AppCrash" {
-		return
-	}
-	f.Detail += ", DependencyUnavailable"
-	f.Attempts += 2 // five restarts take the back-off's five minutes
-	f.Fix = append([]string{"check that what it depends on is up and reachable from this namespace"}, f.Fix...)
-	if host == "" {
-		return
-	}
-	f.Fix[0] = "check that " + host + " is right, up and reachable from this namespace"
-	name, _, _ := strings.Cut(host, ":")
-	for _, v := range e.spec.Env {
-		if strings.Contains(v.Value, name) {
-			f.FieldPath = s.field(e.container, fmt.Sprintf("env[name=%s].value", v.Name))
-		}
+	if f.Code == "AppCrash" {
+		s.soften(f, e, words)
+		hint(f, words)
 	}
 }

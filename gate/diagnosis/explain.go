@@ -42,34 +42,36 @@ func (f Finding) blames() bool { return f.Terminal != TerminalContext }
 // causes reports whether a finding explains something; symptoms only say that something is wrong.
 func (f Finding) causes() bool { return f.blames() && classes[f.Code].stage != "symptom" }
 
-// merge makes one finding of the same cause in the same container of several pods.
+// merge makes one finding of the same cause in the same container of several pods. How a program ends or answers may
+// differ a little from pod to pod; what it lacks (an image, a key) makes another cause.
 func merge(found []Finding) []Finding {
 	type key struct{ code, container, detail string }
-	at := map[key]int{}
+	type affected struct {
+		key
+		pod string
+	}
+	at, counted := map[key]int{}, map[affected]bool{}
 	var merged []Finding
 	for _, f := range found {
 		k := key{f.Code, f.Container, f.Detail}
-		i, seen := at[k]
-		if !seen {
-			at[k] = len(merged)
-			merged = append(merged, f)
+		switch classes[f.Code].stage {
+		case "init", "run", "probe":
+			k.detail = ""
+		}
+		var pods []string
+		for _, p := range f.pods {
+			if !counted[affected{k, p}] {
+				counted[affected{k, p}] = true
+				pods = append(pods, p)
+			}
+		}
+		f.pods = pods
+		if i, seen := at[k]; seen {
+			merged[i] = join(merged[i], f)
 			continue
 		}
-		m := &merged[i]
-		m.pods = union(m.pods, f.pods)
-		m.Nodes = union(m.Nodes, f.Nodes)
-		m.served = m.served && f.served
-		if f.Count > m.Count {
-			m.Count, m.Signature = f.Count, f.Signature
-		}
-		if f.FirstSeen.Before(m.FirstSeen) {
-			m.FirstSeen = f.FirstSeen
-		}
-		if decides(f) && !decides(*m) {
-			// One pod is further than the other: its words and its patience are the ones that matter.
-			f.pods, f.Nodes, f.Count, f.FirstSeen, f.served = m.pods, m.Nodes, m.Count, m.FirstSeen, m.served
-			merged[i] = f
-		}
+		at[k] = len(merged)
+		merged = append(merged, f)
 	}
 	for i := range merged {
 		if len(merged[i].pods) > 0 {
@@ -77,6 +79,31 @@ func merge(found []Finding) []Finding {
 		}
 	}
 	return merged
+}
+
+// join is one finding for two pods. The words are those of the pod that is further in its failure, or whose log was
+// read.
+func join(a, b Finding) Finding {
+	words := a
+	if decides(b) && !decides(a) || decides(a) == decides(b) && hasLog(b) && !hasLog(a) {
+		words = b
+	}
+	words.pods = append(a.pods, b.pods...)
+	words.Nodes = union(a.Nodes, b.Nodes)
+	words.served = a.served && b.served
+	words.Count, words.Signature = a.Count, a.Signature
+	if b.Count > a.Count {
+		words.Count, words.Signature = b.Count, b.Signature
+	}
+	words.FirstSeen = a.FirstSeen
+	if b.FirstSeen.Before(a.FirstSeen) {
+		words.FirstSeen = b.FirstSeen
+	}
+	return words
+}
+
+func hasLog(f Finding) bool {
+	return slices.ContainsFunc(f.Evidence, func(p Proof) bool { return p.Type == "log" })
 }
 
 // decides reports whether a finding can end the gate before its time is up.
@@ -114,8 +141,12 @@ func sureness(c Confidence) int { return slices.Index([]Confidence{Suspected, Li
 func suppress(found []Finding) []Finding {
 	hidden := make([]bool, len(found))
 	for i := range found {
+		pods := map[string]bool{}
+		for _, p := range found[i].pods {
+			pods[p] = true
+		}
 		for j := range found {
-			if i != j && !hidden[i] && explains(found[i], found[j]) {
+			if i != j && !hidden[i] && !hidden[j] && explains(found[i], found[j], pods) {
 				hidden[j] = true
 				if !slices.Contains(found[i].Suppresses, found[j].Code) {
 					found[i].Suppresses = append(found[i].Suppresses, found[j].Code)
@@ -132,16 +163,16 @@ func suppress(found []Finding) []Finding {
 	return kept
 }
 
-// explains reports whether a is reason enough for b.
-func explains(a, b Finding) bool {
+// explains reports whether a, which affects these pods, is reason enough for b.
+func explains(a, b Finding, pods map[string]bool) bool {
 	if !a.blames() || rank(a.Code) >= rank(b.Code) {
 		return false
 	}
-	if len(b.pods) == 0 {
-		return classes[b.Code].stage == "symptom"
+	if stage := classes[b.Code].stage; len(b.pods) == 0 {
+		return stage == "symptom" || stage == "forecast"
 	}
 	for _, p := range b.pods {
-		if !slices.Contains(a.pods, p) {
+		if !pods[p] {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,6 +197,11 @@ func podState(p *corev1.Pod) string {
 	for _, c := range p.Status.Conditions {
 		if c.Status != corev1.ConditionTrue && c.Message != "" {
 			text += ", " + string(c.Type) + "=" + string(c.Status) + ": " + quote(c.Message)
+		}
+	}
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if c.State.Waiting != nil {
+			text += ", container " + c.Name + " waits: " + c.State.Waiting.Reason
 		}
 	}
 	return text

@@ -19,12 +19,12 @@ func (s *scene) sayMemory(f *Finding, e exit) {
 			f.Evidence = append(f.Evidence, diff("the memory limit of container "+name, was, m.String()))
 		}
 	}
-	f.Cause = fmt.Sprintf("container %s uses more memory than it may and is killed %s (%s); %s",
+	f.Cause = fmt.Sprintf("container %s uses more memory than it may and is killed%s (%s); %s",
 		name, afterStart(lasted(&e.end)), plural(e.times, "time"), limit)
 	f.Confidence = Proven
 	if f.Code == "SuspectedOom" {
 		f.Confidence = Suspected
-		f.Cause = fmt.Sprintf("container %s is killed with SIGKILL %s (%s), probably for using too much memory; %s",
+		f.Cause = fmt.Sprintf("container %s is killed with SIGKILL%s (%s), probably for using too much memory; %s",
 			name, afterStart(lasted(&e.end)), plural(e.times, "time"), limit)
 	}
 	f.Fix = []string{"raise resources.limits.memory", "or let the program use less: a runtime's heap limit must fit into the container's"}

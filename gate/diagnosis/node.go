@@ -38,6 +38,9 @@ func explainNode(s *scene) []Finding {
 	for i := range found {
 		found[i].Count = attempts[found[i].Code]
 		found[i].PodsTotal = len(s.pods) + len(s.failed)
+		if len(s.pods) > 0 && s.ready == len(s.pods) {
+			found[i].Terminal = TerminalContext // those that took their place are well
+		}
 	}
 	return append(found, s.sickNodes()...)
 }

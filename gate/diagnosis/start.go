@@ -15,6 +15,8 @@ var startTests = []struct {
 }{
 	{"ExecFormatError", regexp.MustCompile(`(?i)exec format error`)},
 	{"MountTargetConflict", regexp.MustCompile(`(?i)mount.*not a directory|are you trying to mount a directory onto a file`)},
+	{"WorkingDirInvalid", regexp.MustCompile(`(?i)chdir to cwd|container init: mkdir \S+: not a directory`)},
+	{"UserUnknown", regexp.MustCompile(`(?i)unable to find (user|group)|no users found|no matching entries in (passwd|group)|etc/passwd: no such file`)},
 	{"CommandNotFound", regexp.MustCompile(`(?i)executable file not found in|exec: "?[^"]*"?: stat .*no such file or directory|exec: "?[^"]*"?: no such file or directory|no command specified`)},
 	{"CommandNotExecutable", regexp.MustCompile(`(?i)exec: "?[^"]*"?: (permission denied|is a directory)|starting container process caused.*permission denied`)},
 	{"SecurityProfileMissing", regexp.MustCompile(`(?i)apparmor|seccomp`)},
@@ -33,7 +35,7 @@ var startReasons = map[string]bool{"CreateContainerError": true, "RunContainerEr
 
 // explainStart names what keeps a container from being made or its process from being started: the causes of
 // CreateContainerConfigError in config.go, and CommandNotFound, CommandNotExecutable, ExecFormatError,
-// MountTargetConflict, SecurityProfileMissing, ContainerNameReserved, RuntimeTimeout, PostStartHookFailed,
+// MountTargetConflict, WorkingDirInvalid, UserUnknown, SecurityProfileMissing, ContainerNameReserved, RuntimeTimeout, PostStartHookFailed,
 // ContainerStartFailed. The text is in the waiting state or, while the kubelet backs off, in the StartError of the last
 // attempt.
 func explainStart(s *scene) []Finding {
@@ -133,6 +135,14 @@ func (s *scene) sayStart(f *Finding, c container, text string) {
 		f.FieldPath = s.field(c, "volumeMounts")
 		f.Cause = fmt.Sprintf("container %s cannot start: a directory is mounted over a file, or the other way round: %s", c.spec.Name, words)
 		f.Fix = []string{"mount one file with subPath set to the key of the ConfigMap or Secret"}
+	case "WorkingDirInvalid":
+		f.FieldPath = s.field(c, "workingDir")
+		f.Cause = fmt.Sprintf("container %s cannot start in its working directory %s: %s", c.spec.Name, c.spec.WorkingDir, words)
+		f.Fix = []string{"correct workingDir, or WORKDIR in the image: it must be a directory that the user may enter"}
+	case "UserUnknown":
+		f.FieldPath = s.field(c, "image")
+		f.Cause = fmt.Sprintf("container %s cannot start: image %s names a user that it does not define", c.spec.Name, c.spec.Image)
+		f.Fix = []string{"set USER in the image to a number, or securityContext.runAsUser", "or add the user to the image's /etc/passwd"}
 	case "SecurityProfileMissing":
 		f.FieldPath = s.field(c, "securityContext")
 		f.Cause = fmt.Sprintf("container %s cannot start: the node lacks its security profile: %s", c.spec.Name, words)

@@ -34,12 +34,12 @@ func plural(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
-// afterStart tells when something happened since a start: "as soon as it starts", "4s after it starts".
+// afterStart tells when something happened since a start: " as soon as it starts", ", 4s after it starts".
 func afterStart(d time.Duration) string {
 	if d < time.Second {
-		return "as soon as it starts"
+		return " as soon as it starts"
 	}
-	return short(d) + " after it starts"
+	return ", " + short(d) + " after it starts"
 }
 
 // list joins names for a sentence and leaves the tail of a long list out.

@@ -141,7 +141,7 @@ func (s *scene) volumeField(p *corev1.Pod, claim string) string {
 	return s.podPath + ".volumes"
 }
 
-// explainMounts names what keeps a pod that has a node from starting any container: MountConfigMissing, MountFailed,
+// explainMounts names what keeps a pod that has a node from starting any container: MountConfigMissing, MountFailed, HostPathTypeMismatch,
 // MultiAttach, AttachFailed, SandboxFailed. Only events know; the pod itself says ContainerCreating.
 func explainMounts(s *scene) []Finding {
 	var found []Finding
@@ -193,6 +193,8 @@ func (s *scene) mount(p *corev1.Pod, e Event) (Finding, bool) {
 		code = "AttachFailed"
 	case objectMissing.MatchString(e.Message), mountKey.MatchString(e.Message):
 		code = "MountConfigMissing"
+	case strings.Contains(e.Message, "hostPath type check failed"):
+		code = "HostPathTypeMismatch"
 	}
 	if strings.Contains(e.Message, "container init was OOM-killed") {
 		return s.tooSmallToStart(p, e), true
@@ -214,6 +216,10 @@ func (s *scene) mount(p *corev1.Pod, e Event) (Finding, bool) {
 		s.sayMountConfig(&f, p, volume, words)
 	case "MultiAttach":
 		s.sayMultiAttach(&f, p, e.Message)
+	case "HostPathTypeMismatch":
+		f.FieldPath += ".hostPath"
+		f.Cause = fmt.Sprintf("volume %s needs a path of the node that is not there or is something else: %s", volume, quote(words))
+		f.Fix = []string{"correct the path or hostPath.type, or use DirectoryOrCreate; better, use a volume that does not depend on the node"}
 	case "SandboxFailed":
 		f.FieldPath = s.podPath
 		f.Cause = "the node cannot set up the pod's network or sandbox: " + quote(words)

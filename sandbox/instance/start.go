@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/process"
@@ -153,7 +154,8 @@ func (b *boot) wait(ctx context.Context, what string, ready func() error) error 
 		}
 		if time.Since(shown) > 5*time.Second {
 			shown = time.Now()
-			fmt.Fprintf(b.instance.Log, "%5.1fs  still waiting for %s: %v\n", time.Since(b.begin).Seconds(), what, err)
+			reason, _, _ := strings.Cut(err.Error(), "\n")
+			fmt.Fprintf(b.instance.Log, "%5.1fs  still waiting for %s: %s\n", time.Since(b.begin).Seconds(), what, reason)
 		}
 		select {
 		case <-ctx.Done():

@@ -12,8 +12,8 @@
 // a mount namespace of its own. The first process of that PID namespace is a shell that holds one end of a pipe, the
 // leash (inside.sh). When the other end closes, because of Stop or because the process that called Start is gone in
 // whatever way, the shell exits, the kernel kills everything else in the namespace, and the mounts vanish with it.
-// Only the bridge and the empty control groups outlive that; Stop removes them, and so does the next Start in the same
-// directory.
+// Only the bridge and the empty control groups outlive that; Stop removes them, and so do Clean and the next Start in
+// the same directory. The machine may gain an empty /var/lib/kubelet, the place for a mount.
 //
 // Inside the mount namespace /run, /var/log and /var/lib/kubelet are private, so the fixed paths that kubelet and
 // containerd insist on never meet those of the machine. To look around by hand:
@@ -23,9 +23,9 @@
 // # Network
 //
 // Pods get addresses on a bridge named after the directory; its own address is the node's. Pods reach each other and
-// the node; this machine reaches pods, so that a Prometheus on it can scrape podIP:8080. There is no default route, no
-// kube-proxy and no name server: Services have no address to talk to, and a lookup fails at once with "connection
-// refused".
+// the node, but not the pods of a second node; this machine reaches all of them, so that a Prometheus on it can scrape
+// podIP:8080. There is no default route, no kube-proxy and no name server: Services have no address to talk to, and
+// a lookup fails at once with "connection refused".
 //
 // # Images
 //

@@ -8,8 +8,7 @@ import (
 	"syscall"
 )
 
-// identity returns the boot-relative start time of a running process. A zombie
-// counts as ended: it holds no port and no file.
+// identity returns the boot-relative start time of a running process.
 func identity(pid int) (string, bool) {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
@@ -23,11 +22,21 @@ func identity(pid int) (string, bool) {
 		return "", false
 	}
 	fields := strings.Fields(string(data[end+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
+	if len(fields) < 20 || ended(pid, fields[0]) {
 		return "", false
 	}
 	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return fields[19] + "@" + strings.TrimSpace(string(boot)), true
+}
+
+// ended is true for a zombie: it holds no port and no file. But the first thread
+// may be a zombie while others still have everything open.
+func ended(pid int, state string) bool {
+	if state != "Z" && state != "X" {
+		return false
+	}
+	threads, err := os.ReadDir("/proc/" + strconv.Itoa(pid) + "/task")
+	return err != nil || len(threads) <= 1
 }
 
 func attributes(bound bool) *syscall.SysProcAttr {

@@ -1,0 +1,77 @@
+//go:build cluster || realnode
+
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/jsonpath"
+)
+
+// onCluster runs the scripts of a folder against the cluster of KUBECONFIG, each in a namespace of its own, with that
+// namespace as the default of its kubeconfig.
+func onCluster(t *testing.T, dir string) {
+	config := os.Getenv("KUBECONFIG")
+	if config == "" {
+		t.Fatal("KUBECONFIG is not set: run this test with `sandbox run -- go test -tags cluster`")
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:  dir,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "report": reports},
+		Setup: func(env *testscript.Env) error {
+			ns := "s-" + strings.ToLower(strings.NewReplacer("script-", "", "_", "-").Replace(filepath.Base(env.WorkDir)))
+			path := filepath.Join(env.WorkDir, "kubeconfig")
+			if err := inNamespace(config, path, ns); err != nil {
+				return err
+			}
+			if out, err := exec.Command("kubectl", "create", "namespace", ns).CombinedOutput(); err != nil {
+				return fmt.Errorf("creating namespace %s: %w: %s", ns, err, out)
+			}
+			env.Defer(func() {
+				exec.Command("kubectl", "delete", "namespace", ns, "--wait=false").Run() // the sandbox goes away anyway
+			})
+			env.Setenv("KUBECONFIG", path)
+			env.Setenv("NAMESPACE", ns)
+			env.Setenv("PATH", os.Getenv("PATH")+":"+env.Getenv("PATH"))
+			env.Setenv("PROMETHEUS", os.Getenv("ROLLOUTGATE_PROMETHEUS_URL"))
+			env.Setenv("ROLLOUTGATE_REPORT_DIR", filepath.Join(env.WorkDir, "report"))
+			return nil
+		},
+	})
+}
+
+// inNamespace copies a kubeconfig with another default namespace.
+func inNamespace(from, to, namespace string) error {
+	config, err := clientcmd.LoadFromFile(from)
+	if err != nil {
+		return err
+	}
+	config.Contexts[config.CurrentContext].Namespace = namespace
+	return clientcmd.WriteToFile(*config, to)
+}
+
+// reports compares a field of the last report with a value: `report {.findings[0].code} ImageNotFound`. With `!` the
+// field must differ.
+func reports(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: report JSONPATH VALUE")
+	}
+	var value any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile("report/report.json")), &value))
+	path := jsonpath.New("report").AllowMissingKeys(true)
+	ts.Check(path.Parse(args[0]))
+	var got bytes.Buffer
+	ts.Check(path.Execute(&got, value))
+	if (got.String() == args[1]) == neg {
+		ts.Fatalf("report %s is %q, want %q", args[0], got.String(), args[1])
+	}
+}

@@ -1,0 +1,8 @@
+//go:build cluster
+
+package main
+
+import "testing"
+
+// TestCluster runs whole rollouts on a real control plane with simulated nodes.
+func TestCluster(t *testing.T) { onCluster(t, "testdata/cluster") }

@@ -1,0 +1,103 @@
+package components
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var module = Module{Mod: []byte(`module x
+
+go 1.26.0
+
+require (
+	k8s.io/kubernetes v1.36.3 // indirect
+	sigs.k8s.io/kwok v0.8.0
+)
+
+require go.etcd.io/etcd/server/v3 v3.6.8
+
+replace k8s.io/api => k8s.io/api v0.36.3
+`)}
+
+func TestVersion(t *testing.T) {
+	for path, want := range map[string]string{
+		"k8s.io/kubernetes": "v1.36.3", "sigs.k8s.io/kwok": "v0.8.0", "go.etcd.io/etcd/server/v3": "v3.6.8",
+		"k8s.io/api": "", "nobody/knows": "",
+	} {
+		if got := module.Version(path); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+}
+
+// The real go.mod must name every component.
+func TestVersionsOfThisModule(t *testing.T) {
+	mod, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, version := range (Module{Mod: mod}).Versions(append(Base(), Kubelet())) {
+		if version == "" {
+			t.Errorf("%s has no version in go.mod", name)
+		}
+	}
+}
+
+func TestOutput(t *testing.T) {
+	for pkg, want := range map[string]string{
+		"go.etcd.io/etcd/server/v3": "server", "sigs.k8s.io/kwok/cmd/kwok": "kwok", "example.com/very": "very", "example.com/v": "v",
+	} {
+		if got := (Component{Package: pkg}).output(); got != want {
+			t.Errorf("%s: got %q, want %q", pkg, got, want)
+		}
+	}
+}
+
+func TestLinkFlags(t *testing.T) {
+	flags := linkFlags("v1.36.3")
+	for _, want := range []string{"gitVersion=v1.36.3", "gitMajor=1 ", "gitMinor=36 "} {
+		if !strings.Contains(flags, want) {
+			t.Errorf("%q lacks %q", flags, want)
+		}
+	}
+}
+
+func TestKey(t *testing.T) {
+	base := key(module, "go1.26.0")
+	if base != key(module, "go1.26.0") {
+		t.Error("the key of the same set differs")
+	}
+	for name, other := range map[string]string{
+		"go version": key(module, "go1.26.1"),
+		"go.mod":     key(Module{Mod: append([]byte("//"), module.Mod...)}, "go1.26.0"),
+		"go.sum":     key(Module{Mod: module.Mod, Sum: []byte("x")}, "go1.26.0"),
+	} {
+		if other == base {
+			t.Errorf("%s does not change the key", name)
+		}
+	}
+}
+
+func TestBuildUsesTheCache(t *testing.T) {
+	cache := t.TempDir()
+	dir := ""
+	for range 2 { // wanting nothing only says where things belong
+		r, err := Build(t.Context(), cache, module, nil, os.Stderr)
+		if err != nil || len(r.Built) != 0 {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		dir = r.Dir
+	}
+	want := []Component{{Name: "kwok", Package: "example.invalid/kwok"}}
+	if missing := absent(dir, want); len(missing) != 1 {
+		t.Fatalf("missing: %v", missing)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "kwok"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Build(t.Context(), cache, module, want, os.Stderr); err != nil || len(r.Built) != 0 {
+		t.Errorf("a cached component was built again: %+v, %v", r, err)
+	}
+}

@@ -1,0 +1,87 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// These tests run containerd and the registry for real, with a script in the kubelet's place, and so need what Start
+// needs except for a cluster.
+func failToStart(t *testing.T, kubelet string) (dir string, err error) {
+	t.Helper()
+	if missing := Missing(); len(missing) > 0 || testing.Short() {
+		t.Skipf("needs a machine that can run a node; missing: %v", missing)
+	}
+	dir = t.TempDir()
+	files := map[string]string{
+		"kubelet": "#!/bin/sh\n" + kubelet + "\n",
+		"testapp": "stands in for a program: nothing runs it here",
+		"ca.crt":  "",
+		"kubeconfig": `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
+			users: [{name: u}], clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]}`,
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	state := filepath.Join(dir, "state")
+	_, err = Start(ctx, Config{
+		Dir: state, Kubeconfig: filepath.Join(dir, "kubeconfig"), CAFile: filepath.Join(dir, "ca.crt"),
+		Kubelet: filepath.Join(dir, "kubelet"), Testapp: filepath.Join(dir, "testapp"), Log: func(line string) {
+			if line == "starting the kubelet" {
+				time.AfterFunc(time.Second, cancel)
+			}
+		},
+	})
+	if err == nil {
+		t.Fatal("a node without a kubelet is Ready")
+	}
+	return state, err
+}
+
+func TestStartGivesUp(t *testing.T) {
+	dir, err := failToStart(t, "exec sleep 1000")
+	if !strings.Contains(err.Error(), "waiting for the node to be Ready") || !strings.Contains(err.Error(), "127.0.0.1:1") {
+		t.Errorf("the error does not say what Start waited for: %v", err)
+	}
+	nothingLeft(t, dir)
+}
+
+func TestStartReportsTheDead(t *testing.T) {
+	dir, err := failToStart(t, "echo unknown flag; exit 3")
+	for _, part := range []string{"the node ended by itself", "kubelet ended with status 3", "unknown flag"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the error does not say %q: %v", part, err)
+		}
+	}
+	nothingLeft(t, dir)
+}
+
+func nothingLeft(t *testing.T, dir string) {
+	t.Helper()
+	name := bridgeName(dir)
+	if _, err := net.InterfaceByName(name); err == nil {
+		t.Errorf("bridge %s is left", name)
+	}
+	if left, _ := filepath.Glob(filepath.Join(cgroupMount, "*", name)); len(left) > 0 {
+		t.Errorf("control groups are left: %s", left)
+	}
+	if mounts, _ := os.ReadFile("/proc/self/mounts"); bytes.Contains(mounts, []byte(dir)) {
+		t.Errorf("mounts are left:\n%s", mounts)
+	}
+	commands, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range commands {
+		if text, _ := os.ReadFile(file); bytes.Contains(text, []byte(dir)) {
+			t.Errorf("a process is left: %q", text)
+		}
+	}
+}
