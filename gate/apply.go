@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"syscall"
 
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
@@ -28,6 +29,10 @@ func (r *run) plan(ctx context.Context, objects []manifest.Object) (cluster.Plan
 	if err != nil {
 		r.exit(r.before(ctx, err), "nothing was changed")
 		return plan, err
+	}
+	if lacks := strings.Join(plan.CannotUndo, ", "); lacks != "" && !r.g.NeverUndo && r.report.Run.Command == "run" {
+		r.exit(Denied, "nothing was changed")
+		return plan, fmt.Errorf("this account could not undo a bad rollout: it cannot %s\n  hint: grant it, or give up on undoing with --undo=never", lacks)
 	}
 	for _, i := range plan.Items {
 		r.report.Changes = append(r.report.Changes, Change{Object: i.Ref(), Source: i.Object.Source, Action: string(i.Action), Diff: i.Diff()})

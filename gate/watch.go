@@ -51,7 +51,7 @@ type watched struct {
 	status    rollout.Status
 	sightings diagnosis.Sightings
 	seen      map[string]time.Time // since when each code is there; zero once it was told
-	best      int32 // the most progress seen
+	best      int32                // the most progress seen
 	since     time.Time
 }
 

@@ -68,7 +68,7 @@ func (f *freezer) note(what string, err error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.ev.Unreadable = append(f.ev.Unreadable, fmt.Sprintf("%s not readable: %v", what, err))
+	f.ev.Unreadable = append(f.ev.Unreadable, fmt.Sprintf("%s: %s", what, denial(err)))
 }
 
 // pods reads the pods of all revisions: the new ones for their trouble, the old ones for what they still hold.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -41,7 +42,7 @@ func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, ar
 	_ = informer.SetTransform(trim)
 	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 		if IsDenied(err) {
-			problem(fmt.Sprintf("%s cannot be watched: %v", s.what, err))
+			problem(fmt.Sprintf("%s: %s", s.what, denial(err)))
 			arrived()
 		}
 	})
@@ -118,6 +119,20 @@ func typedSource(client rest.Interface, resource, namespace string, object runti
 
 // IsDenied tells "you may not" from every other failure.
 func IsDenied(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
+
+// denial says shortly what the account may not do. The API server's own text repeats user, group and namespace.
+func denial(err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return err.Error()
+	}
+	text := status.Status().Message
+	if _, verb, ok := strings.Cut(text, " cannot "); ok {
+		verb, _, _ = strings.Cut(verb, " in API group")
+		return "this account cannot " + verb
+	}
+	return text
+}
 
 // IsTransient tells trouble that passes from a no.
 func IsTransient(err error) bool {

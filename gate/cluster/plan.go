@@ -32,7 +32,9 @@ const (
 type Plan struct {
 	Items    []Item // in the order of applying
 	Refusals []Refusal
-	Notes    []string
+	// CannotUndo says what the account lacks to put a bad rollout back.
+	CannotUndo []string
+	Notes      []string
 }
 
 // Changes tells whether applying the plan would write anything.
@@ -97,6 +99,9 @@ func (c *Client) Plan(ctx context.Context, objects []manifest.Object) (Plan, err
 		if err != nil {
 			plan.Refusals = append(plan.Refusals, Refusal{plan.Items[i].Object, err})
 		}
+	}
+	if len(plan.Refusals) == 0 {
+		plan.CannotUndo = c.cannotUndo(ctx, plan.Items)
 	}
 	return plan, transport(plan.Refusals)
 }

@@ -506,3 +506,20 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("error %v, want unreachable", err)
 	}
 }
+
+// TestNamespaceWithForeignContentIsLeft: deleting a namespace would delete what others have put there meanwhile.
+func TestNamespaceWithForeignContentIsLeft(t *testing.T) {
+	f := onCluster(t, Options{})
+	text := "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + f.ns + "-new}\n---" + strings.Replace(deployment, "name: web\n", "name: web\n  namespace: "+f.ns+"-new\n", 1)
+	changes := f.apply(text)
+	f.kubectl("", "-n", f.ns+"-new", "create", "configmap", "theirs")
+	undone := f.Undo(t.Context(), changes, func(Undone) {})
+	if last := undone[len(undone)-1]; last.Action != Left || !strings.Contains(last.Why, "configmaps/theirs") {
+		t.Errorf("namespace: %s %q %v", last.Action, last.Why, last.Err)
+	}
+	f.kubectl("", "-n", f.ns+"-new", "delete", "configmap", "theirs")
+	undone = f.Undo(t.Context(), changes, func(Undone) {})
+	if last := undone[len(undone)-1]; last.Action != Deleted || last.Err != nil {
+		t.Errorf("empty namespace: %s %q %v", last.Action, last.Why, last.Err)
+	}
+}

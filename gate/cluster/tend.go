@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -27,6 +29,9 @@ const (
 	wantServices
 )
 
+// pollEvery is the pace of reading what may not be watched.
+const pollEvery = 2 * time.Second
+
 // tended is one target and everything that is watched for it.
 //
 // One goroutine tends it: it wakes up when the object changes or something is wanted, and starts the watches that
@@ -38,6 +43,7 @@ type tended struct {
 	object *feed
 
 	mu                              sync.Mutex
+	polled                          rollout.Object // stands in for the watch where it is denied
 	last                            rollout.Object // the object as last seen, which remains when it is gone
 	wanted                          want
 	sets                            []*appsv1.ReplicaSet
@@ -58,12 +64,11 @@ type serviceFeed struct {
 
 func (w *Watch) tend(target Target) *tended {
 	t := &tended{w: w, target: target, wake: make(chan struct{}, 1)}
-	t.object = w.feed(w.ctx, w.c.objectSource(target), trimObject, func() {
-		select {
-		case t.wake <- struct{}{}:
-		default:
-		}
-	}, t.problem)
+	polling := sync.OnceFunc(func() { w.running.Go(func() { t.poll(w.ctx) }) })
+	t.object = w.feed(w.ctx, w.c.objectSource(target), trimObject, t.rouse, func(text string) {
+		t.problem(text + "; it is read every few seconds instead")
+		polling()
+	})
 	w.running.Go(func() { t.run(w.ctx) })
 	return t
 }
@@ -95,21 +100,17 @@ func (t *tended) extend(ctx context.Context) error {
 	if live == nil {
 		return nil
 	}
-	if err := t.readRevisions(ctx, live); err != nil {
-		return t.degrade("revisions", err)
-	}
-	if err := t.readStorageClass(ctx, live); err != nil {
-		return t.degrade("its StorageClass", err)
-	}
+	err := errors.Join(
+		t.degrade("revisions", t.readRevisions(ctx, live)),
+		t.degrade("StorageClass", t.readStorageClass(ctx, live)),
+	)
 	t.watchPods(live)
 	if t.is(wantServices) {
-		if err := t.watchServices(ctx, live); err != nil {
-			err = t.degrade("Services", err)
-			t.set(func() { t.servicesKnown = err == nil })
-			return err
-		}
+		failed := t.degrade("Services", t.watchServices(ctx, live))
+		t.set(func() { t.servicesKnown = failed == nil })
+		err = errors.Join(err, failed)
 	}
-	return nil
+	return err
 }
 
 // readRevisions reads the ReplicaSets of a Deployment until the one that is being rolled out is among them, and the
@@ -220,7 +221,10 @@ func (t *tended) watchServices(ctx context.Context, live rollout.Object) error {
 		}
 		source := typedSource(t.w.c.typed.DiscoveryV1().RESTClient(), "endpointslices", live.GetNamespace(),
 			&discoveryv1.EndpointSlice{}, labelled(discoveryv1.LabelServiceName+"="+s.Name))
-		feeds = append(feeds, serviceFeed{s.Name, t.w.feed(t.w.ctx, source, trimObject, t.w.notify, t.problem)})
+		feeds = append(feeds, serviceFeed{s.Name, t.w.feed(t.w.ctx, source, trimObject, t.w.notify, func(text string) {
+			t.problem(text + ": whether Services send traffic to the new pods is not checked")
+			t.set(func() { t.services = nil })
+		})})
 	}
 	t.set(func() { t.services, t.servicesKnown = feeds, true })
 	return nil
@@ -249,8 +253,8 @@ func (t *tended) workload() rollout.Workload {
 		Ref: t.target.Ref, Applied: t.target.Applied, Since: t.target.Since, Now: t.w.c.Now(),
 		ReplicaSets: t.sets, Revisions: t.revisions, WaitsForConsumer: t.waitsForConsumer,
 	}
-	if objects := t.object.list(); len(objects) > 0 {
-		w.Live = objects[0]
+	w.Live = t.seen()
+	if w.Live != nil {
 		t.last = w.Live
 	}
 	w.Last = t.last
@@ -277,13 +281,46 @@ func (t *tended) workload() rollout.Workload {
 	return w
 }
 
-func (t *tended) synced() bool { return t.object.synced() }
+func (t *tended) synced() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.object.synced() || t.polled != nil
+}
 
-func (t *tended) live() rollout.Object {
+func (t *tended) live() rollout.Object { t.mu.Lock(); defer t.mu.Unlock(); return t.seen() }
+
+// seen is the object as the watch, or the polling in its place, has it. The caller holds the lock.
+func (t *tended) seen() rollout.Object {
 	if objects := t.object.list(); len(objects) > 0 {
 		return objects[0]
 	}
-	return nil
+	return t.polled
+}
+
+// poll reads the object every two seconds, for an account that may get it but not watch it.
+func (t *tended) poll(ctx context.Context) {
+	at := t.w.c.at(t.target.resource, t.target.Ref.Namespace)
+	for ctx.Err() == nil && !t.object.synced() {
+		live, err := at.Get(ctx, t.target.Ref.Name, metav1.GetOptions{})
+		switch {
+		case err == nil:
+			t.set(func() { t.polled = typed(live) })
+		case apierrors.IsNotFound(err):
+			t.set(func() { t.polled = nil })
+		}
+		t.rouse()
+		select {
+		case <-ctx.Done():
+		case <-time.After(pollEvery):
+		}
+	}
+}
+
+func (t *tended) rouse() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
 }
 
 func (t *tended) want(w want) {
@@ -292,10 +329,7 @@ func (t *tended) want(w want) {
 	t.wanted |= w
 	t.mu.Unlock()
 	if !had {
-		select {
-		case t.wake <- struct{}{}:
-		default:
-		}
+		t.rouse()
 	}
 }
 
@@ -319,7 +353,7 @@ func (t *tended) notes() []string { t.mu.Lock(); defer t.mu.Unlock(); return sli
 // degrade turns a refused read into a note: a gate that may not look at everything still judges by what it sees.
 func (t *tended) degrade(what string, err error) error {
 	if IsDenied(err) {
-		t.problem(fmt.Sprintf("%s of %s not readable: %v", what, t.target.Ref, err))
+		t.problem(fmt.Sprintf("%s of %s: %s", what, t.target.Ref, denial(err)))
 		return nil
 	}
 	return err

@@ -97,6 +97,14 @@ func (c *Client) undoOnce(ctx context.Context, u *Undone) error {
 		return nil
 	}
 	if u.Action == Deleted {
+		foreign, err := c.foreignContent(ctx, live)
+		if err != nil {
+			return err
+		}
+		if foreign != "" {
+			u.Action, u.Why = Left, "it now holds "+foreign+", which this run did not create"
+			return nil
+		}
 		return c.remove(ctx, u, live)
 	}
 	return c.restore(ctx, u, live)

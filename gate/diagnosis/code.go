@@ -56,6 +56,7 @@ var classes = map[string]class{
 	"UpdateStrategyOnDelete":  atTimeout("controller", LayerWorkload, ScopeSpec),
 	"ControllerNotObserving":  after("controller", LayerCluster, ScopeEnv, 1, time.Minute),
 	"ZeroReplicas":            remark("controller", LayerWorkload, ScopeSpec),
+	"StatefulSetRollbackTrap": atTimeout("controller", LayerWorkload, ScopeSpec),
 	"OldPodsStuckTerminating": atTimeout("controller", LayerPod, ScopeNode),
 
 	// Jobs end; the controller has the last word.
@@ -116,6 +117,7 @@ var classes = map[string]class{
 	"ImageNameInvalid":       now("image", LayerPod, ScopeSpec),
 	"ImageNotFound":          after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
 	"ImagePullDenied":        after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
+	"ImagePullSecretMissing": after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
 	"ImageRateLimited":       atTimeout("image", LayerCluster, ScopeEnv),
 	"RegistryUnreachable":    atTimeout("image", LayerCluster, ScopeEnv),
 	"RegistryTls":            after("image", LayerCluster, ScopeEnv, 2, time.Minute),

@@ -12,7 +12,7 @@ import (
 )
 
 // explainController names what the workload itself says: SupersededRollout, RolloutPaused, ZeroReplicas,
-// UpdateStrategyOnDelete, ControllerNotObserving, OldPodsStuckTerminating; and ProgressDeadlineExceeded, which is only
+// UpdateStrategyOnDelete, ControllerNotObserving, OldPodsStuckTerminating, StatefulSetRollbackTrap; and ProgressDeadlineExceeded, which is only
 // ever a symptom.
 func explainController(s *scene) []Finding {
 	var found []Finding
@@ -61,7 +61,7 @@ func explainController(s *scene) []Finding {
 			add("RolloutPaused", "spec.suspend", "the job is suspended, so it does not run", "set spec.suspend to false")
 		}
 	}
-	return append(found, s.stuckLeaving()...)
+	return append(append(found, s.trap()...), s.stuckLeaving()...)
 }
 
 // observing notices that the controller has not looked at the object that was written.
@@ -84,6 +84,28 @@ func (s *scene) deadline(d *appsv1.Deployment) []Finding {
 		f.Cause = "the deployment made no progress within its deadline, and no pod says why: " + quote(c.Message)
 		f.Evidence = []Proof{{Type: "condition", Text: "Progressing=False " + c.Reason + ": " + quote(c.Message), Time: c.LastUpdateTime.Time, Ref: s.w.Ref.String()}}
 		f.Fix = []string{"look at the pods: kubectl describe pods -n " + s.w.Ref.Namespace}
+		return []Finding{f}
+	}
+	return nil
+}
+
+// trap finds the pod of another revision for which an ordered StatefulSet waits. The controller replaces no pod while
+// one is not ready, not even the one that is broken (pkg/controller/statefulset/stateful_set_control.go).
+func (s *scene) trap() []Finding {
+	set, ok := s.w.Live.(*appsv1.StatefulSet)
+	if !ok || set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || s.ready < len(s.pods) {
+		return nil
+	}
+	for _, p := range s.old {
+		if isReady(p) {
+			continue
+		}
+		f := s.finding("StatefulSetRollbackTrap")
+		f.Object, f.Detail = podRef(p), p.Name
+		f.FieldPath = "spec.podManagementPolicy"
+		f.Cause = fmt.Sprintf("pod %s of another version is not ready, and the controller replaces no pod until it is", p.Name)
+		f.Evidence = []Proof{{Type: "status", Text: podState(p), Ref: podRef(p).String()}}
+		f.Fix = []string{"delete the pod, so that it comes back in the new version: kubectl delete pod -n " + p.Namespace + " " + p.Name}
 		return []Finding{f}
 	}
 	return nil

@@ -29,6 +29,16 @@ func explainExit(s *scene) []Finding {
 			found = append(found, s.explainOne(e))
 		}
 	}
+	if s.w.Ref.Kind != "Pod" {
+		return found
+	}
+	for _, c := range s.failedContainers() { // of a pod that nobody starts again
+		if e, ok := s.exitOf(c); ok {
+			f := s.explainOne(e)
+			f.Attempts, f.PodsTotal = 1, 1
+			found = append(found, f)
+		}
+	}
 	return found
 }
 
@@ -143,7 +153,7 @@ func (s *scene) mood(f Finding, e exit) Finding {
 	// It is well when it has run for longer than the attempt that failed.
 	if e.status.Ready && s.now.Sub(running.StartedAt.Time) > lasted(&e.end)+10*time.Second {
 		f.Code, f.Detail, f.Confidence, f.Terminal = "RestartedThenReady", "", Proven, TerminalContext
-		f.Cause = fmt.Sprintf("container %s restarted (%s) and is ready now", e.spec.Name, plural(e.times, "time"))
+		f.Cause = fmt.Sprintf("container %s restarted %s and is ready now", e.spec.Name, plural(e.times, "time"))
 		f.Fix = nil
 		return f
 	}
@@ -171,7 +181,11 @@ func (s *scene) sayExit(f *Finding, e exit, words string) {
 	if sig := signals[e.end.ExitCode]; sig != "" {
 		f.Cause = fmt.Sprintf("container %s is ended by %s%s (%s)", name, sig, when, restarts)
 	}
-	f.Fix = []string{"read the log of the attempt that ended: kubectl logs --previous -c " + name + " " + e.pod.Name}
+	previous := "--previous "
+	if e.status.LastTerminationState.Terminated == nil || e.status.State.Terminated != nil {
+		previous = ""
+	}
+	f.Fix = []string{fmt.Sprintf("read the log of the attempt that ended: kubectl logs %s-n %s -c %s %s", previous, e.pod.Namespace, name, e.pod.Name)}
 	switch f.Code {
 	case "CommandCompleted":
 		f.FieldPath = s.field(e.container, commandField(e.container))

@@ -249,6 +249,9 @@ func (s *scene) finish(f *Finding) {
 		line, _ := s.Manifest.Locate(f.FieldPath)
 		f.File, f.Line = s.Manifest.Source.Path, line
 	}
+	if f.Evidence == nil {
+		f.Evidence = []Proof{}
+	}
 	f.Rule = f.Code + " " + patience(f.Terminal, f.Attempts, f.After)
 	f.Knob = knob(f.Code, f.Terminal, f.After)
 }

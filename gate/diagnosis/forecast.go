@@ -93,7 +93,7 @@ func (s *scene) tooShort() (Finding, bool) {
 		}
 		late = append(late, p.Name)
 	}
-	if len(late) == 0 && (s.ready == 0 || s.Status.Desired == 0 || s.ready >= int(s.Status.Desired)) {
+	if len(late) == 0 && (s.ready >= int(s.Status.Desired) || s.now.Sub(s.lastReady()) > 2*slowest+time.Minute) {
 		return Finding{}, false
 	}
 	f := s.finding("TimeoutTooShort")
@@ -101,7 +101,10 @@ func (s *scene) tooShort() (Finding, bool) {
 	f.FieldPath = "spec.replicas"
 	f.Cause = fmt.Sprintf("the rollout was still making progress when its time was up%s: %s", s.timeout(), s.counts())
 	f.Evidence = []Proof{{Type: "status", Text: s.counts(), Ref: s.w.Ref.String()}}
-	f.Fix = []string{"raise --timeout", "or let more pods start at once: maxSurge, maxUnavailable"}
+	f.Fix = []string{"raise --timeout"}
+	if s.w.Ref.Kind == "Deployment" {
+		f.Fix = append(f.Fix, "or let more pods start at once: maxSurge, maxUnavailable")
+	}
 	if slowest > 0 {
 		f.Cause += fmt.Sprintf("; a pod needs up to %s to become ready", short(slowest))
 	} else if len(late) > 0 {
@@ -134,6 +137,17 @@ func (s *scene) slowestStart() time.Duration {
 		}
 	}
 	return slowest
+}
+
+// lastReady is when a new pod became ready for the last time; zero when none is.
+func (s *scene) lastReady() time.Time {
+	var last time.Time
+	for _, p := range s.pods {
+		if isReady(p) {
+			last = later(last, condition(p, corev1.PodReady).LastTransitionTime.Time)
+		}
+	}
+	return last
 }
 
 // allowed reports whether a pod's containers run within the time that their probes give them.

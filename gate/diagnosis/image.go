@@ -41,7 +41,7 @@ var (
 	urls        = regexp.MustCompile(`"?https?://[^\s"]+"?`)
 )
 
-// explainImage names what keeps an image from the node: ImageNameInvalid, ImageNotFound, ImagePullDenied,
+// explainImage names what keeps an image from the node: ImageNameInvalid, ImageNotFound, ImagePullDenied, ImagePullSecretMissing,
 // ImageRateLimited, RegistryUnreachable, RegistryTls, ImagePlatformMismatch, ImageNeverPull, ImageSignatureRejected,
 // ImageUnpackFailed, ImageInspectFailed, ImagePullFailed. The kubelet puts the runtime's words into the waiting state;
 // before 1.32 the back-off state did not repeat them, and they are taken from the newest "Failed" event.
@@ -129,9 +129,10 @@ func (s *scene) sayImage(f *Finding, c container, text string) {
 	case "ImagePullDenied":
 		f.Cause = fmt.Sprintf("registry %s refuses image %s of container %s: it does not exist there, or the pod may not pull it: %s", host, image, c.spec.Name, words)
 		f.Fix = []string{"check the repository name: many registries answer \"denied\" for one that does not exist", s.pullSecretHint(c, host)}
+		s.pullSecretMissing(f, c)
 	case "ImageRateLimited":
 		f.Cause = fmt.Sprintf("registry %s limits how often image %s may be pulled", host, image) // its text can hold account data
-		f.Evidence = nil
+		f.Evidence = []Proof{{Type: "status", Text: "the registry answered: too many requests", Ref: c.ref()}}
 		f.Fix = []string{"pull with credentials, or through a mirror or cache"}
 	case "RegistryUnreachable":
 		f.Cause = fmt.Sprintf("the node cannot reach registry %s for image %s of container %s: %s", host, image, c.spec.Name, words)
@@ -174,6 +175,21 @@ func registry(image string) string {
 		return host
 	}
 	return "docker.io"
+}
+
+// pullSecretMissing notices that the kubelet did not find a pull secret. It says so also when the pull works without.
+func (s *scene) pullSecretMissing(f *Finding, c container) {
+	events := s.eventsAbout(c, "FailedToRetrieveImagePullSecret", "(")
+	if len(events) == 0 {
+		return
+	}
+	newest := events[len(events)-1]
+	_, names, _ := strings.Cut(newest.Message, "(")
+	names, _, _ = strings.Cut(names, ")")
+	f.Code, f.Detail, f.FieldPath = "ImagePullSecretMissing", names, s.podPath+".imagePullSecrets"
+	f.Cause = fmt.Sprintf("image %s of container %s needs a login, and pull secret %s does not exist in namespace %s", c.spec.Image, c.spec.Name, names, s.w.Ref.Namespace)
+	f.Evidence = append(f.Evidence, newest.proof())
+	f.Fix = []string{fmt.Sprintf("create pull secret %s in namespace %s, or correct its name", names, s.w.Ref.Namespace)}
 }
 
 func (s *scene) pullSecretHint(c container, host string) string {

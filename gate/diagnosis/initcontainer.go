@@ -35,7 +35,7 @@ func explainInit(s *scene) []Finding {
 			f.Cause += "; its last word is: " + words
 		}
 		f.Evidence = s.logProof(c)
-		f.Fix = []string{"see what it waits for: kubectl logs -c " + c.spec.Name + " " + c.pod.Name}
+		f.Fix = []string{fmt.Sprintf("see what it waits for: kubectl logs -n %s -c %s %s", c.pod.Namespace, c.spec.Name, c.pod.Name)}
 		found = append(found, f)
 	}
 	return found

@@ -133,7 +133,7 @@ func (s *scene) unready(c container) (Finding, bool) {
 	}
 	if len(failures) == 0 {
 		f.Detail = "NoEvents"
-		f.Fix = []string{"ask the probe's address inside the pod: kubectl exec " + c.pod.Name + " -c " + c.spec.Name}
+		f.Fix = []string{fmt.Sprintf("ask the probe's address inside the pod: kubectl exec -n %s %s -c %s -- …", c.pod.Namespace, c.pod.Name, c.spec.Name)}
 		return f, true
 	}
 	f.Count = occurrences(failures)

@@ -31,7 +31,10 @@ type sightingKey struct {
 }
 
 type sighting struct {
-	first, last  time.Time
+	first, last time.Time
+	// gone is since when it was absent; zero while it is there. An observation stands for the time until the next one,
+	// because the caller observes when something changes.
+	gone         time.Time
 	observations int
 	// signature is how the last attempt ended, and since the attempt number from which on it was always the same.
 	signature string
@@ -58,7 +61,11 @@ func (s *Sightings) Confirm(findings []Finding, now time.Time, p Patience) (deci
 		}
 	}
 	for key, seen := range s.seen {
-		if now.Sub(seen.last) > forget {
+		switch {
+		case seen.last.Equal(now):
+		case seen.gone.IsZero():
+			seen.gone = now
+		case now.Sub(seen.gone) > forget:
 			delete(s.seen, key)
 		}
 	}
@@ -72,14 +79,14 @@ func (s *Sightings) Confirm(findings []Finding, now time.Time, p Patience) (deci
 func (s *Sightings) note(f *Finding, now time.Time) *sighting {
 	key := sightingKey{f.Code, f.Container, f.Workload}
 	seen := s.seen[key]
-	if seen == nil || now.Sub(seen.last) > forget {
+	if seen == nil || !seen.gone.IsZero() && now.Sub(seen.gone) > forget {
 		seen = &sighting{first: now, signature: f.Signature, since: f.Count}
 		s.seen[key] = seen
 	}
 	if f.Signature != seen.signature {
 		seen.signature, seen.since = f.Signature, f.Count
 	}
-	seen.last = now
+	seen.last, seen.gone = now, time.Time{}
 	seen.observations++
 	return seen
 }

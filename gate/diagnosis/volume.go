@@ -226,7 +226,7 @@ func (s *scene) mount(p *corev1.Pod, e Event) (Finding, bool) {
 		f.Fix = []string{"look at the network plugin on the node; the manifest is hardly to blame"}
 	default:
 		f.Cause = "the node cannot mount a volume: " + quote(words)
-		f.Fix = []string{"look at the storage driver and the volume: kubectl describe pod " + p.Name}
+		f.Fix = []string{fmt.Sprintf("look at the storage driver and the volume: kubectl describe pod -n %s %s", p.Namespace, p.Name)}
 		if strings.HasPrefix(e.Message, "Unable to attach or mount volumes") {
 			f.Confidence = Suspected
 		}

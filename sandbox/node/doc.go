@@ -2,7 +2,7 @@
 // registry with a small set of images, joined to an API server that is already there.
 //
 // Start takes a directory, an API server and its certificate authority, and returns when the node is Ready. It never
-// downloads anything, never asks a name server and never touches a container runtime that the machine already has.
+// downloads anything, never sends a packet off the machine and never touches a container runtime that the machine already has.
 // It needs root on Linux and a handful of Debian packages; Missing says which are absent.
 //
 // # How nothing is left behind
@@ -24,12 +24,12 @@
 //
 // Pods get addresses on a bridge named after the directory; its own address is the node's. Pods reach each other and
 // the node, but not the pods of a second node; this machine reaches all of them, so that a Prometheus on it can scrape
-// podIP:8080. There is no default route, no kube-proxy and no name server: Services have no address to talk to, and
-// a lookup fails at once with "connection refused".
+// podIP:8080. There is no default route and no kube-proxy: nothing that a pod sends leaves the machine, and a Service's
+// address leads nowhere. Every lookup ends with "no such host".
 //
 // # Images
 //
 // References begin with registry.sandbox/, whatever the port of the day: see images.go for the catalogue. Every other
-// registry name leads to the same place, so an image like nginx:1.27 fails with "not found" and no packet leaves the
-// machine. Three names lead to a registry that is in trouble: see front.go.
+// registry name leads to the same place, so an image like nginx:1.27 fails with "not found". Three names lead to
+// a registry that is in trouble: see front.go.
 package node

@@ -124,8 +124,7 @@ func cniConfig(bridge string, subnet netip.Prefix) string {
 
 // kubeletConfig: everything that would make a test wait or fail for reasons of the machine is off (limits on pulls and
 // events, eviction, image removal); everything that a rollout meets in life (back-off, probes, grace) is as usual.
-// clusterDNS is set, though nobody answers there, because the kubelet warns about each pod otherwise. The rate of events
-// is a number because 0, which is said to mean no limit, ends up as the client's default of five a second.
+// The rate of events is a number because 0, which is said to mean no limit, ends up as the client's five a second.
 func kubeletConfig(cfg Config, address, cgroup string) string {
 	etc := filepath.Join(cfg.Dir, "etc")
 	var b strings.Builder

@@ -12,15 +12,14 @@ import (
 // cniDirs are where distributions put the CNI plugins: Debian's package first.
 var cniDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
 
-// programs are looked up in sbinPath, each with the Debian package that holds it.
+// programs are looked up in sbinPath, each with the Debian package that holds it. iptables and conntrack are not among
+// them: without Services and without address translation there is nothing for them to do.
 var programs = []struct{ name, pkg string }{
 	{"containerd", "containerd"},
 	{"containerd-shim-runc-v2", "containerd"},
 	{"runc", "runc"},
 	{"docker-registry", "docker-registry"},
 	{"ip", "iproute2"},
-	{"iptables", "iptables"},
-	{"conntrack", "conntrack"},
 	{"mount", "mount"},
 }
 

@@ -43,6 +43,7 @@ type Node struct {
 	cfg    Config
 	inside *inside
 	front  *front
+	names  net.PacketConn
 	images *http.Client // speaks to the registry, past the front
 	lock   *os.File
 }
@@ -114,6 +115,10 @@ func (n *Node) start(ctx context.Context) error {
 	if err := createBridge(ctx, n.Bridge, netip.PrefixFrom(address, subnet.Bits())); err != nil {
 		return err
 	}
+	if n.names, err = listenNames(n.Address); err != nil {
+		return err
+	}
+	go answerNames(n.names)
 	if err := makeCgroup(n.Bridge); err != nil {
 		return err
 	}
@@ -159,6 +164,9 @@ func (n *Node) Stop() error {
 	}
 	if n.front != nil {
 		errs = append(errs, n.front.listener.Close())
+	}
+	if n.names != nil {
+		errs = append(errs, n.names.Close())
 	}
 	errs = append(errs, removeBridge(n.Bridge), removeCgroup(n.Bridge), n.lock.Close())
 	n.lock = nil

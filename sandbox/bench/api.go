@@ -1,0 +1,178 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// api asks the API server for the few things that a measurement needs to know, past the relay. It decodes no more
+// than that: the memory of this process would show up in what is measured, see command.run.
+type api struct {
+	server string
+	http   *http.Client
+}
+
+// deployment is the part of a Deployment that says how far its rollout is.
+type deployment struct {
+	Metadata struct {
+		Generation      int64  `json:"generation"`
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
+	Spec struct {
+		Replicas int `json:"replicas"`
+		Template struct {
+			Spec struct {
+				Containers []struct {
+					Image string `json:"image"`
+				} `json:"containers"`
+			} `json:"spec"`
+		} `json:"template"`
+	} `json:"spec"`
+	Status struct {
+		ObservedGeneration int64 `json:"observedGeneration"`
+		Replicas           int   `json:"replicas"`
+		UpdatedReplicas    int   `json:"updatedReplicas"`
+		AvailableReplicas  int   `json:"availableReplicas"`
+	} `json:"status"`
+}
+
+// complete is the rule of `kubectl rollout status`.
+func (d deployment) complete() bool {
+	s := d.Status
+	return s.ObservedGeneration >= d.Metadata.Generation &&
+		s.UpdatedReplicas == d.Spec.Replicas && s.Replicas == s.UpdatedReplicas && s.AvailableReplicas == s.UpdatedReplicas
+}
+
+func (d deployment) image() string {
+	if c := d.Spec.Template.Spec.Containers; len(c) > 0 {
+		return c[0].Image
+	}
+	return ""
+}
+
+const deploymentName = "web"
+
+func deploymentsPath(namespace string) string {
+	return "/apis/apps/v1/namespaces/" + namespace + "/deployments"
+}
+
+func (a *api) deployment(ctx context.Context, namespace string) (deployment, error) {
+	var d deployment
+	err := a.do(ctx, http.MethodGet, deploymentsPath(namespace)+"/"+deploymentName, nil, &d)
+	return d, err
+}
+
+// podCount counts all pods of a namespace, terminating ones too. One item is read; the API server counts the rest.
+func (a *api) podCount(ctx context.Context, namespace string) (int, error) {
+	var list struct {
+		Metadata struct {
+			RemainingItemCount int `json:"remainingItemCount"`
+		} `json:"metadata"`
+		Items []struct{} `json:"items"`
+	}
+	err := a.do(ctx, http.MethodGet, "/api/v1/namespaces/"+namespace+"/pods?limit=1", nil, &list)
+	return len(list.Items) + list.Metadata.RemainingItemCount, err
+}
+
+// version is the API server's own.
+func (a *api) version(ctx context.Context) (string, error) {
+	var v struct {
+		GitVersion string `json:"gitVersion"`
+	}
+	err := a.do(ctx, http.MethodGet, "/version", nil, &v)
+	return v.GitVersion, err
+}
+
+// create posts objects in JSON; those that exist already are fine.
+func (a *api) create(ctx context.Context, path, object string) error {
+	err := a.do(ctx, http.MethodPost, path, []byte(object), nil)
+	var failed *statusError
+	if errors.As(err, &failed) && failed.code == http.StatusConflict {
+		return nil
+	}
+	return err
+}
+
+func (a *api) delete(ctx context.Context, path string) error {
+	return a.do(ctx, http.MethodDelete, path, nil, nil)
+}
+
+// whenComplete watches a Deployment and gives the time at which the API server published the end of a rollout that
+// is newer than d.
+func (a *api) whenComplete(ctx context.Context, namespace string, d deployment) (<-chan time.Time, error) {
+	query := url.Values{
+		"watch":           {"1"},
+		"fieldSelector":   {"metadata.name=" + deploymentName},
+		"resourceVersion": {d.Metadata.ResourceVersion},
+	}
+	response, err := a.send(ctx, http.MethodGet, deploymentsPath(namespace)+"?"+query.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	at := make(chan time.Time, 1)
+	go func() {
+		defer response.Body.Close()
+		for decoder := json.NewDecoder(response.Body); ; {
+			var event struct {
+				Object deployment `json:"object"`
+			}
+			if decoder.Decode(&event) != nil {
+				return
+			}
+			if event.Object.Metadata.Generation > d.Metadata.Generation && event.Object.complete() {
+				at <- time.Now()
+				return
+			}
+		}
+	}()
+	return at, nil
+}
+
+// statusError is an answer that is not a success.
+type statusError struct {
+	code int
+	text string
+}
+
+func (e *statusError) Error() string { return e.text }
+
+func (a *api) do(ctx context.Context, method, path string, in []byte, out any) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	response, err := a.send(ctx, method, path, in)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if out == nil {
+		_, err = io.Copy(io.Discard, response.Body)
+		return err
+	}
+	return json.NewDecoder(response.Body).Decode(out)
+}
+
+func (a *api) send(ctx context.Context, method, path string, in []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, a.server+path, bytes.NewReader(in))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	response, err := a.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode >= 300 {
+		defer response.Body.Close()
+		said, _ := io.ReadAll(io.LimitReader(response.Body, 500))
+		return nil, &statusError{response.StatusCode, fmt.Sprintf("%s %s: %s: %s", method, path, response.Status, strings.TrimSpace(string(said)))}
+	}
+	return response, nil
+}

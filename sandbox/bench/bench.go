@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/instance"
+	"github.com/rolloutgate/rolloutgate/sandbox/pki"
+)
+
+// bench holds what all measurements share.
+type bench struct {
+	options options
+	sandbox instance.State
+	dir     string // for everything that the commands read and write
+	path    string // PATH of the commands
+	api     *api
+	relay   *relay
+	server  string // where the commands find the API server
+}
+
+// The commands that are compared, and their names in the tables.
+const (
+	kubectlCold = "kubectl, no cache"
+	kubectlWarm = "kubectl, warm cache"
+	gateName    = "rolloutgate"
+)
+
+func (b *bench) commands() []command {
+	kubectl := []string{"sh", "-c", `kubectl apply -f "$0" && kubectl rollout status deployment/` + deploymentName + " --timeout=10m", "%s"}
+	return []command{
+		{name: kubectlCold, args: kubectl},
+		{name: gateName, args: []string{b.options.rolloutgate, "run", "-f", "%s"}},
+		{name: kubectlWarm, args: kubectl, warm: true},
+	}
+}
+
+func newBench(o options) (*bench, error) {
+	if _, err := exec.LookPath(o.rolloutgate); err != nil {
+		return nil, fmt.Errorf("looking for rolloutgate: %w", err)
+	}
+	kubeconfig := os.Getenv("KUBECONFIG")
+	if kubeconfig == "" {
+		return nil, fmt.Errorf("looking for a sandbox: KUBECONFIG is not set; run this as the command of `sandbox run`")
+	}
+	state, err := instance.Instance{Dir: filepath.Dir(kubeconfig)}.Status()
+	if err != nil {
+		return nil, fmt.Errorf("looking for a sandbox at KUBECONFIG: %w", err)
+	}
+	client, err := pki.Client(filepath.Join(state.Dir, "pki"), "admin")
+	if err != nil {
+		return nil, err
+	}
+	relay, err := newRelay(strings.TrimPrefix(state.APIServer, "https://"))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return nil, err
+	}
+	return &bench{
+		options: o, sandbox: state, dir: dir,
+		path:  state.Bin + string(os.PathListSeparator) + os.Getenv("PATH"),
+		api:   &api{server: state.APIServer, http: client},
+		relay: relay, server: "https://" + relay.address(),
+	}, nil
+}
+
+func (b *bench) close() {
+	b.relay.close()
+	_ = os.RemoveAll(b.dir)
+	b.api.http.CloseIdleConnections()
+}
+
+// kubeconfigFor writes the sandbox' kubeconfig for another address and namespace. The certificate of the API server
+// is for every port of 127.0.0.1.
+func (b *bench) kubeconfigFor(dir, namespace string) (string, error) {
+	text, err := os.ReadFile(b.sandbox.Kubeconfig)
+	if err != nil {
+		return "", err
+	}
+	changed := strings.NewReplacer(b.sandbox.APIServer, b.server, "namespace: default", "namespace: "+namespace).Replace(string(text))
+	path := filepath.Join(dir, "kubeconfig")
+	return path, os.WriteFile(path, []byte(changed), 0o600)
+}
+
+// measureAll runs every measurement.
+func (b *bench) measureAll(ctx context.Context) (results, error) {
+	begin := time.Now()
+	r := results{machine: describe(), versions: b.sandbox.Versions, nodes: b.sandbox.Nodes, date: begin.UTC()}
+	var err error
+	if r.kubectl, err = b.kubectlVersion(ctx); err != nil {
+		return r, err
+	}
+	if r.binary, err = b.measureBinary(ctx); err != nil {
+		return r, err
+	}
+	var smallest []*track
+	for i, s := range b.options.sizes {
+		tracks, err := b.measureSize(ctx, s)
+		if err != nil {
+			return r, err
+		}
+		r.groups = append(r.groups, group{pods: s.pods, rounds: s.rounds, tracks: tracks})
+		if i == 0 {
+			smallest = tracks
+		} else if err := b.discard(ctx, tracks); err != nil {
+			return r, err
+		}
+	}
+	if b.options.neighbours > 0 {
+		g, err := b.measureCrowd(ctx, smallest, b.options.sizes[0])
+		if err != nil {
+			return r, err
+		}
+		r.crowd = &g
+	}
+	r.took = time.Since(begin)
+	return r, nil
+}
+
+// measureSize rolls one size with each command by turns.
+func (b *bench) measureSize(ctx context.Context, s size) ([]*track, error) {
+	var tracks []*track
+	for i, c := range b.commands() {
+		t := &track{command: c, namespace: fmt.Sprintf("bench-%d-%d", s.pods, i), replicas: s.pods}
+		if err := b.prepare(ctx, t, b.options.history); err != nil {
+			return nil, fmt.Errorf("preparing %d pods for %s: %w", s.pods, c.name, err)
+		}
+		tracks = append(tracks, t)
+	}
+	return tracks, b.rounds(ctx, tracks, s.rounds, 0)
+}
+
+// rounds measures the tracks by turns, and begins each round with another one: what the machine does beside this, and
+// what the API server has just been busy with, then meets all of them alike.
+func (b *bench) rounds(ctx context.Context, tracks []*track, rounds, others int) error {
+	for round := range rounds {
+		for i := range tracks {
+			if err := b.measure(ctx, tracks[(round+i)%len(tracks)], others); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// measureCrowd repeats the rounds of a size with unrelated pods beside each Deployment, one namespace after another.
+func (b *bench) measureCrowd(ctx context.Context, tracks []*track, s size) (group, error) {
+	n := b.options.neighbours
+	g := group{pods: s.pods, rounds: s.rounds, neighbours: n}
+	for _, alone := range tracks {
+		if alone.command.warm {
+			continue
+		}
+		t := &track{command: alone.command, namespace: alone.namespace, replicas: alone.replicas, revision: alone.revision}
+		path := "/apis/apps/v1/namespaces/" + t.namespace + "/replicasets"
+		if err := b.api.create(ctx, path, neighbours(n)); err != nil {
+			return g, err
+		}
+		if err := b.settled(ctx, t.namespace, t.replicas+n); err != nil {
+			return g, err
+		}
+		if err := b.rounds(ctx, []*track{t}, s.rounds, n); err != nil {
+			return g, err
+		}
+		g.tracks = append(g.tracks, t)
+	}
+	return g, nil
+}
+
+// discard removes Deployments that were measured, so that the next ones find the cluster as empty as they did.
+func (b *bench) discard(ctx context.Context, tracks []*track) error {
+	for _, t := range tracks {
+		if err := b.api.delete(ctx, deploymentsPath(t.namespace)+"/"+deploymentName+"?propagationPolicy=Background"); err != nil {
+			return err
+		}
+	}
+	for _, t := range tracks {
+		if err := b.settled(ctx, t.namespace, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// binary is what the file itself costs.
+type binary struct {
+	size  int64
+	start time.Duration // median
+}
+
+const coldStarts = 20
+
+func (b *bench) measureBinary(ctx context.Context) (binary, error) {
+	info, err := os.Stat(b.options.rolloutgate)
+	if err != nil {
+		return binary{}, err
+	}
+	var starts []time.Duration
+	for range coldStarts {
+		m, err := execute(ctx, b.dir, environment{path: b.path, home: b.dir}, []string{b.options.rolloutgate, "version"})
+		if err != nil {
+			return binary{}, fmt.Errorf("running rolloutgate version: %w", err)
+		}
+		starts = append(starts, m.wall)
+	}
+	return binary{info.Size(), median(starts)}, nil
+}
+
+// kubectlVersion makes sure that the sandbox' own kubectl is compared with.
+func (b *bench) kubectlVersion(ctx context.Context) (string, error) {
+	version, err := b.api.version(ctx)
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.CommandContext(ctx, filepath.Join(b.sandbox.Bin, "kubectl"), "version", "--client").Output()
+	if err != nil {
+		return "", fmt.Errorf("running kubectl: %w", err)
+	}
+	if !strings.Contains(string(out), version+"\n") {
+		return "", fmt.Errorf("checking kubectl: it is not of the API server's version %s: %s", version, out)
+	}
+	return version, nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import "fmt"
+
+// budget is one promise beside what was measured.
+type budget struct {
+	what, measured, limit string
+	met                   bool
+}
+
+// The sizes that promises were made for.
+const (
+	smallRollout = 3
+	largeRollout = 1000
+)
+
+// budgets lists the promises that this run can check.
+func (r results) budgets() []budget {
+	var out []budget
+	lags := []float64{}
+	for _, g := range r.groups {
+		lags = append(lags, each(g.of(gateName), lagOf)...)
+		switch g.pods {
+		case smallRollout:
+			out = append(out, atMost("wall, 3 pods, by kubectl", g.ratio(wallOf, kubectlCold), 1.05, ratio),
+				atMost("bytes received, 3 pods, by kubectl", g.ratio(bytesOf, kubectlCold), 1.5, ratio))
+		case largeRollout:
+			out = append(out, g.largeBudgets()...)
+		}
+	}
+	if r.crowd != nil {
+		out = append(out, r.crowdBudget())
+	}
+	return append(out,
+		atMost("lag, p95 of all rounds", percentile(lags, 95), 0.1, milliseconds),
+		atMost("binary", float64(r.binary.size)/1e6, 45, func(v float64) string { return fmt.Sprintf("%.1f MB", v) }),
+		atMost("cold start of `version`", r.binary.start.Seconds(), 0.03, milliseconds),
+	)
+}
+
+func (g group) largeBudgets() []budget {
+	samples := g.of(gateName)
+	rss := float64(median(each(samples, func(s sample) int64 { return s.rss }))) / (1 << 20)
+	return []budget{
+		atMost("wall, 1,000 pods, by kubectl", g.ratio(wallOf, kubectlCold), 1.05, ratio),
+		atMost("bytes received, 1,000 pods, by kubectl", g.ratio(bytesOf, kubectlCold), 3, ratio),
+		atMost("peak RSS, 1,000 pods", rss, 80, func(v float64) string { return fmt.Sprintf("%.1f MiB", v) }),
+		atMost("CPU, 1,000 pods", middle(samples, cpuOf), 3, func(v float64) string { return fmt.Sprintf("%.2f s", v) }),
+	}
+}
+
+// crowdBudget compares with the same rollout without neighbours. The number of status updates, and so of watch
+// events, differs by a few from run to run, hence a tenth.
+func (r results) crowdBudget() budget {
+	alone, crowded := middle(r.groups[0].of(gateName), bytesOf), middle(r.crowd.of(gateName), bytesOf)
+	return atMost(fmt.Sprintf("bytes received beside %d unrelated pods, by bytes without", r.crowd.neighbours), crowded/alone, 1.1, ratio)
+}
+
+func atMost(what string, measured, limit float64, format func(float64) string) budget {
+	return budget{what, format(measured), "≤ " + format(limit), measured <= limit}
+}
+
+func ratio(v float64) string { return fmt.Sprintf("%.2f×", v) }
+
+func budgetRows(budgets []budget) [][]string {
+	var rows [][]string
+	for _, b := range budgets {
+		met := "no"
+		if b.met {
+			met = "yes"
+		}
+		rows = append(rows, []string{b.what, b.measured, b.limit, met})
+	}
+	return rows
+}

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// command is one way to roll a manifest out, up to the verdict.
+type command struct {
+	name string
+	args []string // %s is the manifest's path, once
+	// warm keeps the home directory, and with it kubectl's cache of what the API server offers. A fresh CI job has none.
+	warm bool
+}
+
+// sample is what one rollout cost.
+type sample struct {
+	wall, cpu, lag time.Duration
+	rss            int64 // bytes, of the largest process
+	traffic
+}
+
+// environment is where commands run: nothing of the caller's own settings reaches them.
+type environment struct {
+	path, kubeconfig, home string
+}
+
+func (e environment) variables() []string {
+	return []string{"PATH=" + e.path, "KUBECONFIG=" + e.kubeconfig, "HOME=" + e.home}
+}
+
+// measured is what a process that ended has used.
+type measured struct {
+	wall, cpu time.Duration
+	rss       int64
+	ended     time.Time
+}
+
+// execute runs one command in dir to its end. Its output goes to a file, because a pipe would have to be drained
+// before the end is noticed.
+//
+// The kernel counts memory from the fork on, when parent and child are one: a child never seems smaller than this
+// process, which therefore has to stay small.
+func execute(ctx context.Context, dir string, e environment, args []string) (measured, error) {
+	output, err := os.Create(filepath.Join(dir, "output"))
+	if err != nil {
+		return measured{}, err
+	}
+	defer output.Close()
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, e.variables(), output, output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // children too
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return measured{}, err
+	}
+	err = cmd.Wait()
+	ended := time.Now()
+	if err != nil {
+		return measured{}, fmt.Errorf("%w\n%s", err, tail(output))
+	}
+	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage) // of the command and all children that it waited for
+	return measured{
+		wall:  ended.Sub(begin),
+		cpu:   cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
+		rss:   usage.Maxrss * maxrssUnit,
+		ended: ended,
+	}, nil
+}
+
+// tail is the end of what a failed command said.
+func tail(output *os.File) string {
+	const much = 2000
+	end, err := output.Seek(0, io.SeekEnd)
+	if err != nil {
+		return ""
+	}
+	text, err := io.ReadAll(io.NewSectionReader(output, max(0, end-much), much))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return ""
+	}
+	return string(text)
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// oneRollout is how long one may take before the bench gives up on it.
+const oneRollout = 10 * time.Minute
+
+// track is one Deployment that one command rolls, always the same: an object whose fields two tools own by turns
+// would measure how they take them from each other.
+type track struct {
+	command   command
+	namespace string
+	replicas  int
+	revision  int // of the image
+	samples   []sample
+}
+
+func (t *track) image() string { return fmt.Sprintf("example.test/web:r%d", t.revision) }
+
+// prepare creates the Deployment with the history that one has after a while, by the command itself: without pods at
+// first, so that a revision takes no time.
+func (b *bench) prepare(ctx context.Context, t *track, history int) error {
+	if err := b.api.create(ctx, "/api/v1/namespaces", namespaceObject(t.namespace)); err != nil {
+		return err
+	}
+	replicas := t.replicas
+	t.replicas = 0
+	for range history {
+		t.revision++
+		if _, err := b.roll(ctx, t); err != nil {
+			return err
+		}
+	}
+	t.replicas = replicas
+	t.revision++
+	if _, err := b.roll(ctx, t); err != nil {
+		return err
+	}
+	return b.settled(ctx, t.namespace, t.replicas)
+}
+
+// measure rolls the next revision out, keeps the sample, and waits until nothing of the old revision is left.
+func (b *bench) measure(ctx context.Context, t *track, others int) error {
+	before, err := b.api.deployment(ctx, t.namespace)
+	if err != nil {
+		return err
+	}
+	watch, stop := context.WithCancel(ctx)
+	defer stop()
+	complete, err := b.api.whenComplete(watch, t.namespace, before)
+	if err != nil {
+		return fmt.Errorf("watching %s: %w", t.namespace, err)
+	}
+	if _, err := b.relay.take(); err != nil { // what came before is not counted
+		return err
+	}
+	t.revision++
+	m, err := b.roll(ctx, t)
+	if err != nil {
+		return err
+	}
+	s := sample{wall: m.wall, cpu: m.cpu, rss: m.rss}
+	select {
+	case at := <-complete:
+		s.lag = m.ended.Sub(at)
+	case <-time.After(10 * time.Second):
+		return fmt.Errorf("watching %s: %s says that the rollout is complete, the API server does not", t.namespace, t.command.name)
+	}
+	if s.traffic, err = b.relay.take(); err != nil {
+		return err
+	}
+	t.samples = append(t.samples, s)
+	fmt.Fprintf(os.Stderr, "%5d pods  %-32s %7.2fs wall %6.2fs cpu %5.1f MiB %8d bytes in, lag %s\n",
+		t.replicas, t.command.name, s.wall.Seconds(), s.cpu.Seconds(), float64(s.rss)/(1<<20), s.received, s.lag.Round(time.Millisecond))
+	return b.settled(ctx, t.namespace, t.replicas+others)
+}
+
+// roll runs the command for the current revision and checks that the rollout has really happened.
+func (b *bench) roll(ctx context.Context, t *track) (measured, error) {
+	ctx, cancel := context.WithTimeout(ctx, oneRollout)
+	defer cancel()
+	dir, err := os.MkdirTemp(b.dir, "run-")
+	if err != nil {
+		return measured{}, err
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "web.yaml")
+	if err := os.WriteFile(file, []byte(manifest(t.replicas, t.image())), 0o600); err != nil {
+		return measured{}, err
+	}
+	e := environment{path: b.path, home: dir}
+	if t.command.warm {
+		e.home = b.dir
+	}
+	if e.kubeconfig, err = b.kubeconfigFor(dir, t.namespace); err != nil {
+		return measured{}, err
+	}
+	m, err := execute(ctx, dir, e, t.command.with(file))
+	if err != nil {
+		return m, fmt.Errorf("running %s for %d pods: %w", t.command.name, t.replicas, err)
+	}
+	return m, b.verify(ctx, t)
+}
+
+// with puts the manifest's path into the arguments.
+func (c command) with(file string) []string {
+	args := slices.Clone(c.args)
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], "%s", file)
+	}
+	return args
+}
+
+// verify does not believe an exit code.
+func (b *bench) verify(ctx context.Context, t *track) error {
+	d, err := b.api.deployment(ctx, t.namespace)
+	if err != nil {
+		return fmt.Errorf("checking the rollout by %s: %w", t.command.name, err)
+	}
+	if d.image() != t.image() || d.Spec.Replicas != t.replicas || !d.complete() {
+		return fmt.Errorf("checking the rollout by %s: it ended well, but the Deployment is %+v", t.command.name, d)
+	}
+	return nil
+}
+
+// settled waits until a namespace has exactly so many pods, and then a moment for the rest of the cluster to follow.
+func (b *bench) settled(ctx context.Context, namespace string, pods int) error {
+	ctx, cancel := context.WithTimeout(ctx, oneRollout)
+	defer cancel()
+	for {
+		n, err := b.api.podCount(ctx, namespace)
+		if err != nil {
+			return fmt.Errorf("waiting for %d pods in %s: %w", pods, namespace, err)
+		}
+		if n == pods {
+			return pause(ctx, time.Second)
+		}
+		if err := pause(ctx, 250*time.Millisecond); err != nil {
+			return fmt.Errorf("waiting for %d pods in %s, there are %d: %w", pods, namespace, n, err)
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

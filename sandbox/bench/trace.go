@@ -1,0 +1,142 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"text/tabwriter"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/pki"
+)
+
+// tracer is an API server for the measured commands that passes every request on as the administrator and notes
+// how many bytes its answer has, as sent: compressed when the API server compressed it.
+type tracer struct {
+	server *http.Server
+	url    string
+
+	mu       sync.Mutex
+	requests []*request
+}
+
+// request is one request and the size of its answer.
+type request struct {
+	method, path, kind string
+	status             int
+	bytes              atomic.Int64
+}
+
+func newTracer(apiServer, certificates string) (*tracer, error) {
+	target, err := url.Parse(apiServer)
+	if err != nil {
+		return nil, err
+	}
+	client, err := pki.Client(certificates, "admin")
+	if err != nil {
+		return nil, err
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(certificates, "apiserver.crt"), filepath.Join(certificates, "apiserver.key"))
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	t := &tracer{url: "https://" + listener.Addr().String()}
+	transport := client.Transport.(*http.Transport)
+	transport.DisableCompression = true // the client's own wish is passed on
+	transport.ForceAttemptHTTP2 = true
+	proxy := &httputil.ReverseProxy{
+		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		Transport:      transport,
+		FlushInterval:  -1, // watches
+		ModifyResponse: t.note,
+	}
+	t.server = &http.Server{Handler: proxy, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
+	go t.server.ServeTLS(listener, "", "")
+	return t, nil
+}
+
+func (t *tracer) note(response *http.Response) error {
+	kind := response.Header.Get("Content-Type")
+	if encoding := response.Header.Get("Content-Encoding"); encoding != "" {
+		kind += ", " + encoding
+	}
+	r := &request{method: response.Request.Method, path: response.Request.URL.RequestURI(), kind: kind, status: response.StatusCode}
+	t.mu.Lock()
+	t.requests = append(t.requests, r)
+	t.mu.Unlock()
+	response.Body = counted{response.Body, &r.bytes}
+	return nil
+}
+
+// take returns the requests since the last call.
+func (t *tracer) take() []*request {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	taken := t.requests
+	t.requests = nil
+	return taken
+}
+
+// counted counts what is read.
+type counted struct {
+	io.ReadCloser
+	bytes *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// traceAll rolls every size once with every command and prints the requests, largest answers first.
+func (b *bench) traceAll(ctx context.Context) error {
+	t, err := newTracer(b.sandbox.APIServer, filepath.Join(b.sandbox.Dir, "pki"))
+	if err != nil {
+		return fmt.Errorf("starting the tracing proxy: %w", err)
+	}
+	defer t.server.Close()
+	b.server = t.url
+	for _, s := range b.options.sizes {
+		for i, c := range b.commands() {
+			k := &track{command: c, namespace: fmt.Sprintf("trace-%d-%d", s.pods, i), replicas: s.pods}
+			if err := b.prepare(ctx, k, b.options.history); err != nil {
+				return err
+			}
+			t.take()
+			k.revision++
+			if _, err := b.roll(ctx, k); err != nil {
+				return err
+			}
+			fmt.Printf("\n%d pods, %s\n", s.pods, c.name)
+			printRequests(os.Stdout, t.take())
+		}
+	}
+	return nil
+}
+
+func printRequests(to io.Writer, requests []*request) {
+	slices.SortStableFunc(requests, func(a, b *request) int { return cmp.Compare(b.bytes.Load(), a.bytes.Load()) })
+	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
+	var sum int64
+	for _, r := range requests {
+		sum += r.bytes.Load()
+		fmt.Fprintf(w, "%d\t%d\t  %s %s (%s)\n", r.bytes.Load(), r.status, r.method, r.path, r.kind)
+	}
+	fmt.Fprintf(w, "%d\t\t  in %d answers\n", sum, len(requests))
+	_ = w.Flush()
+}

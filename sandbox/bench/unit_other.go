@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// maxrssUnit is what getrusage(2) counts memory in.
+const maxrssUnit = 1
