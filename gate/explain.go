@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -17,7 +16,7 @@ import (
 const maxFrozen = 8
 
 // evidence adds what the gate knows and the cluster does not.
-func (r *run) evidence(ev diagnosis.Evidence, targets []cluster.Target) diagnosis.Evidence {
+func (r *run) evidence(ev diagnosis.Evidence) diagnosis.Evidence {
 	for _, c := range r.report.Changes {
 		ev.Together = append(ev.Together, c.Object)
 	}
@@ -38,8 +37,13 @@ func (l *watching) explain(ctx context.Context, e ending) []diagnosis.Finding {
 	var wg sync.WaitGroup
 	for n, i := range order {
 		wg.Go(func() {
-			ev := l.r.evidence(l.w.Freeze(ctx, i, l.states[i].status), l.targets)
-			ev.TimedOut = e.outcome == TimedOut
+			var ev diagnosis.Evidence
+			if i == e.target && e.evidence != nil {
+				ev = *e.evidence
+			} else {
+				ev = l.r.evidence(l.w.Freeze(ctx, i, l.states[i].status))
+			}
+			ev.TimedOut = e.finding == nil
 			found[n] = diagnosis.Explain(ev)
 			unread[n] = ev.Unreadable
 		})
@@ -50,10 +54,21 @@ func (l *watching) explain(ctx context.Context, e ending) []diagnosis.Finding {
 			l.r.report.Notes = append(l.r.report.Notes, note)
 		}
 	}
-	if e.finding != nil && len(found) > 0 && len(found[0]) == 0 {
-		found[0] = []diagnosis.Finding{*e.finding} // what decided has vanished since: still say it
+	if e.finding != nil {
+		found[0] = headline(*e.finding, found[0])
 	}
 	return append(findings, slices.Concat(found...)...)
+}
+
+// headline puts the finding that decided first, as it was explained with all the evidence, or as it was seen when it
+// has vanished since.
+func headline(decided diagnosis.Finding, found []diagnosis.Finding) []diagnosis.Finding {
+	same := func(f diagnosis.Finding) bool { return f.Code == decided.Code && f.Container == decided.Container }
+	if i := slices.IndexFunc(found, same); i >= 0 {
+		decided = found[i]
+		found = slices.Delete(found, i, i+1)
+	}
+	return append([]diagnosis.Finding{decided}, found...)
 }
 
 // incomplete are the targets to look into: the one that decided, then the others in the order of the manifests.

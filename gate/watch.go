@@ -30,7 +30,9 @@ type ending struct {
 	outcome Outcome
 	target  int                // the workload that decided, or -1
 	finding *diagnosis.Finding // the rule that decided, or nil
-	frozen  []diagnosis.Finding
+	// evidence is what finding was decided on.
+	evidence *diagnosis.Evidence
+	frozen   []diagnosis.Finding
 }
 
 // watching is the state of one watch: of a rollout, or of an undo.
@@ -53,6 +55,7 @@ type watched struct {
 	seen      map[string]time.Time // since when each code is there; zero once it was told
 	best      int32                // the most progress seen
 	since     time.Time
+	frozen    time.Time // when its evidence was last frozen
 }
 
 func (r *run) watching(w *cluster.Watch, targets []cluster.Target) *watching {
@@ -94,7 +97,7 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 	var results []analysis.Result
 	started := time.Now()
 	for {
-		e, next := l.look()
+		e, next := l.look(ctx)
 		if e != nil {
 			return *e
 		}
@@ -194,13 +197,13 @@ func verdictOf(results []analysis.Result) Outcome {
 }
 
 // look evaluates every target once. It returns the ending when there is one, and otherwise when to look again.
-func (l *watching) look() (*ending, time.Duration) {
+func (l *watching) look(ctx context.Context) (*ending, time.Duration) {
 	next := look
 	for i := range l.targets {
 		if !l.w.Synced(i) {
 			continue
 		}
-		e, again := l.lookAt(i)
+		e, again := l.lookAt(ctx, i)
 		if e != nil {
 			return e, 0
 		}
@@ -209,7 +212,7 @@ func (l *watching) look() (*ending, time.Duration) {
 	return nil, max(next, coalesce)
 }
 
-func (l *watching) lookAt(i int) (*ending, time.Duration) {
+func (l *watching) lookAt(ctx context.Context, i int) (*ending, time.Duration) {
 	state := &l.states[i]
 	workload := l.w.Workload(i)
 	status := rollout.Evaluate(workload)
@@ -235,14 +238,32 @@ func (l *watching) lookAt(i int) (*ending, time.Duration) {
 	if l.undo != nil {
 		l.undo(i, status)
 	}
-	ev := l.r.evidence(l.w.Evidence(i, status), l.targets)
-	findings := diagnosis.Explain(ev)
+	findings := diagnosis.Explain(l.r.evidence(l.w.Evidence(i, status)))
 	l.warn(i, findings)
 	deciding, again := state.sightings.Confirm(findings, workload.Now, l.r.g.Patience)
 	if deciding != nil {
-		return &ending{outcome: RolloutFailed, target: i, finding: deciding}, 0
+		return l.decide(ctx, i, deciding)
+	}
+	if again == 0 { // only a change can decide
+		again = look
 	}
 	return nil, min(again, worthTelling)
+}
+
+// decide asks again with the logs at hand before a rule ends the gate: a program that says it waits for its database
+// deserves more patience than one that says its configuration is wrong.
+func (l *watching) decide(ctx context.Context, i int, deciding *diagnosis.Finding) (*ending, time.Duration) {
+	state := &l.states[i]
+	if time.Since(state.frozen) < look {
+		return nil, look
+	}
+	state.frozen = time.Now()
+	ev := l.r.evidence(l.w.Freeze(context.WithoutCancel(ctx), i, state.status))
+	again, _ := state.sightings.Confirm(diagnosis.Explain(ev), ev.Workload.Now, l.r.g.Patience)
+	if again == nil {
+		return nil, look
+	}
+	return &ending{outcome: RolloutFailed, target: i, finding: again, evidence: &ev}, 0
 }
 
 // changed tells of a new status and winds the idle clock when it is progress.

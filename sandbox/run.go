@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/instance"
+	"github.com/rolloutgate/rolloutgate/sandbox/process"
 )
 
 const runHelp = `Bring a sandbox up, run a command in it, take it down again.
@@ -80,7 +81,7 @@ func execute(args []string) int {
 	// gets the keyboard's signals by itself. Without one, a group of its own keeps
 	// it from seeing a signal twice: sent to the group, and passed on.
 	terminal := term.IsTerminal(int(os.Stdin.Fd()))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: !terminal}
+	cmd.SysProcAttr = process.Attributes(!terminal, true)
 
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2)

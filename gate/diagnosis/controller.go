@@ -12,8 +12,8 @@ import (
 )
 
 // explainController names what the workload itself says: SupersededRollout, RolloutPaused, ZeroReplicas,
-// UpdateStrategyOnDelete, ControllerNotObserving, OldPodsStuckTerminating, StatefulSetRollbackTrap; and ProgressDeadlineExceeded, which is only
-// ever a symptom.
+// UpdateStrategyOnDelete, ControllerNotObserving, OldPodsStuckTerminating, StatefulSetRollbackTrap; and
+// ProgressDeadlineExceeded, which is only ever a symptom.
 func explainController(s *scene) []Finding {
 	var found []Finding
 	add := func(code, field, cause string, fix ...string) {

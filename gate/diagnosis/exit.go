@@ -20,8 +20,8 @@ type exit struct {
 
 // explainExit names why programs end: AppCrash, NativeCrash, SeccompKilled, OomKilled, SuspectedOom, CommandCompleted,
 // LivenessKilled, StartupProbeKilled, RuntimeLostContainer, ExecFormatError, CommandNotFound and CommandNotExecutable
-// (as a shell says it, 127 and 126), InitContainerFailing for all of these in an init container, and
-// RestartedThenReady for what healed.
+// (as a shell says it, 127 and 126), PostStartHookFailed (the kubelet ends a container whose hook failed),
+// InitContainerFailing for all of these in an init container, and RestartedThenReady for what healed.
 func explainExit(s *scene) []Finding {
 	var found []Finding
 	for _, c := range s.containers {
@@ -111,6 +111,8 @@ func (s *scene) exitCode(e exit) string {
 		return "OomKilled"
 	case t.Reason == "ContainerStatusUnknown", t.Reason == "Unknown" && t.ExitCode == 255:
 		return "RuntimeLostContainer"
+	case len(s.eventsAbout(e.container, "FailedPostStartHook", "")) > 0:
+		return "PostStartHookFailed"
 	case len(e.kills) > 0 && strings.Contains(e.kills[len(e.kills)-1].Message, "startup probe"):
 		return "StartupProbeKilled"
 	case len(e.kills) > 0:
@@ -196,6 +198,13 @@ func (s *scene) sayExit(f *Finding, e exit, words string) {
 		f.FieldPath = s.field(e.container, "image")
 		f.Cause = fmt.Sprintf("the program in image %s of container %s is for another processor than the node%s, or a script without #! line", e.spec.Image, name, s.platform(e.pod))
 		f.Fix = []string{"build the image for the node's architecture", "or choose nodes with nodeSelector kubernetes.io/arch"}
+		return
+	case "PostStartHookFailed":
+		hooks := s.eventsAbout(e.container, "FailedPostStartHook", "")
+		f.FieldPath, f.Detail = s.field(e.container, "lifecycle.postStart"), ""
+		f.Cause = fmt.Sprintf("the kubelet ends container %s because its postStart hook fails (%s)", name, restarts)
+		f.Evidence = append(proofs(hooks, 1), f.Evidence...)
+		f.Fix = []string{"run the hook's command in the image by hand; it must exit 0"}
 		return
 	case "CommandNotFound", "CommandNotExecutable":
 		f.FieldPath = s.field(e.container, commandField(e.container))

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -60,4 +61,30 @@ func outlook(ev Evidence) string {
 		}
 	}
 	return "nothing"
+}
+
+// TestExplainOrder reads the same evidence in another order: the answer must not depend on how a cache is sorted.
+func TestExplainOrder(t *testing.T) {
+	for _, name := range []string{"crash-half", "quota-deadlock", "evicted-pressure", "still-progressing", "volume-config-map-missing"} {
+		ev := load(t, filepath.Join("testdata", name))
+		ev.TimedOut = true
+		want := render(Explain(ev))
+		slices.Reverse(ev.Workload.Pods)
+		slices.Reverse(ev.Workload.ReplicaSets)
+		slices.Reverse(ev.Events)
+		slices.Reverse(ev.Nodes)
+		if diff := cmp.Diff(want, render(Explain(ev))); diff != "" {
+			t.Errorf("%s: findings depend on the order of the evidence:\n%s", name, diff)
+		}
+	}
+}
+
+// TestExplainNothing has no evidence at all, as when everything was refused.
+func TestExplainNothing(t *testing.T) {
+	if got := Explain(Evidence{}); len(got) != 0 {
+		t.Errorf("got %s", render(got))
+	}
+	if got := Explain(Evidence{TimedOut: true, Unreadable: []string{"pods"}}); len(got) != 1 || got[0].Code != "Unexplained" {
+		t.Errorf("got %s", render(got))
+	}
 }

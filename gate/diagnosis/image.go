@@ -41,10 +41,11 @@ var (
 	urls        = regexp.MustCompile(`"?https?://[^\s"]+"?`)
 )
 
-// explainImage names what keeps an image from the node: ImageNameInvalid, ImageNotFound, ImagePullDenied, ImagePullSecretMissing,
-// ImageRateLimited, RegistryUnreachable, RegistryTls, ImagePlatformMismatch, ImageNeverPull, ImageSignatureRejected,
-// ImageUnpackFailed, ImageInspectFailed, ImagePullFailed. The kubelet puts the runtime's words into the waiting state;
-// before 1.32 the back-off state did not repeat them, and they are taken from the newest "Failed" event.
+// explainImage names what keeps an image from the node: ImageNameInvalid, ImageNotFound, ImagePullDenied,
+// ImagePullSecretMissing, ImageRateLimited, RegistryUnreachable, RegistryTls, ImagePlatformMismatch, ImageNeverPull,
+// ImageSignatureRejected, ImageUnpackFailed, ImageInspectFailed, ImagePullFailed. The kubelet puts the runtime's words
+// into the waiting state; before 1.32 the back-off state did not repeat them, and they are taken from the newest
+// "Failed" event.
 func explainImage(s *scene) []Finding {
 	var found []Finding
 	for _, c := range s.containers {

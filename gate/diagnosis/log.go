@@ -100,7 +100,8 @@ func (s *scene) words(c container) string {
 	return ""
 }
 
-// logOf is the log tail of a container: of the attempt that ended when it is down or has just come back.
+// logOf is the log tail of the attempt that ended: the previous one when the container runs again, else the current
+// one, which the API serves until the next attempt begins. The other will do when that was not read.
 func (s *scene) logOf(c container) []string {
 	var lines []string
 	for _, l := range s.Logs {
@@ -110,12 +111,16 @@ func (s *scene) logOf(c container) []string {
 		if strings.HasPrefix(l.Lines[0], "unable to retrieve container logs for") {
 			continue // the kubelet answers this with status 200 when the container is gone
 		}
-		ended := l.Previous == (c.status.LastTerminationState.Terminated != nil && c.status.State.Terminated == nil)
-		if lines == nil || ended {
+		if lines == nil || l.Previous == cameBack(c) {
 			lines = l.Lines
 		}
 	}
 	return lines
+}
+
+// cameBack reports whether a container runs after it ended before.
+func cameBack(c container) bool {
+	return c.status.State.Running != nil && c.status.LastTerminationState.Terminated != nil
 }
 
 // logProof quotes the end of a log, moved up as far as needed to show the headline.
@@ -151,7 +156,8 @@ type LogTarget struct {
 }
 
 // LogTargets says which logs are worth reading before Explain is asked for the last time: those of the containers that
-// the findings are about, one pod for a cause, three pods at most.
+// the findings are about, one pod for a cause, three pods at most. Where the API has no such log any more, the other one
+// of the same container (Previous or not) helps as well.
 func LogTargets(ev Evidence) []LogTarget {
 	s := newScene(ev)
 	byName := map[string][]container{}
@@ -161,8 +167,7 @@ func LogTargets(ev Evidence) []LogTarget {
 	var targets []LogTarget
 	pods := map[string]bool{}
 	add := func(c container) {
-		down := c.status.State.Terminated == nil && c.status.LastTerminationState.Terminated != nil
-		t := LogTarget{c.pod.Name, c.spec.Name, down}
+		t := LogTarget{c.pod.Name, c.spec.Name, cameBack(c)}
 		if len(pods) < 3 || pods[t.Pod] {
 			pods[t.Pod] = true
 			targets = append(targets, t)

@@ -6,11 +6,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestLogTargets asks for the logs of what crashed before it was started again, and for none where no program ran.
+// TestLogTargets asks for the logs of the attempts that ended, and for none where no program ran.
 func TestLogTargets(t *testing.T) {
 	for dir, want := range map[string][]LogTarget{
-		"crash-half":           {{"web-new-a", "web", true}},
-		"crash-injected":       {{"web-new-a", "mesh-proxy", true}},
+		"crash-half":           {{"web-new-a", "web", false}},
+		"crash-injected":       {{"web-new-a", "mesh-proxy", false}},
+		"crash-then-starting":  {{"web-new-a", "web", true}},
 		"job-failed":           {{"migrate-c", "migrate", false}},
 		"pod-failed":           {{"smoke", "smoke", false}},
 		"image-backoff-1.31":   nil,

@@ -35,9 +35,9 @@ var startReasons = map[string]bool{"CreateContainerError": true, "RunContainerEr
 
 // explainStart names what keeps a container from being made or its process from being started: the causes of
 // CreateContainerConfigError in config.go, and CommandNotFound, CommandNotExecutable, ExecFormatError,
-// MountTargetConflict, WorkingDirInvalid, UserUnknown, SecurityProfileMissing, ContainerNameReserved, RuntimeTimeout, PostStartHookFailed,
-// ContainerStartFailed. The text is in the waiting state or, while the kubelet backs off, in the StartError of the last
-// attempt.
+// MountTargetConflict, WorkingDirInvalid, UserUnknown, SecurityProfileMissing, ContainerNameReserved, RuntimeTimeout,
+// PostStartHookFailed, ContainerStartFailed. The text is in the waiting state or, while the kubelet backs off, in the
+// StartError of the last attempt.
 func explainStart(s *scene) []Finding {
 	var found []Finding
 	for _, c := range s.containers {

@@ -141,8 +141,9 @@ func (s *scene) volumeField(p *corev1.Pod, claim string) string {
 	return s.podPath + ".volumes"
 }
 
-// explainMounts names what keeps a pod that has a node from starting any container: MountConfigMissing, MountFailed, HostPathTypeMismatch,
-// MultiAttach, AttachFailed, SandboxFailed. Only events know; the pod itself says ContainerCreating.
+// explainMounts names what keeps a pod that has a node from starting any container: MountConfigMissing, MountFailed,
+// HostPathTypeMismatch, MultiAttach, AttachFailed, SandboxFailed. Only events know; the pod itself says
+// ContainerCreating.
 func explainMounts(s *scene) []Finding {
 	var found []Finding
 	for _, p := range s.pods {

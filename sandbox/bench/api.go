@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -103,37 +102,6 @@ func (a *api) create(ctx context.Context, path, object string) error {
 
 func (a *api) delete(ctx context.Context, path string) error {
 	return a.do(ctx, http.MethodDelete, path, nil, nil)
-}
-
-// whenComplete watches a Deployment and gives the time at which the API server published the end of a rollout that
-// is newer than d.
-func (a *api) whenComplete(ctx context.Context, namespace string, d deployment) (<-chan time.Time, error) {
-	query := url.Values{
-		"watch":           {"1"},
-		"fieldSelector":   {"metadata.name=" + deploymentName},
-		"resourceVersion": {d.Metadata.ResourceVersion},
-	}
-	response, err := a.send(ctx, http.MethodGet, deploymentsPath(namespace)+"?"+query.Encode(), nil)
-	if err != nil {
-		return nil, err
-	}
-	at := make(chan time.Time, 1)
-	go func() {
-		defer response.Body.Close()
-		for decoder := json.NewDecoder(response.Body); ; {
-			var event struct {
-				Object deployment `json:"object"`
-			}
-			if decoder.Decode(&event) != nil {
-				return
-			}
-			if event.Object.Metadata.Generation > d.Metadata.Generation && event.Object.complete() {
-				at <- time.Now()
-				return
-			}
-		}
-	}()
-	return at, nil
 }
 
 // statusError is an answer that is not a success.

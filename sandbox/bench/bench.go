@@ -35,7 +35,7 @@ func (b *bench) commands() []command {
 	kubectl := []string{"sh", "-c", `kubectl apply -f "$0" && kubectl rollout status deployment/` + deploymentName + " --timeout=10m", "%s"}
 	return []command{
 		{name: kubectlCold, args: kubectl},
-		{name: gateName, args: []string{b.options.rolloutgate, "run", "-f", "%s"}},
+		{name: gateName, args: []string{b.options.rolloutgate, "run", "-f", "%s"}, services: true},
 		{name: kubectlWarm, args: kubectl, warm: true},
 	}
 }

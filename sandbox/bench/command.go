@@ -18,12 +18,16 @@ type command struct {
 	args []string // %s is the manifest's path, once
 	// warm keeps the home directory, and with it kubectl's cache of what the API server offers. A fresh CI job has none.
 	warm bool
+	// services tells that the command also waits until the Services send traffic to the new pods.
+	services bool
 }
 
 // sample is what one rollout cost.
 type sample struct {
-	wall, cpu, lag time.Duration
-	rss            int64 // bytes, of the largest process
+	wall, cpu time.Duration
+	rss       int64         // bytes, of the largest process
+	lag       time.Duration // from the moment that the API server published the end that the command waits for
+	behind    time.Duration // from the complete Deployment to Services that send traffic to all new pods
 	traffic
 }
 

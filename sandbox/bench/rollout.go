@@ -49,13 +49,9 @@ func (b *bench) prepare(ctx context.Context, t *track, history int) error {
 
 // measure rolls the next revision out, keeps the sample, and waits until nothing of the old revision is left.
 func (b *bench) measure(ctx context.Context, t *track, others int) error {
-	before, err := b.api.deployment(ctx, t.namespace)
-	if err != nil {
-		return err
-	}
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
-	complete, err := b.api.whenComplete(watch, t.namespace, before)
+	published, err := b.api.nextRollout(watch, t.namespace)
 	if err != nil {
 		return fmt.Errorf("watching %s: %w", t.namespace, err)
 	}
@@ -69,17 +65,21 @@ func (b *bench) measure(ctx context.Context, t *track, others int) error {
 	}
 	s := sample{wall: m.wall, cpu: m.cpu, rss: m.rss}
 	select {
-	case at := <-complete:
-		s.lag = m.ended.Sub(at)
-	case <-time.After(10 * time.Second):
+	case p := <-published:
+		s.lag = m.ended.Sub(p.deployment)
+		if t.command.services {
+			s.lag = m.ended.Sub(p.services)
+		}
+		s.behind = p.services.Sub(p.deployment)
+	case <-time.After(30 * time.Second):
 		return fmt.Errorf("watching %s: %s says that the rollout is complete, the API server does not", t.namespace, t.command.name)
 	}
 	if s.traffic, err = b.relay.take(); err != nil {
 		return err
 	}
 	t.samples = append(t.samples, s)
-	fmt.Fprintf(os.Stderr, "%5d pods  %-32s %7.2fs wall %6.2fs cpu %5.1f MiB %8d bytes in, lag %s\n",
-		t.replicas, t.command.name, s.wall.Seconds(), s.cpu.Seconds(), float64(s.rss)/(1<<20), s.received, s.lag.Round(time.Millisecond))
+	fmt.Fprintf(os.Stderr, "%5d pods  %-32s %7.2fs wall %6.2fs cpu %5.1f MiB %8d bytes in, lag %s (Services %s behind)\n",
+		t.replicas, t.command.name, s.wall.Seconds(), s.cpu.Seconds(), float64(s.rss)/(1<<20), s.received, s.lag.Round(time.Millisecond), s.behind.Round(time.Millisecond))
 	return b.settled(ctx, t.namespace, t.replicas+others)
 }
 

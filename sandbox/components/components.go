@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -105,9 +106,24 @@ func linkFlags(kubernetes string) string {
 // key names a set of binaries by everything that shapes them.
 func key(m Module, goVersion string) string {
 	sum := sha256.New()
-	for _, part := range [][]byte{m.Mod, m.Sum, []byte(tags), []byte(linkFlags(m.Version("k8s.io/kubernetes"))), []byte(goVersion)} {
-		fmt.Fprintf(sum, "%d:", len(part))
-		sum.Write(part)
+	for _, part := range append(m.pins(), tags, linkFlags(m.Version("k8s.io/kubernetes")), goVersion) {
+		fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:16]
+}
+
+// pins are the lines of go.mod that decide what is built: the versions, in any
+// order. A comment or another grouping must not cost a build.
+func (m Module) pins() []string {
+	var pins []string
+	lines := bufio.NewScanner(bytes.NewReader(m.Mod))
+	for lines.Scan() {
+		line, _, _ := strings.Cut(lines.Text(), "//")
+		line = strings.Join(strings.Fields(line), " ")
+		if strings.Contains(line, " v") {
+			pins = append(pins, strings.TrimPrefix(line, "require "))
+		}
+	}
+	slices.Sort(pins)
+	return pins
 }

@@ -39,8 +39,10 @@ func ended(pid int, state string) bool {
 	return err != nil || len(threads) <= 1
 }
 
-func attributes(bound bool) *syscall.SysProcAttr {
-	attr := &syscall.SysProcAttr{Setpgid: true}
+// Attributes put a child in a process group of its own, and bind its life to
+// that of the thread which starts it.
+func Attributes(group, bound bool) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: group}
 	if bound {
 		attr.Pdeathsig = syscall.SIGKILL
 	}

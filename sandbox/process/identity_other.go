@@ -19,7 +19,8 @@ func identity(pid int) (string, bool) {
 	return strings.TrimSpace(start), true
 }
 
-// attributes ignores bound: only Linux can tie a process to its parent's life.
-func attributes(bool) *syscall.SysProcAttr {
-	return &syscall.SysProcAttr{Setpgid: true}
+// Attributes put a child in a process group of its own. They ignore bound: only
+// Linux can tie a process to its parent's life.
+func Attributes(group, bound bool) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: group}
 }

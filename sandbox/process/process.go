@@ -69,7 +69,7 @@ func (t Table) Start(s Spec) (Started, error) {
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.Env = append(os.Environ(), s.Env...)
 	cmd.Dir = filepath.Dir(t.Logs)
-	cmd.SysProcAttr = attributes(t.Bound)
+	cmd.SysProcAttr = Attributes(true, t.Bound)
 	if err := cmd.Start(); err != nil {
 		return Started{}, fmt.Errorf("starting %s: %w", s.Name, err)
 	}

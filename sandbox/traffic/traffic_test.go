@@ -149,7 +149,7 @@ func TestWatch(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	}))
-	defer api.Close()
+	t.Cleanup(api.Close) // after t.Context ends, which ends the watch
 	server := &Server{API: api.URL, Client: api.Client()}
 	go server.Watch(t.Context())
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// published says when the API server told the world of the end of a rollout.
+type published struct {
+	deployment time.Time // the Deployment was complete
+	services   time.Time // and the Service of it sent traffic to all new pods
+}
+
+// nextRollout gives the times for the next rollout of the Deployment in a namespace. They come from watches of its
+// own, because what a command was told, and when, is just what is to be measured.
+func (a *api) nextRollout(ctx context.Context, namespace string) (<-chan published, error) {
+	before, err := a.deployment(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	old, err := a.endpoints(ctx, namespace)
+	if err != nil {
+		return nil, err
+	}
+	events, err := watchFrom[deployment](ctx, a, deploymentsPath(namespace), url.Values{
+		"fieldSelector": {"metadata.name=" + deploymentName}, "resourceVersion": {before.Metadata.ResourceVersion},
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan published, 1)
+	go func() {
+		for d := range events {
+			if d.Metadata.Generation > before.Metadata.Generation && d.complete() {
+				p := published{deployment: time.Now()}
+				if p.services = a.whenServed(ctx, namespace, old, d.Spec.Replicas, p.deployment); !p.services.IsZero() {
+					out <- p
+				}
+				return
+			}
+		}
+	}()
+	return out, nil
+}
+
+// whenServed is the time at which the Service has so many ready endpoints that are not among the old ones; already,
+// when it has them now. EndpointSlices are only watched now: each of their many changes during a rollout carries a
+// hundred endpoints, and this process must not take the time of what it measures.
+func (a *api) whenServed(ctx context.Context, namespace string, old endpoints, want int, already time.Time) time.Time {
+	now, err := a.endpoints(ctx, namespace)
+	if err != nil {
+		return time.Time{}
+	}
+	if now.ready(old) >= want {
+		return already
+	}
+	events, err := watchFrom[slice](ctx, a, slicesPath(namespace), url.Values{
+		"labelSelector": {sliceSelector}, "resourceVersion": {now.version},
+	})
+	if err != nil {
+		return time.Time{}
+	}
+	for s := range events {
+		now.slices[s.Metadata.Name] = s.ready()
+		if now.ready(old) >= want {
+			return time.Now()
+		}
+	}
+	return time.Time{}
+}
+
+// slice is the part of an EndpointSlice that says where traffic goes.
+type slice struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+	Endpoints []struct {
+		Conditions struct {
+			Ready *bool `json:"ready"`
+		} `json:"conditions"`
+		TargetRef struct {
+			Name string `json:"name"`
+		} `json:"targetRef"`
+	} `json:"endpoints"`
+}
+
+// ready names the pods that get traffic. Unset means ready.
+func (s slice) ready() []string {
+	var names []string
+	for _, e := range s.Endpoints {
+		if r := e.Conditions.Ready; r == nil || *r {
+			names = append(names, e.TargetRef.Name)
+		}
+	}
+	return names
+}
+
+// endpoints are the pods that get traffic, by EndpointSlice.
+type endpoints struct {
+	version string
+	slices  map[string][]string
+}
+
+// ready counts the pods that get traffic and are not among the old ones.
+func (e endpoints) ready(old endpoints) int {
+	names := map[string]bool{}
+	for _, s := range e.slices {
+		for _, name := range s {
+			names[name] = true
+		}
+	}
+	for _, s := range old.slices {
+		for _, name := range s {
+			delete(names, name)
+		}
+	}
+	return len(names)
+}
+
+const sliceSelector = "kubernetes.io/service-name=" + deploymentName
+
+func slicesPath(namespace string) string {
+	return "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices"
+}
+
+func (a *api) endpoints(ctx context.Context, namespace string) (endpoints, error) {
+	var list struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
+		Items []slice `json:"items"`
+	}
+	err := a.do(ctx, http.MethodGet, slicesPath(namespace)+"?"+url.Values{"labelSelector": {sliceSelector}}.Encode(), nil, &list)
+	e := endpoints{version: list.Metadata.ResourceVersion, slices: map[string][]string{}}
+	for _, s := range list.Items {
+		e.slices[s.Metadata.Name] = s.ready()
+	}
+	return e, err
+}
+
+// watchFrom gives the objects of a watch until ctx or the watch ends.
+func watchFrom[T any](ctx context.Context, a *api, path string, query url.Values) (<-chan T, error) {
+	query.Set("watch", "1")
+	response, err := a.send(ctx, http.MethodGet, path+"?"+query.Encode(), nil)
+	if err != nil {
+		return nil, fmt.Errorf("watching: %w", err)
+	}
+	objects := make(chan T)
+	go func() {
+		defer close(objects)
+		defer response.Body.Close()
+		for decoder := json.NewDecoder(response.Body); ; {
+			var event struct {
+				Object T `json:"object"`
+			}
+			if decoder.Decode(&event) != nil {
+				return
+			}
+			select {
+			case objects <- event.Object:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return objects, nil
+}
