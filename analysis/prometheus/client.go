@@ -115,6 +115,11 @@ func parseURL(text string) (*url.URL, error) {
 		"  hint: write it with its scheme, such as http://prometheus.monitoring:9090")
 }
 
+// wholeSeconds rounds up: Prometheus cannot read the fraction in "1.999s", which is how Go prints a duration.
+func wholeSeconds(d time.Duration) time.Duration {
+	return max((d + time.Second - 1).Truncate(time.Second), time.Second)
+}
+
 // Query implements [analysis.Querier]. It returns within [Config.Timeout], or
 // when ctx is done.
 func (c *Client) Query(ctx context.Context, promql string, at time.Time) (analysis.Answer, error) {
@@ -125,7 +130,7 @@ func (c *Client) Query(ctx context.Context, promql string, at time.Time) (analys
 	limited, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	limited = context.WithValue(limited, trailKey{}, &tries)
-	value, warnings, infos, err := c.api.Query(limited, promql, at, v1.WithTimeout(tries.limit))
+	value, warnings, infos, err := c.api.Query(limited, promql, at, v1.WithTimeout(wholeSeconds(tries.limit)))
 	if err != nil {
 		return analysis.Answer{}, c.explain(err, tries)
 	}

@@ -129,6 +129,7 @@ func TestRequest(t *testing.T) {
 	}{
 		{Config{}, "/api/v1/query", "User-Agent=rolloutgate", "partial_response=false&query=vector%281%29&timeout=10s"},
 		{Config{URL: "/prefix/?dedup=true", AllowPartial: true}, "/prefix/api/v1/query", "Authorization=", "dedup=true&dedup=true&query=vector%281%29&timeout=10s"},
+		{Config{Timeout: 1999 * time.Millisecond}, "/api/v1/query", "User-Agent=rolloutgate", "timeout=2s"}, // "1.999s" is refused
 		{Config{Headers: http.Header{"X-Scope-OrgID": {"shop"}}}, "/api/v1/query", "X-Scope-Orgid=shop", "timeout=10s"},
 		{Config{URL: "user:password@"}, "/api/v1/query", "Authorization=Basic dXNlcjpwYXNzd29yZA==", ""},
 	} {

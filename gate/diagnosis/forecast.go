@@ -157,7 +157,7 @@ func (s *scene) allowed(p *corev1.Pod) bool {
 		if c.pod != p || c.initial && !c.sidecar || c.status.Ready {
 			continue
 		}
-		if !starting(c, s.now) {
+		if !s.onlySlow(c) {
 			return false
 		}
 		some = true

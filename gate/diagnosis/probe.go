@@ -108,11 +108,11 @@ func (s *scene) unready(c container) (Finding, bool) {
 		f.Evidence = append(proofs(s.probeFailures(c, "startup"), 1), s.logProof(c)...)
 		return f, since > budget(c.spec.StartupProbe)
 	}
-	if starting(c, s.now) {
-		return Finding{}, false
-	}
 	probe := c.spec.ReadinessProbe
 	failures := s.probeFailures(c, "readiness")
+	if s.onlySlow(c) {
+		return Finding{}, false
+	}
 	if probe == nil && len(failures) == 0 {
 		return Finding{}, false
 	}
@@ -145,6 +145,16 @@ func (s *scene) unready(c container) (Finding, bool) {
 		f.FieldPath = s.field(c, "readinessProbe."+why.field)
 	}
 	return f, true
+}
+
+// onlySlow reports whether a container that is not ready may just need more time. When the time is up, a program that
+// answered its readiness probe with a no says more than that it would have been asked a few times more.
+func (s *scene) onlySlow(c container) bool {
+	if !starting(c, s.now) {
+		return false
+	}
+	failures := s.probeFailures(c, "readiness")
+	return !s.TimedOut || len(failures) == 0 || !strings.Contains(failures[len(failures)-1].Message, "statuscode")
 }
 
 // starting reports whether a container is still within the time that its probes allow it to become ready.

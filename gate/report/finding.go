@@ -43,7 +43,9 @@ func (p *page) finding(f diagnosis.Finding, d depth, started time.Time) {
 		p.line("%s", p.paint(line, bold))
 	}
 	p.line("")
-	p.labelled("where", whereabouts(f, started))
+	if f.Object.Name != "" {
+		p.labelled("where", whereabouts(f, started))
+	}
 	for _, proof := range f.Evidence[:min(len(f.Evidence), d.proofs)] {
 		p.proof(proof, d.logLines, started)
 	}
@@ -76,7 +78,16 @@ func About(f diagnosis.Finding) manifest.Ref {
 	return f.Object
 }
 
-func subject(f diagnosis.Finding) string { return oneLine(f.Code + " in " + About(f).String()) }
+// subject names the cause and the workload; a finding about no object, such as a criterion, is named by its detail.
+func subject(f diagnosis.Finding) string {
+	switch about := About(f); {
+	case about.Name != "":
+		return oneLine(f.Code + " in " + about.String())
+	case f.Detail != "":
+		return Sanitize(f.Code+": "+f.Detail, 1, 60)
+	}
+	return oneLine(f.Code)
+}
 
 // breadth says how sure the finding is and how many pods it hit.
 func breadth(f diagnosis.Finding) string {

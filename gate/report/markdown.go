@@ -106,7 +106,11 @@ func (d *document) findings(r gate.Report) {
 
 func (d *document) finding(title string, f diagnosis.Finding) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "\n%s%s in %s\n\n%s\n\n", title, codeSpan(f.Code), codeSpan(About(f).String()), escapeMarkdown(f.Cause))
+	where := ""
+	if about := About(f); about.Name != "" {
+		where = " in " + codeSpan(about.String())
+	}
+	fmt.Fprintf(&b, "\n%s%s%s\n\n%s\n\n", title, codeSpan(f.Code), where, escapeMarkdown(f.Cause))
 	item := func(label, text string) {
 		if text != "" {
 			fmt.Fprintf(&b, "- **%s** %s\n", label, text)

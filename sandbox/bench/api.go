@@ -22,8 +22,7 @@ type api struct {
 // deployment is the part of a Deployment that says how far its rollout is.
 type deployment struct {
 	Metadata struct {
-		Generation      int64  `json:"generation"`
-		ResourceVersion string `json:"resourceVersion"`
+		Generation int64 `json:"generation"`
 	} `json:"metadata"`
 	Spec struct {
 		Replicas int `json:"replicas"`

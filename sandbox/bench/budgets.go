@@ -22,10 +22,9 @@ func (r results) budgets() []budget {
 		lags = append(lags, each(g.of(gateName), lagOf)...)
 		switch g.pods {
 		case smallRollout:
-			out = append(out, atMost("wall, 3 pods, by kubectl", g.ratio(wallOf, kubectlCold), 1.05, ratio),
-				atMost("bytes received, 3 pods, by kubectl", g.ratio(bytesOf, kubectlCold), 1.5, ratio))
+			out = append(out, g.against("3 pods", 1.05, 1.5)...)
 		case largeRollout:
-			out = append(out, g.largeBudgets()...)
+			out = append(append(out, g.against("1,000 pods", 1.05, 3)...), g.largeBudgets()...)
 		}
 	}
 	if r.crowd != nil {
@@ -38,12 +37,25 @@ func (r results) budgets() []budget {
 	)
 }
 
+// against compares with kubectl. The promise is about a fresh CI job, which has nothing cached; a warm cache is shown
+// beside it because it is what kubectl can do at best.
+func (g group) against(size string, wall, received float64) []budget {
+	var out []budget
+	for _, kubectl := range []string{kubectlCold, kubectlWarm} {
+		if g.of(kubectl) == nil {
+			continue
+		}
+		out = append(out,
+			atMost(fmt.Sprintf("wall, %s, by %s", size, kubectl), g.ratio(wallOf, kubectl), wall, ratio),
+			atMost(fmt.Sprintf("bytes received, %s, by %s", size, kubectl), g.ratio(bytesOf, kubectl), received, ratio))
+	}
+	return out
+}
+
 func (g group) largeBudgets() []budget {
 	samples := g.of(gateName)
 	rss := float64(median(each(samples, func(s sample) int64 { return s.rss }))) / (1 << 20)
 	return []budget{
-		atMost("wall, 1,000 pods, by kubectl", g.ratio(wallOf, kubectlCold), 1.05, ratio),
-		atMost("bytes received, 1,000 pods, by kubectl", g.ratio(bytesOf, kubectlCold), 3, ratio),
 		atMost("peak RSS, 1,000 pods", rss, 80, func(v float64) string { return fmt.Sprintf("%.1f MiB", v) }),
 		atMost("CPU, 1,000 pods", middle(samples, cpuOf), 3, func(v float64) string { return fmt.Sprintf("%.2f s", v) }),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -18,24 +19,28 @@ type published struct {
 // nextRollout gives the times for the next rollout of the Deployment in a namespace. They come from watches of its
 // own, because what a command was told, and when, is just what is to be measured.
 func (a *api) nextRollout(ctx context.Context, namespace string) (<-chan published, error) {
-	before, err := a.deployment(ctx, namespace)
+	// The version of a list is fresh, that of an object may be too old to watch from.
+	web := url.Values{"fieldSelector": {"metadata.name=" + deploymentName}}
+	before, err := listOf[deployment](ctx, a, deploymentsPath(namespace), web)
 	if err != nil {
 		return nil, err
 	}
+	if len(before.Items) != 1 {
+		return nil, fmt.Errorf("there is no Deployment %s", deploymentName)
+	}
+	generation := before.Items[0].Metadata.Generation
 	old, err := a.endpoints(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
-	events, err := watchFrom[deployment](ctx, a, deploymentsPath(namespace), url.Values{
-		"fieldSelector": {"metadata.name=" + deploymentName}, "resourceVersion": {before.Metadata.ResourceVersion},
-	})
+	events, err := watchFrom[deployment](ctx, a, deploymentsPath(namespace), web, before.Metadata.ResourceVersion)
 	if err != nil {
 		return nil, err
 	}
 	out := make(chan published, 1)
 	go func() {
 		for d := range events {
-			if d.Metadata.Generation > before.Metadata.Generation && d.complete() {
+			if d.Metadata.Generation > generation && d.complete() {
 				p := published{deployment: time.Now()}
 				if p.services = a.whenServed(ctx, namespace, old, d.Spec.Replicas, p.deployment); !p.services.IsZero() {
 					out <- p
@@ -58,9 +63,7 @@ func (a *api) whenServed(ctx context.Context, namespace string, old endpoints, w
 	if now.ready(old) >= want {
 		return already
 	}
-	events, err := watchFrom[slice](ctx, a, slicesPath(namespace), url.Values{
-		"labelSelector": {sliceSelector}, "resourceVersion": {now.version},
-	})
+	events, err := watchFrom[slice](ctx, a, slicesPath(namespace), ofService, now.version)
 	if err != nil {
 		return time.Time{}
 	}
@@ -121,30 +124,40 @@ func (e endpoints) ready(old endpoints) int {
 	return len(names)
 }
 
-const sliceSelector = "kubernetes.io/service-name=" + deploymentName
+var ofService = url.Values{"labelSelector": {"kubernetes.io/service-name=" + deploymentName}}
 
 func slicesPath(namespace string) string {
 	return "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices"
 }
 
 func (a *api) endpoints(ctx context.Context, namespace string) (endpoints, error) {
-	var list struct {
-		Metadata struct {
-			ResourceVersion string `json:"resourceVersion"`
-		} `json:"metadata"`
-		Items []slice `json:"items"`
-	}
-	err := a.do(ctx, http.MethodGet, slicesPath(namespace)+"?"+url.Values{"labelSelector": {sliceSelector}}.Encode(), nil, &list)
-	e := endpoints{version: list.Metadata.ResourceVersion, slices: map[string][]string{}}
-	for _, s := range list.Items {
+	slices, err := listOf[slice](ctx, a, slicesPath(namespace), ofService)
+	e := endpoints{version: slices.Metadata.ResourceVersion, slices: map[string][]string{}}
+	for _, s := range slices.Items {
 		e.slices[s.Metadata.Name] = s.ready()
 	}
 	return e, err
 }
 
+// list is the answer to a question for many objects.
+type list[T any] struct {
+	Metadata struct {
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
+	Items []T `json:"items"`
+}
+
+func listOf[T any](ctx context.Context, a *api, path string, query url.Values) (list[T], error) {
+	var l list[T]
+	err := a.do(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &l)
+	return l, err
+}
+
 // watchFrom gives the objects of a watch until ctx or the watch ends.
-func watchFrom[T any](ctx context.Context, a *api, path string, query url.Values) (<-chan T, error) {
+func watchFrom[T any](ctx context.Context, a *api, path string, query url.Values, version string) (<-chan T, error) {
+	query = maps.Clone(query)
 	query.Set("watch", "1")
+	query.Set("resourceVersion", version)
 	response, err := a.send(ctx, http.MethodGet, path+"?"+query.Encode(), nil)
 	if err != nil {
 		return nil, fmt.Errorf("watching: %w", err)
