@@ -17,7 +17,7 @@ build: ## build bin/rolloutgate
 	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine
-	cd sandbox && go build -o ../bin/sandbox .
+	cd sandbox && go build -o ../bin/ . ./testapp
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }

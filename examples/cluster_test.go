@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -49,6 +50,7 @@ func run(m *testing.M) int {
 
 // TestReadmes runs the commands of every README, and compares how their output ends.
 func TestReadmes(t *testing.T) {
+	t.Parallel()
 	for _, path := range files(t, ".md") {
 		commands := sessions(t, path)
 		if len(commands) == 0 {
@@ -60,7 +62,7 @@ func TestReadmes(t *testing.T) {
 			for _, c := range commands {
 				out, code := execute(t, filepath.Dir(path), env, "sh", "-c", c.line)
 				last := lastLine(out)
-				if last != c.last || code != c.exit {
+				if c.last != "" && last != c.last || code != c.exit {
 					t.Fatalf("%s: %s\nends with   %q and exit code %d\nREADME says %q and exit code %d\n%s",
 						path, c.line, last, code, c.last, c.exit, out)
 				}
@@ -121,9 +123,9 @@ func TestGitHubActions(t *testing.T) {
 	for _, want := range []string{
 		"verdict=failed reason=ImageNotFound",
 		"::error file=deploy/web.yaml,line=29,title=ImageNotFound in deployment/web::",
-		"exitcode '10'",
+		"exit status 10",
 	} {
-		if code == 0 || !strings.Contains(strings.ReplaceAll(out, "exit status 10", "exitcode '10'"), want) {
+		if code == 0 || !strings.Contains(out, want) {
 			t.Errorf("a bad version: exit code %d, and there is no %q in\n%s", code, want, out)
 		}
 	}
@@ -198,7 +200,7 @@ func TestCancelledAction(t *testing.T) {
 	if err := os.WriteFile(script, []byte(last), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	env := append(environment(t), "BINARY="+filepath.Join(bin, "rolloutgate"))
+	env := slices.Clip(append(environment(t), "BINARY="+filepath.Join(bin, "rolloutgate")))
 	good, bad := append(env, "ROLLOUTGATE_FILENAME=good.yaml"), append(env, "ROLLOUTGATE_FILENAME=never-ready.yaml")
 	shell := []string{"--noprofile", "--norc", "-e", "-o", "pipefail", script}
 	if out, code := execute(t, "quickstart", good, "bash", shell...); code != 0 {
@@ -223,7 +225,7 @@ type command struct {
 var exitCode = regexp.MustCompile(`\(exit (\d+)\)`)
 
 // sessions reads the blocks that begin with ```console. A line with "$ " is a command, and the last line before the
-// next one is the last line of its output; what stands before it is not compared.
+// next one is the last line of its output; what stands before it is not compared, nor is a command without any.
 func sessions(t *testing.T, path string) []command {
 	t.Helper()
 	var commands []command

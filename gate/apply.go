@@ -14,7 +14,7 @@ import (
 
 // plan asks the cluster what would happen. On an error the exit is set and nothing was changed.
 func (r *run) plan(ctx context.Context, objects []manifest.Object) (cluster.Plan, error) {
-	r.tell(EventStep, manifest.Ref{}, "plan: %d objects", len(objects))
+	r.tell(EventStep, manifest.Ref{}, "plan: %s", count(len(objects), "object", "objects"))
 	plan, err := r.g.Cluster.Plan(ctx, objects)
 	secrets := plan.SecretValues()
 	r.redact = newRedactor(secrets)
@@ -118,8 +118,11 @@ func (r *run) abandon(ctx context.Context, changes []cluster.Change, err error) 
 		return
 	}
 	e := ending{outcome: RolloutFailed}
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		e.outcome = cancelledBy(ctx)
+	case errors.Is(err, errTimeout):
+		e.outcome = TimedOut
 	}
 	r.conclude(ctx, e, changes)
 }

@@ -71,7 +71,7 @@ func (r *run) watching(w *cluster.Watch, targets []cluster.Target) *watching {
 // when it is bad. judge is false when nothing was changed: then there is nothing that criteria could blame.
 func (r *run) watchAndJudge(ctx context.Context, targets []cluster.Target, judge bool) ending {
 	r.targets = targets
-	r.tell(EventStep, manifest.Ref{}, "watch: %d workloads, for at most %s", len(targets), r.g.Timeout)
+	r.tell(EventStep, manifest.Ref{}, "watch: %s, for at most %s", count(len(targets), "workload", "workloads"), short(r.g.Timeout))
 	// The watch outlives a cancelled run: evidence is read from it afterwards.
 	watchCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w := r.g.Cluster.Watch(watchCtx, targets)
@@ -163,7 +163,7 @@ type measuring struct {
 
 // measure begins to ask the criteria. Whoever reads results must read seen until they are there.
 func (r *run) measure(ctx context.Context) measuring {
-	r.tell(EventStep, manifest.Ref{}, "analyze: %d criteria, settling %s, then watching %s", len(r.g.Criteria), r.g.Timing.Settle, r.g.Timing.Window)
+	r.tell(EventStep, manifest.Ref{}, "analyze: %s, settling %s, then watching %s", count(len(r.g.Criteria), "criterion", "criteria"), r.g.Timing.Settle, r.g.Timing.Window)
 	m := measuring{seen: make(chan analysis.Measurement), results: make(chan []analysis.Result, 1)}
 	go func() {
 		m.results <- analysis.Run(ctx, r.g.Querier, r.g.Criteria, r.g.Timing, func(x analysis.Measurement) {
@@ -338,6 +338,14 @@ func (l *watching) awaited() string {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(parts, "; ")
+}
+
+// count prints a number and its noun.
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // short prints a duration in whole seconds.

@@ -80,6 +80,20 @@ func (a *api) podCount(ctx context.Context, namespace string) (int, error) {
 	return len(list.Items) + list.Metadata.RemainingItemCount, err
 }
 
+func replicaSetsPath(namespace string) string {
+	return "/apis/apps/v1/namespaces/" + namespace + "/replicasets"
+}
+
+func (a *api) readyReplicas(ctx context.Context, namespace, replicaSet string) (int, error) {
+	var r struct {
+		Status struct {
+			ReadyReplicas int `json:"readyReplicas"`
+		} `json:"status"`
+	}
+	err := a.do(ctx, http.MethodGet, replicaSetsPath(namespace)+"/"+replicaSet, nil, &r)
+	return r.Status.ReadyReplicas, err
+}
+
 // version is the API server's own.
 func (a *api) version(ctx context.Context) (string, error) {
 	var v struct {

@@ -151,28 +151,24 @@ func (b *bench) rounds(ctx context.Context, tracks []*track, rounds, others int)
 	return nil
 }
 
-// measureCrowd repeats the rounds of a size with unrelated pods beside each Deployment, one namespace after another.
+// measureCrowd repeats the rounds of rolloutgate with unrelated pods beside its Deployment.
 func (b *bench) measureCrowd(ctx context.Context, tracks []*track, s size) (group, error) {
 	n := b.options.neighbours
 	g := group{pods: s.pods, rounds: s.rounds, neighbours: n}
 	for _, alone := range tracks {
-		if alone.command.warm {
+		if alone.command.name != gateName {
 			continue
 		}
 		t := &track{command: alone.command, namespace: alone.namespace, replicas: alone.replicas, revision: alone.revision}
-		path := "/apis/apps/v1/namespaces/" + t.namespace + "/replicasets"
-		if err := b.api.create(ctx, path, neighbours(n)); err != nil {
+		if err := b.api.create(ctx, replicaSetsPath(t.namespace), neighbours(n)); err != nil {
 			return g, err
 		}
-		if err := b.settled(ctx, t.namespace, t.replicas+n); err != nil {
-			return g, err
-		}
-		if err := b.rounds(ctx, []*track{t}, s.rounds, n); err != nil {
+		if err := b.crowded(ctx, t.namespace, n); err != nil {
 			return g, err
 		}
 		g.tracks = append(g.tracks, t)
 	}
-	return g, nil
+	return g, b.rounds(ctx, g.tracks, s.rounds, n)
 }
 
 // discard removes Deployments that were measured, so that the next ones find the cluster as empty as they did.

@@ -43,11 +43,13 @@ spec:
 `, deploymentName, replicas, image)
 }
 
+const neighbourName = "neighbour"
+
 // neighbours is a ReplicaSet of pods that have nothing to do with the measured Deployment.
 func neighbours(pods int) string {
-	return fmt.Sprintf(`{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "neighbour"}, "spec": {
-  "replicas": %d, "selector": {"matchLabels": {"app": "neighbour"}},
-  "template": {"metadata": {"labels": {"app": "neighbour"}}, "spec": {"containers": [{"name": "main", "image": "example.test/neighbour:1"}]}}}}`, pods)
+	return fmt.Sprintf(`{"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "%[1]s"}, "spec": {
+  "replicas": %[2]d, "selector": {"matchLabels": {"app": "%[1]s"}},
+  "template": {"metadata": {"labels": {"app": "%[1]s"}}, "spec": {"containers": [{"name": "main", "image": "example.test/neighbour:1"}]}}}}`, neighbourName, pods)
 }
 
 func namespaceObject(name string) string {

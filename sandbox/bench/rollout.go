@@ -149,6 +149,21 @@ func (b *bench) settled(ctx context.Context, namespace string, pods int) error {
 	}
 }
 
+// crowded waits until the neighbours are all there and ready, so that they are not what keeps the cluster busy.
+func (b *bench) crowded(ctx context.Context, namespace string, pods int) error {
+	ctx, cancel := context.WithTimeout(ctx, oneRollout)
+	defer cancel()
+	for {
+		ready, err := b.api.readyReplicas(ctx, namespace, neighbourName)
+		if err != nil || ready == pods {
+			return err
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return fmt.Errorf("waiting for %d neighbours in %s, %d are ready: %w", pods, namespace, ready, err)
+		}
+	}
+}
+
 func pause(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():

@@ -16,6 +16,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"text/tabwriter"
+	"time"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/pki"
 )
@@ -34,6 +35,7 @@ type tracer struct {
 type request struct {
 	method, path, kind string
 	status             int
+	answered           time.Time // its first byte
 	bytes              atomic.Int64
 }
 
@@ -74,7 +76,8 @@ func (t *tracer) note(response *http.Response) error {
 	if encoding := response.Header.Get("Content-Encoding"); encoding != "" {
 		kind += ", " + encoding
 	}
-	r := &request{method: response.Request.Method, path: response.Request.URL.RequestURI(), kind: kind, status: response.StatusCode}
+	r := &request{method: response.Request.Method, path: response.Request.URL.RequestURI(), kind: kind, status: response.StatusCode,
+		answered: time.Now()}
 	t.mu.Lock()
 	t.requests = append(t.requests, r)
 	t.mu.Unlock()
@@ -119,24 +122,27 @@ func (b *bench) traceAll(ctx context.Context) error {
 			}
 			t.take()
 			k.revision++
-			if _, err := b.roll(ctx, k); err != nil {
+			begin := time.Now()
+			m, err := b.roll(ctx, k)
+			if err != nil {
 				return err
 			}
-			fmt.Printf("\n%d pods, %s\n", s.pods, c.name)
-			printRequests(os.Stdout, t.take())
+			fmt.Printf("\n%d pods, %s, %.3fs\n", s.pods, c.name, m.wall.Seconds())
+			printRequests(os.Stdout, t.take(), begin)
 		}
 	}
 	return nil
 }
 
-func printRequests(to io.Writer, requests []*request) {
+func printRequests(to io.Writer, requests []*request, begin time.Time) {
 	slices.SortStableFunc(requests, func(a, b *request) int { return cmp.Compare(b.bytes.Load(), a.bytes.Load()) })
 	w := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
 	var sum int64
 	for _, r := range requests {
 		sum += r.bytes.Load()
-		fmt.Fprintf(w, "%d\t%d\t  %s %s (%s)\n", r.bytes.Load(), r.status, r.method, r.path, r.kind)
+		fmt.Fprintf(w, "%d\t%.3fs\t%d\t  %s %s (%s)\n",
+			r.bytes.Load(), r.answered.Sub(begin).Seconds(), r.status, r.method, r.path, r.kind)
 	}
-	fmt.Fprintf(w, "%d\t\t  in %d answers\n", sum, len(requests))
+	fmt.Fprintf(w, "%d\t\t\t  in %d answers\n", sum, len(requests))
 	_ = w.Flush()
 }

@@ -1,0 +1,25 @@
+# docker build -t rolloutgate .                     the binary and CA certificates, nothing else
+# docker build -t rolloutgate:debug --target debug . with a shell, for CI systems that start one (GitLab)
+
+FROM golang:1.26 AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY analysis analysis
+COPY cmd cmd
+COPY gate gate
+ARG VERSION=dev
+RUN CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.buildVersion=${VERSION}" -o /rolloutgate ./cmd/rolloutgate
+
+# BusyBox and CA certificates; the user is root, because GitLab's runner mounts a checkout that belongs to root.
+FROM gcr.io/distroless/static-debian12:debug AS debug
+COPY --from=build /rolloutgate /usr/local/bin/rolloutgate
+ENV PATH=/usr/local/bin:/usr/bin:/bin:/busybox
+ENTRYPOINT ["rolloutgate"]
+
+FROM gcr.io/distroless/static-debian12:nonroot
+COPY --from=build /rolloutgate /usr/local/bin/rolloutgate
+USER 65532:65532
+# The report and rolloutgate.yaml are found in the working directory: mount the project there.
+WORKDIR /work
+ENTRYPOINT ["/usr/local/bin/rolloutgate"]

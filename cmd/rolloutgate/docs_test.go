@@ -1,0 +1,358 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+)
+
+var update = flag.Bool("update", false, "rewrite the generated parts of the documentation")
+
+const root = "../../"
+
+func TestReadmeExitCodes(t *testing.T) {
+	var table strings.Builder
+	table.WriteString("| code | name | meaning |\n|---|---|---|\n")
+	for _, o := range gate.Outcomes() {
+		fmt.Fprintf(&table, "| %d | `%s` | %s |\n", o.Code, o.Name, o.Meaning)
+	}
+	generated(t, "README.md", "exit codes", table.String())
+}
+
+func TestFlagsPage(t *testing.T) {
+	var page strings.Builder
+	for _, c := range commands() {
+		fmt.Fprintf(&page, "## rolloutgate %s\n\n%s.\n\n```\n%s\n```\n\n", c.Name(), c.Short, c.UseLine())
+		page.WriteString("| flag | default | what it does |\n|---|---|---|\n")
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			name := "`--" + f.Name + "`"
+			if f.Shorthand != "" {
+				name = "`-" + f.Shorthand + "`, " + name
+			}
+			fmt.Fprintf(&page, "| %s | %s | %s |\n", name, defaultOf(f), strings.ReplaceAll(f.Usage, "|", `\|`))
+		})
+		page.WriteString("\n")
+	}
+	generated(t, "docs/flags.md", "flags", page.String())
+}
+
+func defaultOf(f *pflag.Flag) string {
+	switch f.DefValue {
+	case "", "[]", "false":
+		return ""
+	}
+	return "`" + f.DefValue + "`"
+}
+
+// action is action.yml, as far as it is held to the code.
+type action struct {
+	Inputs map[string]struct {
+		Description string
+		Default     *string
+	}
+	Outputs map[string]struct{ Description, Value string }
+	Runs    struct {
+		Using string
+		Steps []struct {
+			Uses, Run string
+			Env       map[string]string
+		}
+	}
+}
+
+// notInputs are the flags that make no sense in a step of GitHub Actions: the action decides what is printed, and for
+// whom.
+var notInputs = []string{"help", "as", "output", "ci", "color"}
+
+func TestActionInputs(t *testing.T) {
+	a := readAction(t)
+	p := &program{}
+	flags := p.runCommand().Flags()
+	env := a.Runs.Steps[len(a.Runs.Steps)-1].Env
+	flags.VisitAll(func(f *pflag.Flag) {
+		_, is := a.Inputs[f.Name]
+		if is == slices.Contains(notInputs, f.Name) {
+			t.Errorf("the flag --%s of 'rolloutgate run' and the inputs of action.yml: is an input: %t", f.Name, is)
+		}
+	})
+	for name, input := range a.Inputs {
+		if input.Default == nil || *input.Default != "" {
+			t.Errorf("the input %s has a default of its own: defaults stand in the program", name)
+		}
+		if name == "binary" || name == "working-directory" {
+			continue
+		}
+		if flags.Lookup(name) == nil {
+			t.Errorf("the input %s is no flag of 'rolloutgate run'", name)
+		}
+		want := fmt.Sprintf("${{ inputs.%s || env.%s }}", name, envName(name))
+		if got := env[envName(name)]; got != want {
+			t.Errorf("the run step sets %s to %q, want %q", envName(name), got, want)
+		}
+	}
+	if extra := len(env) - (len(a.Inputs) - 1); extra != 0 {
+		t.Errorf("the run step has %d variables that are no inputs", extra)
+	}
+}
+
+func TestActionOutputs(t *testing.T) {
+	a := readAction(t)
+	written := map[string]bool{}
+	for _, o := range outputs(gate.Report{}, "") {
+		written[o.name] = true
+		if want := fmt.Sprintf("${{ steps.run.outputs.%s }}", o.name); a.Outputs[o.name].Value != want {
+			t.Errorf("the output %s is %q, want %q", o.name, a.Outputs[o.name].Value, want)
+		}
+	}
+	for name := range a.Outputs {
+		if !written[name] {
+			t.Errorf("nobody writes the output %s", name)
+		}
+	}
+}
+
+// TestActionIsSafe: an input in the text of a script is code that a stranger wrote; an action inside the action is one
+// that nobody pinned; and without exec a cancelled job never reaches rolloutgate.
+func TestActionIsSafe(t *testing.T) {
+	a := readAction(t)
+	if a.Runs.Using != "composite" {
+		t.Errorf("action.yml is %s", a.Runs.Using)
+	}
+	for i, s := range a.Runs.Steps {
+		if strings.Contains(s.Run, "${{") {
+			t.Errorf("step %d has an expression in its script", i)
+		}
+		if s.Uses != "" {
+			t.Errorf("step %d uses %s", i, s.Uses)
+		}
+	}
+	if last := a.Runs.Steps[len(a.Runs.Steps)-1].Run; !strings.HasPrefix(last, "exec ") || strings.Contains(strings.TrimSpace(last), "\n") {
+		t.Errorf("the last step is %q, not one exec", last)
+	}
+}
+
+func TestActionPage(t *testing.T) {
+	data := readFile(t, "action.yml")
+	var file yaml.Node
+	if err := yaml.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	a := readAction(t)
+	inputs, results := "| input | what it is |\n|---|---|\n", "| output | what it is |\n|---|---|\n"
+	for i := 0; i+1 < len(file.Content[0].Content); i += 2 {
+		key, value := file.Content[0].Content[i].Value, file.Content[0].Content[i+1]
+		for j := 0; j+1 < len(value.Content); j += 2 {
+			switch name := value.Content[j].Value; key {
+			case "inputs":
+				inputs += fmt.Sprintf("| `%s` | %s |\n", name, a.Inputs[name].Description)
+			case "outputs":
+				results += fmt.Sprintf("| `%s` | %s |\n", name, a.Outputs[name].Description)
+			}
+		}
+	}
+	generated(t, "docs/github-actions.md", "inputs", inputs)
+	generated(t, "docs/github-actions.md", "outputs", results)
+}
+
+// TestWorkflows holds our own workflows, and the ones that we tell others to copy, to the same rules.
+func TestWorkflows(t *testing.T) {
+	paths, err := filepath.Glob(root + ".github/workflows/*.yml")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no workflows: %v", err)
+	}
+	pinned := regexp.MustCompile(`^(actions/[a-z-]+@[0-9a-f]{40}|\./|rolloutgate/rolloutgate@.+)$`)
+	for _, path := range append(paths, root+"examples/github-actions/deploy.yml") {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var workflow struct {
+			Permissions map[string]string
+			Jobs        map[string]struct {
+				Permissions    map[string]string
+				TimeoutMinutes int `yaml:"timeout-minutes"`
+				Steps          []struct {
+					Uses, Run string
+					With      map[string]string
+				}
+			}
+		}
+		if err := yaml.Unmarshal(data, &workflow); err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if workflow.Permissions == nil || len(workflow.Permissions) != 0 {
+			t.Errorf("%s: wants 'permissions: {}' at its top", path)
+		}
+		for name, job := range workflow.Jobs {
+			if job.Permissions == nil || job.TimeoutMinutes == 0 {
+				t.Errorf("%s: the job %s wants permissions and timeout-minutes of its own", path, name)
+			}
+			for _, s := range job.Steps {
+				if strings.Contains(s.Run, "${{") {
+					t.Errorf("%s: the job %s has an expression in a script", path, name)
+				}
+				if s.Uses != "" && !pinned.MatchString(s.Uses) {
+					t.Errorf("%s: %s is not pinned to a commit", path, s.Uses)
+				}
+				if strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != "false" {
+					t.Errorf("%s: the job %s leaves the checkout's credentials behind", path, name)
+				}
+				if s.Uses == "./" || strings.HasPrefix(s.Uses, "rolloutgate/") {
+					checkWith(t, path, s.With)
+				}
+			}
+		}
+	}
+}
+
+func checkWith(t *testing.T, path string, with map[string]string) {
+	a := readAction(t)
+	for name := range with {
+		if _, ok := a.Inputs[name]; !ok {
+			t.Errorf("%s: the action has no input %s", path, name)
+		}
+	}
+}
+
+// TestLinks looks for the files and headings that the pages point to.
+func TestLinks(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	for _, path := range pages(t) {
+		for _, found := range link.FindAllStringSubmatch(string(readFile(t, path)), -1) {
+			target, _, _ := strings.Cut(found[1], "#")
+			if target == "" || strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(path), target)); err != nil {
+				t.Errorf("%s points to %s: %v", path, target, err)
+			}
+		}
+	}
+}
+
+// TestBlocksParse: YAML in a page is YAML, and a config file in it is one of ours.
+func TestBlocksParse(t *testing.T) {
+	block := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
+	for _, path := range pages(t) {
+		for _, found := range block.FindAllStringSubmatch(string(readFile(t, path)), -1) {
+			var document any
+			if err := yaml.Unmarshal([]byte(found[1]), &document); err != nil {
+				t.Errorf("%s: %v in\n%s", path, err, found[1])
+			}
+			if regexp.MustCompile(`(?m)^criteria:`).MatchString(found[1]) {
+				if _, err := fromFile((&program{}).runCommand().Flags(), path, []byte(found[1])); err != nil {
+					t.Errorf("%s: %v in\n%s", path, err, found[1])
+				}
+			}
+		}
+	}
+}
+
+// TestConfigFilesParse reads the config files of the examples as rolloutgate does.
+func TestConfigFilesParse(t *testing.T) {
+	for _, path := range []string{"examples/success-criteria/rolloutgate.yaml", "examples/quickstart/criteria.yaml"} {
+		if _, err := fromFile((&program{}).runCommand().Flags(), path, readFile(t, path)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestPagesNameFlags: a flag that a page or an example names exists.
+func TestPagesNameFlags(t *testing.T) {
+	known := map[string]bool{"help": true}
+	for _, c := range commands() {
+		c.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
+	}
+	call := regexp.MustCompile(`(?m)^.*\brolloutgate (?:run|plan|watch|diagnose|version)\b(?:[^\n]*\\\n)*[^\n]*$`)
+	word := regexp.MustCompile(`--([a-z][a-z-]+)`)
+	for _, path := range append(pages(t), "examples/jenkins/Jenkinsfile", "examples/quickstart/demo.sh") {
+		for _, line := range call.FindAllString(string(readFile(t, path)), -1) {
+			for _, name := range word.FindAllStringSubmatch(line, -1) {
+				if !known[name[1]] && !strings.Contains(line, "kubectl") {
+					t.Errorf("%s: there is no flag --%s in %q", path, name[1], line)
+				}
+			}
+		}
+	}
+}
+
+// generated holds the text between two markers of a page to what the code says, or writes it there.
+func generated(t *testing.T, path, name, want string) {
+	t.Helper()
+	begin, end := fmt.Sprintf("<!-- begin %s: written by go test ./cmd/rolloutgate -update -->\n", name), fmt.Sprintf("<!-- end %s -->", name)
+	page := string(readFile(t, path))
+	before, rest, found := strings.Cut(page, begin)
+	got, after, closed := strings.Cut(rest, end)
+	if !found || !closed {
+		t.Fatalf("%s has no markers %q and %q", path, begin, end)
+	}
+	want = strings.TrimRight(want, "\n") + "\n"
+	if got == want {
+		return
+	}
+	if *update {
+		if err := os.WriteFile(root+path, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	t.Errorf("%s is not what the code says; -update rewrites it (-page +code):\n%s", path, cmp.Diff(got, want))
+}
+
+// commands are the commands that a user sees, without cobra's own.
+func commands() []*cobra.Command {
+	return (&program{}).root().Commands()
+}
+
+func readAction(t *testing.T) action {
+	t.Helper()
+	var a action
+	if err := yaml.Unmarshal(readFile(t, "action.yml"), &a); err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// pages are the Markdown files of the module.
+func pages(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && slices.Contains([]string{".git", "bin", "dist", "testdata", "rolloutgate-report"}, entry.Name()) {
+			return fs.SkipDir
+		}
+		if filepath.Ext(path) == ".md" {
+			found = append(found, strings.TrimPrefix(path, root))
+		}
+		return nil
+	})
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	return found
+}
+
+func readFile(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(root + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
