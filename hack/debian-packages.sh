@@ -15,8 +15,11 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 # Nothing of this is to run as a service: the sandbox starts what it needs.
-printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-chmod +x /usr/sbin/policy-rc.d
-trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	trap 'rm -f $policy' EXIT
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod +x $policy
+fi
 # shellcheck disable=SC2086 # one word a package
 apt-get install -y -qq --no-install-recommends $missing

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -29,6 +30,7 @@ func onCluster(t *testing.T, dir string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "report": reports},
 		Setup: func(env *testscript.Env) error {
 			ns := "s-" + strings.ToLower(strings.NewReplacer("script-", "", "_", "-").Replace(filepath.Base(env.WorkDir)))
+			ns += "-" + strings.ToLower(rand.Text()[:4]) // the one of an earlier run may still be going away
 			path := filepath.Join(env.WorkDir, "kubeconfig")
 			if err := inNamespace(config, path, ns); err != nil {
 				return err

@@ -42,7 +42,10 @@ type tended struct {
 	wake   chan struct{}
 	object *feed
 
+	nodesRead time.Time // only touched by the goroutine that tends
+
 	mu                              sync.Mutex
+	nodesDown                       []string
 	polled                          rollout.Object // stands in for the watch where it is denied
 	last                            rollout.Object // the object as last seen, which remains when it is gone
 	wanted                          want
@@ -105,6 +108,9 @@ func (t *tended) extend(ctx context.Context) error {
 		t.degrade("StorageClass", t.readStorageClass(ctx, live)),
 	)
 	t.watchPods(live)
+	if _, daemons := live.(*appsv1.DaemonSet); daemons && t.is(wantPods) {
+		err = errors.Join(err, t.degrade("nodes", t.readNodes(ctx)))
+	}
 	if t.is(wantServices) {
 		failed := t.degrade("Services", t.watchServices(ctx, live))
 		t.set(func() { t.servicesKnown = failed == nil })
@@ -170,10 +176,11 @@ func (t *tended) watchPods(live rollout.Object) {
 	if !ok || (rollout.Replicas(live) > smallRollout && !t.is(wantPods)) {
 		return
 	}
-	label := revisionLabel(live)
-	revision := rollout.NewRevision(t.workload())
-	if label != "" && revision == "" {
-		return
+	label, revision := revisionLabel(live), ""
+	if label != "" {
+		if revision = rollout.NewRevision(t.workload()); revision == "" {
+			return
+		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -193,12 +200,13 @@ func (t *tended) watchPods(live rollout.Object) {
 		labelled(text)), trimPod, t.w.notify, t.problem)
 }
 
-// revisionLabel is the label that tells the pods of one revision from those of another.
+// revisionLabel is the label that tells the pods of one revision from those of another, for the kinds whose old pods
+// need no look. Those of a DaemonSet do: an old pod on a node that is down keeps the update from being complete.
 func revisionLabel(live rollout.Object) string {
 	switch live.(type) {
 	case *appsv1.Deployment:
 		return appsv1.DefaultDeploymentUniqueLabelKey
-	case *appsv1.StatefulSet, *appsv1.DaemonSet:
+	case *appsv1.StatefulSet:
 		return appsv1.ControllerRevisionHashLabelKey
 	}
 	return ""
@@ -230,6 +238,31 @@ func (t *tended) watchServices(ctx context.Context, live rollout.Object) error {
 	return nil
 }
 
+// nodesEvery is how often the nodes of a DaemonSet in trouble are looked at.
+const nodesEvery = 10 * time.Second
+
+// readNodes learns which nodes cannot run a pod: a DaemonSet is not to blame for them.
+func (t *tended) readNodes(ctx context.Context) error {
+	if time.Since(t.nodesRead) < nodesEvery {
+		return nil
+	}
+	t.nodesRead = time.Now()
+	list, err := t.w.c.typed.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	var down []string
+	for _, n := range list.Items {
+		if !slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+		}) {
+			down = append(down, n.Name)
+		}
+	}
+	t.set(func() { t.nodesDown = down })
+	return nil
+}
+
 // readStorageClass learns whether a claim waits for its first consumer.
 func (t *tended) readStorageClass(ctx context.Context, live rollout.Object) error {
 	claim, ok := live.(*corev1.PersistentVolumeClaim)
@@ -251,7 +284,7 @@ func (t *tended) workload() rollout.Workload {
 	defer t.mu.Unlock()
 	w := rollout.Workload{
 		Ref: t.target.Ref, Applied: t.target.Applied, Since: t.target.Since, Now: t.w.c.Now(),
-		ReplicaSets: t.sets, Revisions: t.revisions, WaitsForConsumer: t.waitsForConsumer,
+		ReplicaSets: t.sets, Revisions: t.revisions, WaitsForConsumer: t.waitsForConsumer, NodesDown: t.nodesDown,
 	}
 	w.Live = t.seen()
 	if w.Live != nil {
@@ -323,14 +356,10 @@ func (t *tended) rouse() {
 	}
 }
 
+// want is called again and again while it is wanted: there may be more to look at by now.
 func (t *tended) want(w want) {
-	t.mu.Lock()
-	had := t.wanted&w != 0
-	t.wanted |= w
-	t.mu.Unlock()
-	if !had {
-		t.rouse()
-	}
+	t.set(func() { t.wanted |= w })
+	t.rouse()
 }
 
 func (t *tended) is(w want) bool { t.mu.Lock(); defer t.mu.Unlock(); return t.wanted&w != 0 }
