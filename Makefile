@@ -32,8 +32,9 @@ e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or U
 demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
 	bin/sandbox run -- examples/quickstart/demo.sh
 
-bench: ## time, bytes and memory against kubectl and others
-	cd sandbox && go run ./bench
+bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
+	cd sandbox && go build -o ../bin/ ./bench
+	bin/sandbox run --nodes 20 -- bin/bench $(BENCH)
 
 lint: ## staticcheck, actionlint, shellcheck
 	go run $(STATICCHECK) -tags cluster,realnode ./...

@@ -42,7 +42,7 @@ var credentials = []struct {
 	{regexp.MustCompile(`://[^/\s:@]+:[^/\s@]+@`), "://" + redacted + "@"},
 	{regexp.MustCompile(`(?i)([?&](?:sig|signature|token|access_token|x-amz-[a-z-]+|x-goog-[a-z-]+)=)[^&\s"]+`), "${1}" + redacted},
 	{regexp.MustCompile(`(?i)\b(bearer|basic)\s+[a-z0-9._~+/-]{12,}=*`), "${1} " + redacted},
-	{regexp.MustCompile(`(?i)\b([a-z0-9_-]*(?:password|passwd|secret_key|api[_-]?key|access[_-]?key|client[_-]?secret)[a-z0-9_]*\s*[=:]\s*)["']?[^\s"',;]{4,}["']?`), "${1}" + redacted},
+	{regexp.MustCompile(`(?i)\b([a-z0-9_-]*(?:password|passwd|secret_key|api[_-]?key|access[_-]?key|client[_-]?secret)[a-z0-9_]*["']?\s*[=:]\s*)["']?[^\s"',;]{4,}["']?`), "${1}" + redacted},
 	{regexp.MustCompile(`(?i)(toomanyrequests:[^.]*\.).*`), "${1}"},
 }
 
@@ -70,7 +70,11 @@ func (r redactor) report(rep *Report) {
 	}
 	r.findings(rep)
 	for i := range rep.Criteria {
-		rep.Criteria[i].Reason = r.text(rep.Criteria[i].Reason)
+		c := &rep.Criteria[i]
+		c.Reason, c.LastError = r.text(c.Reason), r.text(c.LastError)
+		for j := range c.Series {
+			c.Series[j].Note = r.text(c.Series[j].Note)
+		}
 	}
 	for i := range rep.Timeline {
 		rep.Timeline[i] = r.event(rep.Timeline[i])

@@ -1,0 +1,113 @@
+package cluster
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+)
+
+func TestMerge(t *testing.T) {
+	type m = map[string]string
+	for name, c := range map[string]struct{ live, written, snapshot, want m }{
+		"nobody else":                {m{"a": "2"}, m{"a": "2"}, m{"a": "1"}, m{"a": "1"}},
+		"we added, so it goes":       {m{"a": "1", "new": "x"}, m{"a": "1", "new": "x"}, m{"a": "1"}, m{"a": "1"}},
+		"we removed, so it is back":  {m{}, m{}, m{"a": "1"}, m{"a": "1"}},
+		"they changed ours":          {m{"a": "3"}, m{"a": "2"}, m{"a": "1"}, m{"a": "3"}},
+		"they removed it":            {m{}, m{"a": "2"}, m{"a": "1"}, nil},
+		"they added":                 {m{"t": "x"}, m{}, m{}, m{"t": "x"}},
+		"they changed what we added": {m{"n": "y"}, m{"n": "x"}, m{}, m{"n": "y"}},
+		"nothing":                    {nil, nil, nil, nil},
+	} {
+		if d := cmp.Diff(c.want, merge(c.live, c.written, c.snapshot)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+func conflict(messages ...string) error {
+	err := apierrors.NewConflict(schema.GroupResource{Resource: "deployments"}, "web", errors.New("Apply failed"))
+	err.ErrStatus.Details.Causes = nil
+	for _, m := range messages {
+		err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{Type: metav1.CauseTypeFieldManagerConflict, Message: m, Field: ".spec.replicas"})
+	}
+	return err
+}
+
+func TestConflictKinds(t *testing.T) {
+	kubectl, helm := `conflict with "kubectl-client-side-apply" using apps/v1`, `conflict with "helm" using apps/v1`
+	if err := withoutConflicts(conflict(kubectl), kubectlManager); err != nil {
+		t.Errorf("kubectl's alone: %v", err)
+	}
+	if err := withoutConflicts(conflict(kubectl, helm), kubectlManager); err == nil || len(err.(*apierrors.StatusError).ErrStatus.Details.Causes) != 1 {
+		t.Errorf("with another's: %v", err)
+	}
+	if isOptimisticConflict(conflict(helm)) || !isOptimisticConflict(conflict()) || isOptimisticConflict(errors.New("x")) {
+		t.Error("ownership and optimistic conflicts are mixed up")
+	}
+}
+
+func TestMayConcern(t *testing.T) {
+	for object, want := range map[string]bool{"web": true, "web-5d4f-x2x": true, "data-web-0": true, "webs": false, "my-web": false, "other": false} {
+		if got := mayConcern("web", object); got != want {
+			t.Errorf("%s: %v", object, got)
+		}
+	}
+}
+
+func TestNormalise(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	pod := corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: "n", Name: "web-1", UID: "u", FieldPath: "spec.containers{app}"}
+	ref := manifest.Ref{Kind: "Pod", Namespace: "n", Name: "web-1"}
+	for name, c := range map[string]struct {
+		in   corev1.Event
+		want diagnosis.Event
+	}{
+		"old fields": {
+			corev1.Event{InvolvedObject: pod, Type: "Warning", Reason: "BackOff", Message: combined + "text", Count: 3, FirstTimestamp: metav1.NewTime(at), LastTimestamp: metav1.NewTime(at.Add(time.Minute)), Source: corev1.EventSource{Component: "kubelet"}},
+			diagnosis.Event{Time: at.Add(time.Minute), First: at, Count: 3, Warning: true, Reason: "BackOff", Message: "text", Object: ref, UID: "u", Container: "app", Reporter: "kubelet"},
+		},
+		"the scheduler's": {
+			corev1.Event{InvolvedObject: pod, Type: "Warning", Reason: "FailedScheduling", EventTime: metav1.NewMicroTime(at), ReportingController: "default-scheduler"},
+			diagnosis.Event{Time: at, First: at, Count: 1, Warning: true, Reason: "FailedScheduling", Object: ref, UID: "u", Container: "app", Reporter: "default-scheduler"},
+		},
+		"a series": {
+			corev1.Event{InvolvedObject: pod, Type: "Normal", EventTime: metav1.NewMicroTime(at), Series: &corev1.EventSeries{Count: 7, LastObservedTime: metav1.NewMicroTime(at.Add(time.Hour))}},
+			diagnosis.Event{Time: at.Add(time.Hour), First: at, Count: 7, Object: ref, UID: "u", Container: "app"},
+		},
+	} {
+		if d := cmp.Diff(c.want, normalise(&c.in)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+func TestServerClock(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for date, want := range map[string]time.Duration{
+		"Fri, 02 Jan 2026 03:04:05 GMT": 0, // within the header's own precision
+		"Fri, 02 Jan 2026 03:05:05 GMT": time.Minute + 500*time.Millisecond,
+		"not a date":                    0,
+	} {
+		s := &serverClock{}
+		s.learn(now, now, date)
+		if got := time.Duration(s.offset.Load()); got != want {
+			t.Errorf("%q: offset %s, want %s", date, got, want)
+		}
+	}
+}
+
+func TestDenial(t *testing.T) {
+	err := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New(`User "system:serviceaccount:a:b" cannot list resource "pods" in API group "" in the namespace "a"`))
+	if got := denial(err); got != `this account cannot list resource "pods"` {
+		t.Errorf("denial: %q", got)
+	}
+}

@@ -1,0 +1,58 @@
+package gate
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+func TestRedactText(t *testing.T) {
+	r := newRedactor([]string{"hunter2-long", "hunter2-long-and-more", "line one\nsecond-line-secret\n", "true", ""})
+	for in, want := range map[string]string{
+		"":                                         "",
+		"nothing to hide: true":                    "nothing to hide: true",
+		"login hunter2-long failed":                "login *** failed",
+		"login hunter2-long-and-more failed":       "login *** failed",
+		"got second-line-secret":                   "got ***",
+		"postgres://bob:s3cret@db:5432/x":          "postgres://***@db:5432/x",
+		"https://x.example/a?sig=abc123&b=1":       "https://x.example/a?sig=***&b=1",
+		"Authorization: Bearer abcdefghijklmnop":   "Authorization: Bearer ***",
+		"DB_PASSWORD=swordfish next":               "DB_PASSWORD=*** next",
+		`{"api_key": "abcdef123"}`:                 `{"api_key": ***}`,
+		"toomanyrequests: slow down. account bob9": "toomanyrequests: slow down.",
+	} {
+		if got := r.text(in); got != want {
+			t.Errorf("text(%q)\n got %q\nwant %q", in, got, want)
+		}
+	}
+}
+
+// TestRedactReport: every field that can hold text of the cluster is redacted, wherever it stands.
+func TestRedactReport(t *testing.T) {
+	const secret = "correct-horse-battery"
+	finding := diagnosis.Finding{Cause: secret, Detail: secret, Fix: []string{secret}, Evidence: []diagnosis.Proof{{Text: secret}}}
+	status := rollout.Status{Message: secret}
+	r := &run{redact: newRedactor([]string{secret}), report: Report{
+		Exit:      Exit{State: secret},
+		Changes:   []Change{{Diff: secret}},
+		Workloads: []rollout.Status{status},
+		Findings:  []diagnosis.Finding{finding},
+		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}}},
+		Undo:      &Undo{Objects: []Undone{{Result: secret}}, Findings: []diagnosis.Finding{finding}},
+		Timeline:  []Event{{Text: secret, Status: &status}},
+		Notes:     []string{secret},
+	}}
+	report := r.end()
+	var found []string
+	walk(report, "report", func(path, text string) {
+		if strings.Contains(text, secret) {
+			found = append(found, path)
+		}
+	})
+	if len(found) > 0 {
+		t.Errorf("the secret is still in %s", strings.Join(found, ", "))
+	}
+}
