@@ -55,6 +55,7 @@ type tended struct {
 	pods                            *feed  // nil while pods are not watched
 	podsOf                          string // the revision whose pods are watched
 	podsStop                        context.CancelFunc
+	podsDenied                      bool
 	services                        []serviceFeed
 	servicesKnown, waitsForConsumer bool
 	problems                        []string
@@ -103,8 +104,12 @@ func (t *tended) extend(ctx context.Context) error {
 	if live == nil {
 		return nil
 	}
+	revisions := t.readRevisions(ctx, live)
+	if IsDenied(revisions) { // whose pods the new ones are will never be known
+		t.set(func() { t.podsDenied = true })
+	}
 	err := errors.Join(
-		t.degrade("revisions", t.readRevisions(ctx, live)),
+		t.degrade("revisions", revisions),
 		t.degrade("StorageClass", t.readStorageClass(ctx, live)),
 	)
 	t.watchPods(live)
@@ -197,7 +202,10 @@ func (t *tended) watchPods(live rollout.Object) {
 	ctx, stop := context.WithCancel(t.w.ctx)
 	t.podsStop, t.podsOf = stop, revision
 	t.pods = t.w.feed(ctx, typedSource(t.w.c.typed.CoreV1().RESTClient(), "pods", live.GetNamespace(), &corev1.Pod{},
-		labelled(text)), trimPod, t.w.notify, t.problem)
+		labelled(text)), trimPod, t.w.notify, func(text string) {
+		t.problem(text)
+		t.set(func() { t.podsDenied = true })
+	})
 }
 
 // revisionLabel is the label that tells the pods of one revision from those of another, for the kinds whose old pods
@@ -299,6 +307,10 @@ func (t *tended) workload() rollout.Workload {
 		for _, o := range t.pods.list() {
 			w.Pods = append(w.Pods, o.(*corev1.Pod))
 		}
+	}
+	if w.Live != nil {
+		_, has := rollout.PodSelector(w.Live)
+		w.PodsComing = has && !w.PodsKnown && !t.podsDenied && (rollout.Replicas(w.Live) <= smallRollout || t.wanted&wantPods != 0)
 	}
 	w.ServicesKnown = t.servicesKnown
 	for _, s := range t.services {

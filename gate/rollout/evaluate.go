@@ -19,6 +19,7 @@ const (
 	ReasonMinReady         = "MinReadyPending"          // new pods are ready, but not for minReadySeconds
 	ReasonCheckingServices = "CheckingServices"         // complete but for the Services, which were not read yet
 	ReasonEndpoints        = "EndpointsPending"         // a Service does not send traffic to all new pods
+	ReasonTrial            = "TrialPending"             // ready without a readiness probe, and only just started
 	ReasonPaused           = "Paused"                   // spec.paused or spec.suspend
 	ReasonDeadline         = "ProgressDeadlineExceeded" // the Deployment controller gave up
 	ReasonRunning          = "Running"                  // a Job works
@@ -101,6 +102,9 @@ func Evaluate(w Workload) Status {
 		s = k.evaluate(w)
 		if s.Phase == Complete && k.pods {
 			s = services(w, s)
+		}
+		if s.Phase == Complete && k.pods {
+			s = trial(w, s)
 		}
 	}
 	s.Ref = w.Ref

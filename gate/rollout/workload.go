@@ -46,6 +46,8 @@ type Workload struct {
 	// rollout is judged without its pods.
 	Pods      []*corev1.Pod
 	PodsKnown bool
+	// PodsComing says that the pods will be read, and were not yet.
+	PodsComing bool
 	// Services are the Services that select the new pods, each with its EndpointSlices. They are read when everything
 	// else is complete; ServicesKnown says whether they were.
 	Services      []Service

@@ -1,0 +1,67 @@
+package rollout
+
+import (
+	"slices"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// trialTime is how long a container without a readiness probe has to run before it counts.
+const trialTime = 5 * time.Second
+
+// trial holds back a complete workload whose pods are ready only because nobody asked them. A container without a
+// readiness probe is Ready the moment it starts (Kubernetes, "Container probes"), so a program that ends a moment
+// later has been "available" for that moment, and a gate that looks just then passes an outage. With a probe, or with
+// minReadySeconds, the manifest itself says what ready means.
+func trial(w Workload, s Status) Status {
+	if s.Reason == ReasonSucceeded || s.Reason == ReasonZeroReplicas || minReady(w.Live) > 0 || probed(PodTemplate(w.Live)) {
+		return s
+	}
+	if w.PodsComing {
+		return progressing(s, ReasonTrial, "reading the new pods")
+	}
+	var newest time.Time
+	for _, p := range NewPods(w) {
+		for _, c := range p.Spec.Containers {
+			if started := startedAt(p, c.Name); c.ReadinessProbe == nil && started.After(newest) {
+				newest = started
+			}
+		}
+	}
+	if newest.IsZero() || w.Now.Sub(newest) >= trialTime {
+		return s
+	}
+	return progressing(s, ReasonTrial, "available, which proves little without a readiness probe: waiting until it has run for %s", trialTime)
+}
+
+// probed tells whether every container is asked whether it is ready.
+func probed(template *corev1.PodTemplateSpec) bool {
+	return template == nil || !slices.ContainsFunc(template.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe == nil })
+}
+
+// startedAt is when the running container of that name started; zero when it does not run.
+func startedAt(p *corev1.Pod, container string) time.Time {
+	for _, c := range p.Status.ContainerStatuses {
+		if c.Name == container && c.State.Running != nil {
+			return c.State.Running.StartedAt.Time
+		}
+	}
+	return time.Time{}
+}
+
+// minReady is spec.minReadySeconds of the kinds that have it.
+func minReady(live Object) int32 {
+	switch o := live.(type) {
+	case *appsv1.Deployment:
+		return o.Spec.MinReadySeconds
+	case *appsv1.StatefulSet:
+		return o.Spec.MinReadySeconds
+	case *appsv1.DaemonSet:
+		return o.Spec.MinReadySeconds
+	case *appsv1.ReplicaSet:
+		return o.Spec.MinReadySeconds
+	}
+	return 0
+}
