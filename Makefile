@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-SCRIPTS     = .ci/run examples/quickstart/demo.sh hack/debian-packages.sh
+SCRIPTS     = .ci/run examples/quickstart/demo.sh .ci/packages
 
 export CGO_ENABLED = 0
 
@@ -26,8 +26,8 @@ test: sandbox ## all tests but e2e, against a real control plane with simulated 
 	bin/sandbox run -- go test -tags cluster -timeout 20m ./...
 
 e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
-	hack/debian-packages.sh containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
-	bin/sandbox run --real-node -- go test -tags realnode -timeout 40m ./cmd/rolloutgate/...
+	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
+	bin/sandbox run --real-node --nodes 0 -- go test -tags realnode -timeout 40m ./cmd/rolloutgate/...
 
 demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
 	bin/sandbox run -- examples/quickstart/demo.sh

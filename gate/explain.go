@@ -56,6 +56,7 @@ func (l *watching) explain(ctx context.Context, e ending) []diagnosis.Finding {
 	}
 	if e.finding != nil {
 		found[0] = headline(*e.finding, found[0])
+		found[0][0] = tuned(found[0][0], l.r.g.Patience)
 	}
 	return append(findings, slices.Concat(found...)...)
 }
@@ -69,6 +70,14 @@ func headline(decided diagnosis.Finding, found []diagnosis.Finding) []diagnosis.
 		found = slices.Delete(found, i, i+1)
 	}
 	return append([]diagnosis.Finding{decided}, found...)
+}
+
+// tuned says of a finding that somebody else's patience than the rule's own was asked for.
+func tuned(f diagnosis.Finding, p diagnosis.Patience) diagnosis.Finding {
+	if grace, ok := p.Grace[f.Code]; ok {
+		f.Rule += fmt.Sprintf("; here after %s, by --grace", short(grace))
+	}
+	return f
 }
 
 // incomplete are the targets to look into: the one that decided, then the others in the order of the manifests.
@@ -88,11 +97,15 @@ func (l *watching) incomplete(e ending) []int {
 // criteriaFindings say which criteria did not hold, in the form of every other cause.
 func criteriaFindings(results []analysis.Result) []diagnosis.Finding {
 	var findings []diagnosis.Finding
+	breached := slices.ContainsFunc(results, func(c analysis.Result) bool { return c.Verdict == analysis.Fail })
 	for _, c := range results {
+		if breached && c.Verdict != analysis.Fail {
+			continue // the breach stopped the others before they could be judged
+		}
 		f := diagnosis.Finding{
 			Detail: c.Name, Layer: diagnosis.LayerApplication, Stage: "traffic", Confidence: diagnosis.Proven,
 			Terminal: diagnosis.TerminalNow, FirstSeen: c.FirstBreach, Count: c.Samples.Judged, Object: manifest.Ref{},
-			Rule: "analysis." + c.Name, Knob: "--check, --settle, --window",
+			Rule: "a criterion fails when it breaks its limit several times in a row", Knob: "its limit and `for`, --settle, --window",
 			Evidence: []diagnosis.Proof{{Type: "metric", Text: c.Query, Ref: "Prometheus"}},
 		}
 		switch c.Verdict {

@@ -74,7 +74,7 @@ func (cfg Config) withDefaults() (Config, error) {
 		{"Dir", cfg.Dir}, {"Kubeconfig", cfg.Kubeconfig}, {"CAFile", cfg.CAFile}, {"Kubelet", cfg.Kubelet},
 	} {
 		if f.value == "" {
-			return cfg, fmt.Errorf("Config.%s is empty", f.name)
+			return cfg, fmt.Errorf("starting a node: Config.%s is empty", f.name)
 		}
 	}
 	for _, path := range []*string{&cfg.Dir, &cfg.Kubeconfig, &cfg.CAFile, &cfg.Kubelet} {
