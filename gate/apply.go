@@ -6,16 +6,22 @@ import (
 	"fmt"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
+// planTime is how long the API server may take for all answers of a plan. One that hangs is no reason to hang.
+const planTime = 2 * time.Minute
+
 // plan asks the cluster what would happen. On an error the exit is set and nothing was changed.
 func (r *run) plan(ctx context.Context, objects []manifest.Object) (cluster.Plan, error) {
 	r.tell(EventStep, manifest.Ref{}, "plan: %s", count(len(objects), "object", "objects"))
-	plan, err := r.g.Cluster.Plan(ctx, objects)
+	limited, cancel := context.WithTimeout(ctx, planTime)
+	defer cancel()
+	plan, err := r.g.Cluster.Plan(limited, objects)
 	secrets := plan.SecretValues()
 	r.redact = newRedactor(secrets)
 	if r.g.Secrets != nil && len(secrets) > 0 {

@@ -47,12 +47,11 @@ type options struct {
 
 func newOptions() *options {
 	kube := genericclioptions.NewConfigFlags(true)
-	// What is left out here is a credential, which belongs into the kubeconfig, or an override of what stands there.
-	only := genericclioptions.ConfigFlags{
-		KubeConfig: kube.KubeConfig, Context: kube.Context, Namespace: kube.Namespace, Impersonate: kube.Impersonate,
-	}
-	*kube = *only.WithDeprecatedPasswordFlag()
-	kube.Username, kube.Password = nil, nil
+	// What is left out is a credential, which belongs into the kubeconfig, or an override of what stands there.
+	kube.AuthInfoName, kube.BearerToken, kube.CertFile, kube.KeyFile = nil, nil, nil, nil
+	kube.APIServer, kube.ClusterName, kube.CAFile, kube.TLSServerName, kube.Insecure = nil, nil, nil, nil, nil
+	kube.ImpersonateUID, kube.ImpersonateGroup, kube.ImpersonateUserExtra = nil, nil, nil
+	kube.CacheDir, kube.Timeout, kube.DisableCompression, kube.ProxyURL = nil, nil, nil, nil
 	return &options{kube: kube}
 }
 
@@ -247,10 +246,15 @@ func (o *options) patience() (diagnosis.Patience, error) {
 	return p, nil
 }
 
+// findTime is how long the API server may take to answer the first questions.
+const findTime = 30 * time.Second
+
 // targets finds the workloads that the arguments name.
 func (o *options) targets(ctx context.Context, client *cluster.Client, args []string) ([]cluster.Target, error) {
 	if len(args) == 0 {
 		return nil, &usageError{"no workload named", "name them as KIND/NAME, for example deployment/web"}
 	}
+	ctx, cancel := context.WithTimeout(ctx, findTime)
+	defer cancel()
 	return client.Find(ctx, args)
 }
