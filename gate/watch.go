@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,8 +18,10 @@ import (
 const (
 	// coalesce is how long changes that arrive together are gathered before anything is judged.
 	coalesce = 20 * time.Millisecond
-	// idle is how long a workload may stand still before its pods are looked at one by one.
-	idle = 10 * time.Second
+	// idle is how long a workload may stand still before it is looked at more closely; a big one, whose pods are many,
+	// may stand still for longer.
+	idle, idleBig = 10 * time.Second, 30 * time.Second
+	big           = 50 // pods
 	// worthTelling is how long a finding has to stay before it is told of.
 	worthTelling = time.Second
 	// look is the longest time between two looks: rules that count seconds need one without a change.
@@ -232,13 +235,18 @@ func (l *watching) lookAt(ctx context.Context, i int) (*ending, time.Duration) {
 	if status.Reason == rollout.ReasonCheckingServices {
 		l.w.LookAtServices(i)
 	}
-	if time.Since(state.since) > idle {
-		l.w.LookCloser(i)
-	}
 	if l.undo != nil {
 		l.undo(i, status)
 	}
-	findings := diagnosis.Explain(l.r.evidence(l.w.Evidence(i, status)))
+	ev := l.r.evidence(l.w.Evidence(i, status))
+	patience := idle
+	if status.Desired > big {
+		patience = idleBig
+	}
+	if time.Since(state.since) > patience || troubled(ev.Events) {
+		l.w.LookCloser(i)
+	}
+	findings := diagnosis.Explain(ev)
 	l.warn(i, findings)
 	deciding, again := state.sightings.Confirm(findings, workload.Now, l.r.g.Patience)
 	if deciding != nil {
@@ -248,6 +256,11 @@ func (l *watching) lookAt(ctx context.Context, i int) (*ending, time.Duration) {
 		again = look
 	}
 	return nil, min(again, worthTelling)
+}
+
+// troubled tells whether there is a warning that a healthy start does not cause. Probes fail while a program starts.
+func troubled(events []diagnosis.Event) bool {
+	return slices.ContainsFunc(events, func(e diagnosis.Event) bool { return e.Warning && e.Reason != "Unhealthy" })
 }
 
 // decide asks again with the logs at hand before a rule ends the gate: a program that says it waits for its database

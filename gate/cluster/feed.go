@@ -53,8 +53,11 @@ func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, ar
 	})
 	w.running.Go(func() { informer.RunWithContext(ctx) })
 	w.running.Go(func() { // an empty first answer is news as well
-		cache.WaitForCacheSync(ctx.Done(), informer.HasSynced)
-		arrived()
+		select {
+		case <-ctx.Done():
+		case <-informer.HasSyncedChecker().Done():
+			arrived()
+		}
 	})
 	return &feed{informer}
 }
