@@ -21,5 +21,5 @@ FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /rolloutgate /usr/local/bin/rolloutgate
 USER 65532:65532
 # The report and rolloutgate.yaml are found in the working directory: mount the project there.
-WORKDIR /work
+WORKDIR /workspace
 ENTRYPOINT ["/usr/local/bin/rolloutgate"]

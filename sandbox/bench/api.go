@@ -153,7 +153,8 @@ func (a *api) send(ctx context.Context, method, path string, in []byte) (*http.R
 	if response.StatusCode >= 300 {
 		defer response.Body.Close()
 		said, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return nil, &statusError{response.StatusCode, fmt.Sprintf("%s %s: %s: %s", method, path, response.Status, strings.TrimSpace(string(said)))}
+		text := fmt.Sprintf("%s %s: %s: %s", method, path, response.Status, strings.TrimSpace(string(said)))
+		return nil, &statusError{response.StatusCode, text}
 	}
 	return response, nil
 }

@@ -32,7 +32,8 @@ const (
 )
 
 func (b *bench) commands() []command {
-	kubectl := []string{"sh", "-c", `kubectl apply -f "$0" && kubectl rollout status deployment/` + deploymentName + " --timeout=10m", "%s"}
+	const both = `kubectl apply -f "$0" && kubectl rollout status deployment/` + deploymentName + ` --timeout=10m`
+	kubectl := []string{"sh", "-c", both, "%s"}
 	return []command{
 		{name: kubectlCold, args: kubectl},
 		{name: gateName, args: []string{b.options.rolloutgate, "run", "-f", "%s"}, services: true},
@@ -85,9 +86,9 @@ func (b *bench) kubeconfigFor(dir, namespace string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	changed := strings.NewReplacer(b.sandbox.APIServer, b.server, "namespace: default", "namespace: "+namespace).Replace(string(text))
+	changed := strings.NewReplacer(b.sandbox.APIServer, b.server, "namespace: default", "namespace: "+namespace)
 	path := filepath.Join(dir, "kubeconfig")
-	return path, os.WriteFile(path, []byte(changed), 0o600)
+	return path, os.WriteFile(path, []byte(changed.Replace(string(text))), 0o600)
 }
 
 // measureAll runs every measurement.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -38,6 +39,7 @@ func (g group) of(name string) []sample {
 
 func wallOf(s sample) float64  { return s.wall.Seconds() }
 func cpuOf(s sample) float64   { return s.cpu.Seconds() }
+func rssOf(s sample) float64   { return float64(s.rss) / (1 << 20) }
 func bytesOf(s sample) float64 { return float64(s.received) }
 func lagOf(s sample) float64   { return s.lag.Seconds() }
 
@@ -72,7 +74,8 @@ func (r results) costs() string {
 			rows = append(rows, g.row(t))
 		}
 	}
-	return table([]string{"pods", "command", "rounds", "wall (min to max)", "CPU", "peak RSS", "received", "sent", "connections", "lag, p95"}, rows)
+	head := []string{"pods", "command", "rounds", "wall, s", "CPU, s", "peak RSS, MiB", "received, kB", "sent, kB", "connections", "lag, ms"}
+	return table(head, rows)
 }
 
 func (g group) row(t *track) []string {
@@ -80,22 +83,29 @@ func (g group) row(t *track) []string {
 	if g.neighbours > 0 {
 		pods += fmt.Sprintf(" beside %d others", g.neighbours)
 	}
-	walls := each(t.samples, wallOf)
-	return []string{
-		pods, t.command.name, fmt.Sprintf("%d", len(t.samples)),
-		fmt.Sprintf("%.2f s (%.2f to %.2f)", median(walls), percentile(walls, 0), percentile(walls, 100)),
-		fmt.Sprintf("%.2f s", middle(t.samples, cpuOf)),
-		mib(median(each(t.samples, func(s sample) int64 { return s.rss }))),
-		kilobytes(middle(t.samples, bytesOf)),
-		kilobytes(middle(t.samples, func(s sample) float64 { return float64(s.sent) })),
-		fmt.Sprintf("%d", median(each(t.samples, func(s sample) int64 { return s.connections }))),
-		milliseconds(percentile(each(t.samples, lagOf), 95)),
+	row := []string{pods, t.command.name, fmt.Sprintf("%d", len(t.samples))}
+	for _, column := range []struct {
+		figure   func(sample) float64
+		decimals int
+	}{
+		{wallOf, 2}, {cpuOf, 2}, {rssOf, 1}, {func(s sample) float64 { return bytesOf(s) / 1000 }, 0},
+		{func(s sample) float64 { return float64(s.sent) / 1000 }, 1},
+		{func(s sample) float64 { return float64(s.connections) }, 0}, {func(s sample) float64 { return lagOf(s) * 1000 }, 0},
+	} {
+		row = append(row, spread(each(t.samples, column.figure), column.decimals))
 	}
+	return row
 }
 
-func mib(bytes int64) string              { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
-func kilobytes(bytes float64) string      { return fmt.Sprintf("%.1f kB", bytes/1000) }
-func milliseconds(seconds float64) string { return fmt.Sprintf("%.0f ms", seconds*1000) }
+// spread is the median with the smallest and the largest value, unless all are alike.
+func spread(values []float64, decimals int) string {
+	show := func(v float64) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
+	middle, low, high := show(median(values)), show(percentile(values, 0)), show(percentile(values, 100))
+	if low == high {
+		return middle
+	}
+	return fmt.Sprintf("%s (%s–%s)", middle, low, high)
+}
 
 // table renders a Markdown table.
 func table(head []string, rows [][]string) string {

@@ -24,11 +24,11 @@ func example() results {
 }
 
 func TestCosts(t *testing.T) {
-	want := `| pods | command | rounds | wall (min to max) | CPU | peak RSS | received | sent | connections | lag, p95 |
+	want := `| pods | command | rounds | wall, s | CPU, s | peak RSS, MiB | received, kB | sent, kB | connections | lag, ms |
 |---|---|---|---|---|---|---|---|---|---|
-| 3 | kubectl, no cache | 1 | 2.00 s (2.00 to 2.00) | 0.20 s | 50.0 MiB | 100.0 kB | 7.0 kB | 1 | 40 ms |
-| 3 | rolloutgate | 1 | 2.20 s (2.20 to 2.20) | 0.22 s | 50.0 MiB | 140.0 kB | 7.0 kB | 1 | 40 ms |
-| 3 beside 5000 others | rolloutgate | 1 | 2.00 s (2.00 to 2.00) | 0.20 s | 50.0 MiB | 140.0 kB | 7.0 kB | 1 | 40 ms |
+| 3 | kubectl, no cache | 1 | 2.00 | 0.20 | 50.0 | 100 | 7.0 | 1 | 40 |
+| 3 | rolloutgate | 1 | 2.20 | 0.22 | 50.0 | 140 | 7.0 | 1 | 40 |
+| 3 beside 5000 others | rolloutgate | 1 | 2.00 | 0.20 | 50.0 | 140 | 7.0 | 1 | 40 |
 `
 	if got := example().costs(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -76,6 +76,16 @@ func TestParseSizes(t *testing.T) {
 	for _, bad := range []string{"", "3", "3:0", "0:1", "a:1", "3:b", "3:1,"} {
 		if sizes, err := parseSizes(bad); err == nil {
 			t.Errorf("parseSizes(%q) = %v, want an error", bad, sizes)
+		}
+	}
+}
+
+func TestSpread(t *testing.T) {
+	for want, values := range map[string][]float64{
+		"2.5 (1.0–9.0)": {9, 2.5, 1}, "2.0": {2.01, 1.99}, "0.0": nil,
+	} {
+		if got := spread(values, 1); got != want {
+			t.Errorf("spread(%v) = %q, want %q", values, got, want)
 		}
 	}
 }
