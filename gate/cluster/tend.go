@@ -42,7 +42,9 @@ type tended struct {
 	wake   chan struct{}
 	object *feed
 
-	nodesRead time.Time // only touched by the goroutine that tends
+	// These two are only touched by the goroutine that tends.
+	selecting []string // names of the Services that select the new pods; nil: not read yet
+	nodesRead time.Time
 
 	mu                              sync.Mutex
 	nodesDown                       []string
@@ -116,10 +118,9 @@ func (t *tended) extend(ctx context.Context) error {
 	if _, daemons := live.(*appsv1.DaemonSet); daemons && t.is(wantPods) {
 		err = errors.Join(err, t.degrade("nodes", t.readNodes(ctx)))
 	}
+	err = errors.Join(err, t.degrade("Services", t.readServices(ctx, live)))
 	if t.is(wantServices) {
-		failed := t.degrade("Services", t.watchServices(ctx, live))
-		t.set(func() { t.servicesKnown = failed == nil })
-		err = errors.Join(err, failed)
+		t.watchServices(live)
 	}
 	return err
 }
@@ -220,30 +221,51 @@ func revisionLabel(live rollout.Object) string {
 	return ""
 }
 
-// watchServices finds the Services whose selector matches the new pods and watches their EndpointSlices.
-func (t *tended) watchServices(ctx context.Context, live rollout.Object) error {
+// readServices learns early which Services select the new pods, so that nothing has to be listed when the rollout
+// ends.
+func (t *tended) readServices(ctx context.Context, live rollout.Object) error {
 	template := rollout.PodTemplate(live)
-	if template == nil || t.knowsServices() {
+	if template == nil || t.selecting != nil {
 		return nil
 	}
-	list, err := t.w.c.typed.CoreV1().Services(live.GetNamespace()).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
+	all, err := t.w.services[live.GetNamespace()].read(ctx)
+	if err == nil || IsDenied(err) {
+		t.selecting = []string{} // also when denied: asking again would not help
+	}
+	for _, s := range all {
+		if len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
+			t.selecting = append(t.selecting, s.Name)
+		}
+	}
+	return err
+}
+
+// watchServices watches the EndpointSlices of the Services that select the new pods. The first answer may come from
+// the API server's cache: an older state knows fewer new pods, never more.
+func (t *tended) watchServices(live rollout.Object) {
+	if t.selecting == nil || t.knowsServices() {
+		return
 	}
 	var feeds []serviceFeed
-	for _, s := range list.Items {
-		if len(s.Spec.Selector) == 0 || !labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
-			continue
-		}
+	for _, name := range t.selecting {
 		source := typedSource(t.w.c.typed.DiscoveryV1().RESTClient(), "endpointslices", live.GetNamespace(),
-			&discoveryv1.EndpointSlice{}, labelled(discoveryv1.LabelServiceName+"="+s.Name))
-		feeds = append(feeds, serviceFeed{s.Name, t.w.feed(t.w.ctx, source, trimObject, t.w.notify, func(text string) {
+			&discoveryv1.EndpointSlice{}, cached(labelled(discoveryv1.LabelServiceName+"="+name)))
+		feeds = append(feeds, serviceFeed{name, t.w.feed(t.w.ctx, source, trimObject, t.w.notify, func(text string) {
 			t.problem(text + ": whether Services send traffic to the new pods is not checked")
 			t.set(func() { t.services = nil })
 		})})
 	}
 	t.set(func() { t.services, t.servicesKnown = feeds, true })
-	return nil
+}
+
+// cached lets a list be answered from the API server's cache, which is there at once.
+func cached(narrow func(*metav1.ListOptions)) func(*metav1.ListOptions) {
+	return func(o *metav1.ListOptions) {
+		narrow(o)
+		if o.ResourceVersion == "" {
+			o.ResourceVersion = "0"
+		}
+	}
 }
 
 // nodesEvery is how often the nodes of a DaemonSet in trouble are looked at.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -82,17 +83,23 @@ func typed(u *unstructured.Unstructured) rollout.Object {
 // Watch follows targets until its context ends. All its methods may be called at any time; they answer from what has
 // arrived so far and never ask the API server.
 type Watch struct {
-	c       *Client
-	ctx     context.Context // ends every watch below; set once by Client.Watch, whose caller owns it
-	changed chan struct{}
-	tends   []*tended
-	events  map[string]*eventLog // by namespace
-	running sync.WaitGroup
+	c        *Client
+	ctx      context.Context // ends every watch below; set once by Client.Watch, whose caller owns it
+	changed  chan struct{}
+	tends    []*tended
+	events   map[string]*eventLog    // by namespace
+	services map[string]*serviceList // by namespace
+	running  sync.WaitGroup
 }
 
 // Watch begins to follow the targets. Stop ctx, then call Wait.
 func (c *Client) Watch(ctx context.Context, targets []Target) *Watch {
-	w := &Watch{c: c, ctx: ctx, changed: make(chan struct{}, 1), events: map[string]*eventLog{}}
+	w := &Watch{c: c, ctx: ctx, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}}
+	for _, t := range targets {
+		if w.services[t.Ref.Namespace] == nil {
+			w.services[t.Ref.Namespace] = &serviceList{client: c, namespace: t.Ref.Namespace}
+		}
+	}
 	for _, t := range targets {
 		w.tends = append(w.tends, w.tend(t))
 	}
@@ -146,6 +153,30 @@ func (w *Watch) LookCloser(i int) { w.tends[i].want(wantPods) }
 
 // LookAtServices reads the Services that select the new pods of target i, and watches their EndpointSlices.
 func (w *Watch) LookAtServices(i int) { w.tends[i].want(wantServices) }
+
+// serviceList is the Services of one namespace, read once for all workloads in it.
+type serviceList struct {
+	client    *Client
+	namespace string
+
+	mu    sync.Mutex
+	known bool
+	items []corev1.Service
+}
+
+func (l *serviceList) read(ctx context.Context) ([]corev1.Service, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.known {
+		return l.items, nil
+	}
+	list, err := l.client.typed.CoreV1().Services(l.namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, err
+	}
+	l.known, l.items = true, list.Items
+	return l.items, nil
+}
 
 func namesIn(targets []Target, namespace string) []string {
 	var names []string

@@ -35,7 +35,8 @@ func deployment(w Workload) Status {
 	s.Ready = min(s.Updated, max(0, d.Status.ReadyReplicas-s.Old))
 	s.Available = min(s.Updated, max(0, d.Status.AvailableReplicas-s.Old))
 	if rs := NewReplicaSet(w); rs != nil && s.Old > 0 {
-		s.Ready, s.Available = min(s.Updated, rs.Status.ReadyReplicas), min(s.Updated, rs.Status.AvailableReplicas)
+		s.Ready = max(s.Ready, min(s.Updated, rs.Status.ReadyReplicas)) // which may have been read a while ago
+		s.Available = max(s.Available, min(s.Updated, rs.Status.AvailableReplicas))
 	}
 	// The verdict rests on the Deployment alone: its counts are of one moment, while those of the ReplicaSet come from
 	// another watch and may be older or newer.
