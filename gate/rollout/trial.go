@@ -11,6 +11,9 @@ import (
 // trialTime is how long a container without a readiness probe has to run before it counts.
 const trialTime = 5 * time.Second
 
+// never is later than any time that is compared with it.
+var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // trial holds back a complete workload whose pods are ready only because nobody asked them. A container without a
 // readiness probe is Ready the moment it starts (Kubernetes, "Container probes"), so a program that ends a moment
 // later has been "available" for that moment, and a gate that looks just then passes an outage. With a probe, or with
@@ -22,17 +25,17 @@ func trial(w Workload, s Status) Status {
 	if w.PodsComing {
 		return progressing(s, ReasonTrial, "reading the new pods")
 	}
-	var newest time.Time
 	for _, p := range NewPods(w) {
 		for _, c := range p.Spec.Containers {
-			if started := startedAt(p, c.Name); c.ReadinessProbe == nil && started.After(newest) {
-				newest = started
+			if c.ReadinessProbe == nil && w.Now.Sub(startedAt(p, c.Name)) < trialTime {
+				return onTrial(s)
 			}
 		}
 	}
-	if newest.IsZero() || w.Now.Sub(newest) >= trialTime {
-		return s
-	}
+	return s
+}
+
+func onTrial(s Status) Status {
 	return progressing(s, ReasonTrial, "available, which proves little without a readiness probe: waiting until it has run for %s", trialTime)
 }
 
@@ -41,14 +44,19 @@ func probed(template *corev1.PodTemplateSpec) bool {
 	return template == nil || !slices.ContainsFunc(template.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe == nil })
 }
 
-// startedAt is when the running container of that name started; zero when it does not run.
+// startedAt is when the running container of that name started. One that does not run, because it has just ended, will
+// start at some time to come; the controller's counts may be from before it ended.
 func startedAt(p *corev1.Pod, container string) time.Time {
 	for _, c := range p.Status.ContainerStatuses {
-		if c.Name == container && c.State.Running != nil {
+		if c.Name != container {
+			continue
+		}
+		if c.State.Running != nil {
 			return c.State.Running.StartedAt.Time
 		}
+		return never
 	}
-	return time.Time{}
+	return time.Time{} // a pod without a status of its own says nothing
 }
 
 // minReady is spec.minReadySeconds of the kinds that have it.

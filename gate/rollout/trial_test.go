@@ -20,8 +20,10 @@ func TestTrial(t *testing.T) {
 		minReady int32
 		age      time.Duration
 		coming   bool
+		ended    bool
 		want     Phase
 	}{
+		"ended again":          {age: time.Minute, ended: true, want: Progressing},
 		"just started":         {age: time.Second, want: Progressing},
 		"long enough":          {age: 5 * time.Second, want: Complete},
 		"with a probe":         {probe: probe, age: time.Second, want: Complete},
@@ -50,6 +52,9 @@ func TestTrial(t *testing.T) {
 					Name: "app", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-c.age))}},
 				}}},
 			}}
+		}
+		if c.ended {
+			w.Pods[0].Status.ContainerStatuses[0].State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}
 		}
 		if s := Evaluate(w); s.Phase != c.want {
 			t.Errorf("%s: %s %s: %s, want %s", name, s.Phase, s.Reason, s.Message, c.want)
