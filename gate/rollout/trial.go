@@ -27,7 +27,8 @@ func trial(w Workload, s Status) Status {
 	}
 	for _, p := range NewPods(w) {
 		for _, c := range p.Spec.Containers {
-			if c.ReadinessProbe == nil && w.Now.Sub(startedAt(p, c.Name)) < trialTime {
+			started := startedAt(p, c.Name)
+			if c.ReadinessProbe == nil && !started.IsZero() && w.Now.Sub(started) < trialTime {
 				return onTrial(s)
 			}
 		}
@@ -51,12 +52,14 @@ func startedAt(p *corev1.Pod, container string) time.Time {
 		if c.Name != container {
 			continue
 		}
-		if c.State.Running != nil {
+		switch {
+		case c.State.Running != nil:
 			return c.State.Running.StartedAt.Time
+		case c.State.Terminated != nil, c.State.Waiting != nil:
+			return never
 		}
-		return never
 	}
-	return time.Time{} // a pod without a status of its own says nothing
+	return time.Time{} // a status that says nothing holds nothing back
 }
 
 // minReady is spec.minReadySeconds of the kinds that have it.
