@@ -6,6 +6,9 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 SCRIPTS     = .ci/run examples/quickstart/demo.sh .ci/packages
 
+# The flags of `make bench`: it writes its table into the document that explains it.
+BENCH ?= --neighbours 5000 --out docs/benchmarks.md
+
 export CGO_ENABLED = 0
 
 .PHONY: help build sandbox test e2e demo bench lint
