@@ -357,6 +357,25 @@ func TestAutoscalerKeepsReplicas(t *testing.T) {
 	}
 }
 
+// TestUndoGoesOnWhereItWasCut: the first of the two writes of an undo has gone through, and its answer was lost.
+func TestUndoGoesOnWhereItWasCut(t *testing.T) {
+	f := onCluster(t, Options{})
+	f.kubectl(deployment, "-n", f.ns, "apply", "-f", "-")
+	change := f.apply(changedDeployment)[0]
+	half := f.live(change.Ref(), change.Item)
+	_, err := f.at(change.resource, f.ns).Update(t.Context(), snapshotOver(half, change.Written, change.Live), metav1.UpdateOptions{FieldManager: f.undoManager()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := f.Undo(t.Context(), []Change{change}, func(Undone) {})[0]
+	if u.Err != nil || u.Action != Restored || !u.Exact() {
+		t.Fatalf("undo: %s %q %v", u.Action, u.Why, u.Err)
+	}
+	if d := cmp.Diff(owners(change.Live), owners(f.live(change.Ref(), change.Item))); d != "" {
+		t.Errorf("its field owners are not what they were (-before +after):\n%s", d)
+	}
+}
+
 // TestForeignChangesAreLeft: an undo touches nothing that somebody else has changed since.
 func TestForeignChangesAreLeft(t *testing.T) {
 	f := onCluster(t, Options{})

@@ -92,6 +92,9 @@ func (c *Client) undoOnce(ctx context.Context, u *Undone) error {
 	if err != nil {
 		return err
 	}
+	if c.restored(u, live) {
+		return c.restoreOwners(ctx, u, live)
+	}
 	if why := c.changedSince(live, u.Change); why != "" {
 		u.Action, u.Why = Left, why
 		return nil
@@ -177,32 +180,20 @@ func (c *Client) restore(ctx context.Context, u *Undone, live *unstructured.Unst
 		return err
 	}
 	u.Written, u.At = restored, writeTime(restored, c.undoManager(), c.Now())
-	patch, err := json.Marshal([]map[string]any{
-		{"op": "replace", "path": "/metadata/managedFields", "value": ownersOver(restored, u.Live)},
-		{"op": "replace", "path": "/metadata/resourceVersion", "value": restored.GetResourceVersion()},
-	})
-	if err != nil {
-		return fmt.Errorf("encoding the field owners: %w", err)
-	}
-	owned, err := at.Patch(ctx, u.Object.GetName(), types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: c.undoManager()})
-	if isOptimisticConflict(err) {
-		return c.restoreOwners(ctx, u)
-	}
-	if err == nil {
-		u.Written = owned
-	}
-	return err
+	return c.restoreOwners(ctx, u, restored)
 }
 
-// restoreOwners tries the second write again after a controller wrote in between, as it does at once when a pod
-// template has changed back.
-func (c *Client) restoreOwners(ctx context.Context, u *Undone) error {
+// restored tells whether the first write of restore has gone through in an earlier try whose answer, or whose second
+// write, was lost.
+func (c *Client) restored(u *Undone, live *unstructured.Unstructured) bool {
+	return u.Action == Restored && hasManager(live.GetManagedFields(), c.undoManager()) && sameAuthored(live, u.Live)
+}
+
+// restoreOwners is the second write. A controller may write in between, as it does at once when a pod template has
+// changed back; then it is tried again on what is there now.
+func (c *Client) restoreOwners(ctx context.Context, u *Undone, live *unstructured.Unstructured) error {
 	at := c.at(u.resource, u.Object.GetNamespace())
 	for range maxConflicts {
-		live, err := at.Get(ctx, u.Object.GetName(), metav1.GetOptions{})
-		if err != nil {
-			return err
-		}
 		patch, err := json.Marshal([]map[string]any{
 			{"op": "replace", "path": "/metadata/managedFields", "value": ownersOver(live, u.Live)},
 			{"op": "replace", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
@@ -210,11 +201,15 @@ func (c *Client) restoreOwners(ctx context.Context, u *Undone) error {
 		if err != nil {
 			return fmt.Errorf("encoding the field owners: %w", err)
 		}
+		u.Written = live
 		owned, err := at.Patch(ctx, u.Object.GetName(), types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: c.undoManager()})
+		if err == nil {
+			u.Written = owned
+		}
 		if !isOptimisticConflict(err) {
-			if err == nil {
-				u.Written = owned
-			}
+			return err
+		}
+		if live, err = at.Get(ctx, u.Object.GetName(), metav1.GetOptions{}); err != nil {
 			return err
 		}
 	}
