@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -99,6 +98,8 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 	var m measuring
 	var results []analysis.Result
 	started := time.Now()
+	deadline, _ := ctx.Deadline()
+	budget := time.Until(deadline)
 	for {
 		e, next := l.look(ctx)
 		if e != nil {
@@ -120,83 +121,19 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 		case <-ctx.Done():
 			return l.overdue(ctx, m)
 		case <-l.w.Changed():
-			heartbeat.Reset(l.r.g.Heartbeat)
 			time.Sleep(coalesce)
 		case <-recheck.C:
 		case <-heartbeat.C:
-			l.r.tell(EventWaiting, manifest.Ref{}, "waiting %s of %s: %s", short(time.Since(started)), short(l.r.g.Timeout), l.awaited())
+			l.r.tell(EventWaiting, manifest.Ref{}, "waiting %s of %s: %s", short(time.Since(started)), short(budget), l.awaited())
 		case measurement := <-m.seen:
 			l.r.measured(measurement)
 		case results = <-m.results:
-			l.r.report.Criteria = results
+			l.r.report.Criteria, m = results, measuring{} // nothing more will come from there
 			if v := verdictOf(results); v != Passed {
 				return ending{outcome: v, target: -1}
 			}
 		}
 	}
-}
-
-// overdue is the ending when the time is up or the run was cancelled. The measurement ends by the same context; what
-// it has seen goes into the report.
-func (l *watching) overdue(ctx context.Context, m measuring) ending {
-	for m.results != nil {
-		select {
-		case measurement := <-m.seen:
-			l.r.measured(measurement)
-		case l.r.report.Criteria = <-m.results:
-			m.results = nil
-		}
-	}
-	switch {
-	case !errors.Is(context.Cause(ctx), errTimeout):
-		return ending{outcome: cancelledBy(ctx), target: -1}
-	case l.judging && analysis.Overall(l.r.report.Criteria) == analysis.Fail:
-		return ending{outcome: CriteriaFail, target: -1}
-	case l.judging && l.complete():
-		return ending{outcome: Inconclusive, target: -1}
-	}
-	return ending{outcome: TimedOut, target: -1}
-}
-
-// measuring is a measurement that runs in the background. Both channels are nil while there is none.
-type measuring struct {
-	seen    chan analysis.Measurement
-	results chan []analysis.Result // gives the results once
-}
-
-// measure begins to ask the criteria. Whoever reads results must read seen until they are there.
-func (r *run) measure(ctx context.Context) measuring {
-	r.tell(EventStep, manifest.Ref{}, "analyze: %s, settling %s, then watching %s", count(len(r.g.Criteria), "criterion", "criteria"), r.g.Timing.Settle, r.g.Timing.Window)
-	m := measuring{seen: make(chan analysis.Measurement), results: make(chan []analysis.Result, 1)}
-	go func() {
-		m.results <- analysis.Run(ctx, r.g.Querier, r.g.Criteria, r.g.Timing, func(x analysis.Measurement) {
-			select {
-			case m.seen <- x:
-			case <-time.After(time.Second): // the reader has left by a verdict of its own
-			}
-		})
-	}()
-	return m
-}
-
-// measured tells of one measurement.
-func (r *run) measured(m analysis.Measurement) {
-	value := "no value: " + m.Point.Note
-	if m.Point.Value != nil {
-		value = m.Result.Unit.Format(float64(*m.Point.Value))
-	}
-	r.tell(EventMeasurement, manifest.Ref{}, "%s: %s (limit %s %s) %s", m.Result.Name, value, m.Result.Op, m.Result.Unit.Format(float64(m.Result.Limit)), m.Point.State)
-}
-
-// verdictOf is the outcome that the criteria's results mean.
-func verdictOf(results []analysis.Result) Outcome {
-	switch analysis.Overall(results) {
-	case analysis.Pass:
-		return Passed
-	case analysis.Fail:
-		return CriteriaFail
-	}
-	return Inconclusive
 }
 
 // look evaluates every target once. It returns the ending when there is one, and otherwise when to look again.
@@ -250,7 +187,7 @@ func (l *watching) lookAt(ctx context.Context, i int) (*ending, time.Duration) {
 	l.warn(i, findings)
 	deciding, again := state.sightings.Confirm(findings, workload.Now, l.r.g.Patience)
 	if deciding != nil {
-		return l.decide(ctx, i, deciding)
+		return l.decide(ctx, i)
 	}
 	if again == 0 { // only a change can decide
 		again = look
@@ -265,7 +202,7 @@ func troubled(events []diagnosis.Event) bool {
 
 // decide asks again with the logs at hand before a rule ends the gate: a program that says it waits for its database
 // deserves more patience than one that says its configuration is wrong.
-func (l *watching) decide(ctx context.Context, i int, deciding *diagnosis.Finding) (*ending, time.Duration) {
+func (l *watching) decide(ctx context.Context, i int) (*ending, time.Duration) {
 	state := &l.states[i]
 	if time.Since(state.frozen) < look {
 		return nil, look

@@ -11,12 +11,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
@@ -125,57 +121,6 @@ func (t *tended) extend(ctx context.Context) error {
 	return err
 }
 
-// readRevisions reads the ReplicaSets of a Deployment until the one that is being rolled out is among them, and the
-// ControllerRevisions of a DaemonSet once per generation. A StatefulSet names its revision in its own status.
-func (t *tended) readRevisions(ctx context.Context, live rollout.Object) error {
-	apps := t.w.c.typed.AppsV1()
-	selector, ok := rollout.PodSelector(live)
-	if !ok || !observed(live) {
-		return nil
-	}
-	o := metav1.ListOptions{LabelSelector: selector.String()}
-	switch object := live.(type) {
-	case *appsv1.Deployment:
-		if rollout.NewReplicaSet(t.workload()) != nil {
-			return nil
-		}
-		list, err := apps.ReplicaSets(object.Namespace).List(ctx, o)
-		if err != nil {
-			return err
-		}
-		t.set(func() { t.sets = owned(list.Items, object.UID) })
-		if rollout.NewReplicaSet(t.workload()) == nil {
-			return fmt.Errorf("the new ReplicaSet of %s is not there yet", t.target.Ref)
-		}
-	case *appsv1.DaemonSet:
-		if t.revisionsOf == object.Generation {
-			return nil
-		}
-		list, err := apps.ControllerRevisions(object.Namespace).List(ctx, o)
-		if err != nil {
-			return err
-		}
-		t.set(func() { t.revisions, t.revisionsOf = owned(list.Items, object.UID), object.Generation })
-	}
-	return nil
-}
-
-// owned keeps the objects that uid controls; selectors of two workloads can overlap.
-func owned[T any, P interface {
-	*T
-	metav1.Object
-}](items []T, uid types.UID) []P {
-	var out []P
-	for i := range items {
-		p := P(&items[i])
-		p.SetManagedFields(nil)
-		if c := metav1.GetControllerOf(p); c != nil && c.UID == uid {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // watchPods watches the pods of the newest revision when they are few or asked for.
 func (t *tended) watchPods(live rollout.Object) {
 	selector, ok := rollout.PodSelector(live)
@@ -219,93 +164,6 @@ func revisionLabel(live rollout.Object) string {
 		return appsv1.ControllerRevisionHashLabelKey
 	}
 	return ""
-}
-
-// readServices learns early which Services select the new pods, so that nothing has to be listed when the rollout
-// ends.
-func (t *tended) readServices(ctx context.Context, live rollout.Object) error {
-	template := rollout.PodTemplate(live)
-	if template == nil || t.selecting != nil {
-		return nil
-	}
-	all, err := t.w.services[live.GetNamespace()].read(ctx)
-	if err == nil || IsDenied(err) {
-		t.selecting = []string{} // also when denied: asking again would not help
-	}
-	for _, s := range all {
-		if len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
-			t.selecting = append(t.selecting, s.Name)
-		}
-	}
-	return err
-}
-
-// watchServices watches the EndpointSlices of the Services that select the new pods. The first answer may come from
-// the API server's cache: an older state knows fewer new pods, never more.
-func (t *tended) watchServices(live rollout.Object) {
-	if t.selecting == nil || t.knowsServices() {
-		return
-	}
-	var feeds []serviceFeed
-	for _, name := range t.selecting {
-		source := typedSource(t.w.c.typed.DiscoveryV1().RESTClient(), "endpointslices", live.GetNamespace(),
-			&discoveryv1.EndpointSlice{}, cached(labelled(discoveryv1.LabelServiceName+"="+name)))
-		feeds = append(feeds, serviceFeed{name, t.w.feed(t.w.ctx, source, trimObject, t.w.notify, func(text string) {
-			t.problem(text + ": whether Services send traffic to the new pods is not checked")
-			t.set(func() { t.services = nil })
-		})})
-	}
-	t.set(func() { t.services, t.servicesKnown = feeds, true })
-}
-
-// cached lets a list be answered from the API server's cache, which is there at once.
-func cached(narrow func(*metav1.ListOptions)) func(*metav1.ListOptions) {
-	return func(o *metav1.ListOptions) {
-		narrow(o)
-		if o.ResourceVersion == "" {
-			o.ResourceVersion = "0"
-		}
-	}
-}
-
-// nodesEvery is how often the nodes of a DaemonSet in trouble are looked at.
-const nodesEvery = 10 * time.Second
-
-// readNodes learns which nodes cannot run a pod: a DaemonSet is not to blame for them.
-func (t *tended) readNodes(ctx context.Context) error {
-	if time.Since(t.nodesRead) < nodesEvery {
-		return nil
-	}
-	t.nodesRead = time.Now()
-	list, err := t.w.c.typed.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
-	}
-	var down []string
-	for _, n := range list.Items {
-		if !slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-		}) {
-			down = append(down, n.Name)
-		}
-	}
-	t.set(func() { t.nodesDown = down })
-	return nil
-}
-
-// readStorageClass learns whether a claim waits for its first consumer.
-func (t *tended) readStorageClass(ctx context.Context, live rollout.Object) error {
-	claim, ok := live.(*corev1.PersistentVolumeClaim)
-	if !ok || claim.Status.Phase != corev1.ClaimPending || claim.Spec.StorageClassName == nil || *claim.Spec.StorageClassName == "" {
-		return nil
-	}
-	class, err := t.w.c.typed.StorageV1().StorageClasses().Get(ctx, *claim.Spec.StorageClassName, metav1.GetOptions{})
-	if err != nil {
-		return err
-	}
-	waits := class.VolumeBindingMode != nil && *class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer
-	t.set(func() { t.waitsForConsumer = waits })
-	return nil
 }
 
 // workload puts together what has arrived.
@@ -420,27 +278,4 @@ func (t *tended) degrade(what string, err error) error {
 		return nil
 	}
 	return err
-}
-
-// observed tells whether the controller has taken in the newest generation.
-func observed(live rollout.Object) bool {
-	switch o := live.(type) {
-	case *appsv1.Deployment:
-		return o.Status.ObservedGeneration >= o.Generation
-	case *appsv1.StatefulSet:
-		return o.Status.ObservedGeneration >= o.Generation
-	case *appsv1.DaemonSet:
-		return o.Status.ObservedGeneration >= o.Generation
-	}
-	return true
-}
-
-func labelled(selector string) func(*metav1.ListOptions) {
-	return func(o *metav1.ListOptions) { o.LabelSelector = selector }
-}
-
-func named(name string) func(*metav1.ListOptions) {
-	return func(o *metav1.ListOptions) {
-		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", name).String()
-	}
 }
