@@ -11,8 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/restmapper"
-
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // Find returns the objects that names name, as KIND/NAME in all the spellings of kubectl (deploy/web, sts/db), in the
@@ -23,7 +21,7 @@ func (c *Client) Find(ctx context.Context, names []string) ([]Target, error) {
 	for _, text := range names {
 		kind, name, ok := strings.Cut(text, "/")
 		if !ok || kind == "" || name == "" || strings.Contains(name, "/") {
-			return nil, &manifest.Error{Msg: fmt.Sprintf("%q is not KIND/NAME", text), Hint: "for example deployment/web"}
+			return nil, fmt.Errorf("%q is not KIND/NAME\n  hint: for example deployment/web", text)
 		}
 		target, err := c.find(ctx, mapper, kind, name)
 		if err != nil {
@@ -36,6 +34,9 @@ func (c *Client) Find(ctx context.Context, names []string) ([]Target, error) {
 
 func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name string) (Target, error) {
 	gvk, err := mapper.KindFor(schema.ParseGroupResource(strings.ToLower(kind)).WithVersion(""))
+	if meta.IsNoMatchError(err) {
+		return Target{}, fmt.Errorf("the API server has no kind %q\n  hint: `kubectl api-resources` lists them", kind)
+	}
 	if err != nil {
 		return Target{}, err
 	}
