@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
 // program is one invocation: the world outside, and the exit code that came of it.
@@ -70,7 +72,19 @@ func (p *program) fail(err error) {
 	if p.code == 0 {
 		p.code = codeOf(err)
 	}
-	fmt.Fprintf(p.stderr, "error: %v\n", err)
+	fmt.Fprintf(p.stderr, "error: %s\n", told(err))
+}
+
+// told makes an error fit to print. It may quote the cluster, whose text is not to be obeyed: a CI system takes a line
+// that begins with "::" for a command, also behind white space.
+func told(err error) string {
+	lines := strings.Split(report.Sanitize(err.Error(), 40, 1000), "\n")
+	for i, line := range lines {
+		if strings.HasPrefix(strings.TrimSpace(line), "::") {
+			lines[i] = "| " + line
+		}
+	}
+	return strings.Join(lines, "\n")
 }
 
 // codeOf is the exit code of an error that came before any report.

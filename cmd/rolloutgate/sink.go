@@ -43,7 +43,7 @@ func (p *program) withGate(o *options, run func(gate.Gate) (gate.Report, error))
 	}
 	p.code = r.Exit.Code
 	if err != nil && len(r.Findings) == 0 {
-		fmt.Fprintf(p.stderr, "error: %v\n", err) // a finding would have said it better
+		fmt.Fprintf(p.stderr, "error: %s\n", told(err)) // a finding would have said it better
 	}
 	out.print(r)
 	return nil
@@ -101,7 +101,7 @@ func (out *sink) print(r gate.Report) {
 
 func (out *sink) warn(err error) {
 	if err != nil {
-		fmt.Fprintf(out.p.stderr, "warning: %v\n", err)
+		fmt.Fprintf(out.p.stderr, "warning: %s\n", told(err))
 	}
 }
 

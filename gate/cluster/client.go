@@ -5,7 +5,6 @@
 package cluster
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -91,15 +90,6 @@ func New(config *rest.Config, o Options) (*Client, error) {
 
 // Now is the API server's time, to the second. Before the first answer it is the local time.
 func (c *Client) Now() time.Time { return c.clock.now() }
-
-// ServerVersion asks the API server who it is: the cheapest way to learn that it is reachable and lets us in.
-func (c *Client) ServerVersion(context.Context) (string, error) {
-	v, err := c.typed.Discovery().ServerVersion()
-	if err != nil {
-		return "", fmt.Errorf("reaching the API server: %w", err)
-	}
-	return v.GitVersion, nil
-}
 
 // resource is where an object of one kind lives.
 type resource struct {
