@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"os"
 	"os/exec"
@@ -19,6 +20,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
@@ -43,6 +45,7 @@ func onCluster(t *testing.T, o Options) fixture {
 		t.Fatal(err)
 	}
 	f := fixture{t: t, ns: "t-" + strings.ToLower(strings.ReplaceAll(strings.ReplaceAll(t.Name(), "/", "-"), "_", "-"))}
+	f.ns += "-" + strings.ToLower(rand.Text()[:4]) // the one of an earlier run may still be going away
 	f.kubectl("", "create", "namespace", f.ns)
 	t.Cleanup(func() { f.kubectl("", "delete", "namespace", f.ns, "--wait=false") })
 	o.Namespace = f.ns
@@ -243,8 +246,12 @@ func TestUndoGoesOnWhereItWasCut(t *testing.T) {
 	f := onCluster(t, Options{})
 	f.kubectl(deployment, "-n", f.ns, "apply", "-f", "-")
 	change := f.apply(changedDeployment)[0]
-	half := f.live(change.Ref(), change.Item)
-	_, err := f.at(change.resource, f.ns).Update(t.Context(), snapshotOver(half, change.Written, change.Live), metav1.UpdateOptions{FieldManager: f.undoManager()})
+	// The controller writes its status meanwhile, so the write may need the version after that.
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		half := f.live(change.Ref(), change.Item)
+		_, err := f.at(change.resource, f.ns).Update(t.Context(), snapshotOver(half, change.Written, change.Live), metav1.UpdateOptions{FieldManager: f.undoManager()})
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
