@@ -9,12 +9,15 @@ SCRIPTS     = .ci/run examples/quickstart/demo.sh .ci/packages
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
 
+# The flags of `make accuracy`: it writes its tables into a document, too.
+ACCURACY ?= --out docs/accuracy.md
+
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox test e2e demo bench lint
+.PHONY: help build sandbox test e2e accuracy demo bench lint
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/rolloutgate
 	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
@@ -31,6 +34,11 @@ test: sandbox ## all tests but e2e, against a real control plane with simulated 
 e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
 	bin/sandbox run --real-node --nodes 0 -- go test -tags realnode -timeout 40m ./cmd/rolloutgate/...
+
+accuracy: build sandbox ## is the named cause the right one? live cases, quiet ones too; flags in ACCURACY (root, as e2e)
+	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
+	cd sandbox && go build -o ../bin/ ./accuracy
+	bin/accuracy $(ACCURACY)
 
 demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
 	bin/sandbox run -- examples/quickstart/demo.sh

@@ -19,6 +19,10 @@ const planTime = 2 * time.Minute
 // plan asks the cluster what would happen. On an error the exit is set and nothing was changed.
 func (r *run) plan(ctx context.Context, objects []manifest.Object) (cluster.Plan, error) {
 	r.tell(EventStep, manifest.Ref{}, "plan: %s", count(len(objects), "object", "objects"))
+	if err := checkTuning(objects); err != nil {
+		r.exit(Invalid, "nothing was changed")
+		return cluster.Plan{}, err
+	}
 	limited, cancel := context.WithTimeout(ctx, planTime)
 	defer cancel()
 	plan, err := r.g.Cluster.Plan(limited, objects)
@@ -28,6 +32,7 @@ func (r *run) plan(ctx context.Context, objects []manifest.Object) (cluster.Plan
 		r.g.Secrets(secrets)
 	}
 	r.report.Notes = append(r.report.Notes, plan.Notes...)
+	r.changedConfig = plan.ChangedConfig()
 	if err == nil && len(plan.Refusals) > 0 {
 		err = r.refuse(plan.Refusals)
 		return plan, err

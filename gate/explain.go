@@ -8,7 +8,6 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -16,11 +15,14 @@ import (
 const maxFrozen = 8
 
 // evidence adds what the gate knows and the cluster does not.
-func (r *run) evidence(ev diagnosis.Evidence) diagnosis.Evidence {
-	for _, c := range r.report.Changes {
+func (l *watching) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
+	for _, c := range l.r.report.Changes {
 		ev.Together = append(ev.Together, c.Object)
 	}
-	ev.Timeout = r.g.Timeout
+	ev.Changed = l.r.changedConfig
+	ev.History = l.states[i].history.seen()
+	ev.Undoing = l.undo != nil
+	ev.Timeout = l.r.g.Timeout
 	return ev
 }
 
@@ -33,7 +35,7 @@ func (l *watching) explain(ctx context.Context, e ending) []diagnosis.Finding {
 		findings = criteriaFindings(l.r.report.Criteria)
 	}
 	order := l.incomplete(e)
-	found, unread := make([][]diagnosis.Finding, len(order)), make([][]string, len(order))
+	found, frozen := make([][]diagnosis.Finding, len(order)), make([]diagnosis.Evidence, len(order))
 	var wg sync.WaitGroup
 	for n, i := range order {
 		wg.Go(func() {
@@ -41,22 +43,28 @@ func (l *watching) explain(ctx context.Context, e ending) []diagnosis.Finding {
 			if i == e.target && e.evidence != nil {
 				ev = *e.evidence
 			} else {
-				ev = l.r.evidence(l.w.Freeze(ctx, i, l.states[i].status))
+				ev = l.evidence(i, l.w.Freeze(ctx, i, l.states[i].status))
 			}
 			ev.TimedOut = e.finding == nil
+			ev.CriteriaFailed = e.outcome == CriteriaFail
 			found[n] = diagnosis.Explain(ev)
-			unread[n] = ev.Unreadable
+			frozen[n] = ev
 		})
 	}
 	wg.Wait()
-	for _, note := range slices.Concat(unread...) {
-		if !slices.Contains(l.r.report.Notes, note) {
-			l.r.report.Notes = append(l.r.report.Notes, note)
+	for _, ev := range frozen {
+		for _, note := range ev.Unreadable {
+			if !slices.Contains(l.r.report.Notes, note) {
+				l.r.report.Notes = append(l.r.report.Notes, note)
+			}
 		}
 	}
 	if e.finding != nil {
 		found[0] = headline(*e.finding, found[0])
-		found[0][0] = tuned(found[0][0], l.r.g.Patience)
+		found[0][0] = tuned(found[0][0], l.states[e.target].patience)
+	}
+	if len(order) > 0 && l.undo == nil {
+		l.r.report.Layers = diagnosis.Layers(frozen[0], slices.Concat(findings, found[0]))
 	}
 	return append(findings, slices.Concat(found...)...)
 }
@@ -75,19 +83,21 @@ func headline(decided diagnosis.Finding, found []diagnosis.Finding) []diagnosis.
 // tuned says of a finding that somebody else's patience than the rule's own was asked for.
 func tuned(f diagnosis.Finding, p diagnosis.Patience) diagnosis.Finding {
 	if grace, ok := p.Grace[f.Code]; ok {
-		f.Rule += fmt.Sprintf("; here after %s, by --grace", short(grace))
+		f.Rule += fmt.Sprintf("; here after %s, as asked", short(grace))
 	}
 	return f
 }
 
-// incomplete are the targets to look into: the one that decided, then the others in the order of the manifests.
+// incomplete are the targets to look into: the one that decided, then the others in the order of the manifests. When a
+// criterion failed, that of a complete workload may have a reason in the cluster.
 func (l *watching) incomplete(e ending) []int {
 	var order []int
 	if e.target >= 0 {
 		order = append(order, e.target)
 	}
 	for i := range l.states {
-		if i != e.target && l.states[i].status.Phase != rollout.Complete && len(order) < maxFrozen {
+		worth := l.states[i].status.Phase != rollout.Complete || e.outcome == CriteriaFail
+		if i != e.target && worth && len(order) < maxFrozen {
 			order = append(order, i)
 		}
 	}
@@ -104,7 +114,7 @@ func criteriaFindings(results []analysis.Result) []diagnosis.Finding {
 		}
 		f := diagnosis.Finding{
 			Detail: c.Name, Layer: diagnosis.LayerApplication, Stage: "traffic", Confidence: diagnosis.Proven,
-			Terminal: diagnosis.TerminalNow, FirstSeen: c.FirstBreach, Count: c.Samples.Judged, Object: manifest.Ref{},
+			Terminal: diagnosis.TerminalNow, FirstSeen: c.FirstBreach, Count: c.Samples.Judged, Object: diagnosis.Subject{},
 			Rule: "a criterion fails when it breaks its limit several times in a row", Knob: "its limit and `for`, --settle, --window",
 			Evidence: []diagnosis.Proof{{Type: "metric", Text: c.Query, Ref: "Prometheus"}},
 		}

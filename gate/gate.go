@@ -122,6 +122,8 @@ type run struct {
 	redact  redactor
 	targets []cluster.Target
 	told    map[manifest.Ref]string // the last text about each object
+
+	changedConfig []diagnosis.Changed // ConfigMaps and Secrets that this run changed
 }
 
 func (g Gate) begin(command string) *run {

@@ -69,6 +69,14 @@ func (r redactor) report(rep *Report) {
 		rep.Workloads[i].Message = r.text(rep.Workloads[i].Message)
 	}
 	r.findings(rep)
+	for i := range rep.Layers {
+		for j := range rep.Layers[i].Healthy {
+			rep.Layers[i].Healthy[j] = r.text(rep.Layers[i].Healthy[j])
+		}
+		for j := range rep.Layers[i].Unknown {
+			rep.Layers[i].Unknown[j] = r.text(rep.Layers[i].Unknown[j])
+		}
+	}
 	for i := range rep.Criteria {
 		c := &rep.Criteria[i]
 		c.Reason, c.LastError = r.text(c.Reason), r.text(c.LastError)
@@ -103,6 +111,9 @@ func (r redactor) finding(f *diagnosis.Finding) {
 	f.Cause, f.Detail = r.text(f.Cause), r.text(f.Detail)
 	for i := range f.Evidence {
 		f.Evidence[i].Text = r.text(f.Evidence[i].Text)
+	}
+	for i := range f.Changes {
+		f.Changes[i].Before, f.Changes[i].After = r.text(f.Changes[i].Before), r.text(f.Changes[i].After)
 	}
 	for i := range f.Fix {
 		f.Fix[i] = r.text(f.Fix[i])

@@ -33,7 +33,7 @@ func TestRedactText(t *testing.T) {
 // TestRedactReport: every field that can hold text of the cluster is redacted, wherever it stands.
 func TestRedactReport(t *testing.T) {
 	const secret = "correct-horse-battery"
-	finding := diagnosis.Finding{Cause: secret, Detail: secret, Fix: []string{secret}, Evidence: []diagnosis.Proof{{Text: secret}}}
+	finding := diagnosis.Finding{Cause: secret, Detail: secret, Fix: []string{secret}, Evidence: []diagnosis.Proof{{Text: secret}}, Changes: []diagnosis.Change{{Before: secret, After: secret}}}
 	status := rollout.Status{Message: secret}
 	r := &run{redact: newRedactor([]string{secret}), report: Report{
 		Exit:      Exit{State: secret},
@@ -43,6 +43,7 @@ func TestRedactReport(t *testing.T) {
 		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}}},
 		Undo:      &Undo{Objects: []Undone{{Result: secret}}, Findings: []diagnosis.Finding{finding}},
 		Timeline:  []Event{{Text: secret, Status: &status}},
+		Layers:    []diagnosis.Layered{{Healthy: []string{secret}, Unknown: []string{secret}}},
 		Notes:     []string{secret},
 	}}
 	report := r.end()

@@ -20,7 +20,8 @@ type Report struct {
 	// Changes lists what was written, in the order of writing; in a plan, what would be.
 	Changes   []Change            `json:"changes"`
 	Workloads []rollout.Status    `json:"workloads"`
-	Findings  []diagnosis.Finding `json:"findings"` // most important first; [0] is the headline
+	Findings  []diagnosis.Finding `json:"findings"`         // most important first; [0] is the headline
+	Layers    []diagnosis.Layered `json:"layers,omitempty"` // around the headline's workload: where the fault is and is not
 	Criteria  []analysis.Result   `json:"criteria"`
 	Undo      *Undo               `json:"undo,omitempty"` // nil when the run did not come to it
 	Timeline  []Event             `json:"timeline"`

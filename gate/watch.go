@@ -25,6 +25,10 @@ const (
 	worthTelling = time.Second
 	// look is the longest time between two looks: rules that count seconds need one without a change.
 	look = 5 * time.Second
+	// aroundAfter is how long something has to be wrong before what is around a workload is read, and aroundEvery how
+	// often after that.
+	aroundAfter = 15 * time.Second
+	aroundEvery = 30 * time.Second
 )
 
 // ending is why a watch ended.
@@ -48,23 +52,35 @@ type watching struct {
 	// judging is set once everything was complete and the criteria are being measured: from then on a workload that
 	// is briefly incomplete (a pod was evicted, an autoscaler scaled) is no news.
 	judging bool
+	// lookedAround is when what is around any of the targets was read last: one at a time.
+	lookedAround time.Time
 }
 
 // watched is what the watch remembers of one target.
 type watched struct {
 	status    rollout.Status
 	sightings diagnosis.Sightings
+	history   history
+	patience  diagnosis.Patience
 	seen      map[string]time.Time // since when each code is there; zero once it was told
 	best      int32                // the most progress seen
 	since     time.Time
 	frozen    time.Time // when its evidence was last frozen
+	held      bool      // complete, but something about it can still decide
+	// lookedComplete is when that was asked last; zero while it is not complete.
+	lookedComplete time.Time
+	troubled       time.Time // since when something is wrong with it; zero while nothing is
+	// around is what was read around the workload at the time lookedAround, because something was wrong with it for a
+	// while: the nodes that do not take its pods, the quota, the claims.
+	around       diagnosis.Evidence
+	lookedAround time.Time
 }
 
 func (r *run) watching(w *cluster.Watch, targets []cluster.Target) *watching {
 	l := &watching{r: r, w: w, targets: targets, states: make([]watched, len(targets))}
 	for i := range l.states {
 		l.states[i] = watched{status: rollout.Status{Ref: targets[i].Ref, Phase: rollout.Progressing, Watched: true},
-			seen: map[string]time.Time{}, since: time.Now()}
+			seen: map[string]time.Time{}, since: time.Now(), patience: r.patienceFor(targets[i])}
 	}
 	return l
 }
@@ -82,7 +98,7 @@ func (r *run) watchAndJudge(ctx context.Context, targets []cluster.Target, judge
 	l := r.watching(w, targets)
 	e := l.until(ctx, judge)
 	r.report.Workloads = l.statuses()
-	if e.outcome != Passed && e.outcome != Overtaken && e.outcome != Interrupted && e.outcome != Terminated {
+	if e.outcome != Passed && e.outcome != Interrupted && e.outcome != Terminated {
 		r.tell(EventStep, manifest.Ref{}, "diagnose")
 		e.frozen = l.explain(ctx, e)
 	}
@@ -156,6 +172,7 @@ func (l *watching) lookAt(ctx context.Context, i int) (*ending, time.Duration) {
 	state := &l.states[i]
 	workload := l.w.Workload(i)
 	status := rollout.Evaluate(workload)
+	state.history.observe(workload, status)
 	if status != state.status {
 		l.changed(i, status)
 	}
@@ -166,16 +183,17 @@ func (l *watching) lookAt(ctx context.Context, i int) (*ending, time.Duration) {
 		return &ending{outcome: RolloutFailed, target: i}, 0
 	case rollout.Complete:
 		if !l.judging {
-			return nil, look
+			return l.lookAtComplete(ctx, i, status)
 		}
 	}
+	state.held, state.lookedComplete = false, time.Time{}
 	if status.Reason == rollout.ReasonCheckingServices {
 		l.w.LookAtServices(i)
 	}
 	if l.undo != nil {
 		l.undo(i, status)
 	}
-	ev := l.r.evidence(l.w.Evidence(i, status))
+	ev := l.evidence(i, l.w.Evidence(i, status))
 	patience := idle
 	if status.Desired > big {
 		patience = idleBig
@@ -183,9 +201,9 @@ func (l *watching) lookAt(ctx context.Context, i int) (*ending, time.Duration) {
 	if time.Since(state.since) > patience || troubled(ev.Events) {
 		l.w.LookCloser(i)
 	}
-	findings := diagnosis.Explain(ev)
+	findings := l.lookAround(ctx, i, ev)
 	l.warn(i, findings)
-	deciding, again := state.sightings.Confirm(findings, workload.Now, l.r.g.Patience)
+	deciding, again := state.sightings.Confirm(findings, workload.Now, state.patience)
 	if deciding != nil {
 		return l.decide(ctx, i)
 	}
@@ -193,6 +211,47 @@ func (l *watching) lookAt(ctx context.Context, i int) (*ending, time.Duration) {
 		again = look
 	}
 	return nil, min(again, worthTelling)
+}
+
+// lookAtComplete holds a complete rollout back as long as something about it can still decide: its pods are there, and
+// a Service that sent traffic to the old ones does not know them.
+func (l *watching) lookAtComplete(ctx context.Context, i int, status rollout.Status) (*ending, time.Duration) {
+	state := &l.states[i]
+	if !state.held && time.Since(state.lookedComplete) < look {
+		return nil, look
+	}
+	state.lookedComplete = time.Now()
+	findings := slices.DeleteFunc(diagnosis.Explain(l.evidence(i, l.w.Evidence(i, status))), func(f diagnosis.Finding) bool { return f.Stage != "traffic" || !f.Decides() })
+	l.warn(i, findings)
+	deciding, again := state.sightings.Confirm(findings, l.w.Workload(i).Now, state.patience)
+	state.held = again > 0 && l.undo == nil
+	if deciding != nil && l.undo == nil {
+		return l.decide(ctx, i)
+	}
+	if !state.held {
+		again = look
+	}
+	return nil, again
+}
+
+// lookAround explains the evidence and, when something is wrong for a while, reads what is around the workload now and
+// then: some proofs need to know the nodes or the quota.
+func (l *watching) lookAround(ctx context.Context, i int, ev diagnosis.Evidence) []diagnosis.Finding {
+	state := &l.states[i]
+	findings := diagnosis.Explain(ev.With(state.around))
+	if !slices.ContainsFunc(findings, diagnosis.Finding.Blames) {
+		state.troubled, state.around = time.Time{}, diagnosis.Evidence{}
+		return findings
+	}
+	if state.troubled.IsZero() {
+		state.troubled = time.Now()
+	}
+	if time.Since(state.troubled) < aroundAfter || time.Since(state.lookedAround) < aroundEvery || time.Since(l.lookedAround) < look {
+		return findings
+	}
+	l.lookedAround, state.lookedAround = time.Now(), time.Now()
+	state.around = l.w.Freeze(context.WithoutCancel(ctx), i, state.status).Around()
+	return diagnosis.Explain(ev.With(state.around))
 }
 
 // troubled tells whether there is a warning that a healthy start does not cause. Probes fail while a program starts.
@@ -208,8 +267,8 @@ func (l *watching) decide(ctx context.Context, i int) (*ending, time.Duration) {
 		return nil, look
 	}
 	state.frozen = time.Now()
-	ev := l.r.evidence(l.w.Freeze(context.WithoutCancel(ctx), i, state.status))
-	again, _ := state.sightings.Confirm(diagnosis.Explain(ev), ev.Workload.Now, l.r.g.Patience)
+	ev := l.evidence(i, l.w.Freeze(context.WithoutCancel(ctx), i, state.status))
+	again, _ := state.sightings.Confirm(diagnosis.Explain(ev), ev.Workload.Now, state.patience)
 	if again == nil {
 		return nil, look
 	}
@@ -246,14 +305,14 @@ func (l *watching) warn(i int, findings []diagnosis.Finding) {
 			seen[f.Code] = time.Now()
 		case time.Since(since) >= worthTelling:
 			seen[f.Code] = time.Time{}
-			l.r.tell(EventWarning, f.Object, "%s: %s", f.Code, f.Cause)
+			l.r.tell(EventWarning, f.Object.Ref, "%s: %s", f.Code, f.Cause)
 		}
 	}
 }
 
 func (l *watching) complete() bool {
 	for i := range l.states {
-		if l.states[i].status.Phase != rollout.Complete || !l.w.Synced(i) {
+		if l.states[i].status.Phase != rollout.Complete || l.states[i].held || !l.w.Synced(i) {
 			return false
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated parts of the documentation")
@@ -47,6 +48,43 @@ func TestFlagsPage(t *testing.T) {
 		page.WriteString("\n")
 	}
 	generated(t, "docs/flags.md", "flags", page.String())
+}
+
+// TestDocsCauses: the reference of causes is what the catalogue says.
+func TestDocsCauses(t *testing.T) {
+	causes := diagnosis.Causes()
+	size := map[string]int{}
+	for _, c := range causes {
+		size[c.Family]++
+	}
+	flag := regexp.MustCompile(`--grace \S+|--no-fail-fast=\S+`)
+	var index, text strings.Builder
+	index.WriteString("| code | what is wrong | when it decides |\n|---|---|---|\n")
+	for i, c := range causes {
+		if i == 0 || c.Family != causes[i-1].Family { // the number keeps its anchor apart from those of codes
+			fmt.Fprintf(&text, "## %s (%d)\n\n", c.Family, size[c.Family])
+		}
+		fmt.Fprintf(&index, "| [%s](#%s) | %s | %s |\n", c.Code, strings.ToLower(c.Code), cell(firstSentence(c.Meaning)), c.Patience())
+		fmt.Fprintf(&text, "### %s\n\n%s\n\n", c.Code, c.Meaning)
+		fmt.Fprintf(&text, "- **Read from:** %s\n- **Usual fix:** %s\n", c.Signals, c.Remedy)
+		fmt.Fprintf(&text, "- **Blames:** layer %s, scope %s, stage %s\n- **Decides:** %s\n", c.Layer(), c.Scope(), c.Stage(), c.Patience())
+		if knob := c.Knob(); knob != "" {
+			fmt.Fprintf(&text, "- **To tune:** %s\n", flag.ReplaceAllString(knob, "`$0`"))
+		}
+		text.WriteString("\n")
+	}
+	generated(t, "docs/causes.md", "index", index.String())
+	generated(t, "docs/causes.md", "causes", text.String())
+}
+
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+// firstSentence is enough for a table.
+func firstSentence(text string) string {
+	if first, _, more := strings.Cut(text, ". "); more {
+		return first + "."
+	}
+	return text
 }
 
 func defaultOf(f *pflag.Flag) string {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/sethvargo/go-githubactions"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -84,7 +85,7 @@ func failedReport(findings ...diagnosis.Finding) gate.Report {
 func imageFinding() diagnosis.Finding {
 	return diagnosis.Finding{
 		Code: "ImageNotFound", Cause: "The image web:2 does not exist.", Fix: []string{"Push it."},
-		Object:   manifest.Ref{Kind: "Pod", Name: "web-1"},
+		Object:   diagnosis.Subject{Ref: manifest.Ref{Kind: "Pod", Name: "web-1"}},
 		Workload: manifest.Ref{Group: "apps", Kind: "Deployment", Name: "web"},
 		File:     "deploy/web.yaml", Line: 32,
 	}
@@ -147,7 +148,7 @@ func TestAnnotations(t *testing.T) {
 	outside.File = "/elsewhere/web.yaml"
 	context := imageFinding()
 	context.Terminal = diagnosis.TerminalContext
-	findings := []diagnosis.Finding{first, stdin, outside, context, imageFinding(), imageFinding(), imageFinding(), imageFinding()}
+	findings := []diagnosis.Finding{first, stdin, outside, imageFinding(), context}
 	s.Open("a group")
 	if err := s.annotate(failedReport(findings...)); err != nil {
 		t.Fatal(err)
@@ -158,15 +159,30 @@ func TestAnnotations(t *testing.T) {
 	want := []string{
 		"::group::a group",
 		"::endgroup::",
-		"::error file=deploy/web.yaml,line=32," + title + "100%25 of the pods,%0Afail: ::error::" + rest,
+		"::error file=deploy/web.yaml,line=32," + title + "100%25 of the pods,%0Afail: ::error::%0AFix: Push it.%0A" +
+			"1 more cause: ImageNotFound on pod/web-1; 1 more remark: ImageNotFound on pod/web-1%0A" +
+			"deployment/web is back at its previous version (verified)",
 		"::error " + title + "The image web:2 does not exist." + rest,
 		"::error " + title + "The image web:2 does not exist." + rest,
-		"::error " + title + "The image web:2 does not exist." + rest,
-		"::error " + title + "The image web:2 does not exist." + rest,
-		"::notice::rolloutgate: 2 more in the summary of this step",
 	}
 	if diff := cmp.Diff(want, commands); diff != "" {
 		t.Errorf("annotations (-want +got):\n%s", diff)
+	}
+}
+
+// TestAnnotationsAreCounted: GitHub shows ten of a step at most, and criteria are many.
+func TestAnnotationsAreCounted(t *testing.T) {
+	s := newStep(t)
+	r := failedReport()
+	for range maxAnnotations + 2 {
+		r.Criteria = append(r.Criteria, analysis.Result{Name: "errors", Verdict: analysis.Fail})
+	}
+	if err := s.annotate(r); err != nil {
+		t.Fatal(err)
+	}
+	commands, _ := runner(s.log.String())
+	if n := len(commands); n != maxAnnotations+1 || commands[n-1] != "::notice::rolloutgate: 2 more in the summary of this step" {
+		t.Errorf("annotations: %q", commands)
 	}
 }
 

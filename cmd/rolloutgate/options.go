@@ -221,27 +221,12 @@ func (o *options) criteria() ([]analysis.Criterion, error) {
 
 // patience reads --grace and --no-fail-fast.
 func (o *options) patience() (diagnosis.Patience, error) {
-	p := diagnosis.Patience{Grace: map[string]time.Duration{}, NoFailFast: map[string]bool{}}
-	known := map[string]bool{"all": true}
-	for _, code := range diagnosis.Codes() {
-		known[code] = true
+	if _, err := diagnosis.ParsePatience(strings.Join(o.grace, ","), ""); err != nil {
+		return diagnosis.Patience{}, &usageError{"reading --grace: " + err.Error(), ""}
 	}
-	for _, g := range o.grace {
-		code, text, ok := strings.Cut(g, "=")
-		d, err := time.ParseDuration(text)
-		if !ok || err != nil || !known[code] {
-			return p, &usageError{fmt.Sprintf("reading --grace: %q is not CODE=DURATION", g), "for example --grace ImageNotFound=2m"}
-		}
-		p.Grace[code] = d
-	}
-	for code := range strings.SplitSeq(o.noFailFast, ",") {
-		if code = strings.TrimSpace(code); code == "" {
-			continue
-		}
-		if !known[code] {
-			return p, &usageError{fmt.Sprintf("reading --no-fail-fast: unknown cause %q", code), "the code stands in the report of the rollout that failed"}
-		}
-		p.NoFailFast[code] = true
+	p, err := diagnosis.ParsePatience(strings.Join(o.grace, ","), o.noFailFast)
+	if err != nil {
+		return p, &usageError{"reading --no-fail-fast: " + err.Error(), ""}
 	}
 	return p, nil
 }

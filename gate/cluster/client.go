@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
 
@@ -30,6 +31,7 @@ const DefaultFieldManager = "rolloutgate"
 type Client struct {
 	typed   kubernetes.Interface // protobuf, for the built-in kinds
 	dynamic dynamic.Interface    // JSON, for what is applied and for custom kinds
+	names   metadata.Interface   // names only, of what is not this run's business
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 	clock   *serverClock
 
@@ -66,6 +68,10 @@ func New(config *rest.Config, o Options) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building the dynamic client: %w", err)
 	}
+	meta, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("building the metadata client: %w", err)
+	}
 	disco, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("building the discovery client: %w", err)
@@ -73,6 +79,7 @@ func New(config *rest.Config, o Options) (*Client, error) {
 	c := &Client{
 		typed:        typed,
 		dynamic:      dyn,
+		names:        meta,
 		mapper:       restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)),
 		clock:        clock,
 		namespace:    o.Namespace,

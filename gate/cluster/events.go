@@ -81,7 +81,8 @@ func (l *eventLog) follow(ctx context.Context) error {
 }
 
 func (l *eventLog) add(e *corev1.Event) {
-	if !slices.ContainsFunc(l.names, func(name string) bool { return mayConcern(name, e.InvolvedObject.Name) }) {
+	claim := e.InvolvedObject.Kind == "PersistentVolumeClaim" // named by whoever wrote it
+	if !claim && !slices.ContainsFunc(l.names, func(name string) bool { return mayConcern(name, e.InvolvedObject.Name) }) {
 		return
 	}
 	l.mu.Lock()

@@ -19,7 +19,6 @@ const (
 	freezeTime     = 15 * time.Second // an API server that hangs must not hold the undo up
 	maxFrozenPods  = 500
 	maxEventPods   = 5
-	maxNodes       = 500
 	maxClaims      = 5
 	logLines       = 200
 	maxLogBytes    = 256 << 10
@@ -31,26 +30,33 @@ const (
 func (w *Watch) Freeze(ctx context.Context, i int, status rollout.Status) diagnosis.Evidence {
 	ctx, cancel := context.WithTimeout(ctx, freezeTime)
 	defer cancel()
-	f := freezer{c: w.c, ev: w.Evidence(i, status)}
+	f := freezer{c: w.c, around: w.around, ev: w.Evidence(i, status)}
 	if f.ev.Workload.Live == nil {
+		f.namespace(ctx) // it may have taken the workload with it
 		return f.ev
 	}
 	f.pods(ctx)
 	troubled := f.troubled()
+	f.together(append(f.surroundings(ctx, troubled),
+		func() { f.claims(ctx, troubled); f.events(ctx, troubled) },
+		func() { f.revisions(ctx) },
+	)...)
+	// Which logs and names are worth reading is known when the events are in.
 	f.together(
-		func() { f.events(ctx, troubled) },
-		func() { f.surroundings(ctx, troubled) },
+		func() { f.logs(ctx) },
+		func() { f.lookups(ctx) },
 	)
-	// Which logs are worth reading is known when the events are in.
-	f.logs(ctx)
+	f.sayDenied()
 	return f.ev
 }
 
 // freezer adds to one Evidence, several reads at a time.
 type freezer struct {
-	c  *Client
-	mu sync.Mutex
-	ev diagnosis.Evidence
+	c      *Client
+	around *surroundings
+	mu     sync.Mutex
+	ev     diagnosis.Evidence
+	denied []string // kinds that may not be read
 }
 
 func (f *freezer) together(reads ...func()) {
@@ -120,6 +126,9 @@ func (f *freezer) events(ctx context.Context, troubled []*corev1.Pod) {
 	for _, p := range troubled[:min(len(troubled), maxEventPods)] {
 		uids = append(uids, string(p.UID))
 	}
+	for _, claim := range f.ev.Claims {
+		uids = append(uids, string(claim.UID))
+	}
 	found := make([][]diagnosis.Event, len(uids))
 	inParallel(len(uids), func(i int) {
 		list, err := f.c.typed.CoreV1().Events(w.Ref.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + uids[i]})
@@ -140,48 +149,6 @@ func (f *freezer) events(ctx context.Context, troubled []*corev1.Pod) {
 	f.ev.Events = slices.CompactFunc(f.ev.Events, func(a, b diagnosis.Event) bool {
 		return a.UID == b.UID && a.Reason == b.Reason && a.Message == b.Message && a.Time.Equal(b.Time)
 	})
-}
-
-// surroundings reads what unscheduled or uncreated pods wait for.
-func (f *freezer) surroundings(ctx context.Context, troubled []*corev1.Pod) {
-	ns := f.ev.Workload.Ref.Namespace
-	if len(rollout.NewPods(f.ev.Workload)) < int(f.ev.Status.Desired) {
-		list, err := f.c.typed.CoreV1().ResourceQuotas(ns).List(ctx, metav1.ListOptions{})
-		f.note("resource quotas", err)
-		if err == nil {
-			f.add(func() { f.ev.Quotas = pointers(list.Items) })
-		}
-	}
-	waiting := slices.DeleteFunc(slices.Clone(troubled), func(p *corev1.Pod) bool { return p.Spec.NodeName != "" })
-	if len(waiting) == 0 {
-		return
-	}
-	nodes, err := f.c.typed.CoreV1().Nodes().List(ctx, metav1.ListOptions{Limit: maxNodes})
-	f.note("nodes", err)
-	if err == nil {
-		f.add(func() { f.ev.Nodes = pointers(nodes.Items) })
-	}
-	var names []string
-	for _, p := range waiting {
-		names = append(names, claimNames(p)...)
-	}
-	slices.Sort(names)
-	names = slices.Compact(names)
-	for _, name := range names[:min(len(names), maxClaims)] {
-		if claim, err := f.c.typed.CoreV1().PersistentVolumeClaims(ns).Get(ctx, name, metav1.GetOptions{}); err == nil {
-			f.add(func() { f.ev.Claims = append(f.ev.Claims, claim) })
-		}
-	}
-}
-
-func (f *freezer) add(change func()) { f.mu.Lock(); defer f.mu.Unlock(); change() }
-
-func pointers[T any](items []T) []*T {
-	out := make([]*T, len(items))
-	for i := range items {
-		out[i] = &items[i]
-	}
-	return out
 }
 
 // logs reads the tails that the rules ask for.

@@ -61,3 +61,44 @@ func lastWrite(u *unstructured.Unstructured) time.Time {
 	}
 	return newest
 }
+
+// kindsOfAll are the kinds that FindAll looks for: those that run pods on their own.
+var kindsOfAll = []schema.GroupVersionResource{
+	{Group: "apps", Version: "v1", Resource: "deployments"},
+	{Group: "apps", Version: "v1", Resource: "statefulsets"},
+	{Group: "apps", Version: "v1", Resource: "daemonsets"},
+	{Group: "batch", Version: "v1", Resource: "jobs"},
+	{Version: "v1", Resource: "pods"},
+}
+
+// FindAll returns every workload of the client's namespace, or of all namespaces, that no other workload made, and
+// notes for the kinds that the account may not list.
+func (c *Client) FindAll(ctx context.Context, everywhere bool) (targets []Target, notes []string, err error) {
+	namespace := c.namespace
+	if everywhere {
+		namespace = metav1.NamespaceAll
+	}
+	lists, errs := make([]*unstructured.UnstructuredList, len(kindsOfAll)), make([]error, len(kindsOfAll))
+	inParallel(len(kindsOfAll), func(i int) {
+		lists[i], errs[i] = c.dynamic.Resource(kindsOfAll[i]).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	})
+	for i, gvr := range kindsOfAll {
+		switch {
+		case IsDenied(errs[i]):
+			notes = append(notes, fmt.Sprintf("%s: %s", gvr.Resource, denial(errs[i])))
+			continue
+		case errs[i] != nil:
+			return nil, nil, fmt.Errorf("listing %s: %w", gvr.Resource, errs[i])
+		}
+		for n := range lists[i].Items {
+			live := &lists[i].Items[n]
+			if owner := metav1.GetControllerOf(live); owner == nil || owner.Kind == "CronJob" {
+				targets = append(targets, Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), resource: resource{gvr, true}})
+			}
+		}
+	}
+	if len(notes) == len(kindsOfAll) {
+		return nil, nil, fmt.Errorf("this account may list no kind of workload: %w", errs[0])
+	}
+	return targets, notes, nil
+}

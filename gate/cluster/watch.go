@@ -89,12 +89,13 @@ type Watch struct {
 	tends    []*tended
 	events   map[string]*eventLog    // by namespace
 	services map[string]*serviceList // by namespace
+	around   *surroundings
 	running  sync.WaitGroup
 }
 
 // Watch begins to follow the targets. Stop ctx, then call Wait.
 func (c *Client) Watch(ctx context.Context, targets []Target) *Watch {
-	w := &Watch{c: c, ctx: ctx, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}}
+	w := &Watch{c: c, ctx: ctx, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, around: &surroundings{}}
 	for _, t := range targets {
 		if w.services[t.Ref.Namespace] == nil {
 			w.services[t.Ref.Namespace] = &serviceList{client: c, namespace: t.Ref.Namespace}
@@ -141,6 +142,7 @@ func (w *Watch) Evidence(i int, status rollout.Status) diagnosis.Evidence {
 	ev := diagnosis.Evidence{
 		Workload: workload, Status: status, Previous: t.target.Previous, Manifest: t.target.Manifest, Unreadable: t.notes(),
 	}
+	ev.Services = w.services[t.target.Ref.Namespace].known()
 	if log := w.events[t.target.Ref.Namespace]; log != nil {
 		ev.Events = log.about(workload)
 		ev.Unreadable = append(ev.Unreadable, log.notes()...)
@@ -160,21 +162,31 @@ type serviceList struct {
 	namespace string
 
 	mu    sync.Mutex
-	known bool
+	was   bool // read
 	items []corev1.Service
+}
+
+// known is the list if it was read.
+func (l *serviceList) known() []*corev1.Service {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.was {
+		return nil
+	}
+	return pointers(l.items)
 }
 
 func (l *serviceList) read(ctx context.Context) ([]corev1.Service, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.known {
+	if l.was {
 		return l.items, nil
 	}
 	list, err := l.client.typed.CoreV1().Services(l.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
-	l.known, l.items = true, list.Items
+	l.was, l.items = true, list.Items
 	return l.items, nil
 }
 

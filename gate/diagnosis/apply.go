@@ -1,10 +1,8 @@
 package diagnosis
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net"
 	"regexp"
 	"strings"
 
@@ -15,10 +13,68 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
+var _ = family("Applying", nil,
+	Cause{Code: "SchemaInvalid", class: now("apply", LayerWorkload, ScopeSpec),
+		Meaning: "The API server does not accept the object: a field does not exist in this kind, has the wrong type, or has a value that validation refuses.",
+		Signals: "The answer to the write: 422 Invalid with details.causes, 400 with \"unknown field\", or, for a server-side apply, 500 with \"field not declared in schema\" or \"failed to create typed patch object\".",
+		Remedy:  "Correct the named field; a field that does not exist is usually misspelled or indented wrongly."},
+	Cause{Code: "SelectorTemplateMismatch", class: now("apply", LayerWorkload, ScopeSpec),
+		Meaning: "The labels of the pod template lack a label of the workload's own selector, so the workload would not own the pods that it makes.",
+		Signals: "422 Invalid with \"`selector` does not match template `labels`\" at spec.template.metadata.labels.",
+		Remedy:  "Make every label of spec.selector.matchLabels a label of spec.template.metadata.labels; the selector of an existing workload cannot be changed."},
+	Cause{Code: "ImmutableFieldChanged", class: now("apply", LayerWorkload, ScopeSpec),
+		Meaning: "The manifest changes a field that is fixed once an object exists: a selector, the template of a Job, the volume claims of a StatefulSet, a roleRef, a ConfigMap marked immutable.",
+		Signals: "422 Invalid with \"field is immutable\", \"may not change once set\", \"updates to statefulset spec for fields other than\" or a sentence of the same meaning; the values, which the API server repeats, are not shown.",
+		Remedy:  "Keep the field as it was, or give the object a new name, or delete it and apply it again."},
+	Cause{Code: "FieldOwnershipConflict", class: now("apply", LayerWorkload, ScopeSpec),
+		Meaning: "Another manager owns a field that the manifest sets to something else, and taking it over was not asked for.",
+		Signals: "409 Conflict with \"Apply failed with N conflicts\"; details.causes name the managers and the fields.",
+		Remedy:  "Leave the field out of the manifest if the other manager should keep it (an autoscaler owns spec.replicas), or take it over with --force-conflicts."},
+	Cause{Code: "OptimisticLockConflict", class: atTimeout("apply", LayerCluster, ScopeEnv),
+		Meaning: "Somebody else kept changing the object between this run's reads and its writes, until the attempts were used up.",
+		Signals: "409 Conflict with \"the object has been modified\" on the last of several attempts.",
+		Remedy:  "Try again; if it repeats, find the other writer in metadata.managedFields of the object."},
+	Cause{Code: "ApplyForbidden", class: now("apply", LayerCluster, ScopeEnv),
+		Meaning: "The account of this run may not do what the write needs.",
+		Signals: "403 Forbidden with \"User ... cannot patch resource ...\".",
+		Remedy:  "Grant the verb on the resource in a Role or ClusterRole that is bound to the account."},
+	Cause{Code: "NamespaceNotFound", class: now("apply", LayerCluster, ScopeSpec),
+		Meaning: "The namespace that the object should be in does not exist.",
+		Signals: "404 NotFound with details.kind \"namespaces\".",
+		Remedy:  "Create the namespace, correct its name, or put its manifest into the same run."},
+	Cause{Code: "NamespaceTerminating", class: now("apply", LayerCluster, ScopeEnv),
+		Meaning: "The namespace is being deleted, so nothing new can be made in it; controllers say nothing about it and simply stop.",
+		Signals: "403 Forbidden with the cause NamespaceTerminating; during a rollout the Namespace's deletionTimestamp and phase, and its conditions NamespaceContentRemaining and NamespaceFinalizersRemaining.",
+		Remedy:  "Wait until the namespace is gone and create it anew; if it does not go, remove what its conditions name, usually an object whose finalizer nobody handles."},
+	Cause{Code: "KindNotServed", class: now("apply", LayerCluster, ScopeSpec),
+		Meaning: "The cluster does not know the kind in this apiVersion: its CRD is not installed, or the version was removed.",
+		Signals: "Discovery has no match for the kind, or the write answers 404 without naming an object.",
+		Remedy:  "Install the CRD first, or move the manifest to an apiVersion that the cluster serves."},
+	Cause{Code: "ObjectTooLarge", class: now("apply", LayerWorkload, ScopeSpec),
+		Meaning: "The object is bigger than the API server or its storage takes.",
+		Signals: "413, \"request is too large\", or \"must have at most 262144 bytes\" for annotations and \"1048576 bytes\" for the data of a ConfigMap or Secret.",
+		Remedy:  "Split the object, or keep big data outside of the cluster."},
+	Cause{Code: "ServiceAllocationFailed", class: now("apply", LayerService, ScopeSpec),
+		Meaning: "The Service asks for a node port or an address that is taken or outside of the cluster's range.",
+		Signals: "422 Invalid with \"provided port is already allocated\", \"provided IP is already allocated\" or \"not in the valid range\".",
+		Remedy:  "Choose another nodePort or clusterIP, or leave it to the cluster."},
+	Cause{Code: "ApiUnavailable", class: atTimeout("apply", LayerCluster, ScopeEnv),
+		Meaning: "The API server did not answer, or answered that it cannot serve now; nothing is known about the manifest.",
+		Signals: "No answer, 429, or 5xx whose text is none of those that are really about the object.",
+		Remedy:  "Try again; if it lasts, look at the API server and at the way to it."},
+	Cause{Code: "ApplyRejected", class: now("apply", LayerWorkload, ScopeSpec),
+		Meaning: "The API server refused the write in words that no other cause covers.",
+		Signals: "Any other 4xx answer to the write.",
+		Remedy:  "Act on the API server's words, which the finding quotes."},
+)
+
 var (
 	notDeclared  = regexp.MustCompile(`(?:([^\s:]+): )?field not declared in schema`)
 	unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
-	immutable    = regexp.MustCompile(`field is immutable|may not change once set|updates to statefulset spec for fields other than|spec is immutable after creation|is immutable when`)
+	typedPatch   = regexp.MustCompile(`failed to create typed (?:patch|live|new) object \([^)]*\): (?:errors:\s*)?\.?([^\s:]+): ([^\n]+)`)
+	mismatched   = regexp.MustCompile("`?selector`? does not match template `?labels`?")
+	immutable    = regexp.MustCompile(`field is immutable|may not change once set|updates to statefulset spec for fields other than|pod updates may not change fields other than|spec is immutable after creation|is immutable when|cannot change roleRef|updates to (?:parameters|provisioner|reclaimPolicy) are forbidden`)
+	tooLarge     = regexp.MustCompile(`request is too large|larger than max|must have at most|may not be more than (?:262144|1048576) bytes`)
 	allocation   = regexp.MustCompile(`provided (port|IP) is (already allocated|not in the valid range)|provided range is not`)
 	conflictWith = regexp.MustCompile(`conflict with "([^"]+)"`)
 	notServed    = regexp.MustCompile(`no matches for kind|could not find the requested resource|the server doesn't have a resource type`)
@@ -26,8 +82,8 @@ var (
 	setElsewhere = regexp.MustCompile(`\[(?:name|containerPort)="?([^"\]]+)"?[^\]]*\]`)
 )
 
-// ExplainApply says why the API server refused to write an object: SchemaInvalid, ImmutableFieldChanged,
-// FieldOwnershipConflict, NamespaceNotFound, NamespaceTerminating, KindNotServed, ObjectTooLarge,
+// ExplainApply says why the API server refused to write an object: SchemaInvalid, SelectorTemplateMismatch,
+// ImmutableFieldChanged, FieldOwnershipConflict, OptimisticLockConflict, NamespaceNotFound, NamespaceTerminating, KindNotServed, ObjectTooLarge,
 // ServiceAllocationFailed, ApplyForbidden, AdmissionDenied and the other denials of admission, ApiUnavailable,
 // ApplyRejected.
 //
@@ -37,14 +93,14 @@ var (
 func ExplainApply(err error, obj manifest.Object) Finding {
 	status := statusOf(err)
 	d, field := decodeApply(err, status, obj)
-	c := classes[d.code]
+	c := catalogue.causes[d.code]
 	f := Finding{
 		Code: d.code, Detail: d.detail, Layer: c.layer, Scope: c.scope, Stage: "apply", Confidence: Proven,
-		Terminal: TerminalNow, Attempts: 1, Object: obj.Ref(), Workload: obj.Ref(), Count: 1,
+		Terminal: TerminalNow, Attempts: 1, Object: Subject{Ref: obj.Ref()}, Workload: obj.Ref(), Count: 1,
 		Cause: d.cause, Fix: d.fix, FieldPath: field,
 		Evidence: []Proof{{Type: "status", Text: answer(status, err, d), Ref: obj.Ref().String()}},
 	}
-	if d.code == "ApiUnavailable" {
+	if c.terminal == TerminalTimeout {
 		f.Terminal, f.Confidence = TerminalTimeout, Likely
 	}
 	line, _ := obj.Locate(f.FieldPath)
@@ -72,7 +128,7 @@ func answer(status metav1.Status, err error, d denial) string {
 		text = "no answer"
 	}
 	switch d.code {
-	case "SchemaInvalid", "ImmutableFieldChanged", "ApplyRejected":
+	case "SchemaInvalid", "SelectorTemplateMismatch", "ImmutableFieldChanged", "ApplyRejected":
 		return text + ": " + d.cause
 	}
 	return text + ": " + quote(status.Message)
@@ -102,150 +158,13 @@ func decodeApply(err error, status metav1.Status, obj manifest.Object) (denial, 
 	case meta.IsNoMatchError(err), notServed.MatchString(text), status.Code == 404 && status.Reason != metav1.StatusReasonNotFound:
 		return denial{"KindNotServed", obj.GetAPIVersion() + " " + obj.GetKind(), fmt.Sprintf("the cluster does not know kind %s of %s", obj.GetKind(), obj.GetAPIVersion()),
 			[]string{"install its CRD first, or move to an apiVersion that the cluster serves"}, ""}, "apiVersion"
-	case status.Code == 413, strings.Contains(text, "request is too large"), strings.Contains(text, "must have at most"):
+	case isModified(status):
+		return denial{"OptimisticLockConflict", "", obj.Ref().String() + " was changed by somebody else again and again while this run wrote it",
+			[]string{"try again; if it repeats, find the other writer in metadata.managedFields"}, ""}, ""
+	case status.Code == 413, tooLarge.MatchString(text):
 		return denial{"ObjectTooLarge", "", "the object is bigger than the API server takes", []string{"split it, or keep big data outside of the cluster"}, ""}, "data"
 	case cannotDo.MatchString(text):
 		return forbidden(cannotDo.FindStringSubmatch(text), obj), ""
 	}
 	return decodeInvalid(err, status, causes, obj)
-}
-
-// decodeInvalid is about the object itself being wrong, and about answers that nobody can do anything with.
-func decodeInvalid(err error, status metav1.Status, causes []metav1.StatusCause, obj manifest.Object) (denial, string) {
-	text := status.Message
-	if immutable.MatchString(text) {
-		field := immutableField(causes)
-		return denial{"ImmutableFieldChanged", field, fmt.Sprintf("%s cannot be changed in an existing %s", orObject(field), obj.GetKind()), replaceHint(obj.GetKind()), ""}, field
-	}
-	if m := allocation.FindStringSubmatch(text); m != nil {
-		field := "spec.ports"
-		if len(causes) > 0 {
-			field = normalField(causes[0].Field)
-		}
-		return denial{"ServiceAllocationFailed", field, "the service asks for an address or port that it cannot have: " + quote(m[0]), []string{"choose another nodePort or clusterIP, or leave it to the cluster"}, ""}, field
-	}
-	if m := notDeclared.FindStringSubmatch(text); m != nil {
-		field := normalField(strings.Trim(m[1], "."))
-		return denial{"SchemaInvalid", field, fmt.Sprintf("field %s does not exist in %s", field, obj.GetKind()), []string{"correct the spelling or the indentation of the field"}, ""}, field
-	}
-	if m := unknownField.FindStringSubmatch(text); m != nil {
-		field := normalField(m[1])
-		return denial{"SchemaInvalid", field, fmt.Sprintf("field %s does not exist in %s", field, obj.GetKind()), []string{"correct the spelling or the indentation of the field"}, ""}, field
-	}
-	switch {
-	case status.Reason == metav1.StatusReasonInvalid || len(causes) > 0:
-		return invalid(status, causes, obj)
-	case status.Reason == metav1.StatusReasonBadRequest:
-		cause := "the API server cannot read the object"
-		if !secretive(obj) {
-			cause += ": " + quote(text)
-		}
-		return denial{"SchemaInvalid", "", cause, []string{"correct the object"}, ""}, ""
-	case unavailable(err, status):
-		return denial{"ApiUnavailable", "", "the API server did not do it: " + quote(text), []string{"try again; nothing says that the manifest is wrong"}, ""}, ""
-	}
-	cause := "the API server refuses the object"
-	if !secretive(obj) {
-		cause += ": " + quote(text)
-	}
-	return denial{"ApplyRejected", string(status.Reason), cause, []string{"act on the API server's words"}, ""}, ""
-}
-
-// invalid lists what validation found. Its messages repeat the values, which in a Secret nobody may see and which for
-// whole templates fill pages.
-func invalid(status metav1.Status, causes []metav1.StatusCause, obj manifest.Object) (denial, string) {
-	var words []string
-	field := ""
-	for _, c := range causes {
-		at := normalField(c.Field)
-		if field == "" {
-			field = at
-		}
-		if secretive(obj) {
-			words = append(words, at+" is not valid")
-			continue
-		}
-		words = append(words, at+": "+withoutDump(c.Message))
-	}
-	cause := "the object is not valid"
-	if len(words) > 0 {
-		cause += ": " + quote(strings.Join(words, "; "))
-	}
-	return denial{"SchemaInvalid", field, cause, []string{"correct the field"}, ""}, field
-}
-
-// dump is how the API server prints a whole Go value into a message: Invalid value: core.PodTemplateSpec{…}: reason.
-var dump = regexp.MustCompile(`(?s)Invalid value: (?:&?[\w.\[\]*]+\{.*\}|\{.*\}|map\[.*\]|"[^"]{80,}"): `)
-
-func withoutDump(text string) string { return dump.ReplaceAllString(text, "") }
-
-// conflict names who owns the fields that the manifest sets.
-func conflict(causes []metav1.StatusCause, text string) (denial, string) {
-	var managers, fields []string
-	for _, c := range causes {
-		fields = union(fields, []string{normalField(c.Field)})
-		if m := conflictWith.FindStringSubmatch(c.Message); m != nil {
-			managers = union(managers, []string{m[1]})
-		}
-	}
-	if m := conflictWith.FindStringSubmatch(text); m != nil && len(managers) == 0 {
-		managers = []string{m[1]}
-	}
-	field := ""
-	if len(fields) > 0 {
-		field = fields[0]
-	}
-	return denial{"FieldOwnershipConflict", strings.Join(managers, ","), fmt.Sprintf("%s owns %s and has set it to something else", list(managers), list(fields)),
-		[]string{"leave the field out of the manifest if " + list(managers) + " should keep it (an autoscaler owns spec.replicas)", "or take it over with --force-conflicts"}, ""}, field
-}
-
-func forbidden(m []string, obj manifest.Object) denial {
-	group := m[4]
-	if group == "" {
-		group = `""`
-	}
-	return denial{"ApplyForbidden", m[2] + " " + m[3], fmt.Sprintf("user %s may not %s %s in namespace %s", m[1], m[2], m[3], obj.GetNamespace()),
-		[]string{fmt.Sprintf("grant it in a Role: apiGroups: [%s], resources: [%s], verbs: [%s]", group, m[3], m[2])}, ""}
-}
-
-// immutableField is the first field that validation names; a StatefulSet's answer names only its spec.
-func immutableField(causes []metav1.StatusCause) string {
-	for _, c := range causes {
-		if c.Field != "" {
-			return normalField(c.Field)
-		}
-	}
-	return ""
-}
-
-func orObject(field string) string {
-	if field == "" {
-		return "a field"
-	}
-	return field
-}
-
-func replaceHint(kind string) []string {
-	switch kind {
-	case "Job":
-		return []string{"give the job a new name (generateName, or the version in the name), or delete the old one first"}
-	case "StatefulSet":
-		return []string{"delete it with --cascade=orphan and apply it again: its pods stay"}
-	case "PersistentVolumeClaim":
-		return []string{"only the requested size can grow; for anything else make a new claim and copy the data"}
-	}
-	return []string{"keep the field as it was, or delete the object and apply it again"}
-}
-
-// normalField turns a path of server-side apply, .spec.containers[name="app"].image, into the form of the reports.
-func normalField(path string) string {
-	path = strings.TrimPrefix(path, ".")
-	return setElsewhere.ReplaceAllStringFunc(path, func(m string) string { return strings.ReplaceAll(m, `"`, "") })
-}
-
-// unavailable reports whether the API server, or the way to it, is the trouble.
-func unavailable(err error, status metav1.Status) bool {
-	var network net.Error
-	return status.Code >= 500 || status.Code == 429 || status.Code == 0 && (errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) ||
-		strings.Contains(status.Message, "connection refused") || strings.Contains(status.Message, "EOF"))
 }

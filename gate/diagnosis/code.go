@@ -34,151 +34,42 @@ func remark(stage string, l Layer, s Scope) class { return class{stage, l, s, Te
 // confirm is how long a finding that cannot heal must last, so that one odd read decides nothing.
 const confirm = 5 * time.Second
 
-// classes holds every code and its default patience. A rule may be more patient than this table where its evidence is
-// weaker, and says so. It is never written to.
-var classes = map[string]class{
-	// Apply: the API server refused the write.
-	"SchemaInvalid":           now("apply", LayerWorkload, ScopeSpec),
-	"ImmutableFieldChanged":   now("apply", LayerWorkload, ScopeSpec),
-	"FieldOwnershipConflict":  now("apply", LayerWorkload, ScopeSpec),
-	"ApplyForbidden":          now("apply", LayerCluster, ScopeEnv),
-	"NamespaceNotFound":       now("apply", LayerCluster, ScopeSpec),
-	"NamespaceTerminating":    now("apply", LayerCluster, ScopeEnv),
-	"KindNotServed":           now("apply", LayerCluster, ScopeSpec),
-	"ObjectTooLarge":          now("apply", LayerWorkload, ScopeSpec),
-	"ServiceAllocationFailed": now("apply", LayerService, ScopeSpec),
-	"ApiUnavailable":          atTimeout("apply", LayerCluster, ScopeEnv),
-	"ApplyRejected":           now("apply", LayerWorkload, ScopeSpec),
+// Cause is what is known of a code, whatever the rollout: the reference of docs/causes.md.
+type Cause struct {
+	Code string
+	class
+	// Family groups causes for a reader. Meaning says what is wrong, Signals where that is read, Remedy what usually
+	// helps; each is one sentence or two.
+	Family, Meaning, Signals, Remedy string
+}
 
-	// Controller: the workload's own state.
-	"SupersededRollout":       now("controller", LayerWorkload, ScopeSpec),
-	"RolloutPaused":           atTimeout("controller", LayerWorkload, ScopeSpec),
-	"UpdateStrategyOnDelete":  atTimeout("controller", LayerWorkload, ScopeSpec),
-	"ControllerNotObserving":  after("controller", LayerCluster, ScopeEnv, 1, time.Minute),
-	"ZeroReplicas":            remark("controller", LayerWorkload, ScopeSpec),
-	"StatefulSetRollbackTrap": atTimeout("controller", LayerWorkload, ScopeSpec),
-	"OldPodsStuckTerminating": atTimeout("controller", LayerPod, ScopeNode),
+// rule looks for one family of causes.
+type rule func(*scene) []Finding
 
-	// Jobs end; the controller has the last word.
-	"JobBackoffLimitExceeded": now("controller", LayerWorkload, ScopeApp),
-	"JobDeadlineExceeded":     now("controller", LayerWorkload, ScopeApp),
-	"JobPodFailurePolicy":     now("controller", LayerWorkload, ScopeApp),
-	"JobIndexesFailed":        now("controller", LayerWorkload, ScopeApp),
-	"JobFailed":               now("controller", LayerWorkload, ScopeApp),
+// catalogue holds every cause by its code, and every rule. The files of the families fill it before main runs; nobody
+// writes to it afterwards.
+var catalogue = struct {
+	causes   map[string]Cause
+	families []string
+	rules    []rule
+}{causes: map[string]Cause{}}
 
-	// Create: the controller may not make pods.
-	"QuotaExceeded":         after("create", LayerCluster, ScopeEnv, 2, time.Minute),
-	"QuotaNeedsResources":   after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
-	"LimitRangeViolation":   after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
-	"PodSecurityViolation":  after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
-	"AdmissionDenied":       after("create", LayerCluster, ScopeSpec, 2, 15*time.Second),
-	"AdmissionWebhookDown":  after("create", LayerCluster, ScopeEnv, 3, 2*time.Minute),
-	"ServiceAccountMissing": after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
-	"PriorityClassMissing":  after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
-	"RuntimeClassMissing":   after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
-	"PodCreateRejected":     after("create", LayerCluster, ScopeSpec, 3, 30*time.Second),
-
-	// Schedule: no node takes the pod.
-	"InsufficientResources":      atTimeout("schedule", LayerCluster, ScopeEnv),
-	"RequestTooBig":              {"schedule", LayerCluster, ScopeSpec, TerminalDeadlock, 1, 30 * time.Second},
-	"NodeSelectorMismatch":       after("schedule", LayerCluster, ScopeSpec, 1, 90*time.Second),
-	"UntoleratedTaint":           after("schedule", LayerCluster, ScopeSpec, 1, 90*time.Second),
-	"NodesCordoned":              atTimeout("schedule", LayerCluster, ScopeEnv),
-	"PodAffinityUnsatisfied":     after("schedule", LayerCluster, ScopeSpec, 1, 90*time.Second),
-	"PodAntiAffinityUnsatisfied": atTimeout("schedule", LayerCluster, ScopeSpec),
-	"TopologySpreadUnsatisfied":  atTimeout("schedule", LayerCluster, ScopeSpec),
-	"HostPortConflict":           atTimeout("schedule", LayerCluster, ScopeSpec),
-	"VolumeTopologyConflict":     after("schedule", LayerCluster, ScopeEnv, 1, 90*time.Second),
-	"VolumeLimitReached":         atTimeout("schedule", LayerCluster, ScopeEnv),
-	"RwopInUse":                  atTimeout("schedule", LayerCluster, ScopeSpec),
-	"NoNodes":                    atTimeout("schedule", LayerCluster, ScopeEnv),
-	"NoScheduler":                after("schedule", LayerCluster, ScopeSpec, 1, time.Minute),
-	"SchedulingGated":            after("schedule", LayerCluster, ScopeSpec, 1, 2*time.Minute),
-	"UnschedulableOther":         atTimeout("schedule", LayerCluster, ScopeEnv),
-
-	// Volume and node: the pod has a node, but no containers yet, or the node threw it out.
-	"PvcNotFound":          after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
-	"PvcUnbound":           after("unbound", LayerCluster, ScopeSpec, 1, 90*time.Second),
-	"PvcLost":              after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
-	"StorageClassMissing":  after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
-	"ProvisioningFailed":   after("volume", LayerCluster, ScopeEnv, 3, 2*time.Minute),
-	"MountConfigMissing":   after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
-	"HostPathTypeMismatch": after("volume", LayerCluster, ScopeNode, 2, time.Minute),
-	"MountFailed":          atTimeout("volume", LayerCluster, ScopeEnv),
-	"MultiAttach":          atTimeout("volume", LayerCluster, ScopeSpec),
-	"AttachFailed":         atTimeout("volume", LayerCluster, ScopeEnv),
-	"SandboxFailed":        atTimeout("volume", LayerCluster, ScopeNode),
-	"EvictedNodePressure":  after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
-	"EvictedOwnLimit":      after("run", LayerPod, ScopeApp, 2, 10*time.Second),
-	"KubeletRejected":      after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
-	"NodeNotReady":         atTimeout("volume", LayerCluster, ScopeNode),
-
-	// Image.
-	"ImageNameInvalid":       now("image", LayerPod, ScopeSpec),
-	"ImageNotFound":          after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
-	"ImagePullDenied":        after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
-	"ImagePullSecretMissing": after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
-	"ImageRateLimited":       atTimeout("image", LayerCluster, ScopeEnv),
-	"RegistryUnreachable":    atTimeout("image", LayerCluster, ScopeEnv),
-	"RegistryTls":            after("image", LayerCluster, ScopeEnv, 2, time.Minute),
-	"ImagePlatformMismatch":  after("image", LayerPod, ScopeNode, 2, 10*time.Second),
-	"ImageNeverPull":         after("image", LayerPod, ScopeNode, 1, confirm),
-	"ImageSignatureRejected": after("image", LayerPod, ScopeSpec, 2, 10*time.Second),
-	"ImageUnpackFailed":      after("image", LayerCluster, ScopeNode, 3, time.Minute),
-	"ImageInspectFailed":     atTimeout("image", LayerCluster, ScopeNode),
-	"ImagePullFailed":        atTimeout("image", LayerPod, ScopeEnv),
-	"ImagePullSlow":          atTimeout("image", LayerCluster, ScopeEnv),
-
-	// Start: the container cannot be made, or its first process cannot be started.
-	"ConfigMapNotFound":      after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
-	"SecretNotFound":         after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
-	"ConfigKeyNotFound":      after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
-	"RunAsNonRootViolation":  after("start", LayerPod, ScopeSpec, 1, 10*time.Second),
-	"SubPathFailed":          after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
-	"CommandNotFound":        after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
-	"CommandNotExecutable":   after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
-	"ExecFormatError":        after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
-	"MountTargetConflict":    after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
-	"WorkingDirInvalid":      after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
-	"UserUnknown":            after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
-	"SecurityProfileMissing": after("start", LayerPod, ScopeNode, 2, 15*time.Second),
-	"ContainerNameReserved":  atTimeout("start", LayerCluster, ScopeNode),
-	"RuntimeTimeout":         atTimeout("start", LayerCluster, ScopeNode),
-	"PostStartHookFailed":    after("start", LayerPod, ScopeSpec, 3, 10*time.Second),
-	"ContainerConfigFailed":  after("start", LayerPod, ScopeSpec, 3, time.Minute),
-	"ContainerStartFailed":   after("start", LayerPod, ScopeNode, 3, 30*time.Second),
-
-	// Init: a step before the containers.
-	"InitContainerFailing": after("init", LayerApplication, ScopeApp, crashes, 10*time.Second),
-	"InitContainerWaiting": atTimeout("init", LayerApplication, ScopeApp),
-	"SidecarNotStarted":    atTimeout("init", LayerPod, ScopeApp),
-
-	// Run: the process ends.
-	"AppCrash":             after("run", LayerApplication, ScopeApp, crashes, 10*time.Second),
-	"NativeCrash":          after("run", LayerApplication, ScopeApp, 2, 10*time.Second),
-	"SeccompKilled":        after("run", LayerPod, ScopeSpec, 2, 10*time.Second),
-	"OomKilled":            after("run", LayerPod, ScopeApp, 2, 10*time.Second),
-	"SuspectedOom":         after("run", LayerPod, ScopeApp, 3, 10*time.Second),
-	"CommandCompleted":     after("run", LayerPod, ScopeApp, 3, 10*time.Second),
-	"LivenessKilled":       after("run", LayerPod, ScopeApp, 3, 10*time.Second),
-	"StartupProbeKilled":   after("run", LayerPod, ScopeApp, 2, 10*time.Second),
-	"RuntimeLostContainer": atTimeout("run", LayerCluster, ScopeNode),
-	"RestartedThenReady":   remark("run", LayerApplication, ScopeApp),
-
-	// Probe: the process runs, but is not ready.
-	"ProbePortNameUnknown":  now("probe", LayerPod, ScopeSpec),
-	"ReadinessProbeFailing": atTimeout("probe", LayerApplication, ScopeApp),
-	"ReadinessFlapping":     atTimeout("probe", LayerApplication, ScopeApp),
-	"ReadinessGateUnmet":    atTimeout("probe", LayerCluster, ScopeEnv),
-	"MinReadyPending":       atTimeout("forecast", LayerWorkload, ScopeSpec),
-	"TimeoutTooShort":       atTimeout("forecast", LayerWorkload, ScopeSpec),
-	"NotReady":              atTimeout("probe", LayerPod, ScopeApp),
-
-	"ServiceEndpointsPending": atTimeout("traffic", LayerService, ScopeEnv),
-
-	// Symptoms are never a cause on their own.
-	"ProgressDeadlineExceeded": atTimeout("symptom", LayerWorkload, ScopeApp),
-	"Unexplained":              atTimeout("symptom", LayerWorkload, ScopeApp),
+// family declares one family: its rule and its causes with their default patience. A rule may be more patient than that
+// where its evidence is weaker, and says so. The rule is nil where another family's finds the causes. The order of
+// families means nothing: Explain ranks what their rules find.
+func family(name string, r rule, causes ...Cause) struct{} {
+	catalogue.families = append(catalogue.families, name)
+	if r != nil {
+		catalogue.rules = append(catalogue.rules, r)
+	}
+	for _, c := range causes {
+		if _, taken := catalogue.causes[c.Code]; taken || slices.Index(stages, c.stage) < 0 {
+			panic("diagnosis: code " + c.Code + " is declared twice, or its stage " + c.stage + " does not exist")
+		}
+		c.Family = name
+		catalogue.causes[c.Code] = c
+	}
+	return struct{}{}
 }
 
 // crashes is how often a program must end before that decides: three restarts. Two restarts do when it always ended
@@ -186,11 +77,11 @@ var classes = map[string]class{
 const crashes = 4
 
 // Codes lists every code, sorted, for flags that name one.
-func Codes() []string { return slices.Sorted(maps.Keys(classes)) }
+func Codes() []string { return slices.Sorted(maps.Keys(catalogue.causes)) }
 
 // Describe says in one line when findings of a code decide by default. It is empty for an unknown code.
 func Describe(code string) string {
-	c, ok := classes[code]
+	c, ok := catalogue.causes[code]
 	if !ok {
 		return ""
 	}
@@ -228,26 +119,30 @@ func knob(code string, t Terminal, d time.Duration) string {
 
 // finding starts a finding of a code about the whole workload.
 func (s *scene) finding(code string) Finding {
-	c := classes[code]
-	stage := c.stage
-	switch stage { // these exist only to order findings
-	case "forecast":
-		stage = "probe"
-	case "symptom":
-		stage = "controller"
-	case "unbound":
-		stage = "volume"
-	}
+	c := catalogue.causes[code]
 	return Finding{
-		Code: code, Layer: c.layer, Scope: c.scope, Stage: stage, Terminal: c.terminal, Attempts: c.attempts,
-		After: c.after, Confidence: Likely, Object: s.w.Ref, Workload: s.w.Ref, Count: 1,
+		Code: code, Layer: c.layer, Scope: c.scope, Stage: shownStage(c.stage), Terminal: c.terminal, Attempts: c.attempts,
+		After: c.after, Confidence: Likely, Object: s.whole(), Workload: s.w.Ref, Count: 1,
 		PodsTotal: len(s.pods) + len(s.failed), PodsReady: s.ready, FirstSeen: s.now,
 	}
 }
 
+// shownStage is the stage that a reader is told. Some stages exist only to order findings.
+func shownStage(stage string) string {
+	switch stage {
+	case "forecast":
+		return "probe"
+	case "symptom":
+		return "controller"
+	case "unbound":
+		return "volume"
+	}
+	return stage
+}
+
 // rank orders codes by the stage in which they fail.
 func rank(code string) int {
-	c, ok := classes[code]
+	c, ok := catalogue.causes[code]
 	if !ok {
 		return len(stages)
 	}

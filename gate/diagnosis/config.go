@@ -8,14 +8,44 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
+var _ = family("Configuration", nil,
+	Cause{Code: "ConfigMapNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
+		Meaning: "A container takes its environment from a ConfigMap that does not exist in the namespace.",
+		Signals: "Waiting reason `CreateContainerConfigError` with the text `configmap \"x\" not found`.",
+		Remedy:  "Create the ConfigMap or correct its name in `env` or `envFrom`; mark the reference `optional: true` if the program can do without."},
+	Cause{Code: "SecretNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
+		Meaning: "A container takes its environment from a Secret that does not exist in the namespace.",
+		Signals: "Waiting reason `CreateContainerConfigError` with the text `secret \"x\" not found`.",
+		Remedy:  "Create the Secret, or see why the operator that should make it did not; correct its name, or mark the reference `optional: true`."},
+	Cause{Code: "ConfigKeyNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
+		Meaning: "A ConfigMap or Secret that a container takes a variable from exists, but does not have the key.",
+		Signals: "Waiting reason `CreateContainerConfigError` with the text `couldn't find key k in ConfigMap ns/x` (or Secret).",
+		Remedy:  "Add the key or correct its name in `configMapKeyRef.key` or `secretKeyRef.key`; mark the reference `optional: true` if the program can do without."},
+	Cause{Code: "RunAsNonRootViolation", class: after("start", LayerPod, ScopeSpec, 1, 10*time.Second),
+		Meaning: "The container must not run as root, but its image does, or names its user so that this cannot be checked.",
+		Signals: "Waiting reason `CreateContainerConfigError` with `container has runAsNonRoot and image will run as root`, `image has non-numeric user`, or `runAsUser breaks non-root policy`.",
+		Remedy:  "Set `securityContext.runAsUser` to a number other than 0, or `USER` in the image to such a number."},
+	Cause{Code: "SubPathFailed", class: after("start", LayerPod, ScopeSpec, 3, 30*time.Second),
+		Meaning: "The part of a volume that a container mounts with subPath cannot be prepared: it is absent, leads out of the volume, or cannot be made.",
+		Signals: "Waiting reason `CreateContainerConfigError` with `failed to prepare subPath for volumeMount` or `failed to create subPath directory`.",
+		Remedy:  "Check that the path exists in the volume, that it stays inside, and that the volume may be written to."},
+	Cause{Code: "ContainerConfigFailed", class: after("start", LayerPod, ScopeSpec, 3, time.Minute),
+		Meaning: "The kubelet cannot put the container's configuration together, for a reason that is not among the known ones.",
+		Signals: "Waiting reason `CreateContainerConfigError` with any other text.",
+		Remedy:  "Act on the kubelet's words; they name the volume, variable or field."},
+)
+
 // The kubelet's words for what an environment refers to (pkg/kubelet/kubelet_pods.go, makeEnvironmentVariables) and
 // for users (pkg/kubelet/kuberuntime/security_context_others.go).
 var (
 	objectMissing = regexp.MustCompile(`(?i)(configmap|secret) "([^"]+)" not found`)
 	keyMissing    = regexp.MustCompile(`couldn't find key (\S+) in (ConfigMap|Secret) \S*?/?([^/\s]+)$`)
-	rootImage     = regexp.MustCompile(`runAsNonRoot and image (will run as root|has non-numeric user \(([^)]*)\))`)
+	rootImage     = regexp.MustCompile(`runAsNonRoot and image (will run as root|has non-numeric user \(([^)]*)\))|runAsUser(?:Name)? .*(breaks|break) non-root policy`)
 	cacheLag      = regexp.MustCompile(`failed to sync (configmap|secret) cache`)
 	subPath       = regexp.MustCompile(`(?i)subPath`)
+	subPathMount  = regexp.MustCompile(`(?i)volumeMount "([^"]+)"`)
+	// kubeletStarts is what a kubelet says that has just come up itself.
+	kubeletStarts = regexp.MustCompile(`services have not yet been read at least once`)
 )
 
 // together is the patience for an object that the same run applies: it is on its way.
@@ -25,40 +55,91 @@ const together = time.Minute
 // RunAsNonRootViolation, SubPathFailed, ContainerConfigFailed. A kubelet whose cache lags says nothing about the
 // manifest, so that is no finding.
 func (s *scene) explainConfig(c container, text string) []Finding {
-	if cacheLag.MatchString(text) {
+	if cacheLag.MatchString(text) || kubeletStarts.MatchString(text) {
 		return nil
 	}
 	f := s.in(c, "ContainerConfigFailed")
 	f.Cause = fmt.Sprintf("the node cannot prepare container %s: %s", c.spec.Name, quote(text))
 	f.Count = startAttempts(s, c)
+	f.Fix = []string{"correct what the kubelet names, in env, volumeMounts or securityContext of the container"}
 	if m := objectMissing.FindStringSubmatch(text); m != nil {
 		f = s.missingObject(s.in(c, ""), m[1], m[2])
-		f.FieldPath = s.field(c, envField(c, kindOf(m[1]), m[2], ""))
-		f.Cause = fmt.Sprintf("container %s needs %s %s, which does not exist in namespace %s", c.spec.Name, kindOf(m[1]), m[2], s.w.Ref.Namespace)
+		field, takes := envField(c, kindOf(m[1]), m[2], "")
+		f.FieldPath = s.field(c, field)
+		f.Cause = fmt.Sprintf("container %s %s %s %s, which does not exist in namespace %s%s", c.spec.Name, takes, kindOf(m[1]), m[2], s.w.Ref.Namespace, meant(m[2], s.Names[kindOf(m[1])]))
 	} else if m := keyMissing.FindStringSubmatch(text); m != nil {
-		f = s.patient(s.in(c, "ConfigKeyNotFound"), manifest.Ref{Kind: m[2], Namespace: s.w.Ref.Namespace, Name: m[3]})
-		f.Confidence = Proven
-		f.Detail = m[2] + "/" + m[3] + "#" + m[1]
-		f.FieldPath = s.field(c, envField(c, m[2], m[3], m[1]))
-		f.Cause = fmt.Sprintf("container %s needs key %s of %s %s, which has no such key", c.spec.Name, m[1], m[2], m[3])
-		f.Fix = []string{fmt.Sprintf("add key %s to the %s, or correct the key's name", m[1], m[2]), "mark the reference optional: true if the program can do without"}
+		f = s.missingKey(c, m[2], m[3], m[1])
 	} else if m := rootImage.FindStringSubmatch(text); m != nil {
-		f = s.in(c, "RunAsNonRootViolation")
-		f.Confidence = Proven
-		f.FieldPath = s.field(c, "securityContext.runAsUser")
-		f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), but image %s runs as root", c.spec.Name, c.spec.Image)
-		if m[2] != "" {
-			f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), and that cannot be checked: image %s names its user %q instead of a number", c.spec.Name, c.spec.Image, m[2])
-		}
-		f.Fix = []string{"set securityContext.runAsUser to a number other than 0", "or set USER to such a number in the image"}
+		f = s.asRoot(c, m[2], m[3] != "")
 	} else if subPath.MatchString(text) {
 		f = s.in(c, "SubPathFailed")
+		f.Count = startAttempts(s, c)
 		f.FieldPath = s.field(c, "volumeMounts")
+		if m := subPathMount.FindStringSubmatch(text); m != nil {
+			f.Detail = m[1]
+			f.FieldPath = s.field(c, subPathField(c, m[1]))
+		}
 		f.Cause = fmt.Sprintf("the node cannot prepare a subPath for container %s: %s", c.spec.Name, quote(text))
 		f.Fix = []string{"check that the path exists in the volume and that the volume is writable"}
 	}
 	f.Evidence = []Proof{c.statusProof()}
 	return []Finding{f}
+}
+
+// missingKey is a reference to a key that its ConfigMap or Secret does not have. The keys of a Secret are nobody's
+// business; those of a ConfigMap are told.
+func (s *scene) missingKey(c container, kind, name, key string) Finding {
+	ref := manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name}
+	f := s.patient(s.in(c, "ConfigKeyNotFound"), ref)
+	f.Confidence = Proven
+	f.Detail = kind + "/" + name + "#" + key
+	field, takes := envField(c, kind, name, key)
+	f.FieldPath = s.field(c, field)
+	f.Cause = fmt.Sprintf("container %s %s key %s of %s %s, which has no such key", c.spec.Name, takes, key, kind, name)
+	if keys, known := s.Keys[ref]; known && kind == "ConfigMap" {
+		hint := meant(key, keys)
+		switch {
+		case hint != "":
+			f.Cause += hint
+		case len(keys) == 0:
+			f.Cause += "; it is empty"
+		default:
+			f.Cause += "; it has " + list(keys)
+		}
+	}
+	f.Fix = []string{fmt.Sprintf("add key %s to the %s, or correct the key's name", key, kind), "mark the reference optional: true if the program can do without"}
+	return f
+}
+
+// asRoot is a container that may not run as root and would, or might.
+func (s *scene) asRoot(c container, user string, asked bool) Finding {
+	f := s.in(c, "RunAsNonRootViolation")
+	f.Confidence = Proven
+	f.FieldPath = s.field(c, "securityContext.runAsUser")
+	f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), but image %s runs as root", c.spec.Name, c.spec.Image)
+	f.Fix = []string{"set securityContext.runAsUser to a number other than 0", "or set USER to such a number in the image"}
+	if user != "" {
+		f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), and that cannot be checked: image %s names its user %q instead of a number", c.spec.Name, c.spec.Image, user)
+	}
+	if asked {
+		_, f.FieldPath = s.user(c)
+		f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), but runAsUser asks for just that", c.spec.Name)
+		f.Fix = []string{"set runAsUser to a number other than 0, or remove runAsNonRoot"}
+	}
+	return f
+}
+
+// subPathField is the mount of a volume with a subPath.
+func subPathField(c container, volume string) string {
+	for i, m := range c.spec.VolumeMounts {
+		if m.Name == volume && m.SubPath != "" {
+			return fmt.Sprintf("volumeMounts[%d].subPath", i)
+		}
+		if m.Name == volume && m.SubPathExpr != "" {
+			return fmt.Sprintf("volumeMounts[%d].subPathExpr", i)
+		}
+	}
+	return "volumeMounts"
 }
 
 // missingObject turns f into ConfigMapNotFound or SecretNotFound.
@@ -73,6 +154,9 @@ func (s *scene) missingObject(f Finding, kind, name string) Finding {
 	f.Fix = []string{
 		fmt.Sprintf("create %s %s in namespace %s, or correct the name", kind, name, s.w.Ref.Namespace),
 		"apply it together with the workload, or mark the reference optional: true if the program can do without",
+	}
+	if near := similar(name, s.Names[kind]); len(near) > 0 {
+		f.Fix = append([]string{fmt.Sprintf("write %s instead of %s, if that is what was meant", near[0], name)}, f.Fix...)
 	}
 	if s.togetherWith(kind, name) {
 		f.Fix[0] = fmt.Sprintf("find out why %s %s, which this run applied, is not there: another namespace, or deleted since", kind, name)
@@ -105,29 +189,34 @@ func kindOf(word string) string {
 	return "ConfigMap"
 }
 
-// envField finds the field of a container that refers to an object (and key): env[name=X].valueFrom… or envFrom[0].
-func envField(c container, kind, name, key string) string {
+// envField finds the field of a container that refers to an object (and key), env[name=X].valueFrom… or envFrom[0], and
+// says in words what the container takes from it.
+func envField(c container, kind, name, key string) (field, takes string) {
 	for _, e := range c.spec.Env {
 		if e.ValueFrom == nil {
 			continue
 		}
-		if r := e.ValueFrom.ConfigMapKeyRef; r != nil && kind == "ConfigMap" && r.Name == name && (key == "" || r.Key == key) {
-			return fmt.Sprintf("env[name=%s].valueFrom.configMapKeyRef.%s", e.Name, part(key))
+		takes = "takes variable " + e.Name + " from"
+		if r := e.ValueFrom.ConfigMapKeyRef; r != nil && required(r.Optional) && kind == "ConfigMap" && r.Name == name && (key == "" || r.Key == key) {
+			return fmt.Sprintf("env[name=%s].valueFrom.configMapKeyRef.%s", e.Name, part(key)), takes
 		}
-		if r := e.ValueFrom.SecretKeyRef; r != nil && kind == "Secret" && r.Name == name && (key == "" || r.Key == key) {
-			return fmt.Sprintf("env[name=%s].valueFrom.secretKeyRef.%s", e.Name, part(key))
+		if r := e.ValueFrom.SecretKeyRef; r != nil && required(r.Optional) && kind == "Secret" && r.Name == name && (key == "" || r.Key == key) {
+			return fmt.Sprintf("env[name=%s].valueFrom.secretKeyRef.%s", e.Name, part(key)), takes
 		}
 	}
 	for i, e := range c.spec.EnvFrom {
-		if r := e.ConfigMapRef; r != nil && kind == "ConfigMap" && r.Name == name {
-			return fmt.Sprintf("envFrom[%d].configMapRef.name", i)
+		if r := e.ConfigMapRef; r != nil && required(r.Optional) && kind == "ConfigMap" && r.Name == name {
+			return fmt.Sprintf("envFrom[%d].configMapRef.name", i), "takes its environment from"
 		}
-		if r := e.SecretRef; r != nil && kind == "Secret" && r.Name == name {
-			return fmt.Sprintf("envFrom[%d].secretRef.name", i)
+		if r := e.SecretRef; r != nil && required(r.Optional) && kind == "Secret" && r.Name == name {
+			return fmt.Sprintf("envFrom[%d].secretRef.name", i), "takes its environment from"
 		}
 	}
-	return "env"
+	return "env", "needs"
 }
+
+// required reports whether a reference is not marked optional.
+func required(optional *bool) bool { return optional == nil || !*optional }
 
 func part(key string) string {
 	if key == "" {

@@ -7,54 +7,163 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+var _ = family("Creating pods", explainCreate,
+	Cause{Code: "QuotaExceeded", class: after("create", LayerCluster, ScopeEnv, 2, time.Minute),
+		Meaning: "A ResourceQuota of the namespace has no room for one more pod (or object). During a rolling update that is a deadlock if the old pods that may leave before a new one is available do not give back enough; Detail then says SurgeDeadlock.",
+		Signals: "Event FailedCreate of the ReplicaSet, StatefulSet, DaemonSet or Job (or the condition ReplicaFailure when the events are gone) with \"exceeded quota: ..., requested: ..., used: ..., limited: ...\"; status.used and status.hard of the quota; replicas, maxSurge and maxUnavailable.",
+		Remedy:  "Raise the quota, lower the pod's requests, or let an old pod leave first: maxSurge 0 and maxUnavailable 1."},
+	Cause{Code: "QuotaNeedsResources", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
+		Meaning: "A ResourceQuota counts a request or limit that a container of the pod does not state, so no such pod is admitted.",
+		Signals: "Event FailedCreate with \"failed quota: ...: must specify limits.cpu for: ...\".",
+		Remedy:  "State the named requests and limits on every container, init containers too, or give the namespace a LimitRange with defaults."},
+	Cause{Code: "LimitRangeViolation", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
+		Meaning: "A request or limit of a container is outside of the range that a LimitRange of the namespace allows.",
+		Signals: "Event FailedCreate with \"maximum cpu usage per Container is 1, but limit is 2\" or its like for minimum and for the ratio of limit to request.",
+		Remedy:  "Bring the named value into the range, or have the LimitRange changed."},
+	Cause{Code: "PodSecurityViolation", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
+		Meaning: "The namespace enforces a Pod Security level that the pod does not meet.",
+		Signals: "Event FailedCreate with \"violates PodSecurity \"restricted:latest\": ...\", which lists each missing setting; for a Pod the answer to the write.",
+		Remedy:  "Set the securityContext fields that the text lists, or deploy into a namespace with a lower level."},
+	Cause{Code: "AdmissionDenied", class: after("create", LayerCluster, ScopeSpec, 2, 15*time.Second),
+		Meaning: "An admission webhook or a ValidatingAdmissionPolicy of the cluster refuses the object or its pods.",
+		Signals: "\"admission webhook ... denied the request\" or \"ValidatingAdmissionPolicy ... denied request\", in the answer to the write or in an event FailedCreate.",
+		Remedy:  "Change what the policy names, or ask its owner for an exception."},
+	Cause{Code: "AdmissionWebhookDown", class: after("create", LayerCluster, ScopeEnv, 3, 2*time.Minute),
+		Meaning: "An admission webhook does not answer, and its failurePolicy makes the API server refuse everything that it should have seen. The manifest is not to blame.",
+		Signals: "\"failed calling webhook ...\" with a missing service, a refused connection, a timeout or a certificate error, in the answer to the write or in an event FailedCreate.",
+		Remedy:  "Repair the service behind the webhook; if it may be skipped, set its failurePolicy to Ignore."},
+	Cause{Code: "ServiceAccountMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
+		Meaning: "The pod names a service account that does not exist in its namespace.",
+		Signals: "Event FailedCreate with \"error looking up service account shop/web: serviceaccount ... not found\".",
+		Remedy:  "Create the service account, put its manifest into the same run, or correct serviceAccountName."},
+	Cause{Code: "PriorityClassMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
+		Meaning: "The pod names a PriorityClass that does not exist.",
+		Signals: "Event FailedCreate with \"no PriorityClass with name ... was found\".",
+		Remedy:  "Create the PriorityClass, or correct priorityClassName."},
+	Cause{Code: "RuntimeClassMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
+		Meaning: "The pod names a RuntimeClass that does not exist.",
+		Signals: "Event FailedCreate with \"RuntimeClass ... not found\".",
+		Remedy:  "Create the RuntimeClass, or correct runtimeClassName."},
+	Cause{Code: "PodCreateRejected", class: after("create", LayerCluster, ScopeSpec, 3, 30*time.Second),
+		Meaning: "The API server refuses the pods, or the claims of a StatefulSet, in words that no other cause covers.",
+		Signals: "Event FailedCreate of the controller; the newest one counts, because the condition ReplicaFailure keeps the text of the first failure.",
+		Remedy:  "Act on the quoted words; creating the pod template by hand with --dry-run=server shows the same answer."},
+	Cause{Code: "ReplicaSetCreateFailed", class: after("create", LayerCluster, ScopeSpec, 3, 30*time.Second),
+		Meaning: "The Deployment's controller may not make the ReplicaSet of the new version: a quota on ReplicaSets or an admission policy stands in the way.",
+		Signals: "Condition Progressing=False with reason ReplicaSetCreateError, and the event of the same reason on the Deployment.",
+		Remedy:  "Do what the quoted answer asks for; old ReplicaSets that fill a quota go away with a lower revisionHistoryLimit."},
 )
 
 // createPrefix is what controllers write before the API server's words, and podName the name that a failed attempt
 // would have had, a new one each time.
 var (
-	createPrefix = regexp.MustCompile(`^(Error creating: |Create Pod \S+ in StatefulSet \S+ failed error: |create Pod \S+ in StatefulSet \S+ failed error: )`)
+	createPrefix = regexp.MustCompile(`^(Error creating: |[Cc]reate (?:Claim \S+ for )?Pod \S+ in StatefulSet \S+ failed error: |Failed to create new replica set "[^"]*": )`)
+	claimPrefix  = regexp.MustCompile(`^[Cc]reate Claim |[Ff]ailed to create PVC `)
 	podName      = regexp.MustCompile(`pods? "[^"]+"( is)? ?`)
 )
 
 // explainCreate names why a controller may not make pods: QuotaExceeded, QuotaNeedsResources, LimitRangeViolation,
 // PodSecurityViolation, AdmissionDenied, AdmissionWebhookDown, ServiceAccountMissing, PriorityClassMissing,
-// RuntimeClassMissing, PodCreateRejected. The newest FailedCreate event counts: the ReplicaFailure condition keeps the
-// text of the first failure until a create succeeds (pkg/controller/replicaset/replica_set_utils.go, SetCondition), so
-// it is used only when there is no event.
+// RuntimeClassMissing, PodCreateRejected, ReplicaSetCreateFailed. The newest FailedCreate event counts: the
+// ReplicaFailure condition keeps the text of the first failure until a create succeeds
+// (pkg/controller/replicaset/replica_set_utils.go, SetCondition), so it is used only when there is no event.
 func explainCreate(s *scene) []Finding {
+	if s.namespaceGoes() {
+		return nil // which NamespaceTerminating says
+	}
+	if f, ok := s.noReplicaSet(); ok {
+		return []Finding{f}
+	}
 	text, proof, count := s.createFailure()
 	if text == "" {
 		return nil
 	}
-	words := createPrefix.ReplaceAllString(text, "")
-	d, ok := decodeDenial(words)
-	if !ok {
-		words = quote(podName.ReplaceAllString(words, ""))
-		d = denial{code: "PodCreateRejected", cause: words, fix: []string{"create the pod template by hand with --dry-run=server to see the same answer"}}
+	f := s.refused(told(text), count)
+	f.Evidence = []Proof{proof}
+	if claimPrefix.MatchString(text) {
+		f.FieldPath = "spec.volumeClaimTemplates"
 	}
+	switch f.Code {
+	case "QuotaExceeded":
+		s.quotaPatience(&f, text)
+	case "LimitRangeViolation":
+		s.limited(&f, text)
+	case "ServiceAccountMissing", "PriorityClassMissing", "RuntimeClassMissing":
+		kind := strings.TrimSuffix(f.Code, "Missing")
+		f.Cause += meant(f.Detail, s.Names[kind])
+		if s.togetherWith(kind, f.Detail) {
+			f.After = together
+		}
+	}
+	return []Finding{f}
+}
+
+// told decodes what a controller was told.
+func told(text string) denial {
+	words := createPrefix.ReplaceAllString(text, "")
+	if d, ok := decodeDenial(words); ok {
+		return d
+	}
+	words = quote(podName.ReplaceAllString(words, ""))
+	return denial{code: "PodCreateRejected", cause: words, fix: []string{"create the pod template by hand with --dry-run=server to see the same answer"}}
+}
+
+// refused is a finding about pods that may not be made.
+func (s *scene) refused(d denial, count int) Finding {
 	f := s.finding(d.code)
 	f.Stage = "create"
 	f.Detail, f.Fix, f.Count = d.detail, d.fix, count
 	f.Confidence = Proven
 	f.Cause = "no new pods can be created: " + d.cause
-	if n := len(s.pods); n > 0 {
+	if len(s.pods) > 0 {
 		f.Cause = "not all new pods can be created: " + d.cause
 	}
 	f.FieldPath = s.podPath
 	if d.field != "" {
 		f.FieldPath += "." + d.field
 	}
-	f.Evidence = []Proof{proof}
-	switch d.code {
-	case "QuotaExceeded":
-		s.quotaPatience(&f)
-	case "ServiceAccountMissing":
-		if s.togetherWith("ServiceAccount", d.detail) {
-			f.After = together
+	return f
+}
+
+// noReplicaSet is a Deployment whose controller may not make the new ReplicaSet. It then does not publish
+// observedGeneration either, only this condition and an event (pkg/controller/deployment/sync.go, getNewReplicaSet).
+func (s *scene) noReplicaSet() (Finding, bool) {
+	const reason = "ReplicaSetCreateError"
+	d, ok := s.w.Live.(*appsv1.Deployment)
+	if !ok || s.newReplicaSet() != nil {
+		return Finding{}, false
+	}
+	text, proof, count := "", Proof{}, 0
+	for _, c := range d.Status.Conditions {
+		if c.Type == appsv1.DeploymentProgressing && c.Reason == reason && s.fresh(c.LastUpdateTime.Time) {
+			text, count = c.Message, 3
+			proof = Proof{Type: "condition", Text: "Progressing=" + string(c.Status) + " " + reason + ": " + quote(c.Message), Time: c.LastUpdateTime.Time, Ref: s.w.Ref.String()}
 		}
 	}
-	return []Finding{f}
+	if failures := s.eventsOf(string(d.UID), func(e Event) bool { return e.Reason == reason }); len(failures) > 0 {
+		newest := failures[len(failures)-1]
+		text, proof, count = newest.Message, newest.proof(), occurrences(failures)
+	}
+	if text == "" {
+		return Finding{}, false
+	}
+	answer := told(text)
+	f := s.finding("ReplicaSetCreateFailed")
+	f.Confidence, f.Count, f.Fix, f.FieldPath = Proven, count, answer.fix, s.podPath
+	if answer.code != "PodCreateRejected" {
+		f.Detail = answer.code
+	} else {
+		f.Fix = []string{"apply the deployment by hand to see whether the answer is still the same: " + s.w.Ref.String()}
+	}
+	if answer.code == "QuotaExceeded" {
+		f.Fix = append(f.Fix, "lower spec.revisionHistoryLimit, so that fewer old ReplicaSets count")
+		f.FieldPath = "spec.revisionHistoryLimit"
+	}
+	f.Cause = "the replica set of the new version cannot be created: " + answer.cause
+	f.Evidence = []Proof{proof}
+	return f, true
 }
 
 // createFailure is the newest refusal to create a pod, if pods are still missing.
@@ -90,53 +199,4 @@ func (s *scene) createFailure() (text string, proof Proof, count int) {
 		}
 	}
 	return "", Proof{}, 0
-}
-
-// quotaPatience tells a quota that throttles from one that blocks. With new pods there, old ones will leave and give
-// back what they hold. With none and maxUnavailable 0 nothing can ever leave.
-func (s *scene) quotaPatience(f *Finding) {
-	if strings.HasPrefix(f.FieldPath, s.podPath) && len(s.containers) == 0 {
-		f.FieldPath = s.podPath + ".containers"
-	}
-	switch _, unavailable := s.surge(); {
-	case len(s.pods) > 0:
-		f.Terminal = TerminalTimeout
-	case s.w.Ref.Kind == "Deployment" && len(s.old) > 0 && unavailable == 0:
-		f.Terminal, f.After = TerminalDeadlock, 30*time.Second
-		f.FieldPath = "spec.strategy.rollingUpdate"
-		f.Cause += "; maxUnavailable is 0, so no old pod may leave to make room"
-		f.Evidence = append(f.Evidence, Proof{Type: "arithmetic", Text: "maxUnavailable 0: the rollout keeps every old pod until a new one is available, and the quota admits no new one"})
-		f.Fix = append([]string{"set maxUnavailable to 1 (and maxSurge to 0)"}, f.Fix...)
-	}
-}
-
-// surge resolves a Deployment's maxSurge and maxUnavailable as its controller does: surge rounds up, unavailable down,
-// and both may not be 0 (pkg/controller/deployment/util, ResolveFenceposts).
-func (s *scene) surge() (surge, unavailable int) {
-	d, ok := s.w.Live.(*appsv1.Deployment)
-	if !ok {
-		return 0, 1
-	}
-	replicas := 1
-	if d.Spec.Replicas != nil {
-		replicas = int(*d.Spec.Replicas)
-	}
-	r := d.Spec.Strategy.RollingUpdate
-	if d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
-		return 0, replicas
-	}
-	quarter := intstr.FromString("25%")
-	most, least := &quarter, &quarter
-	if r != nil && r.MaxSurge != nil {
-		most = r.MaxSurge
-	}
-	if r != nil && r.MaxUnavailable != nil {
-		least = r.MaxUnavailable
-	}
-	surge, _ = intstr.GetScaledValueFromIntOrPercent(most, replicas, true)
-	unavailable, _ = intstr.GetScaledValueFromIntOrPercent(least, replicas, false)
-	if surge == 0 && unavailable == 0 {
-		unavailable = 1
-	}
-	return surge, unavailable
 }

@@ -2,105 +2,191 @@ package diagnosis
 
 import (
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 )
+
+// leaveFirst is what lets old pods make room.
+const leaveFirst = "set maxUnavailable to 1 (and maxSurge to 0), so that an old pod leaves first"
 
 // crowded is about pods that keep each other away. If it is the old version's pods and the strategy keeps them until a
 // new pod is available, nobody will ever move.
-func (s *scene) crowded(f *Finding, p *corev1.Pod) {
+func (s *scene) crowded(f *Finding, p *corev1.Pod, r refusal) {
 	f.Fix = []string{"add nodes, or relax the rule"}
+	var obstructs func(*corev1.Pod) bool
+	what := ""
 	switch f.Code {
 	case "PodAntiAffinityUnsatisfied":
 		f.FieldPath = s.podPath + ".affinity.podAntiAffinity"
 		f.Fix = []string{"use preferredDuringSchedulingIgnoredDuringExecution, or add nodes"}
-	case "TopologySpreadUnsatisfied":
-		f.FieldPath = s.podPath + ".topologySpreadConstraints"
-		f.Fix = []string{"add matchLabelKeys: [pod-template-hash], so that old pods do not count, or whenUnsatisfiable: ScheduleAnyway"}
+		obstructs, what = repels(p), "an old pod, which the anti-affinity keeps the new one away from"
 	case "HostPortConflict":
-		f.FieldPath = s.podPath + ".containers"
-		f.Fix = []string{"use a Service instead of hostPort, or add nodes"}
-		for _, c := range p.Spec.Containers {
-			for i, port := range c.Ports {
-				if port.HostPort != 0 && f.Detail == "" && !s.isInjected(c.Name) {
-					f.Detail = fmt.Sprint(port.HostPort)
-					f.FieldPath = fmt.Sprintf("%s.containers[name=%s].ports[%d].hostPort", s.podPath, c.Name, i)
-				}
-			}
+		s.sayHostPort(f, p)
+		if s.surging(f, p) {
+			return
 		}
+		obstructs, what = sharesPort(p), "an old pod, which has the port"
 	case "RwopInUse":
-		f.FieldPath = s.podPath + ".volumes"
 		f.Fix = []string{"set strategy Recreate, or use access mode ReadWriteOnce or ReadWriteMany"}
+		f.FieldPath = s.podPath + ".volumes"
+		if claim, holder := s.sharedClaim(p, ""); holder != nil {
+			f.Detail, f.FieldPath = claim, s.volumeField(p, claim)
+			f.Cause += fmt.Sprintf("; old pod %s has claim %s, which one pod at a time may use", holder.Name, claim)
+			if s.stuck(onNoNode) {
+				s.deadlock(f, fmt.Sprintf("claim %s is ReadWriteOncePod: the new pod waits for old pod %s to leave", claim, holder.Name))
+			}
+		}
+		return
+	case "TopologySpreadUnsatisfied":
+		s.sayTopology(f, p, r)
+		return
 	}
-	if _, unavailable := s.surge(); s.w.Ref.Kind == "Deployment" && len(s.old) > 0 && s.ready == 0 && unavailable == 0 {
-		f.Terminal, f.After = TerminalDeadlock, time.Minute
-		f.Cause += "; old pods are in the way, and maxUnavailable 0 keeps them until a new pod is available"
-		f.Evidence = append(f.Evidence, Proof{Type: "arithmetic", Text: fmt.Sprintf("maxUnavailable 0, %s of the old version, no new pod ready", plural(len(s.old), "pod"))})
-		f.Fix = append([]string{"set maxUnavailable to 1 (and maxSurge to 0), so that an old pod leaves first"}, f.Fix...)
+	nodes, complete := s.occupied(r, f.Code, obstructs)
+	if len(nodes) == 0 {
+		return
+	}
+	f.Cause += fmt.Sprintf("; old pods are in the way on %s %s", noun(len(nodes), "node"), list(nodes))
+	if complete && s.stuck(onNoNode) {
+		which := "the only node"
+		if len(nodes) > 1 {
+			which = fmt.Sprintf("each of the %d nodes", len(nodes))
+		}
+		s.deadlock(f, fmt.Sprintf("%s that would take the new pod has %s: %s", which, what, list(nodes)))
 	}
 }
 
-// taints names the taints when nodes were read: since 1.35 the scheduler's message does not. Taints that stand for a
-// node's condition, or that a starting node sheds, go away by themselves.
-func (s *scene) taints(f *Finding, p *corev1.Pod, message string) {
-	passing := strings.Contains(message, "{node.kubernetes.io/") || strings.Contains(message, "{node.cloudprovider.kubernetes.io/")
-	var names []string
-	seen := map[string]bool{}
-	for _, n := range s.Nodes {
-		for _, t := range n.Spec.Taints {
-			if t.Effect == corev1.TaintEffectPreferNoSchedule || tolerated(p, t) {
-				continue
-			}
-			key := t.Key
-			if t.Value != "" {
-				key += "=" + t.Value
-			}
-			if !seen[key] {
-				seen[key] = true
-				names = append(names, key)
-			}
-			passing = passing || strings.HasPrefix(t.Key, "node.kubernetes.io/") || strings.HasPrefix(t.Key, "node.cloudprovider.kubernetes.io/") || strings.Contains(t.Key, "startup-taint")
+// deadlock turns a finding into one that arithmetic proves.
+func (s *scene) deadlock(f *Finding, obstacle string) {
+	f.Terminal, f.After, f.Confidence = TerminalDeadlock, time.Minute, Proven
+	f.Cause += ", and maxUnavailable 0 keeps every old pod until a new one is available"
+	f.Evidence = append(f.Evidence,
+		Proof{Type: "arithmetic", Text: s.algebra().sentence()},
+		Proof{Type: "arithmetic", Text: obstacle})
+	f.Fix = append([]string{leaveFirst}, f.Fix...)
+}
+
+// stuck reports whether nothing moves by itself any more: the strategy keeps all old pods until another new one is
+// available, and none of the new pods is on the way to that, because each that is not available waits for what the test
+// says.
+func (s *scene) stuck(waits func(*corev1.Pod) bool) bool {
+	a := s.algebra()
+	waiting := 0
+	for _, p := range s.pods {
+		if waits(p) {
+			waiting++
 		}
 	}
-	if len(names) > 0 {
-		f.Detail = strings.Join(names, ",")
-		f.Cause += "; the nodes' taints are " + list(names)
-	}
-	if passing {
-		f.Terminal = TerminalTimeout
-	}
+	return a.blocked() && waiting > 0 && waiting+a.availableNew == len(s.pods)
 }
 
-// tolerated is the scheduler's rule for taints and tolerations (k8s.io/component-helpers/scheduling/corev1).
-func tolerated(p *corev1.Pod, t corev1.Taint) bool {
-	for _, o := range p.Spec.Tolerations {
-		if o.Effect != "" && o.Effect != t.Effect || o.Key != "" && o.Key != t.Key {
+func onNoNode(p *corev1.Pod) bool { return p.Spec.NodeName == "" }
+
+// occupied are the nodes on which a pod of the old version keeps the new one away. They are complete when they are as
+// many as the nodes that refuse the pod for this reason, and all others refuse it whoever leaves them.
+func (s *scene) occupied(r refusal, code string, holds func(*corev1.Pod) bool) (nodes []string, complete bool) {
+	for _, old := range s.old {
+		if old.Spec.NodeName != "" && holds(old) {
+			nodes = union(nodes, []string{old.Spec.NodeName})
+		}
+	}
+	slices.Sort(nodes)
+	refusing := 0
+	for _, c := range r.clauses {
+		switch {
+		case c.code == code:
+			refusing += c.nodes
+		case !apart[c.code]:
+			return nodes, false
+		}
+	}
+	return nodes, refusing > 0 && len(nodes) >= refusing
+}
+
+// surging is about a DaemonSet with maxSurge: the old pod stays on its node until the new one is available there, and both
+// want the same port (pkg/controller/daemon/update.go, rollingUpdate).
+func (s *scene) surging(f *Finding, p *corev1.Pod) bool {
+	d, ok := s.w.Live.(*appsv1.DaemonSet)
+	if !ok || d.Spec.UpdateStrategy.RollingUpdate == nil || d.Spec.UpdateStrategy.RollingUpdate.MaxSurge == nil {
+		return false
+	}
+	surge := *d.Spec.UpdateStrategy.RollingUpdate.MaxSurge
+	shares, here := sharesPort(p), nodeaffinity.GetRequiredNodeAffinity(p)
+	for _, old := range s.old {
+		mine, err := here.Match(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: old.Spec.NodeName}})
+		if surge.String() == "0" || surge.String() == "0%" || !mine || err != nil || !isReady(old) || !shares(old) {
 			continue
 		}
-		if o.Operator == corev1.TolerationOpExists || (o.Operator == "" || o.Operator == corev1.TolerationOpEqual) && o.Key != "" && o.Value == t.Value {
-			return true
-		}
+		f.Terminal, f.After, f.Confidence = TerminalDeadlock, time.Minute, Proven
+		f.Cause += fmt.Sprintf("; old pod %s has the port on the same node, and with maxSurge %s it stays there until the new one is available", old.Name, surge.String())
+		f.Evidence = append(f.Evidence, Proof{Type: "arithmetic", Text: fmt.Sprintf("maxSurge %s: the new pod of node %s waits for the port of old pod %s, which waits for the new pod", surge.String(), old.Spec.NodeName, old.Name)})
+		f.Fix = append([]string{"set maxSurge to 0 and maxUnavailable to 1 in updateStrategy, so that the old pod leaves first"}, f.Fix...)
+		return true
 	}
 	return false
 }
 
-// autoscaler takes into account what an autoscaler said: cluster-autoscaler by TriggeredScaleUp and NotTriggerScaleUp,
-// Karpenter by Nominated. A node that is on its way outweighs any proof about those that are there.
-func (s *scene) autoscaler(f *Finding, p *corev1.Pod) {
-	yes := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "TriggeredScaleUp" || e.Reason == "Nominated" })
-	no := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "NotTriggerScaleUp" })
-	switch {
-	case len(yes) > 0:
-		f.Terminal = TerminalTimeout
-		f.Evidence = append(f.Evidence, proofs(yes, 1)...)
-		f.Cause += "; the autoscaler is adding a node"
-	case len(no) > 0:
-		f.Evidence = append(f.Evidence, proofs(no, 1)...)
-		f.Cause += "; the autoscaler says that no new node would help"
-		if f.Code == "InsufficientResources" {
-			f.Terminal, f.Attempts, f.After = TerminalAfter, 1, 3*time.Minute
+// sayHostPort names the port.
+func (s *scene) sayHostPort(f *Finding, p *corev1.Pod) {
+	f.FieldPath = s.podPath + ".containers"
+	f.Fix = []string{"use a Service instead of hostPort, or add nodes"}
+	for _, c := range p.Spec.Containers {
+		for i, port := range c.Ports {
+			if port.HostPort != 0 && f.Detail == "" && !s.isInjected(c.Name) {
+				f.Detail = fmt.Sprint(port.HostPort)
+				f.FieldPath = fmt.Sprintf("%s.containers[name=%s].ports[%d].hostPort", s.podPath, c.Name, i)
+				if p.Spec.HostNetwork {
+					f.FieldPath = s.podPath + ".hostNetwork"
+				}
+			}
 		}
 	}
+}
+
+// sharesPort tests for a pod with a port of the node that this one wants.
+func sharesPort(p *corev1.Pod) func(*corev1.Pod) bool {
+	wanted := hostPorts(p)
+	return func(other *corev1.Pod) bool {
+		return slices.ContainsFunc(hostPorts(other), func(port string) bool { return slices.Contains(wanted, port) })
+	}
+}
+
+func hostPorts(p *corev1.Pod) []string {
+	var ports []string
+	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+		for _, port := range c.Ports {
+			if port.HostPort != 0 {
+				protocol := port.Protocol
+				if protocol == "" {
+					protocol = corev1.ProtocolTCP
+				}
+				ports = append(ports, fmt.Sprint(protocol, port.HostPort, port.HostIP))
+			}
+		}
+	}
+	return ports
+}
+
+// repels tests for a pod that may not share a node with this one. Terms over larger parts of the topology need the
+// nodes' labels and are left out.
+func repels(p *corev1.Pod) func(*corev1.Pod) bool {
+	return func(other *corev1.Pod) bool { return keepsAway(p, other) || keepsAway(other, p) }
+}
+
+func keepsAway(p, other *corev1.Pod) bool {
+	if p.Spec.Affinity == nil || p.Spec.Affinity.PodAntiAffinity == nil {
+		return false
+	}
+	for _, term := range p.Spec.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution {
+		selector, err := metav1.LabelSelectorAsSelector(term.LabelSelector)
+		if err == nil && term.TopologyKey == corev1.LabelHostname && len(term.Namespaces) == 0 && term.NamespaceSelector == nil && selector.Matches(labels.Set(other.Labels)) {
+			return true
+		}
+	}
+	return false
 }

@@ -17,7 +17,6 @@ type denial struct {
 var (
 	quotaExceeded = regexp.MustCompile(`exceeded quota: ([^,]+), requested: (\S+), used: (\S+), limited: (\S+)`)
 	quotaNeeds    = regexp.MustCompile(`failed quota: ([^:]+): must specify (.+)$`)
-	limitRange    = regexp.MustCompile(`((?:maximum|minimum) (\S+) usage per (\S+) is [^\]]+|(\S+) max limit to request ratio per (\S+) is [^\]]+)`)
 	podSecurity   = regexp.MustCompile(`violates PodSecurity "([^":]+)[^"]*": (.+)$`)
 	quotedName    = regexp.MustCompile(`containers? "([^"]+)"`)
 	webhookDenied = regexp.MustCompile(`(?s)admission webhook "([^"]+)" denied the request:? ?(.*)`)
@@ -39,24 +38,20 @@ var denials = []struct {
 			[]string{"repair the service behind webhook " + m[1] + "; the manifest is not to blame", "if it may be skipped, set its failurePolicy to Ignore"}, ""}
 	}},
 	{webhookDenied, func(m []string) denial {
-		return denial{"AdmissionDenied", m[1], fmt.Sprintf("admission webhook %s denies it: %s", m[1], quote(m[2])), []string{"change what the policy names, or ask its owner for an exception"}, ""}
+		return denial{"AdmissionDenied", m[1], fmt.Sprintf("admission webhook %s denies it: %s", m[1], quote(m[2])), []string{"change what the policy names, or ask its owner for an exception"}, policyField(m[2])}
 	}},
 	{policyDenied, func(m []string) denial {
-		return denial{"AdmissionDenied", m[1], fmt.Sprintf("admission policy %s denies it: %s", m[1], quote(m[2])), []string{"change what the policy names, or ask its owner for an exception"}, ""}
+		return denial{"AdmissionDenied", m[1], fmt.Sprintf("admission policy %s denies it: %s", m[1], quote(m[2])), []string{"change what the policy names, or ask its owner for an exception"}, policyField(m[2])}
 	}},
 	{podSecurity, decodePodSecurity},
 	{quotaExceeded, func(m []string) denial {
-		return denial{"QuotaExceeded", m[1], fmt.Sprintf("quota %s has no room: it needs %s more, %s of %s are used", m[1], m[2], m[3], m[4]),
-			[]string{"raise quota " + m[1] + ", or lower requests or replicas", "a rolling update needs room for one pod more, unless maxSurge is 0 and maxUnavailable at least 1"}, "containers"}
+		return decodeQuota(m)
 	}},
 	{quotaNeeds, func(m []string) denial {
 		return denial{"QuotaNeedsResources", m[1], fmt.Sprintf("quota %s counts resources that the pod does not state: %s", m[1], quote(m[2])),
 			[]string{"set the named resources on every container, or a LimitRange with defaults"}, containerField(m[2], "resources")}
 	}},
-	{limitRange, func(m []string) denial {
-		return denial{"LimitRangeViolation", m[2] + m[4], "the namespace's LimitRange forbids it: " + quote(m[1]),
-			[]string{"bring the container's resources into that range"}, "containers"}
-	}},
+	{limitRange, decodeLimitRange},
 	{noAccount, func(m []string) denial {
 		return denial{"ServiceAccountMissing", m[2], fmt.Sprintf("service account %s does not exist in namespace %s", m[2], m[1]),
 			[]string{"create service account " + m[2] + ", or correct serviceAccountName"}, "serviceAccountName"}
@@ -75,7 +70,7 @@ var denials = []struct {
 func decodeDenial(text string) (d denial, ok bool) {
 	for _, c := range denials {
 		if m := c.text.FindStringSubmatch(text); m != nil {
-			if c.text == webhookDown {
+			if c.text == webhookDown || c.text == limitRange {
 				m[0] = text
 			}
 			return c.decode(m), true
@@ -88,6 +83,29 @@ func decodeDenial(text string) (d denial, ok bool) {
 func decodePodSecurity(m []string) denial {
 	return denial{"PodSecurityViolation", m[1], fmt.Sprintf("the namespace enforces pod security level %s: %s", m[1], quote(m[2])),
 		[]string{"set the named securityContext fields", "or deploy into a namespace with a lower level"}, containerField(m[2], "securityContext")}
+}
+
+// policyPath finds a field of the pod in the words of a policy, whether it writes spec.containers[0].image or
+// /spec/template/spec/containers/0/image.
+var policyPath = regexp.MustCompile(`spec[./](?:template[./]spec[./])?((?:containers|initContainers|volumes|securityContext|serviceAccountName|hostNetwork|hostPID|hostIPC|nodeSelector|tolerations)(?:\[[^\]\s]+\]|[./][A-Za-z0-9]+)*)`)
+
+func policyField(text string) string {
+	m := policyPath.FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	path := ""
+	for _, step := range strings.Split(strings.ReplaceAll(m[1], "/", "."), ".") {
+		switch {
+		case step != "" && strings.Trim(step, "0123456789") == "":
+			path += "[" + step + "]"
+		case path == "":
+			path = step
+		default:
+			path += "." + step
+		}
+	}
+	return path
 }
 
 // containerField is the field of the first container that a text names, or of the pod.

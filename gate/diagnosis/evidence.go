@@ -10,10 +10,14 @@
 package diagnosis
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
-	policyv1 "k8s.io/api/policy/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -31,12 +35,36 @@ type Evidence struct {
 	Events []Event
 	// Logs are tails of the containers that are in trouble. Empty while watching: they are read when the verdict is in.
 	Logs []Log
-	// The rest is nil when it was not read; Unreadable says what the API server refused and why.
-	Nodes      []*corev1.Node
-	Quotas     []*corev1.ResourceQuota
-	Claims     []*corev1.PersistentVolumeClaim
-	Budgets    []*policyv1.PodDisruptionBudget
+	// The rest is what is around the workload. It is read only when the evidence is frozen, and each list is nil when it
+	// was not read; Unreadable says what the API server refused and why.
+	Namespace   *corev1.Namespace
+	Nodes       []*corev1.Node
+	Quotas      []*corev1.ResourceQuota
+	Claims      []*corev1.PersistentVolumeClaim
+	Services    []*corev1.Service // of the namespace
+	Slices      []*discoveryv1.EndpointSlice
+	Autoscalers []*autoscalingv2.HorizontalPodAutoscaler
+	Policies    []*networkingv1.NetworkPolicy
+	// Requested is what the pods on a node request altogether, by node and resource; only for nodes that could take a
+	// pod that no node takes.
+	Requested map[string]corev1.ResourceList
+	// Names are the names that exist, by kind ("ConfigMap", "PriorityClass"), for kinds of which one is missing: a cause
+	// can then tell a typo from an omission. Keys are the keys of a ConfigMap or Secret that lacks one.
+	Names      map[string][]string
+	Keys       map[manifest.Ref][]string
 	Unreadable []string
+
+	// History is what the gate has seen over time and no object says.
+	History History
+	// Warnings are what the API server warned of when this run wrote the workload (its Warning headers).
+	Warnings []string
+	// Changed lists the other objects that the same run changed.
+	Changed []Changed
+	// CriteriaFailed is set when a success criterion failed: how traffic is shared may explain what was measured, even if
+	// the rollout is complete.
+	CriteriaFailed bool
+	// Undoing is set when the rollout is the undo of one that failed.
+	Undoing bool
 
 	// Manifest is the document that the user applied; nil if there is none (a workload that somebody else applied).
 	Manifest *manifest.Object
@@ -46,6 +74,15 @@ type Evidence struct {
 	TimedOut bool
 	// Timeout is the time that the gate gave the rollout, for texts.
 	Timeout time.Duration
+}
+
+// History is what a watcher has seen of the new pods.
+type History struct {
+	// Best is the largest number of new pods that were available at once, and BestSince when that was first reached.
+	Best      int32
+	BestSince time.Time
+	// Falls counts, by pod, how often a pod was Ready and ceased to be.
+	Falls map[string]int
 }
 
 // Event is one event, whichever of the two event APIs wrote it.
@@ -68,4 +105,55 @@ type Log struct {
 	Pod, Container string
 	Previous       bool     // of the terminated container before the current one
 	Lines          []string // oldest first
+}
+
+// Around is the part of frozen evidence that is about what is around the workload, for With.
+func (ev Evidence) Around() Evidence {
+	return Evidence{
+		Events: ev.Events, Namespace: ev.Namespace, Nodes: ev.Nodes, Quotas: ev.Quotas, Claims: ev.Claims, Services: ev.Services,
+		Slices: ev.Slices, Autoscalers: ev.Autoscalers, Policies: ev.Policies, Requested: ev.Requested, Names: ev.Names, Keys: ev.Keys,
+	}
+}
+
+// With completes what a watch knows by what was read around the workload a moment ago. The watch's own is newer and stays.
+func (ev Evidence) With(around Evidence) Evidence {
+	ev.Namespace = cmp.Or(ev.Namespace, around.Namespace)
+	ev.Nodes, ev.Quotas, ev.Claims = first(ev.Nodes, around.Nodes), first(ev.Quotas, around.Quotas), first(ev.Claims, around.Claims)
+	ev.Services, ev.Slices = first(ev.Services, around.Services), first(ev.Slices, around.Slices)
+	ev.Autoscalers, ev.Policies = first(ev.Autoscalers, around.Autoscalers), first(ev.Policies, around.Policies)
+	if ev.Requested == nil {
+		ev.Requested = around.Requested
+	}
+	if ev.Names == nil {
+		ev.Names = around.Names
+	}
+	if ev.Keys == nil {
+		ev.Keys = around.Keys
+	}
+	ev.Events = withEvents(ev.Events, around.Events)
+	return ev
+}
+
+func first[T any](a, b []T) []T {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// withEvents adds the events that are not among the newer ones: an event that is repeated keeps its text.
+func withEvents(newer, older []Event) []Event {
+	type key struct{ uid, reason, message, container string }
+	known := map[key]bool{}
+	for _, e := range newer {
+		known[key{e.UID, e.Reason, e.Message, e.Container}] = true
+	}
+	all := slices.Clip(newer)
+	for _, e := range older {
+		if !known[key{e.UID, e.Reason, e.Message, e.Container}] {
+			all = append(all, e)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return all
 }

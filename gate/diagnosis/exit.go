@@ -4,10 +4,56 @@ import (
 	"fmt"
 	"math/bits"
 	"regexp"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+)
+
+var _ = family("Exits", explainExit,
+	Cause{Code: "AppCrash", class: after("run", LayerApplication, ScopeApp, crashes, 10*time.Second),
+		Meaning: "The program ends with an error, again and again, for a reason that only its own words tell.",
+		Signals: "`lastState.terminated` of a container with an exit code other than 0 and a rising `restartCount`, and the end of its log or `terminated.message`.",
+		Remedy:  "Read the quoted line of the log and repair what it names; the fields that this rollout changed are the first suspects."},
+	Cause{Code: "NativeCrash", class: after("run", LayerApplication, ScopeApp, 2, 10*time.Second),
+		Meaning: "The processor or the C library stopped the program: a segmentation fault, an abort, or an instruction that the processor does not have.",
+		Signals: "`lastState.terminated.exitCode` 132 (SIGILL), 134 (SIGABRT), 135 (SIGBUS), 136 (SIGFPE) or 139 (SIGSEGV).",
+		Remedy:  "Compare the image with the one before; with exit code 132 build for an older processor than the build machine has."},
+	Cause{Code: "SeccompKilled", class: after("run", LayerPod, ScopeSpec, 2, 10*time.Second),
+		Meaning: "The kernel ended the program because it made a system call that its seccomp profile forbids.",
+		Signals: "`lastState.terminated.exitCode` 159 (SIGSYS), or reason `seccomp killed` from CRI-O.",
+		Remedy:  "Allow the system call in the profile, or use the profile `RuntimeDefault`."},
+	Cause{Code: "OomKilled", class: after("run", LayerPod, ScopeApp, 2, 10*time.Second),
+		Meaning: "The container used more memory than its limit allows and the kernel killed it.",
+		Signals: "`lastState.terminated.reason` `OOMKilled`, in any container, init containers too.",
+		Remedy:  "Raise `resources.limits.memory`, or make the program use less; the heap of a runtime such as the JVM or Node.js must fit into the limit."},
+	Cause{Code: "SuspectedOom", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
+		Meaning: "The container was killed without warning and has a memory limit; runtimes do not always notice that memory was the reason.",
+		Signals: "`lastState.terminated.exitCode` 137 with reason `Error`, no `Killing` event of the kubelet, and `resources.limits.memory` is set.",
+		Remedy:  "Compare the container's memory with its limit at that time, and raise the limit if they were near."},
+	Cause{Code: "CommandCompleted", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
+		Meaning: "The program ends without an error, but a container of a workload that serves is expected to go on running.",
+		Signals: "`lastState.terminated` with exit code 0 and reason `Completed`, restart policy Always, and no `Killing` event.",
+		Remedy:  "Start the program in the foreground instead of as a daemon, or use a Job for work that ends."},
+	Cause{Code: "LivenessKilled", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
+		Meaning: "The kubelet restarts the container because its liveness probe fails, however the program ended then.",
+		Signals: "A `Killing` event that says `failed liveness probe, will be restarted`; the exit code is 137, 143 or even 0.",
+		Remedy:  "Correct the probe's port and path, give a slow start a startupProbe, and keep other services out of a liveness probe."},
+	Cause{Code: "StartupProbeKilled", class: after("run", LayerPod, ScopeApp, 2, 10*time.Second),
+		Meaning: "The kubelet restarts the container because it did not come up within the time that its startup probe grants.",
+		Signals: "A `Killing` event that says `failed startup probe, will be restarted`.",
+		Remedy:  "Raise `startupProbe.failureThreshold`, or find out what the program waits for when it starts."},
+	Cause{Code: "RuntimeLostContainer", class: atTimeout("run", LayerCluster, ScopeNode),
+		Meaning: "The node lost track of the container because its runtime or the node itself restarted; the program is not to blame.",
+		Signals: "`terminated.reason` `ContainerStatusUnknown` with exit code 137, or `Unknown` with exit code 255.",
+		Remedy:  "Look at the node: its uptime, its container runtime's log, its disk and memory."},
+	Cause{Code: "RestartedThenReady", class: remark("run", LayerApplication, ScopeApp),
+		Meaning: "A container restarted during the rollout and is well now; it is told because a customer may have met it.",
+		Signals: "`restartCount` above 0 and a Ready container that has run for longer than the attempt that ended.",
+		Remedy:  "Nothing has to be done for this rollout; a program that waits for what it depends on need not restart."},
+	Cause{Code: "RestartRuleFired", class: remark("run", LayerPod, ScopeSpec),
+		Meaning: "All containers of the pod were restarted because the manifest asks for that when one of them ends in a certain way.",
+		Signals: "Reason `RestartingAllContainers` of a container (exit code 137, which is no kill), the pod's condition `AllContainersRestarting`, and `restartPolicyRules`.",
+		Remedy:  "Look at the container whose rule has the action RestartAllContainers: it ended with one of the exit codes of the rule."},
 )
 
 // exit is a container that ended during this rollout.
@@ -21,10 +67,14 @@ type exit struct {
 // explainExit names why programs end: AppCrash, NativeCrash, SeccompKilled, OomKilled, SuspectedOom, CommandCompleted,
 // LivenessKilled, StartupProbeKilled, RuntimeLostContainer, ExecFormatError, CommandNotFound and CommandNotExecutable
 // (as a shell says it, 127 and 126), PostStartHookFailed (the kubelet ends a container whose hook failed),
-// InitContainerFailing for all of these in an init container, and RestartedThenReady for what healed.
+// InitContainerFailing for all of these in an init container, SidecarCrash for a program that stays beside the others,
+// RestartRuleFired, and RestartedThenReady for what healed.
 func explainExit(s *scene) []Finding {
 	var found []Finding
 	for _, c := range s.containers {
+		if f, ok := s.ruleFired(c); ok {
+			found = append(found, f)
+		}
 		if e, ok := s.exitOf(c); ok {
 			found = append(found, s.explainOne(e))
 		}
@@ -45,10 +95,10 @@ func explainExit(s *scene) []Finding {
 // exitOf decides whether a container's last end belongs to this rollout and is worth a word.
 func (s *scene) exitOf(c container) (exit, bool) {
 	t := c.terminated()
-	if t == nil || !s.fresh(t.FinishedAt.Time) || neverStarted(c) || t.Reason == "RestartingAllContainers" {
+	if t == nil || !s.fresh(t.FinishedAt.Time) || neverStarted(c) || t.Reason == restartingAll {
 		return exit{}, false
 	}
-	if reason, _ := c.waiting(); startReasons[reason] || imageReasons[reason] || reason == "CreateContainerConfigError" {
+	if reason, _ := c.waiting(); startReasons[reason] || imageReasons[reason] || reason == "CreateContainerConfigError" || reason == restartingAll {
 		return exit{}, false // what it waits for now is the trouble
 	}
 	if t.ExitCode == 0 && (c.initial && !c.sidecar || s.isJob() || c.pod.Spec.RestartPolicy != corev1.RestartPolicyAlways) {
@@ -87,8 +137,8 @@ func (s *scene) explainOne(e exit) Finding {
 	f := s.in(e.container, code)
 	f.Count = e.times
 	f.FirstSeen = e.end.FinishedAt.Time
-	f.Evidence = append([]Proof{e.exitProof()}, s.logProof(e.container)...)
-	words := s.words(e.container)
+	f.Evidence = append([]Proof{e.exitProof()}, s.lastProof(e.container)...)
+	words := s.words(e.container, true)
 	switch code {
 	case "OomKilled", "SuspectedOom":
 		s.sayMemory(&f, e)
@@ -101,44 +151,6 @@ func (s *scene) explainOne(e exit) Finding {
 		f = s.initFinding(f, e)
 	}
 	return s.mood(f, e)
-}
-
-// exitCode is the code for an exit.
-func (s *scene) exitCode(e exit) string {
-	words := s.words(e.container) + "\n" + e.end.Message
-	switch t := e.end; {
-	case t.Reason == "OOMKilled":
-		return "OomKilled"
-	case t.Reason == "ContainerStatusUnknown", t.Reason == "Unknown" && t.ExitCode == 255:
-		return "RuntimeLostContainer"
-	case len(s.eventsAbout(e.container, "FailedPostStartHook", "")) > 0:
-		return "PostStartHookFailed"
-	case len(e.kills) > 0 && strings.Contains(e.kills[len(e.kills)-1].Message, "startup probe"):
-		return "StartupProbeKilled"
-	case len(e.kills) > 0:
-		return "LivenessKilled"
-	case strings.Contains(words, "exec format error"):
-		return "ExecFormatError"
-	case t.ExitCode == 0:
-		return "CommandCompleted"
-	case t.ExitCode == 126 && strings.Contains(strings.ToLower(words), "permission denied"):
-		return "CommandNotExecutable"
-	case t.ExitCode == 127:
-		return "CommandNotFound"
-	case t.ExitCode == 137 && !e.spec.Resources.Limits.Memory().IsZero():
-		return "SuspectedOom"
-	case signals[t.ExitCode] != "" && t.ExitCode != 137 && t.ExitCode != 143 && t.ExitCode != 130:
-		return "NativeCrash"
-	case t.ExitCode == 159:
-		return "SeccompKilled"
-	}
-	return "AppCrash"
-}
-
-// signals are exit codes of 128 plus a signal's number.
-var signals = map[int32]string{
-	130: "SIGINT", 132: "SIGILL", 134: "SIGABRT", 135: "SIGBUS", 136: "SIGFPE", 137: "SIGKILL", 139: "SIGSEGV",
-	143: "SIGTERM",
 }
 
 // mood is how much an exit means at this moment: a container that runs again may be well now, and a Job retries.
@@ -160,7 +172,9 @@ func (s *scene) mood(f Finding, e exit) Finding {
 		return f
 	}
 	f.Terminal = TerminalTimeout
-	if e.status.Ready && e.times < f.Attempts {
+	// What runs well past the point at which it ended before has another trouble, if any.
+	past := s.now.Sub(running.StartedAt.Time) > lasted(&e.end)+time.Minute
+	if e.status.Ready && e.times < f.Attempts || past && !e.status.Ready {
 		f.Terminal = TerminalContext
 	}
 	return f
@@ -174,14 +188,18 @@ func signature(e exit) string {
 // sayExit writes the sentence for a program that ended by itself.
 func (s *scene) sayExit(f *Finding, e exit, words string) {
 	name, when := e.spec.Name, afterStart(lasted(&e.end))
+	kind := "container"
+	if e.sidecar {
+		kind = "sidecar"
+	}
 	f.Detail = fmt.Sprintf("exit code %d", e.end.ExitCode)
 	restarts := plural(int(e.status.RestartCount), "restart")
 	if s.isJob() {
 		restarts = plural(e.times, "attempt")
 	}
-	f.Cause = fmt.Sprintf("container %s exits with code %d%s (%s)", name, e.end.ExitCode, when, restarts)
+	f.Cause = fmt.Sprintf("%s %s exits with code %d%s (%s)", kind, name, e.end.ExitCode, when, restarts)
 	if sig := signals[e.end.ExitCode]; sig != "" {
-		f.Cause = fmt.Sprintf("container %s is ended by %s%s (%s)", name, sig, when, restarts)
+		f.Cause = fmt.Sprintf("%s %s is ended by %s%s (%s)", kind, name, sig, when, restarts)
 	}
 	previous := "--previous "
 	if e.status.LastTerminationState.Terminated == nil || e.status.State.Terminated != nil {
@@ -222,15 +240,18 @@ func (s *scene) sayExit(f *Finding, e exit, words string) {
 		f.Cause = fmt.Sprintf("the node lost container %s: its runtime or the node restarted", name)
 		f.Fix = []string{"look at node " + e.pod.Spec.NodeName}
 	}
-	if words == "" {
-		if f.Code == "AppCrash" {
-			f.Cause += "; it left no message"
-		}
-		return
+	crashed := f.Code == "AppCrash" || f.Code == "SidecarCrash"
+	switch {
+	case words != "":
+		f.Cause += ": " + words
+	case crashed && s.logsUnread() != "":
+		f.Cause += "; its log could not be read"
+	case crashed && len(s.logOf(e.container)) > 0:
+		f.Cause += "; the log of that attempt is gone"
+	case crashed:
+		f.Cause += "; it left no message"
 	}
-	f.Cause += ": " + words
-	if f.Code == "AppCrash" {
-		s.soften(f, e, words)
-		hint(f, words)
+	if crashed && words != "" && !s.soften(f, e, words) {
+		s.hint(f, e, words)
 	}
 }

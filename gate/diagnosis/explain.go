@@ -9,38 +9,33 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// rule looks for one family of causes.
-type rule func(*scene) []Finding
-
-// rules is every rule. The order only breaks ties: Explain ranks what they find.
-var rules = []rule{
-	explainController, explainJob, explainCreate, explainSchedule, explainClaims, explainMounts, explainNode,
-	explainImage, explainStart, explainInit, explainExit, explainProbe, explainTraffic, explainForecast,
-}
-
 // Explain says why a rollout is bad, the most likely cause first. Symptoms of a cause that is listed are left out, and
 // the same cause on several pods is one finding. No findings mean that nothing is known to be wrong.
 func Explain(ev Evidence) []Finding {
 	s := newScene(ev)
 	var found []Finding
-	for _, r := range rules {
+	for _, r := range catalogue.rules {
 		found = append(found, r(s)...)
 	}
+	s.arrived(found)
+	s.relate(found)
 	found = suppress(order(merge(found), ev.TimedOut))
 	if ev.TimedOut && !slices.ContainsFunc(found, Finding.causes) {
 		found = suppress(order(append(found, s.unexplained()...), true))
 	}
+	found = s.circumstances(s.undoing(found))
+	found = s.quiet(found)
 	for i := range found {
 		s.finish(&found[i])
 	}
 	return found
 }
 
-// blames reports whether a finding can be a headline.
-func (f Finding) blames() bool { return f.Terminal != TerminalContext }
+// Blames reports whether a finding can be a headline.
+func (f Finding) Blames() bool { return f.Terminal != TerminalContext }
 
 // causes reports whether a finding explains something; symptoms only say that something is wrong.
-func (f Finding) causes() bool { return f.blames() && classes[f.Code].stage != "symptom" }
+func (f Finding) causes() bool { return f.Blames() && catalogue.causes[f.Code].stage != "symptom" }
 
 // merge makes one finding of the same cause in the same container of several pods. How a program ends or answers may
 // differ a little from pod to pod; what it lacks (an image, a key) makes another cause.
@@ -54,7 +49,7 @@ func merge(found []Finding) []Finding {
 	var merged []Finding
 	for _, f := range found {
 		k := key{f.Code, f.Container, f.Detail}
-		switch classes[f.Code].stage {
+		switch catalogue.causes[f.Code].stage {
 		case "init", "run", "probe":
 			k.detail = ""
 		}
@@ -85,7 +80,7 @@ func merge(found []Finding) []Finding {
 // read.
 func join(a, b Finding) Finding {
 	words := a
-	if decides(b) && !decides(a) || decides(a) == decides(b) && hasLog(b) && !hasLog(a) {
+	if b.Decides() && !a.Decides() || a.Decides() == b.Decides() && hasLog(b) && !hasLog(a) {
 		words = b
 	}
 	words.pods = append(a.pods, b.pods...)
@@ -106,19 +101,20 @@ func hasLog(f Finding) bool {
 	return slices.ContainsFunc(f.Evidence, func(p Proof) bool { return p.Type == "log" })
 }
 
-// decides reports whether a finding can end the gate before its time is up.
-func decides(f Finding) bool {
+// Decides reports whether a finding can end the gate before its time is up.
+func (f Finding) Decides() bool {
 	return f.Terminal == TerminalNow || f.Terminal == TerminalAfter || f.Terminal == TerminalDeadlock
 }
 
 // order puts causes first: what can decide before what must wait, unless the time is up; then the stage at which a pod
-// fails, then how sure, how many pods and how long.
+// fails, then how sure, how many pods and how long. What this rollout changed comes before what was so already: causes
+// that are left side by side do not explain each other.
 func order(found []Finding, timedOut bool) []Finding {
 	weight := func(f Finding) int {
 		switch {
 		case f.Terminal == TerminalContext:
 			return 2
-		case timedOut || decides(f):
+		case timedOut || f.Decides():
 			return 0
 		}
 		return 1
@@ -126,6 +122,7 @@ func order(found []Finding, timedOut bool) []Finding {
 	slices.SortStableFunc(found, func(a, b Finding) int {
 		return cmp.Or(
 			cmp.Compare(weight(a), weight(b)),
+			cmp.Compare(touched(b), touched(a)),
 			cmp.Compare(rank(a.Code), rank(b.Code)),
 			cmp.Compare(sureness(b.Confidence), sureness(a.Confidence)),
 			cmp.Compare(b.PodsAffected, a.PodsAffected),
@@ -133,6 +130,14 @@ func order(found []Finding, timedOut bool) []Finding {
 		)
 	})
 	return found
+}
+
+// touched is 1 for a cause whose field this rollout changed.
+func touched(f Finding) int {
+	if f.changed && f.causes() {
+		return 1
+	}
+	return 0
 }
 
 func sureness(c Confidence) int { return slices.Index([]Confidence{Suspected, Likely, Proven}, c) }
@@ -165,10 +170,10 @@ func suppress(found []Finding) []Finding {
 
 // explains reports whether a, which affects these pods, is reason enough for b.
 func explains(a, b Finding, pods map[string]bool) bool {
-	if !a.blames() || rank(a.Code) >= rank(b.Code) {
+	if !a.Blames() || rank(a.Code) >= rank(b.Code) {
 		return false
 	}
-	if stage := classes[b.Code].stage; len(b.pods) == 0 {
+	if stage := catalogue.causes[b.Code].stage; len(b.pods) == 0 {
 		return stage == "symptom" || stage == "forecast"
 	}
 	for _, p := range b.pods {
@@ -193,7 +198,7 @@ func (s *scene) in(c container, code string) Finding {
 // on starts a finding of a code about one pod.
 func (s *scene) on(p *corev1.Pod, code string) Finding {
 	f := s.finding(code)
-	f.Object = podRef(p)
+	f.Object = s.subject(p)
 	f.pods = []string{p.Name}
 	f.PodsAffected = 1
 	if p.Spec.NodeName != "" {
@@ -232,6 +237,7 @@ func (s *scene) field(c container, field string) string {
 
 // finish fills in what does not depend on the rule: patience of special pods, the place in the manifest, how to tune.
 func (s *scene) finish(f *Finding) {
+	s.fold(f)
 	if f.injected {
 		f.Cause += fmt.Sprintf(" (container %s is not in the manifest: it was injected)", f.Container)
 	}
@@ -245,7 +251,7 @@ func (s *scene) finish(f *Finding) {
 	if f.Terminal == TerminalAfter || f.Terminal == TerminalNow {
 		f.After = max(f.After, confirm)
 	}
-	if s.Manifest != nil && f.FieldPath != "" {
+	if s.Manifest != nil && f.FieldPath != "" && f.Object.Kind != "Service" && f.Object.Kind != "NetworkPolicy" {
 		line, _ := s.Manifest.Locate(f.FieldPath)
 		f.File, f.Line = s.Manifest.Source.Path, line
 	}

@@ -72,7 +72,7 @@ type Finding struct {
 	Terminal   Terminal   `json:"terminal"`
 
 	// Object is what the finding is about: a pod, or the workload when no pod exists.
-	Object       manifest.Ref `json:"object"`
+	Object       Subject      `json:"object"`
 	Workload     manifest.Ref `json:"workload"` // the gated object; equal to Object when no pod is to blame
 	Container    string       `json:"container,omitempty"`
 	PodsAffected int          `json:"podsAffected"`
@@ -96,6 +96,8 @@ type Finding struct {
 	// Rule is the rule that spoke and Knob how to tune it, for the one who disagrees with an early verdict.
 	Rule string `json:"rule,omitempty"`
 	Knob string `json:"knob,omitempty"`
+	// Changes are the fields at or around FieldPath that this rollout changed.
+	Changes []Change `json:"changes,omitempty"`
 	// Suppresses lists the codes of symptoms that this cause explains.
 	Suppresses []string `json:"suppresses,omitempty"`
 
@@ -112,8 +114,18 @@ type Finding struct {
 	pods []string
 	// initial is set when Container is an init container, whose trouble hides that of the containers after it.
 	initial bool
+	// changed is set when this rollout changed the very field to blame.
+	changed bool
 	// served is set when the container was in service before the trouble, injected when a webhook added it.
 	served, injected bool
+}
+
+// Subject is an object as it was when the finding was made: the name may be taken by another one later.
+type Subject struct {
+	manifest.Ref
+	UID string `json:"uid,omitempty"`
+	// Revision is the pod-template-hash or controller-revision-hash of a pod.
+	Revision string `json:"revision,omitempty"`
 }
 
 // Proof is one piece of evidence, quoted.
@@ -122,4 +134,6 @@ type Proof struct {
 	Text string    `json:"text"`
 	Time time.Time `json:"time,omitzero"`
 	Ref  string    `json:"ref,omitempty"` // where it was read: pod/web-1 container app
+	// Headline is the number of the line of a log, from 1, that says best what went wrong; 0 for other evidence.
+	Headline int `json:"headline,omitempty"`
 }

@@ -3,78 +3,80 @@ package diagnosis
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// explainForecast is about rollouts that were cut off and might have ended well: TimeoutTooShort, MinReadyPending,
-// ImagePullSlow. It speaks only when the time is up.
+var _ = family("Time", explainForecast,
+	Cause{Code: "MinReadyPending", class: atTimeout("forecast", LayerWorkload, ScopeSpec),
+		Meaning: "The new pods are ready, but they count as available only after they have stayed so for minReadySeconds, and the gate's time was up before.",
+		Signals: "Every new pod has condition Ready=True for less than spec.minReadySeconds, and fewer pods are available than wanted.",
+		Remedy:  "Give the gate more time with --timeout than the rollout's rounds take with minReadySeconds each, or lower minReadySeconds."},
+	Cause{Code: "TimeoutTooShort", class: atTimeout("forecast", LayerWorkload, ScopeSpec),
+		Meaning: "Nothing is wrong: the rollout was still moving, or its pods were still within the time that their probes allow, when the gate's time was up.",
+		Signals: "Every new pod that is not ready is younger than others needed, or its probes still give it time; the number of rounds, minReadySeconds and the measured start times say how long the whole takes.",
+		Remedy:  "Raise --timeout to what the report proposes, or let more pods start at once with maxSurge and maxUnavailable."},
+)
+
+// explainForecast is about rollouts that were cut off and might have ended well: TimeoutTooShort, MinReadyPending. It
+// speaks only when the time is up.
 func explainForecast(s *scene) []Finding {
 	if !s.TimedOut || s.Status.Phase == rollout.Complete {
 		return nil
 	}
-	var found []Finding
-	for _, c := range s.containers {
-		if f, ok := s.pulling(c); ok {
-			found = append(found, f)
-		}
-	}
 	if f, ok := s.minReady(); ok {
-		return append(found, f)
+		return []Finding{f}
 	}
 	if f, ok := s.tooShort(); ok {
-		found = append(found, f)
+		return []Finding{f}
 	}
-	return found
+	return nil
 }
 
-// pulling is a container whose image has been on its way for a minute.
-func (s *scene) pulling(c container) (Finding, bool) {
-	if reason, _ := c.waiting(); reason != "ContainerCreating" && reason != "PodInitializing" {
-		return Finding{}, false
+// minReadySeconds is how long a new pod must stay ready before it counts.
+func (s *scene) minReadySeconds() time.Duration {
+	seconds := int32(0)
+	switch o := s.w.Live.(type) {
+	case *appsv1.Deployment:
+		seconds = o.Spec.MinReadySeconds
+	case *appsv1.StatefulSet:
+		seconds = o.Spec.MinReadySeconds
+	case *appsv1.DaemonSet:
+		seconds = o.Spec.MinReadySeconds
 	}
-	started, done := s.eventsAbout(c, "Pulling", ""), s.eventsAbout(c, "Pulled", "")
-	if len(started) == 0 || len(done) > 0 {
-		return Finding{}, false
-	}
-	first := started[len(started)-1]
-	took := s.now.Sub(first.Time)
-	if took < time.Minute {
-		return Finding{}, false
-	}
-	f := s.in(c, "ImagePullSlow")
-	f.FieldPath, f.Detail, f.FirstSeen = s.field(c, "image"), c.spec.Image, first.Time
-	f.Cause = fmt.Sprintf("node %s has been pulling image %s for %s and is not done", c.pod.Spec.NodeName, c.spec.Image, short(took))
-	f.Evidence = []Proof{first.proof()}
-	f.Fix = []string{"raise --timeout", "make the image smaller, or have it on the nodes before"}
-	return f, true
+	return time.Duration(seconds) * time.Second
 }
 
 // minReady is a rollout whose pods are all ready and only have to stay so.
 func (s *scene) minReady() (Finding, bool) {
-	wait := int32(0)
-	switch o := s.w.Live.(type) {
-	case *appsv1.Deployment:
-		wait = o.Spec.MinReadySeconds
-	case *appsv1.StatefulSet:
-		wait = o.Spec.MinReadySeconds
-	case *appsv1.DaemonSet:
-		wait = o.Spec.MinReadySeconds
-	}
+	wait, left := s.minReadySeconds(), time.Duration(0)
 	if wait == 0 || s.ready == 0 || s.ready < len(s.pods) || s.Status.Available >= s.Status.Desired {
+		return Finding{}, false
+	}
+	for _, p := range s.pods {
+		left = max(left, wait-s.now.Sub(condition(p, corev1.PodReady).LastTransitionTime.Time))
+	}
+	if left <= 0 {
 		return Finding{}, false
 	}
 	f := s.finding("MinReadyPending")
 	f.Confidence, f.FieldPath = Proven, "spec.minReadySeconds"
-	f.Cause = fmt.Sprintf("all %s are ready, but must stay so for %ds (minReadySeconds) before they count, and the time of %s was up", plural(s.ready, "new pod"), wait, short(s.Timeout))
+	f.Cause = fmt.Sprintf("all %s are ready, but must stay so for %s (minReadySeconds) before they count; the last of them lacked %s when the time%s was up",
+		plural(s.ready, "new pod"), short(wait), short(left), s.timeout())
 	f.Evidence = []Proof{{Type: "status", Text: s.counts(), Ref: s.w.Ref.String()}}
-	f.Fix = []string{"raise --timeout, or lower minReadySeconds"}
+	needed := s.elapsed() + left
+	if more := int(s.Status.Desired) - s.ready; more > 0 {
+		rounds := s.rounds(more)
+		start, _ := s.typicalStart()
+		needed += time.Duration(rounds) * (start + wait)
+		f.Cause += fmt.Sprintf("; %s of %d wait for their turn, %s", plural(more, "pod"), s.Status.Desired, plural(rounds, "more round"))
+		f.Evidence = append(f.Evidence, s.arithmetic()...)
+	}
+	f.Fix = []string{fmt.Sprintf("--timeout %s or more, or lower minReadySeconds", short(s.proposal(needed)))}
 	return f, true
 }
 
@@ -93,7 +95,7 @@ func (s *scene) tooShort() (Finding, bool) {
 		}
 		late = append(late, p.Name)
 	}
-	if len(late) == 0 && (s.ready >= int(s.Status.Desired) || s.now.Sub(s.lastReady()) > 2*slowest+time.Minute) {
+	if len(late) == 0 && (s.ready >= int(s.Status.Desired) || s.now.Sub(s.lastReady()) > 2*slowest+s.minReadySeconds()+time.Minute) {
 		return Finding{}, false
 	}
 	f := s.finding("TimeoutTooShort")
@@ -101,17 +103,42 @@ func (s *scene) tooShort() (Finding, bool) {
 	f.FieldPath = "spec.replicas"
 	f.Cause = fmt.Sprintf("the rollout was still making progress when its time was up%s: %s", s.timeout(), s.counts())
 	f.Evidence = []Proof{{Type: "status", Text: s.counts(), Ref: s.w.Ref.String()}}
-	f.Fix = []string{"raise --timeout"}
-	if s.w.Ref.Kind == "Deployment" {
-		f.Fix = append(f.Fix, "or let more pods start at once: maxSurge, maxUnavailable")
-	}
-	if slowest > 0 {
+	needed := s.pace(&f)
+	switch {
+	case slowest > 0:
 		f.Cause += fmt.Sprintf("; a pod needs up to %s to become ready", short(slowest))
-	} else if len(late) > 0 {
+	case len(late) > 0:
 		f.FieldPath = s.podPath + ".containers"
 		f.Cause += "; the pods that are not ready are still within the time that their probes allow"
+		needed = max(needed, s.elapsed()+s.stillAllowed())
+		if words := s.startWords(); words != "" {
+			f.Cause += "; " + words
+		}
+	}
+	f.Evidence = append(f.Evidence, s.arithmetic()...)
+	if bound := s.bound(); s.Timeout > 0 && bound > s.Timeout {
+		if time.Duration(s.rounds(int(s.Status.Desired)))*s.minReadySeconds() > s.Timeout {
+			f.Confidence = Proven // whatever the pods need to start
+		}
+		f.Cause += fmt.Sprintf("; even without any trouble it takes at least %s", short(bound))
+		needed = max(needed, bound)
+	}
+	f.Fix = []string{fmt.Sprintf("--timeout %s or more", short(s.proposal(needed)))}
+	if s.w.Ref.Kind == "Deployment" && s.Status.Desired > 1 {
+		f.Fix = append(f.Fix, "or let more pods start at once: maxSurge, maxUnavailable")
 	}
 	return f, true
+}
+
+// pace says how long the rest takes if it goes on as before, and returns the whole time.
+func (s *scene) pace(f *Finding) (needed time.Duration) {
+	rest := int(s.Status.Desired) - s.ready
+	if s.ready == 0 || rest <= 0 || s.elapsed() <= 0 {
+		return 0
+	}
+	more := s.elapsed() / time.Duration(s.ready) * time.Duration(rest)
+	f.Cause += fmt.Sprintf("; at the pace so far (%d of %s in %s) the rest needs about %s", s.ready, plural(int(s.Status.Desired), "pod"), short(s.elapsed()), short(upwards(more)))
+	return s.elapsed() + more
 }
 
 func (s *scene) timeout() string {
@@ -130,13 +157,23 @@ func (s *scene) counts() string {
 
 // slowestStart is the longest time that a ready new pod needed.
 func (s *scene) slowestStart() time.Duration {
-	var slowest time.Duration
+	times := s.startTimes()
+	if len(times) == 0 {
+		return 0
+	}
+	return times[len(times)-1]
+}
+
+// startTimes are the times that the ready new pods needed from their creation, the shortest first.
+func (s *scene) startTimes() []time.Duration {
+	var times []time.Duration
 	for _, p := range s.pods {
-		if ready := condition(p, corev1.PodReady); isReady(p) && s.fresh(p.CreationTimestamp.Time) {
-			slowest = max(slowest, ready.LastTransitionTime.Sub(p.CreationTimestamp.Time))
+		if ready := condition(p, corev1.PodReady); isReady(p) && s.fresh(p.CreationTimestamp.Time) && s.falls(p) == 0 {
+			times = append(times, max(0, ready.LastTransitionTime.Sub(p.CreationTimestamp.Time)))
 		}
 	}
-	return slowest
+	slices.Sort(times)
+	return times
 }
 
 // lastReady is when a new pod became ready for the last time; zero when none is.
@@ -165,84 +202,23 @@ func (s *scene) allowed(p *corev1.Pod) bool {
 	return some
 }
 
-// unexplained is the last resort when the time is up: NotReady for pods that nothing is known to be wrong with, else
-// Unexplained with what the object itself says and with what was looked at.
-func (s *scene) unexplained() []Finding {
-	if s.Status.Phase == rollout.Complete {
-		return nil
-	}
-	checked := fmt.Sprintf("looked at %s, %s and %s", plural(len(s.pods), "new pod"), plural(len(s.Events), "event"), plural(len(s.Logs), "log"))
-	if len(s.Unreadable) > 0 {
-		checked += "; could not read " + strings.Join(s.Unreadable, ", ")
-	}
-	var found []Finding
-	for _, p := range s.pods {
-		if isReady(p) {
+// stillAllowed is how much longer the containers that are not ready may need: as long as older pods did and half more,
+// or else as long as their probes allow.
+func (s *scene) stillAllowed() time.Duration {
+	var left time.Duration
+	_, slowest, pods := s.measuredStart()
+	for _, c := range s.containers {
+		if c.status.State.Running == nil || c.status.Ready {
 			continue
 		}
-		f := s.on(p, "NotReady")
-		f.Confidence = Suspected
-		f.Cause = fmt.Sprintf("pod %s is not ready%s, and nothing says why: %s", p.Name, s.timeout(), podState(p))
-		f.Evidence = []Proof{{Type: "status", Text: podState(p), Ref: podRef(p).String()}, {Type: "object", Text: checked}}
-		f.Fix = []string{"kubectl describe pod -n " + p.Namespace + " " + p.Name}
-		found = append(found, f)
-	}
-	if len(found) > 0 {
-		return merge(found)
-	}
-	f := s.finding("Unexplained")
-	f.Confidence = Suspected
-	what := "no pod-level reason found"
-	if bad := badConditions(s.w.Live); bad != "" {
-		what = bad
-		f.Confidence = Likely
-	} else if s.Status.Message != "" {
-		what += "; " + s.Status.Message
-	}
-	f.Cause = fmt.Sprintf("%s did not become ready in time%s: %s", s.w.Ref, s.timeout(), what)
-	f.Evidence = []Proof{{Type: "object", Text: checked, Ref: s.w.Ref.String()}}
-	f.Fix = []string{"kubectl describe " + strings.ToLower(s.w.Ref.Kind) + " -n " + s.w.Ref.Namespace + " " + s.w.Ref.Name}
-	return []Finding{f}
-}
-
-// podState is one line about a pod.
-func podState(p *corev1.Pod) string {
-	text := "phase " + string(p.Status.Phase)
-	for _, c := range p.Status.Conditions {
-		if c.Status != corev1.ConditionTrue && c.Message != "" {
-			text += ", " + string(c.Type) + "=" + string(c.Status) + ": " + quote(c.Message)
+		allows := budget(c.spec.ReadinessProbe)
+		if !c.started() {
+			allows += budget(c.spec.StartupProbe)
 		}
-	}
-	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
-		if c.State.Waiting != nil {
-			text += ", container " + c.Name + " waits: " + c.State.Waiting.Reason
+		if usual := slowest * 3 / 2; pods > 0 && c.running(s.now) <= usual {
+			allows = usual
 		}
+		left = max(left, allows-c.running(s.now))
 	}
-	return text
-}
-
-// badConditions are the conditions of an object that say that it is not well, as most controllers write them.
-func badConditions(live rollout.Object) string {
-	if live == nil {
-		return ""
-	}
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
-	if err != nil {
-		return ""
-	}
-	status, _ := fields["status"].(map[string]any)
-	conditions, _ := status["conditions"].([]any)
-	var words []string
-	for _, c := range conditions {
-		m, _ := c.(map[string]any)
-		kind, _ := m["type"].(string)
-		value, _ := m["status"].(string)
-		message, _ := m["message"].(string)
-		good := map[string]bool{"Ready": true, "Available": true, "Established": true, "NamesAccepted": true, "Accepted": true, "Programmed": true}[kind]
-		bad := map[string]bool{"Stalled": true, "Failed": true, "Degraded": true}[kind]
-		if good && value == "False" || bad && value == "True" {
-			words = append(words, fmt.Sprintf("%s=%s: %s", kind, value, quote(message)))
-		}
-	}
-	return strings.Join(words, "; ")
+	return left
 }

@@ -1,9 +1,6 @@
 package diagnosis
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // sayMemory writes the sentence for OomKilled and SuspectedOom. The runtime may report an out-of-memory kill late or
 // never, as plain 137, because the cgroup is gone when it looks.
@@ -14,9 +11,7 @@ func (s *scene) sayMemory(f *Finding, e exit) {
 	if m := e.spec.Resources.Limits.Memory(); !m.IsZero() {
 		limit = "its memory limit is " + m.String()
 		if old := s.before(e.container); old != nil && !old.Resources.Limits.Memory().Equal(*m) && !old.Resources.Limits.Memory().IsZero() {
-			was := old.Resources.Limits.Memory().String()
-			limit += ", before this change it was " + was
-			f.Evidence = append(f.Evidence, diff("the memory limit of container "+name, was, m.String()))
+			limit += ", before this change it was " + old.Resources.Limits.Memory().String()
 		}
 	}
 	f.Cause = fmt.Sprintf("container %s uses more memory than it may and is killed%s (%s); %s",
@@ -57,11 +52,17 @@ func (s *scene) sayKilled(f *Finding, e exit) {
 	if probe == nil {
 		return
 	}
-	budget := time.Duration(probe.InitialDelaySeconds+max(probe.FailureThreshold, 1)*max(probe.PeriodSeconds, 1)) * time.Second
+	allowed := budget(probe)
+	if words, fix := s.startBudget(kind, probe); words != "" {
+		f.Evidence = append(f.Evidence, Proof{Type: "arithmetic", Text: words, Ref: e.ref()})
+		if fix != "" {
+			f.Fix = append(f.Fix, fix)
+		}
+	}
 	if kind == "startup" {
-		f.Fix = append(f.Fix, fmt.Sprintf("if the program needs longer than %s to start, raise startupProbe.failureThreshold", short(budget)))
+		f.Fix = append(f.Fix, fmt.Sprintf("if the program needs longer than %s to start, raise startupProbe.failureThreshold", short(allowed)))
 		return
 	}
-	f.Fix = append(f.Fix, fmt.Sprintf("if the program needs longer than %s to start, give it a startupProbe instead of a patient livenessProbe", short(budget)),
+	f.Fix = append(f.Fix, fmt.Sprintf("if the program needs longer than %s to start, give it a startupProbe instead of a patient livenessProbe", short(allowed)),
 		"a liveness probe should not depend on other services")
 }

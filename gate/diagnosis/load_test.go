@@ -2,16 +2,20 @@ package diagnosis
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -28,10 +32,33 @@ type fixture struct {
 	Together []string         `json:"together"` // Kind/name
 	Manifest string           `json:"manifest"`
 	Previous map[string]any   `json:"previous"`
+	Applied  map[string]any   `json:"applied"` // as this run wrote it; the live object when left out
 	Objects  []map[string]any `json:"objects"`
 	Events   []map[string]any `json:"events"`
 	Logs     []Log            `json:"logs"`
 	Services bool             `json:"services"` // Services were read
+
+	Names      map[string][]string            `json:"names"` // by kind
+	Keys       map[string][]string            `json:"keys"`  // by Kind/name
+	Requested  map[string]corev1.ResourceList `json:"requested"`
+	Changed    map[string][]string            `json:"changed"` // keys by Kind/name
+	Unreadable []string                       `json:"unreadable"`
+	Warnings   []string                       `json:"warnings"`
+	NodesDown  []string                       `json:"nodesDown"`
+	Undoing    bool                           `json:"undoing"`
+
+	CriteriaFailed bool `json:"criteriaFailed"`
+	History        struct {
+		Best      int32          `json:"best"`
+		BestSince time.Time      `json:"bestSince"`
+		Falls     map[string]int `json:"falls"`
+	} `json:"history"`
+}
+
+// ref reads Kind/name.
+func (f fixture) ref(text, namespace string) manifest.Ref {
+	kind, name, _ := strings.Cut(text, "/")
+	return manifest.Ref{Kind: kind, Namespace: namespace, Name: name}
 }
 
 // load reads one case.
@@ -55,15 +82,27 @@ func load(t *testing.T, dir string) Evidence {
 	}
 	unfold(w)
 	w.Applied = w.Live
+	if fix.Applied != nil {
+		w.Applied = object(t, fix.Applied)
+	}
 	if fix.Previous != nil {
 		ev.Previous = object(t, fix.Previous)
 	}
 	for _, m := range fix.Events {
 		ev.Events = append(ev.Events, event(t, m))
 	}
-	for _, ref := range fix.Together {
-		kind, name, _ := strings.Cut(ref, "/")
-		ev.Together = append(ev.Together, manifest.Ref{Kind: kind, Namespace: w.Ref.Namespace, Name: name})
+	for _, text := range fix.Together {
+		ev.Together = append(ev.Together, fix.ref(text, w.Ref.Namespace))
+	}
+	ev.Warnings, w.NodesDown = fix.Warnings, fix.NodesDown
+	ev.Names, ev.Requested, ev.Unreadable, ev.Undoing, ev.History = fix.Names, fix.Requested, fix.Unreadable, fix.Undoing, History(fix.History)
+	ev.CriteriaFailed = fix.CriteriaFailed
+	ev.Keys = map[manifest.Ref][]string{}
+	for text, keys := range fix.Keys {
+		ev.Keys[fix.ref(text, w.Ref.Namespace)] = keys
+	}
+	for _, text := range slices.Sorted(maps.Keys(fix.Changed)) {
+		ev.Changed = append(ev.Changed, Changed{Object: fix.ref(text, w.Ref.Namespace), Keys: fix.Changed[text]})
 	}
 	if fix.Manifest != "" {
 		path := filepath.Join(t.TempDir(), "web.yaml")
@@ -108,9 +147,19 @@ func place(t *testing.T, ev *Evidence, m map[string]any, kind, name string) {
 		ev.Claims = append(ev.Claims, o)
 	case *corev1.Service:
 		w.Services = append(w.Services, rollout.Service{Name: o.Name})
+		ev.Services = append(ev.Services, o)
 	case *discoveryv1.EndpointSlice:
 		last := &w.Services[len(w.Services)-1]
 		last.Slices = append(last.Slices, o)
+		ev.Slices = append(ev.Slices, o)
+	case *corev1.Namespace:
+		ev.Namespace = o
+	case *corev1.ResourceQuota:
+		ev.Quotas = append(ev.Quotas, o)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		ev.Autoscalers = append(ev.Autoscalers, o)
+	case *networkingv1.NetworkPolicy:
+		ev.Policies = append(ev.Policies, o)
 	}
 }
 
@@ -162,6 +211,14 @@ func object(t *testing.T, m map[string]any) rollout.Object {
 		o = &corev1.Service{}
 	case "EndpointSlice":
 		o = &discoveryv1.EndpointSlice{}
+	case "Namespace":
+		o = &corev1.Namespace{}
+	case "ResourceQuota":
+		o = &corev1.ResourceQuota{}
+	case "HorizontalPodAutoscaler":
+		o = &autoscalingv2.HorizontalPodAutoscaler{}
+	case "NetworkPolicy":
+		o = &networkingv1.NetworkPolicy{}
 	default:
 		return &unstructured.Unstructured{Object: m}
 	}
@@ -204,6 +261,14 @@ func event(t *testing.T, m map[string]any) Event {
 	return out
 }
 
+// excerpt is a long log as a console shows it: twenty lines around its headline.
+func excerpt(p Proof) string {
+	const shown = 20
+	lines := strings.Split(p.Text, "\n")
+	from := max(0, min(len(lines)-shown, p.Headline-1-shown/4))
+	return strings.Join(lines[from:min(len(lines), from+shown)], "\n")
+}
+
 // render prints findings for a golden file: what a machine and a reader rely on.
 func render(findings []Finding) string {
 	var b strings.Builder
@@ -217,7 +282,7 @@ func render(findings []Finding) string {
 		}
 		fmt.Fprintf(&b, "  at: %s %s:%d\n", f.FieldPath, f.File, f.Line)
 		for _, p := range f.Evidence {
-			fmt.Fprintf(&b, "  %s (%s): %s\n", p.Type, p.Ref, strings.ReplaceAll(p.Text, "\n", "\n    "))
+			fmt.Fprintf(&b, "  %s (%s): %s\n", p.Type, p.Ref, strings.ReplaceAll(excerpt(p), "\n", "\n    "))
 		}
 		fmt.Fprintf(&b, "  rule: %s; %s\n", f.Rule, f.Knob)
 		if len(f.Suppresses) > 0 {

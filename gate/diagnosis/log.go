@@ -7,195 +7,147 @@ import (
 )
 
 const (
-	// quoted is how many log lines go into a proof.
-	quoted = 20
 	// burst is how far back from the end the error is searched that ended the program.
 	burst = 60
+	// pause is how many calm lines separate an error from those before it: a retry that failed long ago is another story.
+	pause = 8
 )
 
 var (
-	// fatalLine is what runtimes write when they give up. The last one counts: "Caused by" chains end with the root.
-	fatalLine = regexp.MustCompile(`^panic: |^fatal error: |^Caused by: |^Exception in thread|^Unhandled exception|\[emerg\]|^thread '.*' panicked|Cannot find module|^[\w.]*(Error|Exception)(:|$)|^Uncaught |exec format error|segmentation fault`)
-	// errorLine is what programs write about errors. The first one of the last burst counts: later ones follow from it.
+	// fatalLine is what runtimes and loggers write when they give up and there is no trace.
+	fatalLine = regexp.MustCompile(`^(?:panic|fatal error|Caused by): |^Exception in thread|^Unhandled exception|^thread '.*' panicked|Cannot find module|^[\w.]*(?:Error|Exception)(?::|$)|^Uncaught |exec format error|[Ss]egmentation fault|error while loading shared libraries`)
+	// fatalLevel is how loggers mark such a line: logfmt, JSON (60 is fatal in pino and bunyan), brackets, or a word.
+	fatalLevel = regexp.MustCompile(`(?i)\blevel=(?:fatal|panic|critical|dpanic)\b|"(?:level|severity|lvl|levelname)":\s*(?:"(?:fatal|panic|critical|emergency|alert|dpanic)"|60\b)|\[(?:fatal|emerg|crit|critical|alert|panic)\]|^F\d{4} \d\d:|^(?:fatal|critical|panic)\b|\b(?-i:FATAL|CRITICAL)\b`)
+	// errorLine is what programs write about errors.
 	errorLine = regexp.MustCompile(`(?i)\b(fatal|panic|critical|error|err|exception|failed|cannot|could not|unable to|refused|denied|invalid|missing|not found)\b`)
 	// calm lines have such words without saying anything bad.
-	calm = regexp.MustCompile(`(?i)\b(0|no) errors?\b|level=(info|debug)|"level":"(info|debug)"|\[(info|debug)\]`)
-	// dependency is how programs of many languages say that somebody else does not answer.
-	dependency = regexp.MustCompile(`(?i)connection refused|ECONNREFUSED|no such host|ENOTFOUND|EAI_AGAIN|name or service not known|temporary failure in name resolution|UnknownHostException|i/o timeout|ETIMEDOUT|connection timed out|could not connect to server|no route to host|waiting for (the )?(database|db|redis|kafka|rabbit|postgres|mysql)`)
-	hostPort   = regexp.MustCompile(`\b([a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?:\d{2,5})\b`)
-	lookup     = regexp.MustCompile(`(?i)(?:lookup|ENOTFOUND|EAI_AGAIN|host name|UnknownHostException:?) "?([a-zA-Z0-9][a-zA-Z0-9.-]+)`)
-	digits     = regexp.MustCompile(`\d+`)
+	calm   = regexp.MustCompile(`(?i)\b(0|no) errors?\b|level=(info|debug|trace|warn|warning)|"(level|severity)":\s*"(info|debug|trace|warn|warning)"|\[(info|debug|trace|warn|warning)\]|^(INFO|DEBUG|TRACE|WARN|WARNING)\b`)
+	digits = regexp.MustCompile(`\d+`)
 	// stamp is what loggers write before their words: a time, or klog's header.
-	stamp = regexp.MustCompile(`^(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z| ?[+-]\d\d:?\d\d)?\]?\s+|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+\] )`)
+	stamp = regexp.MustCompile(`^(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z| ?[+-]\d\d:?\d\d)?\]?\s|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+\] )`)
+	// pair is one field of a line in logfmt.
+	pair = regexp.MustCompile(`\b(level|msg|message|err|error)=("(?:[^"\\]|\\.)*"|\S+)`)
+	// marks are what a runtime writes before the words of an error.
+	marks = regexp.MustCompile(`^(?:Caused by: |---> |\[cause\]: |what\(\):\s+|Exception in thread "[^"]*" |Unhandled exception\. )`)
 )
 
-// headline is the index of the line of a log that says best why a program ended; -1 for an empty log.
+// trouble is a line, or a block of lines, that says that something went wrong; at is the line that says it best.
+type trouble struct {
+	from, to, at, weight int
+}
+
+const (
+	erroneous = iota
+	fatal
+	traced
+)
+
+// headline is the index of the line of a log that says best why a program ended; -1 for an empty log. It is the first
+// trace in what was written together at the end, else the first line that a logger called fatal, else the first error:
+// what comes after it follows from it.
 func headline(lines []string) int {
-	last, fatal, first := -1, -1, -1
-	trace := false // inside a Python traceback, whose last line names the error
-	for i := max(0, len(lines)-burst); i < len(lines); i++ {
-		line := ansi.ReplaceAllString(lines[i], "")
-		text := strings.TrimSpace(line)
-		if text == "" {
+	at, _, _ := diagnose(lines)
+	return at
+}
+
+// diagnose is headline and the block around it.
+func diagnose(lines []string) (at, from, to int) {
+	plain := make([]string, len(lines))
+	last := -1
+	for i, line := range lines {
+		plain[i] = stamp.ReplaceAllString(strings.TrimRight(ansi.ReplaceAllString(line, ""), " \t\r"), "")
+		if plain[i] != "" {
+			last = i
+		}
+	}
+	all := troubles(lines, plain)
+	if len(all) == 0 || all[len(all)-1].to < len(lines)-burst {
+		return last, last, last + 1
+	}
+	best := all[len(all)-1]
+	for i := len(all) - 2; i >= 0 && all[i+1].from-all[i].to <= pause; i-- {
+		if all[i].weight >= best.weight {
+			best = all[i]
+		}
+	}
+	return best.at, best.from, best.to
+}
+
+// troubles lists what is bad in a log, the oldest first.
+func troubles(lines, plain []string) []trouble {
+	blocks := traces(plain)
+	var all []trouble
+	for i := 0; i < len(lines); i++ {
+		if len(blocks) > 0 && blocks[0].from == i {
+			all = append(all, trouble{blocks[0].from, blocks[0].to, blocks[0].head, traced})
+			i = blocks[0].to - 1
+			blocks = blocks[1:]
 			continue
 		}
-		switch indented := line != strings.TrimLeft(line, " \t"); {
-		case strings.HasPrefix(text, "Traceback (most recent call last)"):
-			trace = true
-		case trace && !indented:
-			trace, fatal = false, i
-		case fatalLine.MatchString(line):
-			fatal = i
-		case first < 0 && !indented && errorLine.MatchString(text) && !calm.MatchString(text):
-			first = i
+		raw := ansi.ReplaceAllString(lines[i], "")
+		switch text := plain[i]; {
+		case text == "":
+		case fatalLine.MatchString(text) || fatalLevel.MatchString(raw) || fatalLevel.MatchString(text):
+			all = append(all, trouble{i, i + 1, i, fatal})
+		case text[0] != ' ' && text[0] != '\t' && errorLine.MatchString(raw) && !calm.MatchString(raw) && !calm.MatchString(text):
+			all = append(all, trouble{i, i + 1, i, erroneous})
 		}
-		last = i
 	}
-	switch {
-	case fatal >= 0:
-		return fatal
-	case first >= 0:
-		return first
-	}
-	return last
+	return all
 }
 
-// message takes the human part out of a line in JSON and leaves other lines alone.
+// message takes the human part out of a line, of JSON and logfmt the message and the error.
 func message(line string) string {
-	line = stamp.ReplaceAllString(strings.TrimSpace(ansi.ReplaceAllString(line, "")), "")
+	line = strings.TrimSpace(ansi.ReplaceAllString(line, ""))
+	line = strings.TrimSpace(stamp.ReplaceAllString(line, ""))
+	line = marks.ReplaceAllString(line, "")
 	var fields map[string]any
-	if !strings.HasPrefix(line, "{") || json.Unmarshal([]byte(line), &fields) != nil {
-		return quote(line)
+	if strings.HasPrefix(line, "{") && json.Unmarshal([]byte(line), &fields) == nil {
+		return joined(line, pick(fields, "msg", "message", "event", "@m", "@mt", "textPayload"), pick(fields, "err", "error", "exception", "@x", "reason"))
 	}
-	pick := func(keys ...string) string {
-		for _, k := range keys {
-			if v, ok := fields[k].(string); ok && v != "" {
+	values := map[string]string{}
+	for _, m := range pair.FindAllStringSubmatch(line, -1) {
+		values[m[1]] = unquoted(m[2])
+	}
+	if values["level"] != "" {
+		return joined(line, values["msg"]+values["message"], values["err"]+values["error"])
+	}
+	return quote(line)
+}
+
+// pick is the first of some fields that holds a text, or an error with a message of its own.
+func pick(fields map[string]any, keys ...string) string {
+	for _, k := range keys {
+		switch v := fields[k].(type) {
+		case string:
+			if v != "" {
 				return v
 			}
+		case map[string]any:
+			if text := pick(v, "message", "msg"); text != "" {
+				return text
+			}
 		}
-		return ""
-	}
-	text, cause := pick("msg", "message", "event"), pick("err", "error", "exception")
-	switch {
-	case text == "" && cause == "":
-		return quote(line)
-	case text == "" || cause == "":
-		return quote(text + cause)
-	}
-	return quote(text + ": " + cause)
-}
-
-// words are a container's last words: the headline of its log, else of its termination message. They are empty when
-// it left none.
-func (s *scene) words(c container) string {
-	lines := s.logOf(c)
-	if len(lines) == 0 {
-		if t := c.terminated(); t != nil && t.Message != "" {
-			lines = strings.Split(t.Message, "\n")
-		}
-	}
-	if i := headline(lines); i >= 0 {
-		return message(lines[i])
 	}
 	return ""
 }
 
-// logOf is the log tail of the attempt that ended: the previous one when the container runs again, else the current
-// one, which the API serves until the next attempt begins. The other will do when that was not read.
-func (s *scene) logOf(c container) []string {
-	var lines []string
-	for _, l := range s.Logs {
-		if l.Pod != c.pod.Name || l.Container != c.spec.Name || len(l.Lines) == 0 {
-			continue
-		}
-		if strings.HasPrefix(l.Lines[0], "unable to retrieve container logs for") {
-			continue // the kubelet answers this with status 200 when the container is gone
-		}
-		if lines == nil || l.Previous == cameBack(c) {
-			lines = l.Lines
-		}
+func unquoted(value string) string {
+	if text := ""; strings.HasPrefix(value, `"`) && json.Unmarshal([]byte(value), &text) == nil {
+		return text
 	}
-	return lines
+	return value
 }
 
-// cameBack reports whether a container runs after it ended before.
-func cameBack(c container) bool {
-	return c.status.State.Running != nil && c.status.LastTerminationState.Terminated != nil
-}
-
-// logProof quotes the end of a log, moved up as far as needed to show the headline.
-func (s *scene) logProof(c container) []Proof {
-	lines := s.logOf(c)
-	at := headline(lines)
-	if at < 0 {
-		return nil
+// joined is a message and its error, or the line when it has neither.
+func joined(line, text, cause string) string {
+	switch {
+	case text == "" && cause == "":
+		return quote(line)
+	case text == "":
+		return quote(cause)
+	case strings.Contains(text, cause): // an empty one too
+		return quote(text)
 	}
-	from := max(0, min(len(lines)-quoted, at-2))
-	lines = lines[from:min(len(lines), from+quoted)]
-	return []Proof{{Type: "log", Text: ansi.ReplaceAllString(strings.Join(lines, "\n"), ""), Ref: c.ref()}}
-}
-
-// depends reports whether last words are about somebody else who does not answer, and who that is, if they say so.
-func depends(words string) (host string, ok bool) {
-	if !dependency.MatchString(words) {
-		return "", false
-	}
-	if m := lookup.FindStringSubmatch(words); m != nil {
-		return m[1], true
-	}
-	if m := hostPort.FindAllStringSubmatch(words, -1); m != nil {
-		return m[len(m)-1][1], true // dial tcp 10.0.0.7:51234->10.0.0.9:5432: the other end is the last
-	}
-	return "", true
-}
-
-// LogTarget is one container whose log would help to explain.
-type LogTarget struct {
-	Pod, Container string
-	Previous       bool // of the attempt before the current one
-}
-
-// LogTargets says which logs are worth reading before Explain is asked for the last time: those of the containers that
-// the findings are about, one pod for a cause, three pods at most. Where the API has no such log any more, the other one
-// of the same container (Previous or not) helps as well.
-func LogTargets(ev Evidence) []LogTarget {
-	s := newScene(ev)
-	byName := map[string][]container{}
-	for _, c := range append(s.containers, s.failedContainers()...) {
-		byName[c.pod.Name] = append(byName[c.pod.Name], c)
-	}
-	var targets []LogTarget
-	pods := map[string]bool{}
-	add := func(c container) {
-		t := LogTarget{c.pod.Name, c.spec.Name, cameBack(c)}
-		if len(pods) < 3 || pods[t.Pod] {
-			pods[t.Pod] = true
-			targets = append(targets, t)
-		}
-	}
-	for _, f := range Explain(ev) {
-		if f.Object.Kind != "Pod" || !hasLogs(f) {
-			continue
-		}
-		for _, c := range byName[f.Object.Name] {
-			started := c.terminated() != nil || c.status.State.Running != nil
-			if started && (f.Container == c.spec.Name || f.Container == "" && !c.initial) {
-				add(c)
-			}
-		}
-	}
-	return targets
-}
-
-// hasLogs reports whether the finding is about a program that ran.
-func hasLogs(f Finding) bool {
-	switch classes[f.Code].stage {
-	case "init", "run", "probe", "symptom":
-		return f.Code != "RestartedThenReady"
-	case "start":
-		return f.Code == "ExecFormatError" || f.Code == "CommandNotFound"
-	case "controller":
-		return strings.HasPrefix(f.Code, "Job")
-	}
-	return false
+	return quote(text + ": " + cause)
 }

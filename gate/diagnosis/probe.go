@@ -11,22 +11,50 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
+var _ = family("Probes", explainProbe,
+	Cause{Code: "ProbePortNameUnknown", class: now("probe", LayerPod, ScopeSpec),
+		Meaning: "A probe asks for a port by a name that the container does not declare. The kubelet cannot turn the name into a number, so the probe can never succeed.",
+		Signals: "The template alone shows it: the name in httpGet.port or tcpSocket.port is missing in the container's ports. The kubelet's event \"Unhealthy\" then says strconv.Atoi: parsing \"…\": invalid syntax.",
+		Remedy:  "Correct the name, add it to the container's ports, or give the port's number."},
+	Cause{Code: "ReadinessProbeFailing", class: atTimeout("probe", LayerApplication, ScopeApp),
+		Meaning: "The container runs, but its readiness probe does not succeed, so the pod gets no traffic and the rollout waits. The detail says how the probe fails: refused, 404, 503, too slow, the wrong protocol.",
+		Signals: "The container's status has ready=false while it runs, and the newest event \"Unhealthy\" that begins with \"Readiness probe\" says why; the container's log and ports say where the program listens.",
+		Remedy:  "Follow the detail: correct the probe's port, path, scheme or timeout, let the program listen on all addresses, or look into its log for what it waits for."},
+	Cause{Code: "LivenessFailingNow", class: remark("probe", LayerApplication, ScopeApp),
+		Meaning: "A liveness probe fails, but not yet often enough for the kubelet to restart the container.",
+		Signals: "Recent events \"Unhealthy\" that begin with \"Liveness probe\", and no event \"Killing\" of that container since.",
+		Remedy:  "Look at what the probe asks and at how long the program takes to answer, before the kubelet begins to restart it."},
+	Cause{Code: "ProbeRedirectIgnored", class: remark("probe", LayerApplication, ScopeApp),
+		Meaning: "A probe is redirected to another host. The kubelet does not follow it there and takes it for success, so the probe says nothing about the program.",
+		Signals: "The event \"ProbeWarning\" of the pod with the text \"Probe terminated redirects\".",
+		Remedy:  "Probe a path that the program answers itself, usually one without a login and without a redirect to HTTPS."},
+	Cause{Code: "SidecarNotStarted", class: atTimeout("init", LayerPod, ScopeApp),
+		Meaning: "A sidecar, an init container that stays, has not passed its startup probe, and every container after it waits for that.",
+		Signals: "initContainerStatuses of a container with restartPolicy Always: it runs with started=false for longer than its startupProbe allows.",
+		Remedy:  "Correct the sidecar's startupProbe or its program; the event \"Unhealthy\" and its log say what is wrong."},
+)
+
 // explainProbe names why running containers are not ready: ProbePortNameUnknown, ReadinessProbeFailing,
-// ReadinessFlapping, ReadinessGateUnmet, SidecarNotStarted. A probe's failures are in "Unhealthy" events, which the
-// kubelet writes for every failure, so they say nothing about thresholds; the container's status does.
+// SidecarNotStarted; and what their probes say besides: LivenessFailingNow, ProbeRedirectIgnored. A probe's failures are
+// in "Unhealthy" events, which the kubelet writes for every failure, so they say nothing about thresholds; the
+// container's status does.
 func explainProbe(s *scene) []Finding {
 	var found []Finding
 	for _, c := range s.containers {
 		found = append(found, s.portNames(c)...)
-		if c.status.State.Running == nil || c.initial && !c.sidecar || c.status.Ready {
+		found = append(found, s.redirects(c)...)
+		if c.status.State.Running == nil || c.initial && !c.sidecar {
 			continue
 		}
-		if f, ok := s.unready(c); ok {
-			found = append(found, f)
+		found = append(found, s.livenessNow(c)...)
+		if c.status.Ready {
+			continue
 		}
-	}
-	for _, p := range s.pods {
-		if f, ok := s.gate(p); ok {
+		explain := s.unready
+		if c.sidecar && !c.started() {
+			explain = s.notStarted
+		}
+		if f, ok := explain(c); ok {
 			found = append(found, f)
 		}
 	}
@@ -92,90 +120,100 @@ func probePort(p *corev1.Probe) (intstr.IntOrString, string) {
 		return p.HTTPGet.Port, "httpGet.port"
 	case p.TCPSocket != nil:
 		return p.TCPSocket.Port, "tcpSocket.port"
+	case p.GRPC != nil:
+		return intstr.FromInt32(p.GRPC.Port), "grpc.port"
 	}
 	return intstr.IntOrString{}, ""
 }
 
+// portNumber is the number that a probe asks; 0 when it is unknown.
+func portNumber(c corev1.Container, port intstr.IntOrString) int {
+	if port.Type == intstr.String {
+		for _, p := range c.Ports {
+			if p.Name == port.StrVal {
+				return int(p.ContainerPort)
+			}
+		}
+	}
+	return port.IntValue()
+}
+
+// notStarted explains a sidecar that keeps the containers after it waiting (pkg/kubelet/kuberuntime, computeInitContainerActions).
+func (s *scene) notStarted(c container) (Finding, bool) {
+	since := c.running(s.now)
+	f := s.in(c, "SidecarNotStarted")
+	f.FieldPath = s.field(c, "startupProbe")
+	f.Cause = fmt.Sprintf("sidecar %s has run for %s without having started, and the containers after it wait for it", c.spec.Name, short(since))
+	f.Fix = []string{"correct its startupProbe, or its program"}
+	f.Evidence = append(proofs(s.probeFailures(c, "startup"), 1), s.logProof(c)...)
+	return f, s.TimedOut || since > budget(c.spec.StartupProbe)
+}
+
 // unready explains a container that runs and is not ready. Within the time that its probes allow it, it is only slow;
-// that is TimeoutTooShort's matter.
+// that is TimeoutTooShort's matter. One that comes and goes is ReadinessFlapping's.
 func (s *scene) unready(c container) (Finding, bool) {
-	since := s.now.Sub(c.status.State.Running.StartedAt.Time)
-	if c.sidecar && (c.status.Started == nil || !*c.status.Started) {
-		f := s.in(c, "SidecarNotStarted")
-		f.FieldPath = s.field(c, "startupProbe")
-		f.Cause = fmt.Sprintf("sidecar %s has run for %s without having started, and the containers after it wait for it", c.spec.Name, short(since))
-		f.Fix = []string{"correct its startupProbe, or its program"}
-		f.Evidence = append(proofs(s.probeFailures(c, "startup"), 1), s.logProof(c)...)
-		return f, since > budget(c.spec.StartupProbe)
-	}
-	probe := c.spec.ReadinessProbe
-	failures := s.probeFailures(c, "readiness")
-	if s.onlySlow(c) {
+	probe, failures := c.spec.ReadinessProbe, s.probeFailures(c, "readiness")
+	if s.onlySlow(c) || s.falls(c.pod) > 1 || probe == nil && len(failures) == 0 {
 		return Finding{}, false
 	}
-	if probe == nil && len(failures) == 0 {
-		return Finding{}, false
-	}
-	code := "ReadinessProbeFailing"
-	if c.status.RestartCount == 0 && c.wasReady() {
-		code = "ReadinessFlapping"
-	}
-	f := s.in(c, code)
-	f.FieldPath = s.field(c, "readinessProbe")
-	f.FirstSeen = c.status.State.Running.StartedAt.Time
-	f.Evidence = append(proofs(failures, 1), s.logProof(c)...)
-	f.Cause = fmt.Sprintf("container %s has run for %s and is not ready", c.spec.Name, short(since))
-	if code == "ReadinessFlapping" {
+	lost := c.status.RestartCount == 0 && c.wasReady() || s.falls(c.pod) > 0
+	f := s.in(c, "ReadinessProbeFailing")
+	f.Cause = fmt.Sprintf("container %s has run for %s and is not ready", c.spec.Name, short(c.running(s.now)))
+	if lost {
 		f.Cause = fmt.Sprintf("container %s was ready and is not any more", c.spec.Name)
 	}
-	if probe != nil {
-		f.Cause += fmt.Sprintf(": its readiness probe %s fails", describe(probe))
+	if lost && !s.watched() {
+		f = s.in(c, "ReadinessFlapping")
+		f.Terminal, f.Attempts, f.After = TerminalTimeout, 1, 0 // nobody watched how often
+		f.Cause = fmt.Sprintf("container %s was ready and is not any more", c.spec.Name)
 	}
-	if len(failures) == 0 {
-		f.Detail = "NoEvents"
-		f.Fix = []string{fmt.Sprintf("ask the probe's address inside the pod: kubectl exec -n %s %s -c %s -- …", c.pod.Namespace, c.pod.Name, c.spec.Name)}
-		return f, true
-	}
-	f.Count = occurrences(failures)
-	why := decodeProbe(c, probe, probeError(failures[len(failures)-1].Message))
-	f.Detail = why.detail
-	f.Cause += ": " + why.text
-	f.Fix = []string{why.fix}
-	if why.field != "" {
-		f.FieldPath = s.field(c, "readinessProbe."+why.field)
-	}
+	f.FirstSeen = c.status.State.Running.StartedAt.Time
+	f.Cause += ": "
+	s.sayProbe(&f, c, "readiness", failures)
 	return f, true
 }
 
-// onlySlow reports whether a container that is not ready may just need more time. When the time is up, a program that
-// answered its readiness probe with a no says more than that it would have been asked a few times more.
-func (s *scene) onlySlow(c container) bool {
-	if !starting(c, s.now) {
-		return false
+// sayProbe adds to a finding how a probe fails, with which settings, and how long older pods needed.
+func (s *scene) sayProbe(f *Finding, c container, kind string, failures []Event) {
+	probe, field := c.probe(kind)
+	f.FieldPath = s.field(c, field)
+	f.Evidence = append(proofs(failures, 1), s.logProof(c)...)
+	f.Cause += "its " + kind + " probe"
+	if probe != nil {
+		f.Cause += " " + describe(probe)
+		f.Evidence = append(f.Evidence, s.probeSettings(c, kind)...)
 	}
-	failures := s.probeFailures(c, "readiness")
-	return !s.TimedOut || len(failures) == 0 || !strings.Contains(failures[len(failures)-1].Message, "statuscode")
+	f.Cause += " fails"
+	if len(failures) == 0 {
+		f.Detail = "NoEventsButUnready"
+		f.Cause += "; no event says how"
+		f.Fix = []string{fmt.Sprintf("ask the probe's address inside the pod: kubectl exec -n %s %s -c %s -- …", c.pod.Namespace, c.pod.Name, c.spec.Name)}
+		return
+	}
+	f.Count = occurrences(failures)
+	why := s.whyProbe(c, probe, probeError(failures[len(failures)-1].Message))
+	f.Detail = why.detail
+	f.Cause += ": " + why.text
+	f.Fix = []string{why.fix}
+	if why.proof != "" && !quotes(f.Evidence, why.proof) {
+		f.Evidence = append(f.Evidence, Proof{Type: "log", Text: why.proof, Ref: c.ref()})
+	}
+	switch {
+	case why.path != "":
+		f.FieldPath = s.field(c, why.path)
+	case why.field != "":
+		f.FieldPath = s.field(c, field+"."+why.field)
+	}
 }
 
-// starting reports whether a container is still within the time that its probes allow it to become ready.
-func starting(c container, now time.Time) bool {
-	running := c.status.State.Running
-	if running == nil {
-		return false
+// quotes reports whether a line is part of some proof already.
+func quotes(proofs []Proof, line string) bool {
+	for _, p := range proofs {
+		if p.Type == "log" && strings.Contains(p.Text, line) {
+			return true
+		}
 	}
-	since := now.Sub(running.StartedAt.Time)
-	if c.spec.StartupProbe != nil && (c.status.Started == nil || !*c.status.Started) {
-		return since <= budget(c.spec.StartupProbe)
-	}
-	return since <= budget(c.spec.ReadinessProbe) && c.status.RestartCount == 0 && !c.wasReady()
-}
-
-// budget is how long a probe lets a program be unwell before it acts: the delay and one whole series of failures.
-func budget(p *corev1.Probe) time.Duration {
-	if p == nil {
-		return 0
-	}
-	return time.Duration(p.InitialDelaySeconds+max(p.FailureThreshold, 1)*max(p.PeriodSeconds, 1)) * time.Second
+	return false
 }
 
 // probeFailures are the events of one kind of probe of a container, oldest first.
@@ -200,106 +238,54 @@ func probeError(text string) string {
 	return text
 }
 
-// describe puts a probe into a few words: GET http://:8080/ready every 10s, timeout 1s.
-func describe(p *corev1.Probe) string {
-	what := "of an unknown kind"
-	switch {
-	case p.HTTPGet != nil:
-		scheme := strings.ToLower(string(p.HTTPGet.Scheme))
-		if scheme == "" {
-			scheme = "http"
-		}
-		what = fmt.Sprintf("GET %s://%s:%s/%s", scheme, p.HTTPGet.Host, p.HTTPGet.Port.String(), strings.TrimPrefix(p.HTTPGet.Path, "/"))
-	case p.TCPSocket != nil:
-		what = "TCP :" + p.TCPSocket.Port.String()
-	case p.GRPC != nil:
-		what = fmt.Sprintf("gRPC :%d", p.GRPC.Port)
-	case p.Exec != nil:
-		what = fmt.Sprintf("%q", quote(strings.Join(p.Exec.Command, " ")))
+// livenessNow tells of a liveness probe that fails and has not led to a restart. A failure that was followed by none for
+// three periods is over.
+func (s *scene) livenessNow(c container) []Finding {
+	probe := c.spec.LivenessProbe
+	failures := s.probeFailures(c, "liveness")
+	if probe == nil || len(failures) == 0 || !c.started() {
+		return nil
 	}
-	return fmt.Sprintf("%s every %ds, timeout %ds", what, max(p.PeriodSeconds, 1), max(p.TimeoutSeconds, 1))
+	last := failures[len(failures)-1]
+	recent := s.now.Sub(last.Time) <= 3*time.Duration(max(probe.PeriodSeconds, 1))*time.Second+skew
+	if !recent || last.Time.Before(c.status.State.Running.StartedAt.Time) || len(s.eventsAbout(c, "Killing", "liveness probe")) > 0 {
+		return nil
+	}
+	f := s.in(c, "LivenessFailingNow")
+	f.FirstSeen = c.status.State.Running.StartedAt.Time
+	f.Cause = fmt.Sprintf("container %s has run for %s and is not restarted yet: ", c.spec.Name, short(c.running(s.now)))
+	s.sayProbe(&f, c, "liveness", failures)
+	f.Cause += fmt.Sprintf("; after %s in a row the kubelet restarts it", plural(int(max(probe.FailureThreshold, 1)), "failure"))
+	f.Fix = append(f.Fix, "a liveness probe should not depend on other services")
+	return []Finding{f}
 }
 
-// probeWhy is a decoded probe failure.
-type probeWhy struct{ detail, text, fix, field string }
+// elsewhere is the address in the body of a redirect, as Go's and most other servers write it.
+var elsewhere = regexp.MustCompile(`(?i)href="?https?://([^/"?#\s>]+)`)
 
-var (
-	statusCode = regexp.MustCompile(`statuscode: (\d+)`)
-	tlsMixup   = regexp.MustCompile(`HTTP response to HTTPS client|does not look like a TLS handshake|malformed HTTP response`)
-	timedOut   = regexp.MustCompile(`(?i)deadline exceeded|Client\.Timeout|timed out|timeout`)
-	noRoute    = regexp.MustCompile(`(?i)no route to host|i/o timeout|network is unreachable`)
-)
-
-// decodeProbe says what a probe's error means. The texts are those of Go's HTTP client and of pkg/probe.
-func decodeProbe(c container, p *corev1.Probe, text string) probeWhy {
-	words := quote(strings.TrimSuffix(startWrapper.ReplaceAllString(text, ""), ": unknown"))
-	port, field := probePort(p)
-	switch m := statusCode.FindStringSubmatch(text); {
-	case m != nil && m[1] == "404":
-		return probeWhy{"HttpNotFound", "the program answers 404: it does not know this path", "correct the probe's path, or the program's base path", "httpGet.path"}
-	case m != nil && (m[1] == "401" || m[1] == "403"):
-		return probeWhy{"HttpAuth", "the program answers " + m[1] + ": the path asks for a login", "probe a path that needs no login", "httpGet.path"}
-	case m != nil && m[1] == "400", tlsMixup.MatchString(text):
-		return probeWhy{"HttpBadRequest", words + ": one speaks HTTP and the other HTTPS, or the path is wrong", "set the probe's scheme to what the program speaks", "httpGet.scheme"}
-	case m != nil && m[1][0] == '5':
-		return probeWhy{"HttpServerError", "the program itself answers " + m[1], "look into the program's log for what it waits for", ""}
-	case strings.Contains(text, "connection refused"):
-		return refused(c, port, field, words)
-	case strings.Contains(text, "NOT_SERVING"):
-		return probeWhy{"GrpcNotServing", "the program says NOT_SERVING", "look into the program's log for what it waits for", ""}
-	case strings.Contains(text, "does not implement the grpc health"):
-		return probeWhy{"GrpcUnimplemented", "the program has no gRPC health service", "register the health service, or probe by TCP or HTTP", "grpc"}
-	case noRoute.MatchString(text):
-		return probeWhy{"NoRoute", words, "check the pod network on that node", ""}
-	case timedOut.MatchString(text):
-		return probeWhy{"ProbeTimeout", words + ": the answer takes longer than the probe waits", "raise timeoutSeconds (the default is 1), or the CPU limit if the program is throttled", "timeoutSeconds"}
-	case strings.Contains(text, "strconv.Atoi"):
-		return probeWhy{"PortNameUnknown", words, "declare the port's name in the container's ports", field}
-	case p != nil && p.Exec != nil:
-		return probeWhy{"ExecFailed", words, "run the probe's command inside the container by hand; it must exit 0", "exec.command"}
+// redirects tells of probes that succeed because they are sent to another host, where the kubelet does not follow
+// (pkg/probe/http/http.go, RedirectChecker).
+func (s *scene) redirects(c container) []Finding {
+	warnings := s.eventsAbout(c, "ProbeWarning", "terminated redirects")
+	if len(warnings) == 0 {
+		return nil
 	}
-	return probeWhy{"Other", words, "ask the probe's address inside the pod by hand", ""}
-}
-
-// refused compares the port that nothing listens on with those that the container declares.
-func refused(c container, port intstr.IntOrString, field, words string) probeWhy {
-	why := probeWhy{"ConnectionRefused", words + ": nothing listens on that port of the pod's address", "check that the program listens on that port on all addresses (0.0.0.0), not on 127.0.0.1", field}
-	number := port.IntValue()
-	known := len(c.spec.Ports) == 0 || number == 0
-	for _, p := range c.spec.Ports {
-		known = known || int(p.ContainerPort) == number
+	last := warnings[len(warnings)-1]
+	kind, _, _ := strings.Cut(strings.ToLower(last.Message), " probe ")
+	f := s.in(c, "ProbeRedirectIgnored")
+	probe, field := c.probe(kind)
+	if probe == nil || probe.HTTPGet == nil {
+		return nil
 	}
-	if !known {
-		why.detail = "ProbePortMismatch"
-		why.text = fmt.Sprintf("%s: nothing listens on port %d, and the container declares %d", words, number, c.spec.Ports[0].ContainerPort)
-		why.fix = fmt.Sprintf("probe port %d, or let the program listen on %d", c.spec.Ports[0].ContainerPort, number)
+	f.Confidence, f.Detail, f.Count, f.FirstSeen = Proven, field, occurrences(warnings), last.First
+	f.FieldPath = s.field(c, field+".httpGet.path")
+	host := "another host"
+	if m := elsewhere.FindStringSubmatch(last.Message); m != nil {
+		host += ", " + m[1]
 	}
-	return why
-}
-
-// gate explains a pod whose containers are ready and which waits for somebody else's condition
-// (pkg/kubelet/status/generate.go).
-func (s *scene) gate(p *corev1.Pod) (Finding, bool) {
-	ready := condition(p, corev1.PodReady)
-	if ready == nil || ready.Status == corev1.ConditionTrue || ready.Reason != "ReadinessGatesNotReady" {
-		return Finding{}, false
-	}
-	f := s.on(p, "ReadinessGateUnmet")
-	f.Confidence = Proven
-	f.FieldPath = s.podPath + ".readinessGates"
-	f.Cause = "all containers are ready, but a readiness gate is not: " + quote(ready.Message)
-	for _, g := range p.Spec.ReadinessGates {
-		c := condition(p, g.ConditionType)
-		if c != nil && c.Status == corev1.ConditionTrue {
-			continue
-		}
-		f.Detail = string(g.ConditionType)
-		f.Cause = fmt.Sprintf("all containers are ready, but readiness gate %s is not", g.ConditionType)
-		if c != nil && c.Message != "" {
-			f.Cause += ": " + quote(c.Message)
-		}
-	}
-	f.Evidence = []Proof{{Type: "condition", Text: "Ready=False " + ready.Reason + ": " + quote(ready.Message), Time: ready.LastTransitionTime.Time, Ref: podRef(p).String()}}
-	f.Fix = []string{"look at the controller that sets this condition, usually that of the load balancer"}
-	return f, true
+	f.Cause = fmt.Sprintf("the %s probe %s of container %s is redirected to %s; the kubelet does not go there and counts it as success, so the probe says nothing about the program",
+		kind, describe(probe), c.spec.Name, host)
+	f.Evidence = []Proof{{Type: "event", Text: "ProbeWarning: " + kind + " probe was redirected to " + host, Time: last.Time, Ref: last.Object.String()}}
+	f.Fix = []string{"probe a path that the program answers itself, without a login and without a redirect to another host or to HTTPS"}
+	return []Finding{f}
 }

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -28,13 +30,18 @@ type scene struct {
 	failed []*corev1.Pod
 	// old are the pods of other revisions that are not being deleted, leaving those that are.
 	old, leaving []*corev1.Pod
-	containers   []container
-	ready        int // of pods
+	// foreign are pods that match the selector and belong to another workload.
+	foreign    []*corev1.Pod
+	containers []container
+	ready      int // of pods
 
 	template *corev1.PodTemplateSpec // wanted by this rollout; nil for kinds without one
 	previous *corev1.PodTemplateSpec // before this rollout; nil when there was none
-	podPath  string                  // of the pod's spec inside the workload: spec.template.spec
-	events   map[string][]Event      // by UID of the object, oldest first
+	// differences between the two are computed once; see changes.
+	differences []Change
+	compared    bool
+	podPath     string             // of the pod's spec inside the workload: spec.template.spec
+	events      map[string][]Event // by UID of the object, oldest first
 }
 
 // container is one container of one new pod: how it was asked for and what became of it.
@@ -55,7 +62,7 @@ func newScene(ev Evidence) *scene {
 	if s.template == nil {
 		s.template = templateOf(ev.Workload.Live)
 	}
-	s.previous = templateOf(ev.Previous)
+	s.previous = earlier(ev)
 	s.events = map[string][]Event{}
 	for _, e := range ev.Events {
 		if s.fresh(e.Time) {
@@ -79,6 +86,8 @@ func newScene(ev Evidence) *scene {
 	}
 	for _, p := range sortedPods(rollout.OldPods(ev.Workload)) {
 		switch {
+		case s.isForeign(p):
+			s.foreign = append(s.foreign, p)
 		case p.DeletionTimestamp != nil:
 			s.leaving = append(s.leaving, p)
 		case p.Status.Phase != corev1.PodFailed && p.Status.Phase != corev1.PodSucceeded:
@@ -89,6 +98,23 @@ func newScene(ev Evidence) *scene {
 		s.containers = append(s.containers, s.containersOf(p)...)
 	}
 	return s
+}
+
+// isForeign reports whether a pod has another controller than the workload or one of its ReplicaSets.
+func (s *scene) isForeign(p *corev1.Pod) bool {
+	owner := metav1.GetControllerOf(p)
+	if owner == nil || s.w.Live == nil || owner.UID == s.w.Live.GetUID() {
+		return false
+	}
+	if owner.Kind != "ReplicaSet" {
+		return true
+	}
+	i := slices.IndexFunc(s.w.ReplicaSets, func(rs *appsv1.ReplicaSet) bool { return rs.UID == owner.UID })
+	if i < 0 {
+		return !strings.HasPrefix(owner.Name, s.w.Ref.Name+"-") // a ReplicaSet of ours that was not read
+	}
+	of := metav1.GetControllerOf(s.w.ReplicaSets[i])
+	return of != nil && of.UID != s.w.Live.GetUID()
 }
 
 // templateOf is rollout.PodTemplate for an object that may be missing.
@@ -176,6 +202,19 @@ func occurrences(events []Event) int {
 		n += max(e.Count, 1)
 	}
 	return n
+}
+
+// whole is the workload itself.
+func (s *scene) whole() Subject {
+	if s.w.Live == nil {
+		return Subject{Ref: s.w.Ref}
+	}
+	return Subject{Ref: s.w.Ref, UID: string(s.w.Live.GetUID()), Revision: s.Status.Revision}
+}
+
+// subject names a pod as the one that it is.
+func (s *scene) subject(p *corev1.Pod) Subject {
+	return Subject{Ref: podRef(p), UID: string(p.UID), Revision: cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey])}
 }
 
 // podRef names a pod.

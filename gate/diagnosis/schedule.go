@@ -2,33 +2,116 @@ package diagnosis
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// explainSchedule names why no node takes a pod: InsufficientResources, RequestTooBig, NodeSelectorMismatch,
-// UntoleratedTaint, NodesCordoned, PodAffinityUnsatisfied, PodAntiAffinityUnsatisfied, TopologySpreadUnsatisfied,
-// HostPortConflict, VolumeTopologyConflict, VolumeLimitReached, RwopInUse, NoNodes, NoScheduler, SchedulingGated,
-// UnschedulableOther; and PvcNotFound and PvcUnbound, which the scheduler notices first. The PodScheduled condition has
-// the whole text, the event only 1 KiB of it.
+// waitForNode is the patience for a pod that no node there is can take: an autoscaler says within that time whether it
+// adds one that can.
+const waitForNode = 90 * time.Second
+
+var _ = family("Scheduling", explainSchedule,
+	Cause{Code: "InsufficientResources", class: atTimeout("schedule", LayerCluster, ScopeEnv),
+		Meaning: "The nodes that the pod may run on have too little left of a resource that it asks for. Other pods that leave, or another node, would make room.",
+		Signals: "Pod condition PodScheduled=False, reason Unschedulable, \"Insufficient cpu\" (memory, ephemeral-storage, a device) or \"Too many pods\"; with the right to list nodes also their allocatable less the requests of their pods.",
+		Remedy:  "Add nodes or free some, or lower resources.requests to what the program really uses. If only the old version's pods are in the way, let one leave first: maxUnavailable 1."},
+	Cause{Code: "RequestTooBig", class: class{"schedule", LayerCluster, ScopeSpec, TerminalDeadlock, 1, 45 * time.Second},
+		Meaning: "The pod asks for more of a resource than any node has in all, so that not even an empty node could take it.",
+		Signals: "Pod condition PodScheduled=False with \"Insufficient …\" where the scheduler calls preemption \"not helpful\" on every node, or the request compared with the greatest allocatable of the nodes.",
+		Remedy:  "Lower resources.requests (a wrong unit is common: 4000 is 4000 CPUs, 4000m is 4), or add a node type that is big enough. A device needs a node that offers it under exactly that name."},
+	Cause{Code: "NodeSelectorMismatch", class: after("schedule", LayerCluster, ScopeSpec, 1, waitForNode),
+		Meaning: "No node has the labels that the pod's nodeSelector or required node affinity asks for.",
+		Signals: "Pod condition PodScheduled=False with \"didn't match Pod's node affinity/selector\" (\"didn't match node selector\" before 1.21); with the right to list nodes also their labels.",
+		Remedy:  "Correct the label in nodeSelector or in the node affinity, or put the label on a node."},
+	Cause{Code: "UntoleratedTaint", class: after("schedule", LayerCluster, ScopeSpec, 1, waitForNode),
+		Meaning: "The nodes that the pod may run on have taints that the pod does not tolerate. Taints that stand for a node's condition or a starting node go away by themselves; others are meant.",
+		Signals: "Pod condition PodScheduled=False with \"had untolerated taint\"; since 1.35 the text does not name the taint, so that it is read from the nodes.",
+		Remedy:  "Add the missing toleration, or remove the taint from a node that should take the pod."},
+	Cause{Code: "NodesCordoned", class: atTimeout("schedule", LayerCluster, ScopeEnv),
+		Meaning: "The nodes that would take the pod are cordoned: somebody took them out of service, usually for maintenance.",
+		Signals: "Pod condition PodScheduled=False with \"were unschedulable\", and spec.unschedulable of the nodes.",
+		Remedy:  "Uncordon a node when its maintenance is over, or add nodes."},
+	Cause{Code: "PodAffinityUnsatisfied", class: after("schedule", LayerCluster, ScopeSpec, 1, waitForNode),
+		Meaning: "The pod must run beside pods with certain labels, and there are none in any part of the topology that it may run in.",
+		Signals: "Pod condition PodScheduled=False with \"didn't match pod affinity rules\".",
+		Remedy:  "Correct the labels or the topologyKey of podAffinity, start the pods that it wants to be near, or make the rule preferred instead of required."},
+	Cause{Code: "PodAntiAffinityUnsatisfied", class: atTimeout("schedule", LayerCluster, ScopeSpec),
+		Meaning: "Every node that would do has a pod that the new one may not run beside. With as many replicas as nodes the old version's own pods are in the way.",
+		Signals: "Pod condition PodScheduled=False with \"didn't match pod anti-affinity rules\" or \"didn't satisfy existing pods anti-affinity rules\"; a deadlock is proven from maxSurge, maxUnavailable and the nodes of the old pods.",
+		Remedy:  "Let an old pod leave first (maxUnavailable 1, maxSurge 0), add nodes, or make the rule preferred instead of required."},
+	Cause{Code: "TopologySpreadUnsatisfied", class: atTimeout("schedule", LayerCluster, ScopeSpec),
+		Meaning: "A topologySpreadConstraint with DoNotSchedule leaves no node: one more pod would make the parts of the topology too uneven, or nodes lack the label. Pods of the old version count unless matchLabelKeys says otherwise.",
+		Signals: "Pod condition PodScheduled=False with \"didn't match pod topology spread constraints\", with \"(missing required label)\" when nodes lack topologyKey.",
+		Remedy:  "Add matchLabelKeys: [pod-template-hash], use whenUnsatisfiable: ScheduleAnyway, or label the nodes."},
+	Cause{Code: "HostPortConflict", class: atTimeout("schedule", LayerCluster, ScopeSpec),
+		Meaning: "The pod wants a port of the node itself, and on every node that would do another pod has it. A rolling update needs one node more than there are pods.",
+		Signals: "Pod condition PodScheduled=False with \"didn't have free ports for the requested pod ports\"; a deadlock is proven from maxSurge, maxUnavailable and the nodes of the old pods.",
+		Remedy:  "Use a Service instead of hostPort, or let an old pod leave first: maxUnavailable 1, maxSurge 0."},
+	Cause{Code: "VolumeTopologyConflict", class: after("schedule", LayerCluster, ScopeEnv, 1, waitForNode),
+		Meaning: "A volume of the pod can be used on certain nodes only, usually those of one zone, and none of these takes the pod.",
+		Signals: "Pod condition PodScheduled=False with \"had volume node affinity conflict\" (since 1.33 \"didn't match PersistentVolume's node affinity\") or \"had no available volume zone\".",
+		Remedy:  "Add a node where the volume is, or make the claim anew with a storage class whose volumeBindingMode is WaitForFirstConsumer."},
+	Cause{Code: "VolumeLimitReached", class: atTimeout("schedule", LayerCluster, ScopeEnv),
+		Meaning: "The nodes have as many volumes attached as they can.",
+		Signals: "Pod condition PodScheduled=False with \"exceed max volume count\".",
+		Remedy:  "Add nodes, or use fewer volumes for each pod."},
+	Cause{Code: "RwopInUse", class: atTimeout("schedule", LayerCluster, ScopeSpec),
+		Meaning: "The pod's claim may be used by one pod at a time (ReadWriteOncePod), and another pod has it.",
+		Signals: "Pod condition PodScheduled=False with \"ReadWriteOncePod access mode already in-use by another pod\"; a deadlock is proven when the other pod is one of the old version that maxUnavailable 0 keeps.",
+		Remedy:  "Use strategy Recreate, so that the old pod leaves first, or another access mode."},
+	Cause{Code: "NoNodes", class: atTimeout("schedule", LayerCluster, ScopeEnv),
+		Meaning: "The cluster has no nodes.",
+		Signals: "Pod condition PodScheduled=False with \"no nodes available to schedule pods\".",
+		Remedy:  "Add a node, or find out why the nodes left the cluster."},
+	Cause{Code: "NoScheduler", class: after("schedule", LayerCluster, ScopeSpec, 1, time.Minute),
+		Meaning: "No scheduler has looked at the pod: the one that it names does not exist or does not work.",
+		Signals: "A pod in phase Pending without a PodScheduled condition and without an event of a scheduler.",
+		Remedy:  "Correct schedulerName, or look at the scheduler's own pods."},
+	Cause{Code: "SchedulingGated", class: after("schedule", LayerCluster, ScopeSpec, 1, 2*time.Minute),
+		Meaning: "The pod has a scheduling gate, and may not be scheduled before a controller removes it.",
+		Signals: "Pod condition PodScheduled=False, reason SchedulingGated, and spec.schedulingGates of the pod.",
+		Remedy:  "Look at the controller that removes the gate, or take the gate out of the manifest."},
+	Cause{Code: "SchedulerError", class: atTimeout("schedule", LayerCluster, ScopeEnv),
+		Meaning: "The scheduler failed while it placed the pod, for example because it could not bind a volume in time. It tries again.",
+		Signals: "Pod condition PodScheduled=False, reason SchedulerError.",
+		Remedy:  "Act on the message; it is about the cluster, most often about storage or the API server, and rarely about the manifest."},
+	Cause{Code: "DeviceClaimUnallocatable", class: atTimeout("schedule", LayerCluster, ScopeEnv),
+		Meaning: "A device that the pod claims (dynamic resource allocation) cannot be given to it: none is free, or the claim could not be made.",
+		Signals: "Pod condition PodScheduled=False with \"cannot allocate all claims\" or another text about a resource claim, or the pod's event FailedResourceClaimCreation.",
+		Remedy:  "Check spec.resourceClaims, the claim's device class and selectors, and which devices the nodes offer: kubectl get resourceslices."},
+	Cause{Code: "WaitingPreemption", class: atTimeout("schedule", LayerCluster, ScopeEnv),
+		Meaning: "The scheduler has chosen a node for the pod and waits until pods of lower priority have left it.",
+		Signals: "status.nominatedNodeName of the pod, or PodScheduled=False with \"waiting for the preemption\".",
+		Remedy:  "Wait; if the pods that must leave take long, look at their terminationGracePeriodSeconds."},
+	Cause{Code: "UnschedulableOther", class: atTimeout("schedule", LayerCluster, ScopeEnv),
+		Meaning: "No node takes the pod, for a reason that is none of the known ones.",
+		Signals: "Pod condition PodScheduled=False, reason Unschedulable, with a text that is quoted as it is.",
+		Remedy:  "Act on the scheduler's message."},
+)
+
+// explainSchedule names why no node takes a pod. The PodScheduled condition has the whole text, the event only 1 KiB
+// of it. What the scheduler says of claims is for the volumes' codes, which it often notices first.
 func explainSchedule(s *scene) []Finding {
 	var found []Finding
 	for _, p := range s.pods {
 		if p.Spec.NodeName != "" {
 			continue
 		}
+		found = append(found, s.claimsOfDevices(p)...)
 		c := condition(p, corev1.PodScheduled)
 		switch {
+		case p.Status.NominatedNodeName != "":
+			found = append(found, s.preempting(p, c))
 		case c == nil:
 			found = append(found, s.noScheduler(p)...)
-		case c.Status == corev1.ConditionFalse && c.Reason == "SchedulingGated":
+		case c.Status != corev1.ConditionFalse:
+		case c.Reason == "SchedulingGated":
 			found = append(found, s.gated(p))
-		case c.Status == corev1.ConditionFalse && p.Status.NominatedNodeName == "": // else others are leaving for it
+		case c.Reason == corev1.PodReasonSchedulerError:
+			found = append(found, s.schedulerError(p, c))
+		default:
 			found = append(found, s.unschedulable(p, c))
 		}
 	}
@@ -62,201 +145,49 @@ func (s *scene) gated(p *corev1.Pod) Finding {
 	return f
 }
 
-// unschedulable decodes the scheduler's refusal.
-func (s *scene) unschedulable(p *corev1.Pod, c *corev1.PodCondition) Finding {
-	r := parseRefusal(c.Message)
-	proof := Proof{Type: "condition", Text: "PodScheduled=False " + c.Reason + ": " + quote(c.Message), Time: c.LastTransitionTime.Time, Ref: podRef(p).String()}
-	if len(r.clauses) == 0 {
-		f := s.refusedBefore(p, r)
-		f.Evidence = append([]Proof{proof}, f.Evidence...)
-		return f
+// preempting is about a pod for which others are leaving.
+func (s *scene) preempting(p *corev1.Pod, c *corev1.PodCondition) Finding {
+	f := s.on(p, "WaitingPreemption")
+	f.Cause = "the pod waits until pods of lower priority have left the node that was chosen for it"
+	if node := p.Status.NominatedNodeName; node != "" {
+		f.Nodes = []string{node}
+		f.Cause = fmt.Sprintf("the pod waits until pods of lower priority have left node %s, which was chosen for it", node)
+		f.Evidence = []Proof{{Type: "status", Text: "nominatedNodeName: " + node, Ref: podRef(p).String()}}
 	}
-	most := r.main()
-	f := s.on(p, most.code)
-	f.Cause = fmt.Sprintf("no node takes the pod: %s", s.reasons(r))
-	f.Evidence = []Proof{proof}
-	f.FirstSeen = c.LastTransitionTime.Time
-	if decides(f) && !r.fixed() && most.code != "PvcUnbound" {
-		f.Terminal = TerminalTimeout // some nodes would take the pod if others left
+	if c != nil && c.Message != "" {
+		f.Evidence = append(f.Evidence, scheduledProof(p, c))
 	}
-	switch most.code {
-	case "InsufficientResources":
-		s.sayInsufficient(&f, p, r)
-	case "NodeSelectorMismatch":
-		f.FieldPath = s.podPath + ".affinity.nodeAffinity"
-		f.Fix = []string{"correct the node affinity, or label a node"}
-		if len(p.Spec.NodeSelector) > 0 {
-			f.FieldPath = s.podPath + ".nodeSelector"
-			f.Detail = selectorText(p.Spec.NodeSelector)
-			f.Cause += s.nearMiss(p.Spec.NodeSelector)
-			f.Fix = []string{"correct nodeSelector " + f.Detail + ", or label a node with it"}
-		}
-	case "UntoleratedTaint":
-		f.FieldPath = s.podPath + ".tolerations"
-		f.Fix = []string{"add a toleration for the taint, or remove the taint from a node"}
-		s.taints(&f, p, c.Message)
-	case "PodAffinityUnsatisfied":
-		f.FieldPath = s.podPath + ".affinity.podAffinity"
-		f.Fix = []string{"check that pods with the labels of podAffinity run in the same topology"}
-	case "PodAntiAffinityUnsatisfied", "TopologySpreadUnsatisfied", "HostPortConflict", "RwopInUse":
-		s.crowded(&f, p)
-	case "NodesCordoned":
-		f.Fix = []string{"uncordon a node, or add nodes"}
-	case "VolumeTopologyConflict", "VolumeLimitReached", "PvcUnbound":
-		f.FieldPath = s.podPath + ".volumes"
-		f.Fix = []string{"look at the claims of the pod: kubectl get pvc,pv -n " + p.Namespace}
-	}
-	s.autoscaler(&f, p)
+	f.Fix = []string{"wait, or raise --timeout: those pods have their terminationGracePeriodSeconds to end"}
 	return f
 }
 
-// refusedBefore is about refusals that hold for all nodes at once.
-func (s *scene) refusedBefore(p *corev1.Pod, r refusal) Finding {
-	text := r.general
-	if m := claimMissing.FindStringSubmatch(text); m != nil {
-		return s.claimNotFound(p, m[1])
-	}
-	code := "UnschedulableOther"
-	switch {
-	case strings.Contains(text, "unbound immediate PersistentVolumeClaims"):
-		code = "PvcUnbound"
-	case strings.Contains(text, "no nodes available to schedule pods"):
-		code = "NoNodes"
-	}
-	f := s.on(p, code)
-	f.Cause = "the pod cannot be scheduled: " + quote(text)
-	switch code {
-	case "PvcUnbound":
+func (s *scene) schedulerError(p *corev1.Pod, c *corev1.PodCondition) Finding {
+	f := s.on(p, "SchedulerError")
+	f.Cause = "the scheduler fails while it places the pod, and tries again: " + quote(c.Message)
+	f.Evidence = []Proof{scheduledProof(p, c)}
+	f.Fix = []string{"act on the message; the manifest is hardly to blame"}
+	if strings.Contains(c.Message, "VolumeBinding") {
 		f.FieldPath = s.podPath + ".volumes"
-		f.Cause = "a claim of the pod has no volume: " + quote(text)
-		f.Fix = []string{"look at the claims' events: kubectl describe pvc -n " + p.Namespace}
-	case "NoNodes":
-		f.Confidence = Proven
-		f.Cause = "the cluster has no nodes"
-		f.Fix = []string{"add a node"}
+		f.Fix = []string{"look at the claims of the pod and their provisioner: kubectl describe pvc -n " + p.Namespace}
 	}
-	s.autoscaler(&f, p)
 	return f
 }
 
-// reasons puts the clauses into words, the most common first.
-func (s *scene) reasons(r refusal) string {
-	clauses := slices.Clone(r.clauses)
-	slices.SortStableFunc(clauses, func(a, b clause) int { return b.nodes - a.nodes })
-	var words []string
-	for _, c := range clauses {
-		text := strings.TrimPrefix(c.text, "node(s) ")
-		text = strings.Replace(text, "Insufficient ", "have too little ", 1)
-		words = append(words, fmt.Sprintf("%d of %d %s", c.nodes, r.nodes, text))
-	}
-	return quote(strings.Join(words, ", "))
+// scheduledProof quotes the scheduler.
+func scheduledProof(p *corev1.Pod, c *corev1.PodCondition) Proof {
+	return Proof{Type: "condition", Text: "PodScheduled=False " + c.Reason + ": " + quote(c.Message), Time: c.LastTransitionTime.Time, Ref: podRef(p).String()}
 }
 
-// sayInsufficient compares the request with what nodes have in all: nothing helps a request that is bigger than every
-// node. Without the right to read nodes the scheduler's word for it counts, that no eviction would help anywhere.
-func (s *scene) sayInsufficient(f *Finding, p *corev1.Pod, r refusal) {
-	names := r.resources()
-	f.Detail = strings.Join(names, ",")
-	f.Fix = []string{"add nodes or free some, or lower resources.requests"}
-	if len(names) == 0 {
-		return
+// claimsOfDevices is about a claim for a device that could not even be made (pkg/controller/resourceclaim).
+func (s *scene) claimsOfDevices(p *corev1.Pod) []Finding {
+	events := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "FailedResourceClaimCreation" })
+	if len(events) == 0 {
+		return nil
 	}
-	main, _ := strings.CutPrefix(r.main().text, "Insufficient ")
-	name := corev1.ResourceName(main)
-	asked := podRequest(p, name)
-	f.FieldPath = s.requestField(p, name)
-	if !asked.IsZero() {
-		f.Cause += fmt.Sprintf("; the pod asks for %s %s", asked.String(), name)
-	}
-	biggest := resource.Quantity{}
-	for _, n := range s.Nodes {
-		if q := n.Status.Allocatable[name]; q.Cmp(biggest) > 0 {
-			biggest = q
-		}
-	}
-	onlyResources := len(names) == len(r.clauses)
-	proven := len(s.Nodes) > 0 && asked.Cmp(biggest) > 0
-	if !proven && !(len(s.Nodes) == 0 && onlyResources && r.nodes > 0 && r.hopeless == r.nodes) {
-		return
-	}
-	c := classes["RequestTooBig"]
-	f.Code, f.Detail, f.Scope, f.Terminal, f.Attempts, f.After = "RequestTooBig", main, c.scope, c.terminal, c.attempts, c.after
-	f.Fix = []string{"lower resources.requests." + main, "or add a bigger node"}
-	f.Cause = fmt.Sprintf("the pod asks for %s %s, which is more than any node has, even an empty one", asked.String(), name)
-	if proven {
-		f.Confidence = Proven
-		f.Cause = fmt.Sprintf("the pod asks for %s %s, but the biggest node has %s in all", asked.String(), name, biggest.String())
-		f.Evidence = append(f.Evidence, Proof{Type: "arithmetic", Text: fmt.Sprintf("request %s > %s, the greatest allocatable %s of %s", asked.String(), biggest.String(), name, plural(len(s.Nodes), "node"))})
-	}
-}
-
-// podRequest is what the scheduler counts for a pod: all containers and sidecars, or the biggest init step.
-func podRequest(p *corev1.Pod, name corev1.ResourceName) resource.Quantity {
-	sum, step := resource.Quantity{}, resource.Quantity{}
-	for _, c := range p.Spec.Containers {
-		sum.Add(c.Resources.Requests[name])
-	}
-	for _, c := range p.Spec.InitContainers {
-		q := c.Resources.Requests[name]
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			sum.Add(q)
-		} else if q.Cmp(step) > 0 {
-			step = q
-		}
-	}
-	if step.Cmp(sum) > 0 {
-		sum = step
-	}
-	sum.Add(p.Spec.Overhead[name])
-	return sum
-}
-
-// requestField is the request of the container that asks for most.
-func (s *scene) requestField(p *corev1.Pod, name corev1.ResourceName) string {
-	best, most := "", resource.Quantity{}
-	for _, c := range p.Spec.Containers {
-		if q := c.Resources.Requests[name]; best == "" || q.Cmp(most) > 0 {
-			best, most = c.Name, q
-		}
-	}
-	if s.isInjected(best) {
-		return s.metaPath()
-	}
-	key := string(name)
-	if strings.ContainsAny(key, "./") {
-		return fmt.Sprintf("%s.containers[name=%s].resources.requests", s.podPath, best)
-	}
-	return fmt.Sprintf("%s.containers[name=%s].resources.requests.%s", s.podPath, best, key)
-}
-
-func selectorText(selector map[string]string) string {
-	var parts []string
-	for _, k := range slices.Sorted(maps.Keys(selector)) {
-		parts = append(parts, k+"="+selector[k])
-	}
-	return strings.Join(parts, ",")
-}
-
-// nearMiss says which label of a selector no node has, and what nodes have instead.
-func (s *scene) nearMiss(selector map[string]string) string {
-	if len(s.Nodes) == 0 {
-		return "; the pod wants a node with " + selectorText(selector)
-	}
-	for _, k := range slices.Sorted(maps.Keys(selector)) {
-		var values []string
-		hit := false
-		for _, n := range s.Nodes {
-			v, ok := n.Labels[k]
-			hit = hit || ok && v == selector[k]
-			if ok && !slices.Contains(values, v) {
-				values = append(values, v)
-			}
-		}
-		if !hit && len(values) > 0 {
-			return fmt.Sprintf("; no node has label %s=%s, nodes have %s", k, selector[k], list(values))
-		} else if !hit {
-			return fmt.Sprintf("; no node has a label %s", k)
-		}
-	}
-	return ""
+	f := s.on(p, "DeviceClaimUnallocatable")
+	f.FieldPath = s.podPath + ".resourceClaims"
+	f.Count, f.Evidence = occurrences(events), proofs(events, 1)
+	f.Cause = "the claim for a device of the pod cannot be made: " + quote(newest(events).Message)
+	f.Fix = []string{"correct resourceClaims: the ResourceClaimTemplate must exist in namespace " + p.Namespace}
+	return []Finding{f}
 }

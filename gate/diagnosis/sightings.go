@@ -7,14 +7,6 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
-// Patience is what the user said about early verdicts.
-type Patience struct {
-	// Grace replaces the time After by code. On a code that waits for the timeout it makes that an early verdict.
-	Grace map[string]time.Duration
-	// NoFailFast lists codes that never end the gate early; the key "all" stands for every code.
-	NoFailFast map[string]bool
-}
-
 // forget is how long a finding may be absent before its clock starts anew. Crash loops alternate between running and
 // waiting, and a pod that is replaced takes a moment to fail like the one before it.
 const forget = 20 * time.Second
@@ -101,7 +93,7 @@ func due(f *Finding, seen *sighting, now time.Time, p Patience) (wait time.Durat
 	switch {
 	case tuned:
 		patience = grace
-	case !decides(*f):
+	case !f.Decides():
 		return 0, false
 	}
 	if f.Terminal == TerminalContext || !f.broad() {

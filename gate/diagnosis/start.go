@@ -1,14 +1,68 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
-// startTests tell the errors apart with which a runtime refuses to start a process (runc through containerd, CRI-O or
-// cri-dockerd).
+var _ = family("Starting", explainStart,
+	Cause{Code: "CommandNotFound", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+		Meaning: "The image does not have the program that the container should run, or not the interpreter that its script asks for.",
+		Signals: "`executable file not found`, `no such file or directory` or `no command specified` in a waiting container (`RunContainerError`, `CreateContainerError`) or in `StartError` (exit code 128) and `ContainerCannotRun` (127); or exit code 127 of a shell.",
+		Remedy:  "Correct `command` or `args`, or copy the program into the final stage of the image; a script needs its interpreter and Unix line ends."},
+	Cause{Code: "CommandNotExecutable", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+		Meaning: "The program exists in the image, but the container's user may not execute it.",
+		Signals: "`permission denied` or `is a directory` behind the program's name in the runtime's text, or exit code 126 of a shell.",
+		Remedy:  "Make the file executable in the image (`chmod +x`), and check that `runAsUser` may read it and the directories above it."},
+	Cause{Code: "ExecFormatError", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+		Meaning: "The node cannot execute the file: it is for another processor architecture, or a script without `#!` line.",
+		Signals: "`exec format error` in the runtime's text, in `terminated.message`, or in the log.",
+		Remedy:  "Build the image for the node's architecture, or choose nodes with the label `kubernetes.io/arch`."},
+	Cause{Code: "MountTargetConflict", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+		Meaning: "A directory is mounted where the image has a file, or a file where it has a directory.",
+		Signals: "`not a directory` or `Are you trying to mount a directory onto a file` in the runtime's text about a mount.",
+		Remedy:  "Mount a single file with `subPath` set to the key of the ConfigMap or Secret, or choose another `mountPath`."},
+	Cause{Code: "WorkingDirInvalid", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+		Meaning: "The container's working directory is not a directory, or its user may not enter it.",
+		Signals: "`chdir to cwd` in the runtime's text.",
+		Remedy:  "Correct `workingDir`, or `WORKDIR` in the image."},
+	Cause{Code: "UserUnknown", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+		Meaning: "The image asks to run as a user or group by a name that its /etc/passwd or /etc/group does not have.",
+		Signals: "`unable to find user` or `no matching entries in passwd file` in the runtime's text.",
+		Remedy:  "Add the user to the image, or set `USER` or `runAsUser` to a number."},
+	Cause{Code: "SecurityProfileMissing", class: after("start", LayerPod, ScopeNode, 2, 15*time.Second),
+		Meaning: "The node does not have the seccomp or AppArmor profile that the container must run with.",
+		Signals: "Text about `seccomp` or `apparmor` in a container that waits with `CreateContainerError` or `RunContainerError`.",
+		Remedy:  "Install the profile on every node that may run the pod, or use the profile `RuntimeDefault`."},
+	Cause{Code: "ContainerNameReserved", class: atTimeout("start", LayerCluster, ScopeNode),
+		Meaning: "The runtime still works on an earlier attempt to make the container, usually because the node's disk is slow.",
+		Signals: "`failed to reserve container name` in a container that waits with `CreateContainerError`.",
+		Remedy:  "Wait, or delete the pod so that it is placed anew; look at disk and load of the node."},
+	Cause{Code: "RuntimeTimeout", class: atTimeout("start", LayerCluster, ScopeNode),
+		Meaning: "The runtime did not make or start the container in time; the node is overloaded.",
+		Signals: "`context deadline exceeded` in a container that waits with `CreateContainerError` or `RunContainerError`.",
+		Remedy:  "Look at disk and load of the node; delete the pod to have it placed elsewhere."},
+	Cause{Code: "PostStartHookFailed", class: after("start", LayerPod, ScopeSpec, 3, 10*time.Second),
+		Meaning: "The container started, but its postStart hook failed, and the kubelet ends a container whose hook fails.",
+		Signals: "Waiting reason `PostStartHookError`, or an event `FailedPostStartHook`; only the status has the hook's output.",
+		Remedy:  "Run the command of `lifecycle.postStart` in the image by hand: it must exist and exit with 0."},
+	Cause{Code: "KubeletHookError", class: atTimeout("start", LayerCluster, ScopeNode),
+		Meaning: "The kubelet itself could not prepare the container: its CPU, memory or device manager failed, not the manifest's hooks.",
+		Signals: "Waiting reason `PreCreateHookError` or `PreStartHookError`, and an event that says `Internal PreCreateContainer hook failed` or `Internal PreStartContainer hook failed`.",
+		Remedy:  "Look at the kubelet's log on the node and at its CPU and memory manager's state; delete the pod to have it placed elsewhere."},
+	Cause{Code: "ContainerStartFailed", class: after("start", LayerPod, ScopeNode, 3, 30*time.Second),
+		Meaning: "The runtime cannot make or start the container, for a reason that is not among the known ones.",
+		Signals: "Waiting reason `CreateContainerError` or `RunContainerError`, or `terminated.reason` `StartError` with exit code 128.",
+		Remedy:  "Act on the runtime's words; if pods on other nodes start, the node is to blame."},
+)
+
+// startTests tell the errors apart with which a runtime refuses to start a process: runc, crun and youki, through
+// containerd, CRI-O or cri-dockerd. crun quotes a program with backticks, youki with apostrophes.
 var startTests = []struct {
 	code string
 	text *regexp.Regexp
@@ -17,8 +71,8 @@ var startTests = []struct {
 	{"MountTargetConflict", regexp.MustCompile(`(?i)mount.*not a directory|are you trying to mount a directory onto a file`)},
 	{"WorkingDirInvalid", regexp.MustCompile(`(?i)chdir to cwd|container init: mkdir \S+: not a directory`)},
 	{"UserUnknown", regexp.MustCompile(`(?i)unable to find (user|group)|no users found|no matching entries in (passwd|group)|etc/passwd: no such file`)},
-	{"CommandNotFound", regexp.MustCompile(`(?i)executable file not found in|exec: "?[^"]*"?: stat .*no such file or directory|exec: "?[^"]*"?: no such file or directory|no command specified`)},
-	{"CommandNotExecutable", regexp.MustCompile(`(?i)exec: "?[^"]*"?: (permission denied|is a directory)|starting container process caused.*permission denied`)},
+	{"CommandNotFound", regexp.MustCompile(`(?i)executable file not found in|executable (file )?[\x60'"][^\x60'"]*[\x60'"] not found|exec: "?[^"]*"?: stat .*no such file or directory|exec: "?[^"]*"?: no such file or directory|exec /\S+: no such file or directory|exec user process caused:? "?no such file|no command specified`)},
+	{"CommandNotExecutable", regexp.MustCompile(`(?i)exec: "?[^"]*"?: (permission denied|is a directory)|exec /\S+: permission denied|starting container process caused.*permission denied|open executable: permission denied|executable [\x60'"][^\x60'"]*[\x60'"] .*(permission|not executable)|path .* is not executable`)},
 	{"SecurityProfileMissing", regexp.MustCompile(`(?i)apparmor|seccomp`)},
 	{"ContainerNameReserved", regexp.MustCompile(`(?i)failed to reserve container name|name .* is reserved for`)},
 	{"RuntimeTimeout", regexp.MustCompile(`(?i)deadline exceeded`)},
@@ -26,17 +80,20 @@ var startTests = []struct {
 
 var (
 	startWrapper = regexp.MustCompile(`(?s)^.*(unable to start container process|starting container process caused|OCI runtime create failed)( "[^"]*")?: (runc create failed: )?`)
-	execName     = regexp.MustCompile(`exec: "([^"]+)"`)
+	execName     = regexp.MustCompile(`exec: "([^"]+)"|executable (?:file )?[\x60'"]([^\x60'"]+)[\x60'"]|exec (/[^\s:]+): `)
 )
 
 // startReasons are the waiting reasons of a container that could not be created or started
 // (pkg/kubelet/kuberuntime/kuberuntime_container.go).
-var startReasons = map[string]bool{"CreateContainerError": true, "RunContainerError": true, "PostStartHookError": true}
+var startReasons = map[string]bool{
+	"CreateContainerError": true, "RunContainerError": true, "PostStartHookError": true,
+	"PreCreateHookError": true, "PreStartHookError": true,
+}
 
 // explainStart names what keeps a container from being made or its process from being started: the causes of
 // CreateContainerConfigError in config.go, and CommandNotFound, CommandNotExecutable, ExecFormatError,
 // MountTargetConflict, WorkingDirInvalid, UserUnknown, SecurityProfileMissing, ContainerNameReserved, RuntimeTimeout,
-// PostStartHookFailed, ContainerStartFailed. The text is in the waiting state or, while the kubelet backs off, in the
+// PostStartHookFailed, KubeletHookError, ContainerStartFailed. The text is in the waiting state or, while the kubelet backs off, in the
 // StartError of the last attempt.
 func explainStart(s *scene) []Finding {
 	var found []Finding
@@ -75,8 +132,11 @@ func neverStarted(c container) bool {
 }
 
 func startCode(reason, text string) string {
-	if reason == "PostStartHookError" {
+	switch reason {
+	case "PostStartHookError":
 		return "PostStartHookFailed"
+	case "PreCreateHookError", "PreStartHookError":
+		return "KubeletHookError"
 	}
 	for _, t := range startTests {
 		if t.text.MatchString(text) {
@@ -104,14 +164,14 @@ func startAttempts(s *scene, c container) int {
 func (s *scene) sayStart(f *Finding, c container, text string) {
 	text = strings.TrimSuffix(text, `, message: ""`) // of a hook that printed nothing
 	words := quote(strings.TrimSuffix(startWrapper.ReplaceAllString(text, ""), ": unknown"))
-	command := c.spec.Name
+	command := "the program of the image"
+	if len(c.spec.Command) > 0 {
+		command = c.spec.Command[0]
+	}
 	if m := execName.FindStringSubmatch(text); m != nil {
-		command = m[1]
+		command = cmp.Or(m[1], m[2], m[3])
 	}
 	f.FieldPath = s.field(c, commandField(c))
-	if old := s.before(c); old != nil && strings.Join(old.Command, " ") != strings.Join(c.spec.Command, " ") {
-		f.Evidence = append(f.Evidence, diff("the command of container "+c.spec.Name, fmt.Sprintf("%q", old.Command), fmt.Sprintf("%q", c.spec.Command)))
-	}
 	switch f.Code {
 	case "CommandNotFound":
 		f.Detail = command
@@ -144,14 +204,20 @@ func (s *scene) sayStart(f *Finding, c container, text string) {
 		f.Cause = fmt.Sprintf("container %s cannot start: image %s names a user that it does not define", c.spec.Name, c.spec.Image)
 		f.Fix = []string{"set USER in the image to a number, or securityContext.runAsUser", "or add the user to the image's /etc/passwd"}
 	case "SecurityProfileMissing":
-		f.FieldPath = s.field(c, "securityContext")
-		f.Cause = fmt.Sprintf("container %s cannot start: the node lacks its security profile: %s", c.spec.Name, words)
-		f.Fix = []string{"install the profile on every node, or use RuntimeDefault"}
+		f.FieldPath, f.Detail = s.profile(c, text)
+		f.Cause = fmt.Sprintf("container %s cannot start: node %s lacks its security profile: %s", c.spec.Name, c.pod.Spec.NodeName, words)
+		f.Fix = []string{"install the profile on every node that may run the pod, or use type RuntimeDefault"}
 	case "PostStartHookFailed":
 		f.FieldPath = s.field(c, "lifecycle.postStart")
 		f.Cause = fmt.Sprintf("the postStart hook of container %s fails: %s", c.spec.Name, words)
 		f.Fix = []string{"run the hook's command in the image by hand; it must exit 0"}
+	case "KubeletHookError":
+		f.FieldPath = s.field(c, "")
+		f.Cause = fmt.Sprintf("the kubelet of node %s cannot prepare container %s, before anything of the container ran: %s", c.pod.Spec.NodeName, c.spec.Name, words)
+		f.Fix = []string{"look at the kubelet's log on node " + c.pod.Spec.NodeName + ": its CPU, memory or device manager failed", "delete the pod to have it placed elsewhere"}
+		f.Evidence = append(f.Evidence, proofs(s.eventsAbout(c, "Failed", "Internal Pre"), 1)...)
 	case "ContainerNameReserved", "RuntimeTimeout":
+		f.FieldPath = s.field(c, "")
 		f.Confidence = Suspected
 		f.Cause = fmt.Sprintf("the runtime on the node is too slow to start container %s: %s", c.spec.Name, words)
 		f.Fix = []string{"look at disk and load of the node; delete the pod to have it placed elsewhere"}
@@ -171,4 +237,32 @@ func commandField(c container) string {
 		return "args"
 	}
 	return "image"
+}
+
+// profile is the field that asks for the security profile that a text is about, and the profile's name.
+func (s *scene) profile(c container, text string) (field, name string) {
+	of := func(path string, seccomp *corev1.SeccompProfile, armor *corev1.AppArmorProfile) bool {
+		switch {
+		case strings.Contains(strings.ToLower(text), "apparmor") && armor != nil:
+			field = path + ".appArmorProfile"
+			if armor.LocalhostProfile != nil {
+				name = *armor.LocalhostProfile
+			}
+		case strings.Contains(strings.ToLower(text), "seccomp") && seccomp != nil:
+			field = path + ".seccompProfile"
+			if seccomp.LocalhostProfile != nil {
+				name = *seccomp.LocalhostProfile
+			}
+		default:
+			return false
+		}
+		return true
+	}
+	if sc := c.spec.SecurityContext; sc != nil && of(s.field(c, "securityContext"), sc.SeccompProfile, sc.AppArmorProfile) {
+		return field, name
+	}
+	if sc := c.pod.Spec.SecurityContext; sc != nil && of(s.podPath+".securityContext", sc.SeccompProfile, sc.AppArmorProfile) {
+		return field, name
+	}
+	return s.field(c, "securityContext"), ""
 }

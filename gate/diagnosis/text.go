@@ -34,6 +34,14 @@ func plural(n int, thing string) string {
 	return fmt.Sprintf("%d %ss", n, thing)
 }
 
+// noun is a thing or several, without the number.
+func noun(n int, thing string) string {
+	if n == 1 {
+		return thing
+	}
+	return thing + "s"
+}
+
 // afterStart tells when something happened since a start: " as soon as it starts", ", 4s after it starts".
 func afterStart(d time.Duration) string {
 	if d < time.Second {
@@ -87,13 +95,10 @@ func (c container) exitProof() Proof {
 	t := c.terminated()
 	text := fmt.Sprintf("terminated: %s, exit code %d, ran %s, %s", t.Reason, t.ExitCode,
 		short(lasted(t)), plural(int(c.status.RestartCount), "restart"))
-	if t.Message != "" {
+	if lines := strings.Split(strings.TrimSpace(t.Message), "\n"); len(lines) > 1 && !neverStarted(c) {
+		text += ": " + message(lines[headline(lines)]) // all of it is quoted as a log is
+	} else if t.Message != "" {
 		text += ": " + quote(t.Message)
 	}
 	return Proof{Type: "status", Text: text, Time: t.FinishedAt.Time, Ref: c.ref()}
-}
-
-// diff is the proof that this change touched the field to blame.
-func diff(field, before, after string) Proof {
-	return Proof{Type: "diff", Text: fmt.Sprintf("this change set %s from %s to %s", field, before, after)}
 }

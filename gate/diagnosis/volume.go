@@ -1,118 +1,245 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
-var (
-	claimMissing = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" not found`)
-	classMissing = regexp.MustCompile(`storageclass\.storage\.k8s\.io "([^"]+)" not found|no persistent volumes available for this claim and no storage class is set`)
-	mountSetUp   = regexp.MustCompile(`MountVolume\.SetUp failed for volume "([^"]+)"\s*:\s*(.*)`)
-	mountKey     = regexp.MustCompile(`references non-existent (?:config|secret) key: (\S+)`)
-	usedBy       = regexp.MustCompile(`already used by pod\(s\) (.+)$`)
+var _ = family("Claims", explainClaims,
+	Cause{Code: "PvcNotFound", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+		Meaning: "The pod names a PersistentVolumeClaim that does not exist in its namespace.",
+		Signals: "Pod condition PodScheduled=False with \"persistentvolumeclaim … not found\".",
+		Remedy:  "Create the claim, or correct claimName."},
+	Cause{Code: "PvcDeleting", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+		Meaning: "The pod's claim is being deleted, and no new pod may use it. It stays until the last pod that uses it is gone.",
+		Signals: "metadata.deletionTimestamp of the claim, or PodScheduled=False with \"persistentvolumeclaim … is being deleted\".",
+		Remedy:  "Let the pods that still use the claim end, and then create it anew; or use another claim."},
+	Cause{Code: "PvcLost", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+		Meaning: "The claim was bound to a volume that does not exist any more, or that belongs to another claim. Its data may be gone.",
+		Signals: "status.phase Lost of the claim, its events ClaimLost and ClaimMisbound, or PodScheduled=False with \"bound to non-existent pv(s)\".",
+		Remedy:  "Restore the volume, or delete the claim and let it be made anew, with the data from a backup."},
+	Cause{Code: "StorageClassMissing", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+		Meaning: "The claim names a storage class that does not exist, or names none in a cluster without a default class.",
+		Signals: "The claim's event ProvisioningFailed with \"storageclass.storage.k8s.io … not found\", or FailedBinding with \"no storage class is set\", or a pending claim without storageClassName.",
+		Remedy:  "Correct storageClassName, or mark one class as the default. A claim's class cannot be changed: delete the claim and apply it again."},
+	Cause{Code: "ProvisioningFailed", class: after("volume", LayerCluster, ScopeEnv, 3, 2*time.Minute),
+		Meaning: "The storage driver tries to make a volume for the claim, and fails.",
+		Signals: "The claim's event ProvisioningFailed, whose text is the driver's own.",
+		Remedy:  "Act on the driver's message: most often a quota of disks, an access mode that it does not know, or a zone without room."},
+	Cause{Code: "ProvisionerSilent", class: atTimeout("volume", LayerCluster, ScopeEnv),
+		Meaning: "The claim waits for a storage driver that does not answer.",
+		Signals: "The claim's event ExternalProvisioning again and again, without an event of the driver itself.",
+		Remedy:  "Look at the driver's controller pods; if the cluster has no such driver, correct storageClassName."},
+	Cause{Code: "PvcWaitingForConsumer", class: remark("volume", LayerCluster, ScopeEnv),
+		Meaning: "The claim is bound when its pod gets a node. That is in order; the pod's own scheduling says what is wrong.",
+		Signals: "The claim's event WaitForFirstConsumer or WaitForPodScheduled.",
+		Remedy:  "Look at the reason why the pod has no node."},
+	Cause{Code: "PvcUnbound", class: after("unbound", LayerCluster, ScopeSpec, 1, 90*time.Second),
+		Meaning: "A claim of the pod has no volume, and nothing says that one is being made.",
+		Signals: "Pod condition PodScheduled=False with \"pod has unbound immediate PersistentVolumeClaims\" or \"didn't find available persistent volumes to bind\"; the claim's event VolumeMismatch.",
+		Remedy:  "Compare the claim with the volumes that exist: size, access modes, volumeMode, storageClassName, selector and volumeName must fit."},
+	Cause{Code: "VolumeResizePending", class: remark("volume", LayerCluster, ScopeEnv),
+		Meaning: "A claim was enlarged, and that is not done yet. The pods keep the old size meanwhile.",
+		Signals: "Condition Resizing or FileSystemResizePending of the claim, or its event VolumeResizeFailed.",
+		Remedy:  "Wait, or look at the storage driver; some enlarge a volume only when no pod uses it."},
 )
 
-// explainClaims names why a claim has no volume: StorageClassMissing, ProvisioningFailed, PvcLost. The claim's own
-// events know (pkg/controller/volume/persistentvolume); the scheduler only says that it waits. A claim whose class
-// waits for its first consumer is not at fault.
+var (
+	claimMissing  = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" not found`)
+	claimDeleting = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" is being deleted`)
+	classMissing  = regexp.MustCompile(`storageclass\.storage\.k8s\.io "([^"]+)" not found|no persistent volumes available for this claim and no storage class is set`)
+	provisioner   = regexp.MustCompile(`external provisioner ['"]([^'"]+)['"]`)
+)
+
+// explainClaims names why a claim has no volume. The claim and its own events know (pkg/controller/volume/
+// persistentvolume); the scheduler only says that it waits. A claim whose class waits for its first consumer is not at
+// fault.
 func explainClaims(s *scene) []Finding {
 	var found []Finding
-	for _, claim := range s.claims() {
-		events := s.eventsOf(string(claim.UID), func(e Event) bool {
-			return e.Reason == "ProvisioningFailed" || e.Reason == "FailedBinding"
-		})
-		code, text := "", ""
-		if len(events) > 0 {
-			text = events[len(events)-1].Message
-			code = "ProvisioningFailed"
-		}
-		switch m := classMissing.FindStringSubmatch(text); {
-		case claim.Status.Phase == corev1.ClaimLost:
-			code, text = "PvcLost", "the volume that it was bound to does not exist any more"
-		case claim.Status.Phase != corev1.ClaimPending:
-			continue
-		case m != nil:
-			code = "StorageClassMissing"
-		case code == "ProvisioningFailed" && events[len(events)-1].Reason == "FailedBinding":
+	for _, c := range s.claims() {
+		if o := c.object; o != nil && o.DeletionTimestamp != nil {
+			found = append(found, s.onClaim(c, "PvcDeleting"))
 			continue
 		}
-		if code == "" {
-			continue
+		found = append(found, s.unbound(c)...)
+		if f, ok := s.resizing(c); ok {
+			found = append(found, f)
 		}
-		found = append(found, s.claimFinding(code, claim, text, events))
 	}
 	return found
 }
 
-// claims are those that the new pods use, or the claim that is gated itself.
-func (s *scene) claims() []*corev1.PersistentVolumeClaim {
-	if c, ok := s.w.Live.(*corev1.PersistentVolumeClaim); ok {
-		if s.w.WaitsForConsumer {
-			return nil
-		}
-		return []*corev1.PersistentVolumeClaim{c}
+// unbound is about a claim without a volume.
+func (s *scene) unbound(c claim) []Finding {
+	failures := c.about("ProvisioningFailed", "FailedBinding", "ClaimLost", "ClaimMisbound")
+	last := Event{}
+	if len(failures) > 0 {
+		last = newest(failures)
 	}
-	var used []*corev1.PersistentVolumeClaim
-	for _, c := range s.Claims {
-		if len(s.usersOf(c.Name)) > 0 {
-			used = append(used, c)
-		}
+	phase := corev1.ClaimPending
+	if c.object != nil {
+		phase = cmp.Or(c.object.Status.Phase, phase)
+	} else if bound := c.about("ProvisioningSucceeded"); len(failures) > 0 && len(bound) > 0 && newest(bound).Time.After(last.Time) {
+		return nil
 	}
-	return used
+	switch {
+	case phase == corev1.ClaimLost || last.Reason == "ClaimLost" || last.Reason == "ClaimMisbound":
+		return []Finding{s.onClaim(c, "PvcLost")}
+	case phase != corev1.ClaimPending:
+		return nil
+	case classMissing.MatchString(last.Message):
+		return []Finding{s.onClaim(c, "StorageClassMissing")}
+	case strings.Contains(last.Message, noProvisioner):
+		return []Finding{s.onClaim(c, "PvcUnbound")} // a class without a driver: somebody makes its volumes by hand
+	case last.Reason == "ProvisioningFailed":
+		return []Finding{s.onClaim(c, "ProvisioningFailed")}
+	case len(c.about("WaitForFirstConsumer", "WaitForPodScheduled")) > 0:
+		if slices.ContainsFunc(c.users, onNoNode) {
+			return []Finding{s.onClaim(c, "PvcWaitingForConsumer")}
+		}
+	case s.noClass(c):
+		return []Finding{s.onClaim(c, "StorageClassMissing")}
+	case s.silent(c):
+		return []Finding{s.onClaim(c, "ProvisionerSilent")}
+	case len(c.about("VolumeMismatch")) > 0:
+		return []Finding{s.onClaim(c, "PvcUnbound")}
+	}
+	return nil
 }
 
-// usersOf are the new pods with this claim.
-func (s *scene) usersOf(claim string) []*corev1.Pod {
-	var users []*corev1.Pod
-	for _, p := range s.pods {
-		for _, v := range p.Spec.Volumes {
-			if v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == claim {
-				users = append(users, p)
-			}
-		}
-	}
-	return users
-}
-
-func (s *scene) claimFinding(code string, claim *corev1.PersistentVolumeClaim, text string, events []Event) Finding {
+// onClaim starts a finding about one claim and says it all.
+func (s *scene) onClaim(c claim, code string) Finding {
 	f := s.finding(code)
-	for _, p := range s.usersOf(claim.Name) {
+	for _, p := range c.users {
 		f.pods = append(f.pods, p.Name)
-		f.Object = podRef(p)
-		f.FieldPath = s.volumeField(p, claim.Name)
+		f.Object = s.subject(p)
+		f.FieldPath = s.volumeField(p, c.name)
 	}
-	class := ""
-	if claim.Spec.StorageClassName != nil {
-		class = *claim.Spec.StorageClassName
-	}
+	f.PodsAffected = len(f.pods)
 	if len(f.pods) == 0 {
-		f.FieldPath = "spec.storageClassName"
+		f.FieldPath = "spec"
 	}
-	f.Evidence = proofs(events, 1)
-	f.Count = max(1, occurrences(events))
-	f.Detail = claim.Name
+	f.Detail = c.name
+	if c.object != nil && !c.object.CreationTimestamp.IsZero() {
+		f.FirstSeen = later(c.object.CreationTimestamp.Time, s.w.Since)
+	}
 	switch code {
-	case "StorageClassMissing":
-		f.Confidence, f.Detail = Proven, class
-		f.Cause = fmt.Sprintf("claim %s asks for storage class %s, which does not exist", claim.Name, class)
-		if class == "" {
-			f.Cause = fmt.Sprintf("claim %s names no storage class, the cluster has no default one, and no free volume fits", claim.Name)
-		}
-		f.Fix = []string{"correct storageClassName: kubectl get storageclass lists those that exist; a claim cannot be changed, so delete it first"}
+	case "PvcDeleting":
+		s.sayDeleting(&f, c.name)
+		f.Evidence = []Proof{{Type: "status", Text: "being deleted since " + c.object.DeletionTimestamp.UTC().Format(time.RFC3339), Ref: "persistentvolumeclaim/" + c.name}}
 	case "PvcLost":
 		f.Confidence = Proven
-		f.Cause = fmt.Sprintf("claim %s is lost: %s", claim.Name, text)
+		f.quoteEvents(c.about("ClaimLost", "ClaimMisbound"))
+		f.Cause = fmt.Sprintf("claim %s is lost: the volume that it was bound to does not exist any more", c.name)
+		if e := c.about("ClaimMisbound"); len(e) > 0 {
+			f.Cause = fmt.Sprintf("claim %s is lost: the volume that it was bound to belongs to another claim", c.name)
+		}
 		f.Fix = []string{"restore the volume, or delete the claim and let it be made anew"}
-	default:
-		f.Cause = fmt.Sprintf("no volume can be made for claim %s: %s", claim.Name, quote(text))
+	case "StorageClassMissing":
+		s.sayClass(&f, c)
+	case "ProvisioningFailed":
+		events := c.about("ProvisioningFailed")
+		f.quoteEvents(events)
+		f.Cause = fmt.Sprintf("no volume can be made for claim %s: %s", c.name, quote(newest(events).Message))
 		f.Fix = []string{"act on the provisioner's message: a quota, a zone, or access modes that it does not know"}
+	case "ProvisionerSilent":
+		events := c.about("ExternalProvisioning")
+		f.quoteEvents(events)
+		name := "the storage driver"
+		if m := provisioner.FindStringSubmatch(newest(events).Message); m != nil {
+			name, f.Detail = "storage driver "+m[1], m[1]
+		}
+		f.Cause = fmt.Sprintf("claim %s waits for a volume, and %s does not answer", c.name, name)
+		f.Fix = []string{"look at the driver's controller pods: kubectl get pods -A", "if the cluster has no such driver, correct storageClassName"}
+	case "PvcWaitingForConsumer":
+		f.quoteEvents(c.about("WaitForFirstConsumer", "WaitForPodScheduled"))
+		f.Cause = fmt.Sprintf("claim %s is bound when its pod gets a node", c.name)
+	case "PvcUnbound":
+		events := c.about("VolumeMismatch")
+		if len(events) == 0 {
+			f.quoteEvents(c.about("ProvisioningFailed"))
+			f.Cause = fmt.Sprintf("claim %s has no volume: its storage class has no driver that makes one, and no free volume fits%s", c.name, c.asks())
+			f.Fix = []string{"make a volume that fits: size, access modes, volumeMode, storageClassName", "or ask for one that is there: kubectl get persistentvolumes"}
+			break
+		}
+		f.quoteEvents(events)
+		f.Cause = fmt.Sprintf("claim %s has no volume: %s", c.name, quote(newest(events).Message))
+		f.Fix = []string{"make the claim and the volume that it names fit: size, access modes, volumeMode, storageClassName"}
 	}
 	return f
+}
+
+// noProvisioner is in the text about a class whose volumes are made by hand (kubernetes.io/no-provisioner).
+const noProvisioner = "no volume plugin matched"
+
+// asks is what a claim asks for, in parentheses.
+func (c claim) asks() string {
+	if c.object == nil {
+		return ""
+	}
+	var modes []string
+	for _, m := range c.object.Spec.AccessModes {
+		modes = append(modes, string(m))
+	}
+	return fmt.Sprintf(" (it asks for %s, %s)", c.object.Spec.Resources.Requests.Storage(), list(modes))
+}
+
+// quoteEvents makes events the evidence of a finding.
+func (f *Finding) quoteEvents(events []Event) {
+	if len(events) > 0 {
+		f.Evidence, f.Count = proofs(events, 1), occurrences(events)
+	}
+}
+
+// sayClass is about a storage class that does not exist.
+func (s *scene) sayClass(f *Finding, c claim) {
+	events := c.about("ProvisioningFailed", "FailedBinding")
+	f.quoteEvents(events)
+	if strings.HasSuffix(f.FieldPath, ".spec") || f.FieldPath == "spec" {
+		f.FieldPath += ".storageClassName"
+	}
+	class := ""
+	if c.object != nil && c.object.Spec.StorageClassName != nil {
+		class = *c.object.Spec.StorageClassName
+	}
+	for _, e := range events {
+		if m := classMissing.FindStringSubmatch(e.Message); m != nil {
+			class = m[1]
+		}
+	}
+	existing := slices.Sorted(slices.Values(s.Names["StorageClass"]))
+	if class == "" {
+		f.Confidence = Proven
+		if len(events) == 0 { // the claim alone says so; its age is the patience
+			f.Confidence = Likely
+			f.After = max(confirm, f.After-s.now.Sub(f.FirstSeen))
+			f.Evidence = []Proof{{Type: "status", Text: "phase Pending, no storageClassName, no volumeName", Ref: "persistentvolumeclaim/" + c.name}}
+		}
+		f.Cause = fmt.Sprintf("claim %s names no storage class, the cluster has no default one, and no free volume fits", c.name)
+		f.Fix = []string{"name a class in storageClassName: kubectl get storageclass lists those that exist; a claim cannot be changed, so delete it first"}
+		if len(existing) > 0 {
+			f.Fix[0] = "name a class in storageClassName, one of " + list(existing) + "; a claim cannot be changed, so delete it first"
+		}
+		return
+	}
+	f.Confidence, f.Detail = Proven, class
+	f.Cause = fmt.Sprintf("claim %s asks for storage class %s, which does not exist", c.name, class)
+	f.Fix = []string{"correct storageClassName: kubectl get storageclass lists those that exist; a claim cannot be changed, so delete it first"}
+	if near := nearest(class, existing); near != "" {
+		f.Cause += "; there is " + near
+		f.Fix[0] = fmt.Sprintf("write storageClassName: %s, if that was meant; a claim cannot be changed, so delete it first", near)
+	} else if len(existing) > 0 {
+		f.Cause += "; there are " + list(existing)
+	}
+	if s.togetherWith("StorageClass", class) {
+		f.After = together
+	}
 }
 
 // claimNotFound is the scheduler's word for a claim that does not exist.
@@ -121,168 +248,60 @@ func (s *scene) claimNotFound(p *corev1.Pod, claim string) Finding {
 	f.Confidence, f.Detail, f.FieldPath = Proven, claim, s.volumeField(p, claim)
 	f.Cause = fmt.Sprintf("the pod needs claim %s, which does not exist in namespace %s", claim, p.Namespace)
 	f.Fix = []string{"create the claim, or correct its name"}
+	if near := nearest(claim, s.Names["PersistentVolumeClaim"]); near != "" {
+		f.Cause += "; there is " + near
+		f.Fix = []string{fmt.Sprintf("write %s, if that was meant", near), "or create claim " + claim}
+	}
 	if s.togetherWith("PersistentVolumeClaim", claim) {
 		f.After = together
 	}
 	return f
 }
 
-// volumeField is the field of the pod that names a claim; in a StatefulSet the template of the claim.
-func (s *scene) volumeField(p *corev1.Pod, claim string) string {
-	for _, v := range p.Spec.Volumes {
-		if v.PersistentVolumeClaim == nil || v.PersistentVolumeClaim.ClaimName != claim {
-			continue
-		}
-		if s.w.Ref.Kind == "StatefulSet" && strings.HasSuffix(claim, p.Name) {
-			return fmt.Sprintf("spec.volumeClaimTemplates[metadata.name=%s].spec", v.Name)
-		}
-		return fmt.Sprintf("%s.volumes[name=%s].persistentVolumeClaim.claimName", s.podPath, v.Name)
-	}
-	return s.podPath + ".volumes"
-}
-
-// explainMounts names what keeps a pod that has a node from starting any container: MountConfigMissing, MountFailed,
-// HostPathTypeMismatch, MultiAttach, AttachFailed, SandboxFailed. Only events know; the pod itself says
-// ContainerCreating.
-func explainMounts(s *scene) []Finding {
-	var found []Finding
-	for _, p := range s.pods {
-		if p.Spec.NodeName == "" || begun(p) {
-			continue
-		}
-		events := s.eventsOf(string(p.UID), func(e Event) bool {
-			switch e.Reason {
-			case "FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedCreatePodSandBox":
-				return !cacheLag.MatchString(e.Message)
-			}
-			return false
-		})
-		seen := map[string]bool{}
-		for i := len(events) - 1; i >= 0; i-- { // newest first
-			f, ok := s.mount(p, events[i])
-			if ok && !seen[f.Code+f.Detail] {
-				seen[f.Code+f.Detail] = true
-				found = append(found, f)
-			}
-		}
-	}
-	return found
-}
-
-// begun reports whether any container of a pod came as far as its image.
-func begun(p *corev1.Pod) bool {
-	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
-		for _, st := range list {
-			w := st.State.Waiting
-			if w == nil || w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// mount decodes one event. "Unable to attach or mount volumes" only says that another one was not read.
-func (s *scene) mount(p *corev1.Pod, e Event) (Finding, bool) {
-	code := "MountFailed"
-	switch {
-	case e.Reason == "FailedCreatePodSandBox":
-		code = "SandboxFailed"
-	case strings.Contains(e.Message, "Multi-Attach error"), strings.Contains(e.Message, "already exclusively attached"):
-		code = "MultiAttach"
-	case e.Reason == "FailedAttachVolume":
-		code = "AttachFailed"
-	case objectMissing.MatchString(e.Message), mountKey.MatchString(e.Message):
-		code = "MountConfigMissing"
-	case strings.Contains(e.Message, "hostPath type check failed"):
-		code = "HostPathTypeMismatch"
-	}
-	if strings.Contains(e.Message, "container init was OOM-killed") {
-		return s.tooSmallToStart(p, e), true
-	}
-	f := s.on(p, code)
-	f.Count, f.Evidence = max(e.Count, 1), []Proof{e.proof()}
-	if !e.First.IsZero() {
-		f.FirstSeen = e.First
-	}
-	f.FieldPath = s.podPath + ".volumes"
-	volume, words := "", e.Message
-	if m := mountSetUp.FindStringSubmatch(e.Message); m != nil {
-		volume, words = m[1], m[2]
-		f.Detail = volume
-		f.FieldPath = fmt.Sprintf("%s.volumes[name=%s]", s.podPath, volume)
-	}
-	switch code {
-	case "MountConfigMissing":
-		s.sayMountConfig(&f, p, volume, words)
-	case "MultiAttach":
-		s.sayMultiAttach(&f, p, e.Message)
-	case "HostPathTypeMismatch":
-		f.FieldPath += ".hostPath"
-		f.Cause = fmt.Sprintf("volume %s needs a path of the node that is not there or is something else: %s", volume, quote(words))
-		f.Fix = []string{"correct the path or hostPath.type, or use DirectoryOrCreate; better, use a volume that does not depend on the node"}
-	case "SandboxFailed":
-		f.FieldPath = s.podPath
-		f.Cause = "the node cannot set up the pod's network or sandbox: " + quote(words)
-		f.Fix = []string{"look at the network plugin on the node; the manifest is hardly to blame"}
-	default:
-		f.Cause = "the node cannot mount a volume: " + quote(words)
-		f.Fix = []string{fmt.Sprintf("look at the storage driver and the volume: kubectl describe pod -n %s %s", p.Namespace, p.Name)}
-		if strings.HasPrefix(e.Message, "Unable to attach or mount volumes") {
-			f.Confidence = Suspected
-		}
-	}
-	return f, true
-}
-
-// tooSmallToStart is a memory limit that does not even hold the runtime's own first process: the pod's sandbox dies.
-func (s *scene) tooSmallToStart(p *corev1.Pod, e Event) Finding {
-	f := s.on(p, "OomKilled")
-	f.Confidence, f.Count, f.Evidence = Proven, max(e.Count, 1), []Proof{e.proof()}
-	var limits []string
-	for _, c := range p.Spec.Containers {
-		if m := c.Resources.Limits.Memory(); !m.IsZero() {
-			limits = append(limits, m.String()+" for container "+c.Name)
-			f.FieldPath = fmt.Sprintf("%s.containers[name=%s].resources.limits.memory", s.podPath, c.Name)
-		}
-	}
-	f.Cause = "the pod's memory limit is too low for any process to start (" + list(limits) + ")"
-	f.Fix = []string{"raise resources.limits.memory: it may lack its unit (64 is 64 bytes, 64Mi is meant)"}
+// claimLeaving is the scheduler's word for a claim that is being deleted.
+func (s *scene) claimLeaving(p *corev1.Pod, claim string) Finding {
+	f := s.on(p, "PvcDeleting")
+	f.FieldPath, f.Detail = s.volumeField(p, claim), claim
+	s.sayDeleting(&f, claim)
 	return f
 }
 
-func (s *scene) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) {
+func (s *scene) sayDeleting(f *Finding, claim string) {
 	f.Confidence = Proven
-	if m := objectMissing.FindStringSubmatch(words); m != nil {
-		kind := kindOf(m[1])
-		f.Detail = kind + "/" + m[2]
-		f.FieldPath += map[string]string{"ConfigMap": ".configMap.name", "Secret": ".secret.secretName"}[kind]
-		f.Cause = fmt.Sprintf("volume %s needs %s %s, which does not exist in namespace %s", volume, kind, m[2], p.Namespace)
-		f.Fix = []string{fmt.Sprintf("create %s %s in namespace %s, or correct the name", kind, m[2], p.Namespace)}
-		if s.togetherWith(kind, m[2]) {
-			f.After = together
+	f.Cause = fmt.Sprintf("claim %s is being deleted, so no new pod may use it", claim)
+	f.Fix = []string{"let the pods that still use the claim end, so that it goes, and create it anew"}
+	for _, old := range s.old {
+		if slices.ContainsFunc(old.Spec.Volumes, func(v corev1.Volume) bool { return claimOf(old, v) == claim }) {
+			f.Cause += fmt.Sprintf("; old pod %s keeps it", old.Name)
+			break
 		}
-	} else if m := mountKey.FindStringSubmatch(words); m != nil {
-		f.Detail = m[1]
-		f.FieldPath += ".configMap.items"
-		f.Cause = fmt.Sprintf("volume %s needs key %s, which its ConfigMap or Secret does not have", volume, m[1])
-		f.Fix = []string{"add the key, or correct its name in items"}
 	}
-	f.Fix = append(f.Fix, "mark the volume's source optional: true if the program can do without")
+	if s.togetherWith("PersistentVolumeClaim", claim) {
+		f.After = together
+	}
 }
 
-func (s *scene) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
-	f.Cause = "the pod's volume can be attached to one node only, and another node has it: " + quote(text)
-	f.Fix = []string{"set strategy Recreate, or maxSurge 0 and maxUnavailable 1, so that the old pod leaves first", "or use a volume with access mode ReadWriteMany"}
-	m := usedBy.FindStringSubmatch(text)
-	_, unavailable := s.surge()
-	for _, old := range s.old {
-		if m != nil && strings.Contains(m[1], old.Name) && s.w.Ref.Kind == "Deployment" && unavailable == 0 {
-			f.Terminal, f.After, f.Confidence = TerminalDeadlock, time.Minute, Proven
-			f.FieldPath = "spec.strategy"
-			f.Evidence = append(f.Evidence, Proof{Type: "arithmetic", Text: "maxUnavailable 0 keeps old pod " + old.Name + " until a new pod is available, and that needs the volume of " + old.Name})
-			f.Cause = fmt.Sprintf("the new pod waits for a volume that old pod %s holds on another node, and maxUnavailable 0 keeps that pod until the new one is available", old.Name)
-			return
+// resizing notes a claim whose enlargement is not done.
+func (s *scene) resizing(c claim) (Finding, bool) {
+	failed := c.about("VolumeResizeFailed", "FileSystemResizeFailed")
+	text := ""
+	if c.object != nil {
+		for _, cond := range c.object.Status.Conditions {
+			if cond.Status == corev1.ConditionTrue && (cond.Type == corev1.PersistentVolumeClaimResizing || cond.Type == corev1.PersistentVolumeClaimFileSystemResizePending) {
+				text = string(cond.Type) + ": " + quote(cond.Message)
+			}
 		}
 	}
+	if text == "" && len(failed) == 0 {
+		return Finding{}, false
+	}
+	f := s.onClaim(c, "VolumeResizePending")
+	f.Cause = fmt.Sprintf("claim %s is being enlarged, and that is not done yet", c.name)
+	if len(failed) > 0 {
+		f.quoteEvents(failed)
+		f.Cause = fmt.Sprintf("claim %s cannot be enlarged: %s", c.name, quote(newest(failed).Message))
+	} else {
+		f.Evidence = []Proof{{Type: "condition", Text: text, Ref: "persistentvolumeclaim/" + c.name}}
+	}
+	return f, true
 }

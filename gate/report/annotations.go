@@ -1,6 +1,8 @@
 package report
 
 import (
+	"strings"
+
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
@@ -14,7 +16,7 @@ type Annotation struct {
 }
 
 // Annotations lists what has to be said about a run that did not pass: the headline, why the undo did not succeed, then
-// the other causes. Where nothing was diagnosed the criteria speak, or else the verdict itself.
+// two other causes; the rest is counted. Where nothing was diagnosed the criteria speak, or else the verdict itself.
 func Annotations(r gate.Report) []Annotation {
 	if r.Exit.Code == 0 {
 		return nil
@@ -23,16 +25,22 @@ func Annotations(r gate.Report) []Annotation {
 	if r.Undo != nil && r.Undo.Result != gate.UndoVerified {
 		findings = append(findings, r.Undo.Findings...)
 	}
-	for _, f := range r.Findings[min(len(r.Findings), 1):] {
+	for _, f := range r.Findings[min(len(r.Findings), 1):min(len(r.Findings), maxFindings)] {
 		if f.Terminal != diagnosis.TerminalContext {
 			findings = append(findings, f)
 		}
 	}
 	var all []Annotation
-	for _, f := range findings {
+	for i, f := range findings {
 		message := f.Cause
+		if changes := changedWords(f); len(changes) > 0 {
+			message += "\nChanged in this rollout: " + strings.Join(changes[:min(len(changes), 3)], "; ")
+		}
 		if len(f.Fix) > 0 {
 			message += "\nFix: " + f.Fix[0]
+		}
+		if rest := restWords(r.Findings); i == 0 && rest != "" {
+			message += "\n" + rest
 		}
 		a := annotation(subject(f), message+"\n"+r.Exit.State)
 		a.File, a.Line = f.File, f.Line

@@ -101,6 +101,7 @@ func everything() gate.Report {
 	for _, findings := range [][]diagnosis.Finding{r.Findings, r.Undo.Findings} {
 		findings[0].Confidence, findings[0].Terminal = diagnosis.Proven, diagnosis.TerminalNow
 	}
+	r.Layers[0].State = diagnosis.StateFault
 	c := &r.Criteria[0]
 	c.Verdict, c.Op, c.Unit, c.Series[0].State = analysis.Fail, analysis.Less, analysis.Percent, analysis.Breach
 	r.Undo.Result = gate.UndoFailed

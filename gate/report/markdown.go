@@ -15,6 +15,9 @@ import (
 // job write theirs too.
 const MaxMarkdown = 512 << 10
 
+// maxFolded is how many lines of one log are folded into the page.
+const maxFolded = 200
+
 // Markdown writes the report for the summary page of a CI run: the verdict first, then why, then the numbers. Cluster
 // text stands in code or is escaped.
 func Markdown(w io.Writer, r gate.Report) error {
@@ -65,6 +68,9 @@ func (d *document) verdict(r gate.Report) {
 	if explains(r) {
 		f := r.Findings[0]
 		rows = append(rows, []string{"**Cause**", codeCell(f.Code) + " " + escapeMarkdown(f.Cause)})
+		if changes := changedWords(f); len(changes) > 0 {
+			rows = append(rows, []string{"**Changed**", codeCell(changes[0])})
+		}
 	}
 	if r.Undo != nil {
 		rows = append(rows, []string{"Undo", undoWords(r.Undo)})
@@ -87,24 +93,27 @@ func undoWords(u *gate.Undo) string {
 }
 
 func (d *document) findings(r gate.Report) {
-	for i, f := range r.Findings {
+	for i, f := range r.Findings[:min(len(r.Findings), maxFindings)] {
 		switch {
-		case !explains(r):
-			d.finding("### Noted: ", f)
-		case i == 0:
-			d.finding("### Why: ", f)
+		case explains(r) && i == 0:
+			d.finding("### Why: ", f, r.Layers)
+		case !explains(r) || f.Terminal == diagnosis.TerminalContext:
+			d.finding("### Noted: ", f, nil)
 		default:
-			d.finding("### Also: ", f)
+			d.finding("### Also: ", f, nil)
 		}
 	}
+	if rest := restWords(r.Findings); rest != "" {
+		d.section("\n" + escapeMarkdown(rest+"; all in the JSON report") + "\n")
+	}
 	if r.Undo != nil && r.Undo.Result != gate.UndoVerified {
-		for _, f := range r.Undo.Findings {
-			d.finding("### Why the undo did not succeed: ", f)
+		for _, f := range r.Undo.Findings[:min(len(r.Undo.Findings), maxFindings)] {
+			d.finding("### Why the undo did not succeed: ", f, nil)
 		}
 	}
 }
 
-func (d *document) finding(title string, f diagnosis.Finding) {
+func (d *document) finding(title string, f diagnosis.Finding, layers []diagnosis.Layered) {
 	var b strings.Builder
 	where := ""
 	if about := About(f); about.Name != "" {
@@ -116,34 +125,50 @@ func (d *document) finding(title string, f diagnosis.Finding) {
 			fmt.Fprintf(&b, "- **%s** %s\n", label, text)
 		}
 	}
-	item("Where:", escapeMarkdown(whereabouts(f, d.started)))
-	item("How sure:", escapeMarkdown(breadth(f)))
+	for _, change := range changedWords(f) {
+		item("Changed in this rollout:", codeSpan(change))
+	}
 	item("Manifest:", strings.TrimSpace(codeSpan(place(f.File, f.Line))+" "+codeSpan(f.FieldPath)))
 	for _, fix := range f.Fix {
 		item("Fix:", escapeMarkdown(fix))
 	}
-	item("Rule:", escapeMarkdown(f.Rule))
+	item("Where:", escapeMarkdown(whereabouts(f, d.started)))
+	item("How sure:", escapeMarkdown(breadth(f)))
+	if showsLayers(f, layers) {
+		item("Layers:", layersLine(layers))
+	}
+	if f.Terminal != diagnosis.TerminalContext {
+		item("Rule:", escapeMarkdown(f.Rule))
+	}
 	item("To tune:", codeSpan(f.Knob))
-	for _, proof := range f.Evidence {
+	for _, proof := range otherProofs(f) {
 		b.WriteString(d.proof(proof))
+	}
+	if showsLayers(f, layers) {
+		b.WriteString(layersDetails(layers))
 	}
 	d.section(b.String())
 }
 
-// proof quotes one piece of evidence; of a log the last lines, which are usually those that say why.
+// proof quotes one piece of evidence: of a log what matters, and all of it folded.
 func (d *document) proof(proof diagnosis.Proof) string {
-	lines, total := tail(proof.Text, 200)
-	title := escapeMarkdown(proof.Type)
-	if proof.Ref != "" {
-		title += ", " + codeSpan(proof.Ref)
+	title := proofTitle(proof, d.started, codeSpan)
+	title[0] = escapeMarkdown(title[0])
+	all, _ := proofLines(proof)
+	q := quoteLines(proof, logLines)
+	if part := q.part(); part != "" {
+		title = append(title, part)
 	}
-	if since := sinceStart(proof.Time, d.started); since != "" {
-		title += ", " + since
+	text := "\nEvidence: " + strings.Join(title, ", ")
+	if q.headline >= 0 && len(q.lines) > 1 {
+		text += "; it says " + codeSpan(q.lines[q.headline])
 	}
-	if total > len(lines) {
-		title += fmt.Sprintf(", last %d of %s", len(lines), count(total, "line"))
+	text += "\n\n" + codeBlock("text", q.lines)
+	if len(q.lines) < len(all) {
+		all = all[max(0, len(all)-maxFolded):]
+		text += "\n<details><summary>" + count(len(all), "line") + "</summary>\n\n" + codeBlock("text", all) + "\n</details>\n"
 	}
-	return "\nEvidence: " + title + "\n\n" + codeBlock("text", lines)
+	return text
 }
 
 func (d *document) criteria(r gate.Report) {

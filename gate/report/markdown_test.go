@@ -11,6 +11,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 func renderMarkdown(t *testing.T, r gate.Report) string {
@@ -81,7 +82,7 @@ func TestMarkdownInjection(t *testing.T) {
 			t.Errorf("outside of code there is %q:\n%s", bad, rest)
 		}
 	}
-	if open, closed := strings.Count(rest, "<details>"), strings.Count(rest, "</details>"); open != 1 || closed != 1 {
+	if open, closed := strings.Count(rest, "<details>"), strings.Count(rest, "</details>"); open != 3 || closed != 3 { // a diff, a long log, the layers
 		t.Errorf("%d <details> and %d </details>", open, closed)
 	}
 }
@@ -129,6 +130,9 @@ func TestMarkdownIsCapped(t *testing.T) {
 			Code: fmt.Sprintf("Code%d", i), Evidence: []diagnosis.Proof{{Type: "log", Text: lines}},
 		})
 	}
+	for i := range 30 {
+		r.Changes = append(r.Changes, gate.Change{Object: manifest.Ref{Kind: "ConfigMap", Name: fmt.Sprint(i)}, Diff: lines})
+	}
 	text := renderMarkdown(t, r)
 	if len(text) > MaxMarkdown || len(text) < MaxMarkdown*9/10 {
 		t.Errorf("the page has %d bytes, the cap is %d", len(text), MaxMarkdown)
@@ -166,7 +170,20 @@ func TestAnnotations(t *testing.T) {
 			t.Errorf("not sanitised: %+v", a)
 		}
 	}
-	if n := len(Annotations(all["crash-loop"])); n != 3 {
-		t.Errorf("%d annotations for 3 causes and 2 circumstances", n)
+	got := Annotations(all["crash-loop"])
+	if len(got) != 3 {
+		t.Errorf("%d annotations for 3 causes and 2 circumstances", len(got))
+	}
+	for _, want := range []string{"\nChanged in this rollout: env[name=DATABASE_URL].value", "\n2 more remarks: ProbeFailing on pod/"} {
+		if !strings.Contains(got[0].Message, want) {
+			t.Errorf("the annotation lacks %q:\n%s", want, got[0].Message)
+		}
+	}
+	crowd := all["crash-loop"]
+	for range 9 {
+		crowd.Findings = append(crowd.Findings, crowd.Findings[0])
+	}
+	if n := len(Annotations(crowd)); n != maxFindings {
+		t.Errorf("%d annotations for 12 causes", n)
 	}
 }

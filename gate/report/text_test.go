@@ -104,11 +104,11 @@ func TestTextCutsLongLists(t *testing.T) {
 		r.Changes = append(r.Changes, gate.Change{Object: ref, Action: "configured"})
 		r.Workloads = append(r.Workloads, rollout.Status{Ref: ref, Phase: rollout.Failed, Watched: true, Message: "no"})
 		r.Notes = append(r.Notes, "a note")
-		r.Findings = append(r.Findings, diagnosis.Finding{Code: "X", Object: ref})
+		r.Findings = append(r.Findings, diagnosis.Finding{Code: "X", Object: diagnosis.Subject{Ref: ref}})
 	}
 	r.Exit = gate.Exit{Code: 10, Name: "failed", State: "restored"}
 	text := renderText(t, r, Options{})
-	for _, want := range []string{"… 185 more", "… 160 more", "… 192 more", "197 more findings in the JSON report"} {
+	for _, want := range []string{"… 185 more", "… 160 more", "… 192 more", "also      197 more causes: X on deployment/d3, X on deployment/d4, X on deployment/d5,", "…; all in the JSON"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the text lacks %q", want)
 		}
@@ -140,5 +140,89 @@ func TestWrap(t *testing.T) {
 		if got := strings.Join(wrap(text, 20), "\n"); got != want {
 			t.Errorf("wrap(%q) = %q, want %q", text, got, want)
 		}
+	}
+}
+
+// TestTextShowsTheHeadlineOfALog: a panic is followed by pages of stacks, an error in the last lines by nothing.
+func TestTextShowsTheHeadlineOfALog(t *testing.T) {
+	log := func(headline int) gate.Report {
+		var lines []string
+		for i := range 200 {
+			lines = append(lines, fmt.Sprintf("line %d", i+1))
+		}
+		return gate.Report{Exit: gate.Exit{Code: 10}, Findings: []diagnosis.Finding{{
+			Code: "AppCrash", Evidence: []diagnosis.Proof{{Type: "log", Text: strings.Join(lines, "\n"), Headline: headline}},
+		}}}
+	}
+	for headline, want := range map[int][]string{
+		0:   {"last 20 of 200 lines", "      │ line 181\n", "      │ line 200\n"},
+		195: {"last 20 of 200 lines", "      │ line 181\n", "    ▶ │ line 195\n", "      │ line 200\n"},
+		40:  {"lines 35 to 54 of 200", "      │ line 35\n", "    ▶ │ line 40\n", "      │ line 54\n"},
+		2:   {"lines 1 to 20 of 200", "      │ line 1\n", "    ▶ │ line 2\n"},
+		999: {"last 20 of 200 lines", "      │ line 200\n"},
+	} {
+		text := renderText(t, log(headline), Options{})
+		for _, w := range want {
+			if !strings.Contains(text, w) {
+				t.Errorf("headline %d: the text lacks %q:\n%s", headline, w, text)
+			}
+		}
+		if n := strings.Count(text, "│ line "); n != logLines {
+			t.Errorf("headline %d: %d lines", headline, n)
+		}
+		if page := renderMarkdown(t, log(headline)); !strings.Contains(page, "\nline 1\nline 2\n") || !strings.Contains(page, "<summary>200 lines") {
+			t.Errorf("headline %d: the page lacks the whole log", headline)
+		}
+	}
+	carriage := diagnosis.Proof{Type: "log", Text: "10%\r20%\r\n30%\r\nthe error\r\nafter\n\n", Headline: 3}
+	if lines, at := proofLines(carriage); at < 0 || lines[at] != "the error" || lines[len(lines)-1] != "after" {
+		t.Errorf("the headline of %q is line %d", lines, at)
+	}
+}
+
+// TestTextLayers: no layer takes more than its line, and none is shown where nothing is blamed.
+func TestTextLayers(t *testing.T) {
+	r := reports(t)["memory"]
+	for i := range r.Layers {
+		for range 9 {
+			r.Layers[i].Healthy = append(r.Layers[i].Healthy, strings.Repeat("a long fact ", 9))
+		}
+	}
+	block := func(r gate.Report) int { return strings.Count(renderText(t, r, Options{}), "\n") }
+	if all, none := block(r), block(without(r)); all != none+5 {
+		t.Errorf("five layers take %d lines", all-none)
+	}
+	for line := range strings.Lines(renderText(t, r, Options{})) {
+		if n := len([]rune(line)); n > 101 && !strings.HasPrefix(line, "rolloutgate:") {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	r.Findings[0].Terminal = diagnosis.TerminalContext
+	if strings.Contains(renderText(t, r, Options{}), "  layers ") || strings.Contains(renderMarkdown(t, r), "Layers") {
+		t.Error("a remark blames no layer")
+	}
+}
+
+func without(r gate.Report) gate.Report { r.Layers = nil; return r }
+
+func TestChangedWords(t *testing.T) {
+	f := diagnosis.Finding{
+		FieldPath: "spec.template.spec.containers[name=app].resources.limits.memory",
+		Changes: []diagnosis.Change{
+			{Path: "spec.template.spec.containers[name=app].image", Before: "web:1", After: "web:2"},
+			{Path: "spec.template.spec.containers[name=app].resources.limits.memory", Before: "512Mi", After: "64Mi"},
+			{Path: "spec.template.spec.containers[name=app].env[name=KEY].value"},
+		},
+		Evidence: []diagnosis.Proof{
+			{Type: "status", Text: "terminated"}, {Type: "diff", Text: "changed in this rollout: resources.limits.memory: 512Mi → 64Mi"},
+			{Type: "diff", Text: "changed in this run: configmap/web, key a"}, {Type: "diff", Text: "-a\n+b"},
+		},
+	}
+	want := []string{"resources.limits.memory: 512Mi → 64Mi", "image: web:1 → web:2", "env[name=KEY].value (not shown: it may be secret)", "configmap/web, key a"}
+	if diff := cmp.Diff(want, changedWords(f)); diff != "" {
+		t.Error(diff)
+	}
+	if rest := otherProofs(f); len(rest) != 2 || rest[1].Text != "-a\n+b" {
+		t.Errorf("told twice, or not at all: %+v", rest)
 	}
 }

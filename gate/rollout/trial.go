@@ -26,6 +26,9 @@ func trial(w Workload, s Status) Status {
 		return progressing(s, ReasonTrial, "reading the new pods")
 	}
 	for _, p := range NewPods(w) {
+		if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+			continue // an evicted pod stays as it is, and another one stands in for it
+		}
 		for _, c := range p.Spec.Containers {
 			started := startedAt(p, c.Name)
 			if c.ReadinessProbe == nil && !started.IsZero() && w.Now.Sub(started) < trialTime {

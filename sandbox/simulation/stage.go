@@ -33,7 +33,7 @@ type stage struct {
 const situation = `
 (.metadata.annotations // {}) as $a
 | ($a["` + prefix + `behavior"] // "ready") as $wanted
-| (if any(.spec.containers[]; .image | endswith(":missing")) then "image-missing" else $wanted end) as $b
+| (if $wanted != "scripted" and any(.spec.containers[]; .image | endswith(":missing")) then "image-missing" else $wanted end) as $b
 | (if $b == "image-missing" then first(.spec.containers[] | select(.image | endswith(":missing")) | .name) // null else null end
    // $a["` + prefix + `container"] // .spec.containers[0].name) as $name
 | (if $b == "init-crash" then .status.initContainerStatuses[0]?

@@ -52,6 +52,7 @@ func TestSituation(t *testing.T) {
 		"flap/deleted":                       `{"metadata":{"deletionTimestamp":"now",` + annotated("behavior", "flap") + `},` + web + `,` + status(runs, "0") + `}`,
 		"ready/over":                         `{"metadata":{},` + web + `,"status":{"phase":"Succeeded"}}`,
 		"init-crash/Terminated":              `{"metadata":{` + annotated("behavior", "init-crash") + `},` + web + `,"status":{"initContainerStatuses":[{"state":{"terminated":{}}}]}}`,
+		"scripted/new":                       `{"metadata":{` + annotated("behavior", "scripted") + `},` + missing + `,"status":{}}`,
 		"never-ready/new":                    `{"metadata":{` + annotated("behavior", "never-ready", "container", "other") + `},` + web + `,` + status(runs, "0") + `}`,
 	} {
 		if got := situationOf(t, pod); got != want {
@@ -75,6 +76,22 @@ func TestSituationsAreUnique(t *testing.T) {
 			}
 			seen[on] = s.name
 		}
+	}
+}
+
+// A scripted pod belongs to somebody else from its scheduling to its deletion.
+func TestScriptedPodsAreLeftAlone(t *testing.T) {
+	deleted := false
+	for _, s := range podStages("/logs") {
+		for _, on := range s.on {
+			if strings.HasPrefix(on, "scripted") {
+				t.Errorf("%s reacts to %s", s.name, on)
+			}
+		}
+		deleted = deleted || s.delete && len(s.on) == 0
+	}
+	if !deleted {
+		t.Error("no stage deletes a pod whatever its behaviour is")
 	}
 }
 

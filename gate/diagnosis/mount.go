@@ -1,0 +1,307 @@
+package diagnosis
+
+import (
+	"cmp"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+)
+
+var _ = family("Volumes", explainMounts,
+	Cause{Code: "MountConfigMissing", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+		Meaning: "A volume shows a ConfigMap or Secret, or a key of one, that does not exist.",
+		Signals: "The pod's event FailedMount with \"configmap … not found\", \"secret … not found\" or \"references non-existent config key\".",
+		Remedy:  "Create the object or the key, or correct its name; mark the source optional if the program can do without."},
+	Cause{Code: "ConfigCacheSync", class: atTimeout("volume", LayerCluster, ScopeNode),
+		Meaning: "The node's kubelet has not heard of the ConfigMaps or Secrets of the pod yet. That says nothing about the manifest and usually passes in seconds.",
+		Signals: "The pod's event FailedMount with \"failed to sync configmap cache\" or \"failed to sync secret cache\".",
+		Remedy:  "Wait; if it lasts, look at the kubelet's connection to the API server."},
+	Cause{Code: "CsiDriverMissing", class: after("volume", LayerCluster, ScopeNode, 3, 3*time.Minute),
+		Meaning: "The storage driver of a volume does not run on the node, so that nothing can mount the volume there.",
+		Signals: "The pod's event FailedMount or FailedAttachVolume with \"not found in the list of registered CSI drivers\", or PodScheduled=False with \"CSI driver is not installed on the node\".",
+		Remedy:  "Install the driver, or let its DaemonSet run on that node (tolerations). On a new node it takes a minute to register."},
+	Cause{Code: "HostPathTypeMismatch", class: after("volume", LayerCluster, ScopeNode, 2, time.Minute),
+		Meaning: "A hostPath volume needs a path of the node that is not there, or that is something else than its type says.",
+		Signals: "The pod's event FailedMount with \"hostPath type check failed\".",
+		Remedy:  "Correct the path or hostPath.type, or use DirectoryOrCreate; better, use a volume that does not depend on the node."},
+	Cause{Code: "MountFailed", class: atTimeout("volume", LayerCluster, ScopeEnv),
+		Meaning: "The node cannot mount a volume of the pod.",
+		Signals: "The pod's event FailedMount or FailedMapVolume. \"Unable to attach or mount volumes\" only says that, and counts when there is no other.",
+		Remedy:  "Act on the message: most often a file server that does not answer or refuses, a damaged file system, or missing rights."},
+	Cause{Code: "MultiAttach", class: atTimeout("volume", LayerCluster, ScopeSpec),
+		Meaning: "The pod's volume can be attached to one node at a time, and another node has it.",
+		Signals: "The pod's event FailedAttachVolume with \"Multi-Attach error\"; a deadlock is proven when an old pod that maxUnavailable 0 keeps is the one that uses it.",
+		Remedy:  "Use strategy Recreate, or maxSurge 0 and maxUnavailable 1, so that the old pod leaves first; or a volume with access mode ReadWriteMany. After a node is lost, the volume is free after about six minutes."},
+	Cause{Code: "AttachFailed", class: atTimeout("volume", LayerCluster, ScopeEnv),
+		Meaning: "A volume of the pod cannot be attached to its node.",
+		Signals: "The pod's event FailedAttachVolume with \"AttachVolume.Attach failed\".",
+		Remedy:  "Act on the message of the cloud or the storage driver; \"timed out waiting for external-attacher\" means that the driver does not work."},
+	Cause{Code: "VolumeOwnershipSlow", class: atTimeout("volume", LayerCluster, ScopeSpec),
+		Meaning: "The node changes the owner of every file in a volume before the pod may start, and there are many files.",
+		Signals: "The pod's event VolumePermissionChangeInProgress.",
+		Remedy:  "Set securityContext.fsGroupChangePolicy: OnRootMismatch, so that this is done once and not at each start."},
+)
+
+var (
+	mountSetUp  = regexp.MustCompile(`(?s)MountVolume\.\w+ failed for volume "([^"]+)"\s*:\s*(.*)`)
+	mountKey    = regexp.MustCompile(`references non-existent (config|secret) key: ([^\s,\]]+)`)
+	usedBy      = regexp.MustCompile(`already used by pod\(s\) (.+)$`)
+	driverName  = regexp.MustCompile(`driver name (\S+) not found in the list of registered CSI drivers`)
+	mountReason = map[string]bool{"FailedMount": true, "FailedAttachVolume": true, "FailedMapVolume": true, "VolumePermissionChangeInProgress": true}
+)
+
+// mountTests tell mount events apart; the first that fits counts.
+var mountTests = []struct {
+	code string
+	text *regexp.Regexp
+}{
+	{"ConfigCacheSync", cacheLag},
+	{"MultiAttach", regexp.MustCompile(`Multi-Attach error|already exclusively attached`)},
+	{"CsiDriverMissing", driverName},
+	{"MountConfigMissing", objectMissing},
+	{"MountConfigMissing", mountKey},
+	{"HostPathTypeMismatch", regexp.MustCompile(`hostPath type check failed`)},
+}
+
+// explainMounts names what keeps the volumes of a pod that has a node from being mounted. Only events know; the pod
+// itself says ContainerCreating.
+func explainMounts(s *scene) []Finding {
+	var found []Finding
+	for _, p := range s.pods {
+		if p.Spec.NodeName == "" || begun(p) {
+			continue
+		}
+		var mine []Finding
+		events := s.eventsOf(string(p.UID), func(e Event) bool { return mountReason[e.Reason] && !s.attachedSince(p, e) })
+		seen := map[string]bool{}
+		for _, e := range slices.Backward(events) { // newest first
+			if f := s.mount(p, e); !seen[f.Code+f.Detail] {
+				seen[f.Code+f.Detail] = true
+				mine = append(mine, f)
+			}
+		}
+		found = append(found, specific(mine)...)
+	}
+	return found
+}
+
+// specific leaves out what only says that something is wrong when another finding says what.
+func specific(found []Finding) []Finding {
+	vague := func(f Finding) bool { return f.Confidence == Suspected }
+	if slices.ContainsFunc(found, func(f Finding) bool { return !vague(f) }) {
+		return slices.DeleteFunc(found, vague)
+	}
+	return found
+}
+
+// attachedSince reports whether the volume of a failed attachment was attached later.
+func (s *scene) attachedSince(p *corev1.Pod, e Event) bool {
+	return e.Reason == "FailedAttachVolume" && len(s.eventsOf(string(p.UID), func(o Event) bool {
+		return o.Reason == "SuccessfulAttachVolume" && o.Time.After(e.Time)
+	})) > 0
+}
+
+// begun reports whether any container of a pod came as far as its image.
+func begun(p *corev1.Pod) bool {
+	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses} {
+		for _, st := range list {
+			w := st.State.Waiting
+			if w == nil || w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// mount decodes one event.
+func (s *scene) mount(p *corev1.Pod, e Event) Finding {
+	code := "MountFailed"
+	switch i := slices.IndexFunc(mountTests, func(t struct {
+		code string
+		text *regexp.Regexp
+	}) bool {
+		return t.text.MatchString(e.Message)
+	}); {
+	case e.Reason == "VolumePermissionChangeInProgress":
+		code = "VolumeOwnershipSlow"
+	case i >= 0:
+		code = mountTests[i].code
+	case e.Reason == "FailedAttachVolume":
+		code = "AttachFailed"
+	}
+	f := s.on(p, code)
+	f.Count, f.Evidence = max(e.Count, 1), []Proof{e.proof()}
+	if !e.First.IsZero() {
+		f.FirstSeen = e.First
+	}
+	f.FieldPath = s.podPath + ".volumes"
+	volume, words := "", e.Message
+	if m := mountSetUp.FindStringSubmatch(e.Message); m != nil {
+		words = m[2]
+		if volume = s.volumeNamed(p, m[1]); volume != "" {
+			f.Detail = volume
+			f.FieldPath = fmt.Sprintf("%s.volumes[name=%s]", s.podPath, volume)
+		}
+		volume = cmp.Or(volume, m[1])
+	}
+	if i := strings.LastIndex(words, "\nOutput: "); i >= 0 { // of the mount command, whose arguments say nothing new
+		head, _, _ := strings.Cut(words, "\n")
+		words = head + ": " + words[i+len("\nOutput: "):]
+	}
+	s.sayMount(&f, p, volume, words)
+	return f
+}
+
+// sayMount puts an event into words.
+func (s *scene) sayMount(f *Finding, p *corev1.Pod, volume, words string) {
+	switch f.Code {
+	case "MountConfigMissing":
+		s.sayMountConfig(f, p, volume, words)
+	case "MultiAttach":
+		s.sayMultiAttach(f, p, words)
+	case "ConfigCacheSync":
+		f.Confidence = Suspected
+		f.Cause = fmt.Sprintf("node %s has not heard of the pod's ConfigMaps or Secrets yet: %s", p.Spec.NodeName, quote(words))
+		f.Fix = []string{"look at the kubelet of node " + p.Spec.NodeName + "; the manifest is hardly to blame"}
+	case "CsiDriverMissing":
+		if m := driverName.FindStringSubmatch(words); m != nil {
+			f.Detail = m[1]
+		}
+		f.Cause = fmt.Sprintf("storage driver %s does not run on node %s, so no volume of it can be mounted there", f.Detail, p.Spec.NodeName)
+		f.Fix = []string{"install the driver, or let its DaemonSet run on that node: kubectl get csinode " + p.Spec.NodeName + " lists the drivers that do", "or correct the driver's name"}
+	case "HostPathTypeMismatch":
+		f.FieldPath += ".hostPath"
+		f.Cause = fmt.Sprintf("volume %s needs a path of the node that is not there or is something else: %s", volume, quote(words))
+		f.Fix = []string{"correct the path or hostPath.type, or use DirectoryOrCreate; better, use a volume that does not depend on the node"}
+	case "VolumeOwnershipSlow":
+		f.FieldPath = s.podPath + ".securityContext"
+		f.Cause = "the node still changes the owner of the files in a volume, of which there are many: " + quote(words)
+		f.Fix = []string{"set securityContext.fsGroupChangePolicy: OnRootMismatch"}
+	case "AttachFailed":
+		f.Cause = fmt.Sprintf("a volume cannot be attached to node %s: %s", p.Spec.NodeName, quote(words))
+		f.Fix = []string{"act on the message of the storage driver; look at kubectl get volumeattachments and the driver's pods"}
+	default:
+		f.Cause = "the node cannot mount a volume: " + quote(words)
+		if volume != "" {
+			f.Cause = fmt.Sprintf("the node cannot mount volume %s: %s", volume, quote(words))
+		}
+		f.Fix = []string{fmt.Sprintf("look at the storage driver and the volume: kubectl describe pod -n %s %s", p.Namespace, p.Name)}
+		if strings.HasPrefix(words, "Unable to attach or mount volumes") {
+			f.Confidence = Suspected
+		}
+	}
+}
+
+// volumeNamed is the pod's volume that an event names: by its own name, or by that of the PersistentVolume behind it.
+func (s *scene) volumeNamed(p *corev1.Pod, name string) string {
+	for _, v := range p.Spec.Volumes {
+		if v.Name == name {
+			return name
+		}
+	}
+	for _, v := range p.Spec.Volumes {
+		for _, c := range s.Claims {
+			if c.Name == claimOf(p, v) && c.Spec.VolumeName == name {
+				return v.Name
+			}
+		}
+	}
+	return ""
+}
+
+// sayMountConfig names the object or key that is missing, and the one that was probably meant.
+func (s *scene) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) {
+	f.Confidence = Proven
+	if m := objectMissing.FindStringSubmatch(words); m != nil {
+		kind, name := kindOf(m[1]), m[2]
+		f.Detail = kind + "/" + name
+		f.FieldPath += sourceField(p, volume, kind, name, "")
+		f.Cause = fmt.Sprintf("volume %s needs %s %s, which does not exist in namespace %s", volume, kind, name, p.Namespace)
+		f.Fix = []string{fmt.Sprintf("create %s %s in namespace %s, or correct the name", kind, name, p.Namespace)}
+		if near := nearest(name, s.Names[kind]); near != "" {
+			f.Cause += "; there is " + near
+			f.Fix = []string{fmt.Sprintf("write %s, if that was meant", near), fmt.Sprintf("or create %s %s in namespace %s", kind, name, p.Namespace)}
+		}
+		if s.togetherWith(kind, name) {
+			f.After = together
+		}
+	} else if m := mountKey.FindStringSubmatch(words); m != nil {
+		kind, key := kindOf(m[1]), m[2]
+		name := sourceOf(p, volume, kind, key)
+		f.Detail = key
+		f.FieldPath += sourceField(p, volume, kind, name, key)
+		f.Cause = fmt.Sprintf("volume %s needs key %s, which its %s %s does not have", volume, key, kind, name)
+		f.Fix = []string{"add the key, or correct its name in items"}
+		keys := s.Keys[manifest.Ref{Kind: kind, Namespace: p.Namespace, Name: name}]
+		if near := nearest(key, keys); near != "" {
+			f.Cause += "; it has " + near
+			f.Fix = []string{fmt.Sprintf("write %s, if that was meant", near), "or add key " + key}
+		} else if len(keys) > 0 {
+			f.Cause += "; it has " + list(slices.Sorted(slices.Values(keys)))
+		}
+		if s.togetherWith(kind, name) {
+			f.After = together
+		}
+	}
+	f.Fix = append(f.Fix, "mark the volume's source optional: true if the program can do without")
+}
+
+// sayMultiAttach tells a volume that an old pod keeps from one that is about to be free.
+func (s *scene) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
+	f.Cause = "the pod's volume can be attached to one node only, and another node has it: " + quote(text)
+	f.Fix = []string{"set strategy Recreate, or maxSurge 0 and maxUnavailable 1, so that the old pod leaves first", "or use a volume with access mode ReadWriteMany"}
+	m := usedBy.FindStringSubmatch(text)
+	if m == nil {
+		f.Fix = append([]string{"wait: nobody uses it there any more, and it is free when it is detached, after about six minutes at the latest"}, f.Fix...)
+		return
+	}
+	f.Fix = append([]string{"wait until " + quote(m[1]) + " has ended, or end it"}, f.Fix...)
+	holders := strings.FieldsFunc(m[1], func(r rune) bool { return r == ',' || r == ' ' })
+	for _, old := range s.old {
+		if !slices.Contains(holders, old.Name) || old.Spec.NodeName == p.Spec.NodeName {
+			continue
+		}
+		if claim, _ := s.sharedClaim(p, old.Name); claim != "" {
+			f.Detail, f.FieldPath = claim, s.volumeField(p, claim)
+		}
+		f.Fix = f.Fix[1:]
+		f.Cause = fmt.Sprintf("the new pod waits for a volume that old pod %s holds on node %s", old.Name, old.Spec.NodeName)
+		if s.stuck(func(p *corev1.Pod) bool { return onNoNode(p) || s.waitsForVolume(p) }) {
+			f.FieldPath = "spec.strategy"
+			s.deadlock(f, fmt.Sprintf("the volume can be attached to one node at a time: old pod %s has it on %s, new pod %s needs it on %s", old.Name, old.Spec.NodeName, p.Name, p.Spec.NodeName))
+			f.Fix = f.Fix[1:] // the same advice
+		}
+		return
+	}
+}
+
+// waitsForVolume reports whether another node has the volume of a pod.
+func (s *scene) waitsForVolume(p *corev1.Pod) bool {
+	return !begun(p) && len(s.eventsOf(string(p.UID), func(e Event) bool {
+		return e.Reason == "FailedAttachVolume" && usedBy.MatchString(e.Message)
+	})) > 0
+}
+
+// sharedClaim is a claim that a pod shares with an old one, that of this name if one is given, and that old pod.
+func (s *scene) sharedClaim(p *corev1.Pod, name string) (string, *corev1.Pod) {
+	for _, v := range p.Spec.Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		claim := v.PersistentVolumeClaim.ClaimName
+		for _, old := range s.old {
+			uses := func(v corev1.Volume) bool { return claimOf(old, v) == claim }
+			if (name == "" || old.Name == name) && slices.ContainsFunc(old.Spec.Volumes, uses) {
+				return claim, old
+			}
+		}
+	}
+	return "", nil
+}

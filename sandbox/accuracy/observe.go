@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// observe starts all watches of the namespace; they end with the context.
+func (t *trial) observe(ctx context.Context) error {
+	c := t.cluster.dynamic
+	ns := t.testCase.name
+	kind, name, _ := strings.Cut(t.testCase.Workload, "/")
+	return errors.Join(
+		t.cluster.follow(ctx, c.Resource(resources["pod"]).Namespace(ns), func(e watch.EventType, o *unstructured.Unstructured) {
+			t.observer.sawPod(time.Now(), o)
+			t.sawPod(ctx, e, o)
+		}),
+		t.cluster.follow(ctx, c.Resource(resources["event"]).Namespace(ns), func(e watch.EventType, o *unstructured.Unstructured) {
+			if e != watch.Deleted {
+				t.observer.sawEvent(time.Now(), o)
+			}
+		}),
+		t.cluster.follow(ctx, c.Resource(resources[kind]).Namespace(t.testCase.Namespace), func(e watch.EventType, o *unstructured.Unstructured) {
+			if o.GetName() == name && e != watch.Deleted {
+				t.sawWorkload(o)
+			}
+		}),
+	)
+}
+
+func (t *trial) wasApplied() bool { return !t.appliedAt().IsZero() }
+
+func (t *trial) appliedAt() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.at
+}
+
+func (t *trial) begin() {
+	t.observer.begin()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.armed = true
+	for uid := range t.pods {
+		t.old[uid] = true
+	}
+}
+
+func (t *trial) sawWorkload(object *unstructured.Unstructured) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.at.IsZero() && t.armed {
+		for _, m := range object.GetManagedFields() {
+			if m.Manager == fieldManager {
+				t.at = time.Now()
+				close(t.applied)
+				break
+			}
+		}
+	}
+	if !t.at.IsZero() {
+		t.observer.sawWorkload(time.Now(), object)
+	}
+}
+
+// sawPod keeps what events need, and plays the pods that are scripted.
+func (t *trial) sawPod(ctx context.Context, e watch.EventType, object *unstructured.Unstructured) {
+	var pod corev1.Pod
+	if runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, &pod) != nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e == watch.Deleted {
+		delete(t.pods, pod.UID)
+		if end := t.playing[pod.UID]; end != nil {
+			end()
+		}
+		return
+	}
+	t.pods[pod.UID] = &pod
+	if t.playing[pod.UID] != nil || !isScripted(&pod) {
+		return
+	}
+	ctx, t.playing[pod.UID] = context.WithCancel(ctx)
+	number := len(t.playing)
+	go func() {
+		if err := newScriptedPod(t.cluster, &pod, number, t.dir).play(ctx, t.testCase.script.Pods); err != nil {
+			t.complain(err)
+		}
+	}()
+}
+
+func (t *trial) complain(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.broken = append(t.broken, err)
+}
+
+func (t *trial) newPods() []corev1.ObjectReference {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var out []corev1.ObjectReference
+	for uid, pod := range t.pods {
+		if !t.old[uid] && pod.DeletionTimestamp == nil {
+			out = append(out, corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: uid})
+		}
+	}
+	return out
+}

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// ownAtOnce is how many cases may have a cluster of their own at the same time: each is 700 MB and a busy core.
+const ownAtOnce = 2
+
+// play runs the chosen cases of every tier, one tier after the other.
+func (o options) play(ctx context.Context, all []*testCase) (results, error) {
+	r := results{Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH), Whole: map[string]bool{}}
+	for _, name := range o.only {
+		if !slices.ContainsFunc(all, func(c *testCase) bool { return c.name == name && slices.Contains(o.tiers, c.Tier) }) {
+			return r, fmt.Errorf("reading --only: there is no case %q of tier %s", name, strings.Join(o.tiers, ", "))
+		}
+	}
+	dir := o.artifacts
+	if dir == "" {
+		temporary, err := os.MkdirTemp("", "accuracy-")
+		if err != nil {
+			return r, err
+		}
+		defer os.RemoveAll(temporary)
+		dir = temporary
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return r, err
+	}
+	for _, tier := range o.tiers {
+		var shared, own []*testCase
+		for _, c := range all {
+			switch {
+			case c.Tier != tier || len(o.only) > 0 && !slices.Contains(o.only, c.name):
+			case c.Own:
+				own = append(own, c)
+			default:
+				shared = append(shared, c)
+			}
+		}
+		s := &stage{options: o, tier: tier, dir: dir, version: &r.Kubernetes}
+		s.run(ctx, shared, own)
+		r.Cases = append(r.Cases, s.results...)
+		r.Whole[tier] = len(o.only) == 0
+		if err := errors.Join(append(s.broken, ctx.Err())...); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// stage plays the cases of one tier.
+type stage struct {
+	options options
+	tier    string
+	dir     string
+	version *string
+
+	mu      sync.Mutex
+	results []result
+	broken  []error
+}
+
+// run plays cases in a shared cluster, and beside them those that need their own.
+func (s *stage) run(ctx context.Context, shared, own []*testCase) {
+	var all sync.WaitGroup
+	if len(shared) > 0 {
+		all.Go(func() {
+			s.within(ctx, s.options.name, tiers[s.tier].up, func(c *cluster) {
+				inParallel(shared, cmp.Or(s.options.parallel, tiers[s.tier].parallel), func(t *testCase) { s.try(ctx, c, t) })
+			})
+		})
+	}
+	all.Go(func() {
+		inParallel(own, ownAtOnce, func(t *testCase) {
+			flags := tiers[s.tier].up
+			if t.Nodes > 0 {
+				flags = append(flags[:len(flags):len(flags)], "--nodes", strconv.Itoa(t.Nodes))
+			}
+			s.within(ctx, s.options.name+"-"+t.name, flags, func(c *cluster) { s.try(ctx, c, t) })
+		})
+	})
+	all.Wait()
+}
+
+// inParallel does something for each, so many at once.
+func inParallel[T any](each []T, atOnce int, do func(T)) {
+	slots := make(chan struct{}, atOnce)
+	var all sync.WaitGroup
+	for _, e := range each {
+		slots <- struct{}{}
+		all.Go(func() {
+			do(e)
+			<-slots
+		})
+	}
+	all.Wait()
+}
+
+// within has a cluster up while something is done in it.
+func (s *stage) within(ctx context.Context, name string, flags []string, do func(*cluster)) {
+	if ctx.Err() != nil {
+		return
+	}
+	c, err := bringUp(ctx, s.options.sandbox, name, s.dir, flags...)
+	if err == nil {
+		s.mu.Lock()
+		*s.version = c.state.Versions["kube-apiserver"]
+		s.mu.Unlock()
+		do(c)
+	}
+	if err = errors.Join(err, c.takeDown(ctx)); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.broken = append(s.broken, err)
+	}
+}
+
+func (s *stage) try(ctx context.Context, c *cluster, t *testCase) {
+	if ctx.Err() != nil {
+		return
+	}
+	dir := filepath.Join(s.dir, t.name)
+	r := newResult(t)
+	err := os.MkdirAll(dir, 0o755)
+	if err == nil {
+		// A report of an earlier run must not be taken for one of this.
+		_ = os.Remove(filepath.Join(dir, "report.json"))
+		r, err = newTrial(t, c, s.options.rolloutgate, dir).play(ctx)
+	}
+	if err != nil {
+		r = newResult(t)
+		r.Error = err.Error()
+	}
+	if !t.Own { // what one case leaves must not slow the others down
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		_ = c.run(clean, "default", "", "delete", "namespace", t.name, "--wait=false", "--ignore-not-found")
+		cancel()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.results = append(s.results, r)
+	fmt.Fprintln(os.Stderr, r.progress())
+}

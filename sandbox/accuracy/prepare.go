@@ -1,0 +1,73 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// prepare makes the namespace and what was there before.
+func (t *trial) prepare(ctx context.Context) error {
+	c := t.testCase
+	if err := t.cluster.run(ctx, "default", "", "create", "namespace", c.name); err != nil {
+		return err
+	}
+	accounts := t.cluster.dynamic.Resource(resources["serviceaccount"]).Namespace(c.name)
+	if err := until(ctx, time.Minute, "the default ServiceAccount", func() error {
+		_, err := accounts.Get(ctx, "default", v1.GetOptions{})
+		return err
+	}); err != nil {
+		return err
+	}
+	if !c.before {
+		return nil
+	}
+	if err := t.cluster.run(ctx, c.name, "", "apply", "-f", filepath.Join(c.dir, beforeFile)); err != nil {
+		return err
+	}
+	kind, name, _ := strings.Cut(c.Workload, "/")
+	_, err := t.cluster.dynamic.Resource(resources[kind]).Namespace(c.name).Get(ctx, name, v1.GetOptions{})
+	if err != nil {
+		return nil // the workload is new
+	}
+	switch kind {
+	case "deployment", "statefulset", "daemonset":
+		return t.settled(ctx, kind, name)
+	case "job":
+		return t.cluster.run(ctx, c.name, "", "wait", "--for=condition=complete", c.Workload, "--timeout=2m")
+	}
+	return nil
+}
+
+// settled waits until all pods of a workload are ready and no others are left. It asks the status instead of
+// `kubectl rollout status`, which refuses some update strategies.
+func (t *trial) settled(ctx context.Context, kind, name string) error {
+	of := t.cluster.dynamic.Resource(resources[kind]).Namespace(t.testCase.name)
+	return until(ctx, 2*time.Minute, "the workload before the rollout", func() error {
+		object, err := of.Get(ctx, name, v1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		return complete(kind, object)
+	})
+}
+
+func complete(kind string, object *unstructured.Unstructured) error {
+	number := func(fields ...string) int64 {
+		n, _, _ := unstructured.NestedInt64(object.Object, fields...)
+		return n
+	}
+	wanted, have := number("spec", "replicas"), number("status", "availableReplicas")
+	if kind == "daemonset" {
+		wanted, have = number("status", "desiredNumberScheduled"), number("status", "numberAvailable")
+	}
+	if number("status", "observedGeneration") < object.GetGeneration() || have < wanted || have < 1 && wanted > 0 {
+		return fmt.Errorf("%d of %d pods are available", have, wanted)
+	}
+	return nil
+}
