@@ -15,7 +15,7 @@ func Explain(ev Evidence) []Finding {
 	s := newScene(ev)
 	var found []Finding
 	for _, r := range catalogue.rules {
-		found = append(found, r(s)...)
+		found = append(found, s.apply(r)...)
 	}
 	s.arrived(found)
 	s.relate(found)
@@ -29,6 +29,25 @@ func Explain(ev Evidence) []Finding {
 		s.finish(&found[i])
 	}
 	return found
+}
+
+// rescue keeps a rule with a bug from ending the run: then a bad rollout would be left in place. Tests want the panic.
+var rescue = true
+
+// apply asks one rule. One that panics has nothing to say, except that it did.
+func (s *scene) apply(r rule) (found []Finding) {
+	if rescue {
+		defer func() {
+			if problem := recover(); problem != nil {
+				f := s.finding("RuleFailed")
+				f.Detail = quote(fmt.Sprint(problem))
+				f.Cause = "a rule of the diagnosis failed, so that what it knows is missing here: " + f.Detail
+				f.Fix = []string{"report it with the report.json of this run"}
+				found = []Finding{f}
+			}
+		}()
+	}
+	return r(s)
 }
 
 // Blames reports whether a finding can be a headline.

@@ -52,9 +52,11 @@ func explainFlapping(s *scene) []Finding {
 		f.pods = append(f.pods, p.Name)
 	}
 	s.sayFlapping(&f, worst, total)
-	if failures := s.probeFailures(c, "readiness"); known && len(failures) > 0 {
-		f.Cause += "; in between "
-		s.sayProbe(&f, c, "readiness", failures)
+	if known {
+		if failures := s.probeFailures(c, "readiness"); len(failures) > 0 {
+			f.Cause += "; in between "
+			s.sayProbe(&f, c, "readiness", failures)
+		}
 	}
 	f.Count = total
 	f.Evidence = append(f.Evidence, Proof{Type: "status", Text: s.watchedBest(), Time: s.History.BestSince, Ref: s.w.Ref.String()})
