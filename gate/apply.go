@@ -46,6 +46,9 @@ func (r *run) plan(ctx context.Context, objects []manifest.Object) (cluster.Plan
 		return plan, fmt.Errorf("this account could not undo a bad rollout: it cannot %s\n  hint: grant it, or give up on undoing with --undo=never", lacks)
 	}
 	for _, i := range plan.Items {
+		for _, warning := range i.Warnings {
+			r.report.Notes = append(r.report.Notes, fmt.Sprintf("%s: the API server warns: %s", i.Ref(), warning))
+		}
 		r.report.Changes = append(r.report.Changes, Change{Object: i.Ref(), Source: i.Object.Source, Action: string(i.Action), Diff: i.Diff()})
 		r.tell(EventPlan, i.Ref(), "%s", planned(i.Action))
 	}
@@ -75,7 +78,7 @@ func (r *run) refuse(refusals []cluster.Refusal) error {
 			outcome = Invalid
 		case "ApplyForbidden":
 			outcome = Denied
-		case "ApiUnavailable", "AdmissionWebhookDown":
+		case "ApiUnavailable", "AdmissionWebhookDown", "OptimisticLockConflict":
 			outcome = Retry
 		}
 	}

@@ -53,7 +53,7 @@ func New(config *rest.Config, o Options) (*Client, error) {
 	config = rest.CopyConfig(config)
 	// The API server's priority and fairness limits are the limit; a second one in the client only delays a verdict.
 	config.QPS, config.Burst = -1, -1
-	config.WarningHandler = rest.NoWarnings{}
+	config.WarningHandlerWithContext = warnings{}
 	clock := &serverClock{}
 	config.Wrap(clock.wrap)
 

@@ -35,11 +35,16 @@ func (w *Watch) Freeze(ctx context.Context, i int, status rollout.Status) diagno
 		f.namespace(ctx) // it may have taken the workload with it
 		return f.ev
 	}
-	f.pods(ctx)
+	live := f.ev.Workload.Live
+	f.together(
+		func() { f.pods(ctx) },
+		func() { f.revisions(ctx) },
+		func() { live = f.writers(ctx, w.tends[i].target.resource) },
+	)
+	f.ev.Workload.Live = live
 	troubled := f.troubled()
 	f.together(append(f.surroundings(ctx, troubled),
 		func() { f.claims(ctx, troubled); f.events(ctx, troubled) },
-		func() { f.revisions(ctx) },
 	)...)
 	// Which logs and names are worth reading is known when the events are in.
 	f.together(

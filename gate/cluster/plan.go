@@ -51,6 +51,8 @@ type Item struct {
 	// Predicted is what the API server said the object would become; nil for an object whose kind or namespace this
 	// same plan creates.
 	Predicted *unstructured.Unstructured
+	// Warnings are what the API server warned of when it was asked.
+	Warnings []string
 
 	resource resource
 	desired  *unstructured.Unstructured // what is sent
@@ -174,7 +176,9 @@ func (c *Client) planItem(ctx context.Context, item *Item, scaled map[manifest.R
 			c.leaveReplicas(item)
 		}
 	}
-	item.Predicted, err = c.dryRun(ctx, item)
+	asking, warned := collectWarnings(ctx)
+	item.Predicted, err = c.dryRun(asking, item)
+	item.Warnings = warned.texts
 	if item.Live == nil && created[item.Object.GetNamespace()] && apierrors.IsNotFound(err) {
 		return nil // nothing can be tried in a namespace that does not exist yet
 	}

@@ -228,9 +228,24 @@ func (f *freezer) revisions(ctx context.Context) {
 	case *appsv1.StatefulSet, *appsv1.DaemonSet:
 		list, err := f.c.typed.AppsV1().ControllerRevisions(w.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 		if err == nil {
-			f.add(func() { w.Revisions = owned(list.Items, w.Live.GetUID()) })
+			w.Revisions = owned(list.Items, w.Live.GetUID())
 		}
 	}
+}
+
+// writers is the object with the fields' writers: the watch leaves them out, because they are most of what it would keep.
+func (f *freezer) writers(ctx context.Context, r resource) rollout.Object {
+	ref, live := f.ev.Workload.Ref, f.ev.Workload.Live
+	fresh, err := f.c.names.Resource(r.gvr).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	if err != nil || fresh.UID != live.GetUID() {
+		return live
+	}
+	written, ok := live.DeepCopyObject().(rollout.Object)
+	if !ok {
+		return live
+	}
+	written.SetManagedFields(fresh.ManagedFields)
+	return written
 }
 
 // lookups reads what exists where something is missing, so that a typo can be told from an omission: names only, and

@@ -32,6 +32,8 @@ type Target struct {
 	Since    time.Time
 	// Manifest is where it was written; nil when it was not this run's.
 	Manifest *manifest.Object
+	// Warnings are what the API server warned of when it was asked what the write would do.
+	Warnings []string
 
 	resource resource
 }
@@ -44,7 +46,7 @@ func (c *Client) TargetsOf(changes []Change) []Target {
 			continue
 		}
 		object := change.Object
-		t := Target{Ref: change.Ref(), Applied: typed(change.Written), Since: change.At, Manifest: &object, resource: change.resource}
+		t := Target{Ref: change.Ref(), Applied: typed(change.Written), Since: change.At, Manifest: &object, Warnings: change.Warnings, resource: change.resource}
 		if change.Live != nil {
 			t.Previous = typed(change.Live)
 		}
@@ -140,7 +142,8 @@ func (w *Watch) Evidence(i int, status rollout.Status) diagnosis.Evidence {
 	t := w.tends[i]
 	workload := t.workload()
 	ev := diagnosis.Evidence{
-		Workload: workload, Status: status, Previous: t.target.Previous, Manifest: t.target.Manifest, Unreadable: t.notes(),
+		Workload: workload, Status: status, Previous: t.target.Previous, Manifest: t.target.Manifest, Warnings: t.target.Warnings,
+		Unreadable: t.notes(),
 	}
 	ev.Services = w.services[t.target.Ref.Namespace].known()
 	if log := w.events[t.target.Ref.Namespace]; log != nil {

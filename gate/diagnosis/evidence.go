@@ -110,7 +110,8 @@ type Log struct {
 // Around is the part of frozen evidence that is about what is around the workload, for With.
 func (ev Evidence) Around() Evidence {
 	return Evidence{
-		Events: ev.Events, Namespace: ev.Namespace, Nodes: ev.Nodes, Quotas: ev.Quotas, Claims: ev.Claims, Services: ev.Services,
+		Workload: rollout.Workload{Pods: rollout.OldPods(ev.Workload)},
+		Events:   ev.Events, Namespace: ev.Namespace, Nodes: ev.Nodes, Quotas: ev.Quotas, Claims: ev.Claims, Services: ev.Services,
 		Slices: ev.Slices, Autoscalers: ev.Autoscalers, Policies: ev.Policies, Requested: ev.Requested, Names: ev.Names, Keys: ev.Keys,
 	}
 }
@@ -131,6 +132,12 @@ func (ev Evidence) With(around Evidence) Evidence {
 		ev.Keys = around.Keys
 	}
 	ev.Events = withEvents(ev.Events, around.Events)
+	// A watch follows the new pods only; what the old ones hold is part of many a proof.
+	for _, p := range around.Workload.Pods {
+		if !slices.ContainsFunc(ev.Workload.Pods, func(known *corev1.Pod) bool { return known.UID == p.UID }) {
+			ev.Workload.Pods = append(slices.Clip(ev.Workload.Pods), p)
+		}
+	}
 	return ev
 }
 
