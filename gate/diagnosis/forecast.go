@@ -11,7 +11,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Time", explainForecast,
+var _ = family("Timeouts", explainForecast,
 	Cause{Code: "MinReadyPending", class: atTimeout("forecast", LayerWorkload, ScopeSpec),
 		Meaning: "The new pods are ready, but they count as available only after they have stayed so for minReadySeconds, and the gate's time was up before.",
 		Signals: "Every new pod has condition Ready=True for less than spec.minReadySeconds, and fewer pods are available than wanted.",

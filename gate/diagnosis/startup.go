@@ -11,7 +11,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Start", explainStartup,
+var _ = family("Startup probes", explainStartup,
 	Cause{Code: "StartupProbePending", class: remark("probe", LayerApplication, ScopeApp),
 		Meaning: "The program is still within the time that its startup probe gives it to start. That is no fault; the gate's time was up first.",
 		Signals: "The container runs with started=false for less than initialDelaySeconds + failureThreshold × periodSeconds of its startupProbe.",
