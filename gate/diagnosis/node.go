@@ -86,8 +86,10 @@ func explainNode(s *scene) []Finding {
 	for i := range found {
 		found[i].Count = attempts[found[i].Code]
 		found[i].PodsTotal = len(s.pods) + len(s.failed)
-		if len(s.pods) > 0 && s.ready == len(s.pods) {
-			found[i].Terminal = TerminalContext // those that took their place are well
+		// Those that took their place are well. A program that fills its own limit does so again a while after it is ready.
+		again := found[i].Code == "EvictedOwnLimit" && found[i].Count > 1 && s.Status.Available < s.Status.Desired
+		if len(s.pods) > 0 && s.ready == len(s.pods) && !again {
+			found[i].Terminal = TerminalContext
 		}
 	}
 	return append(found, s.sickNodes()...)
