@@ -150,6 +150,9 @@ func concerns(w rollout.Workload, e diagnosis.Event) bool {
 	}
 	switch e.Object.Kind {
 	case "Pod":
+		if w.Ref.Kind == "DaemonSet" && daemonPod(w.Ref.Name, e.Object.Name) {
+			return true // its controller deletes pods that fail at once; what was said of them remains
+		}
 		if w.PodsKnown {
 			return slices.ContainsFunc(w.Pods, func(p *corev1.Pod) bool { return string(p.UID) == e.UID })
 		}
@@ -158,6 +161,12 @@ func concerns(w rollout.Workload, e diagnosis.Event) bool {
 		return mountedClaim(w, e)
 	}
 	return false
+}
+
+// daemonPod reports whether a pod is named like those of a DaemonSet: its name and five characters.
+func daemonPod(set, pod string) bool {
+	suffix, ok := strings.CutPrefix(pod, set+"-")
+	return ok && len(suffix) == 5 && !strings.Contains(suffix, "-")
 }
 
 func mountedClaim(w rollout.Workload, e diagnosis.Event) bool {

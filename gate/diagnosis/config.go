@@ -90,7 +90,10 @@ func (s *scene) explainConfig(c container, text string) []Finding {
 // business; those of a ConfigMap are told.
 func (s *scene) missingKey(c container, kind, name, key string) Finding {
 	ref := manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name}
-	f := s.patient(s.in(c, "ConfigKeyNotFound"), ref)
+	f := s.in(c, "ConfigKeyNotFound")
+	if _, known := s.Keys[ref]; !known {
+		f = s.patient(f, ref)
+	}
 	f.Confidence = Proven
 	f.Detail = kind + "/" + name + "#" + key
 	field, takes := envField(c, kind, name, key)

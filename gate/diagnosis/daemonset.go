@@ -8,6 +8,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
@@ -100,6 +102,10 @@ func (s *scene) daemonPodFailing(set *appsv1.DaemonSet) (Finding, bool) {
 			f.Nodes = union(f.Nodes, []string{m[3]})
 		}
 	}
+	if said, ok := s.rejection(events); ok {
+		said.Count, said.Nodes, said.FirstSeen = f.Count, f.Nodes, f.FirstSeen
+		return said, true
+	}
 	slices.Sort(f.Nodes)
 	f.Cause = fmt.Sprintf("the daemon set's pods fail and are thrown away, %s so far", plural(f.Count, "pod"))
 	if len(f.Nodes) > 0 {
@@ -113,4 +119,27 @@ func (s *scene) daemonPodFailing(set *appsv1.DaemonSet) (Finding, bool) {
 	f.PodsAffected = len(f.pods)
 	f.Fix = []string{"look at why such a pod failed while it is there: kubectl get pods -n " + s.w.Ref.Namespace + " -o wide --watch", "read the kubelet's log on that node"}
 	return f, true
+}
+
+// rejection is what the kubelet said about the pods that were thrown away: they are gone, its events are not.
+func (s *scene) rejection(thrown []Event) (Finding, bool) {
+	for _, e := range slices.Backward(s.Events) {
+		code := "KubeletRejected"
+		if e.Reason == "SysctlForbidden" {
+			code = e.Reason
+		}
+		if e.Object.Kind != "Pod" || e.Reason == "Evicted" || rejections[e.Reason] == "" && code != e.Reason {
+			continue
+		}
+		for _, t := range thrown {
+			if m := failedDaemonPod.FindStringSubmatch(t.Message); m != nil && m[2] == e.Object.Name {
+				p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: e.Object.Name, Namespace: e.Object.Namespace, UID: types.UID(e.UID)}}
+				p.Spec.NodeName, p.Status.Reason, p.Status.Message = m[3], e.Reason, e.Message
+				f := s.threwOut(p, code)
+				f.Evidence = []Proof{e.proof(), t.proof()}
+				return f, true
+			}
+		}
+	}
+	return Finding{}, false
 }

@@ -12,7 +12,7 @@ import (
 var _ = family("Old pods", explainLeaving,
 	Cause{Code: "OldPodsStuckTerminating", class: atTimeout("controller", LayerPod, ScopeNode),
 		Meaning: "A pod of the old version should have been gone by now. Strategy Recreate, StatefulSets and DaemonSets wait for it before they make its successor; elsewhere it only holds on to its port, volume and share of the node.",
-		Signals: "metadata.deletionTimestamp, which includes the grace period, is a minute or more in the past; metadata.finalizers; events FailedKillPod, FailedPreStopHook and ExceededGracePeriod; the Ready condition of its node.",
+		Signals: "metadata.deletionTimestamp, which includes the grace period, is a minute or more in the past, or still to come when the time is up and nothing else could begin; metadata.finalizers; events FailedKillPod, FailedPreStopHook and ExceededGracePeriod; the Ready condition of its node.",
 		Remedy:  "Have the finalizer handled, repair or remove the node whose kubelet does not confirm the end, or make the preStop hook faster."},
 )
 
@@ -27,7 +27,13 @@ func explainLeaving(s *scene) []Finding {
 	for _, p := range s.leaving {
 		over := s.now.Sub(p.DeletionTimestamp.Time)
 		if over < overdue {
-			continue
+			waited := s.TimedOut && waits != "" && len(s.pods) == 0
+			if waited && over < skew {
+				found = append(found, s.stillLeaving(p, -over, waits))
+			}
+			if !waited || over < skew {
+				continue
+			}
 		}
 		f := s.stuckLeaving(p, over)
 		switch {
@@ -92,6 +98,24 @@ func (s *scene) stuckLeaving(p *corev1.Pod, over time.Duration) Finding {
 	default:
 		f.Fix = []string{"look at node " + p.Spec.NodeName + ": its kubelet does not confirm that the pod ended"}
 	}
+	return f
+}
+
+// stillLeaving is about an old pod that takes the time that it was given, while its successor waits for it.
+func (s *scene) stillLeaving(p *corev1.Pod, left time.Duration, waits string) Finding {
+	f := s.on(p, "OldPodsStuckTerminating")
+	f.PodsTotal, f.Detail, f.Confidence = 0, "grace", Proven
+	f.FieldPath = s.podPath + ".terminationGracePeriodSeconds"
+	f.Cause = fmt.Sprintf("old pod %s is still shutting down", p.Name)
+	if grace := p.DeletionGracePeriodSeconds; grace != nil {
+		f.Cause += fmt.Sprintf(", for which it has %s (its grace period)", short(time.Duration(*grace)*time.Second))
+	}
+	if left > 0 {
+		f.Cause += ", " + short(left) + " more"
+	}
+	f.Cause += "; " + waits
+	f.Evidence = []Proof{{Type: "status", Text: "deletionTimestamp " + p.DeletionTimestamp.UTC().Format(time.RFC3339), Ref: podRef(p).String()}}
+	f.Fix = []string{"let the program end faster when it gets SIGTERM, or shorten its preStop hook", "or give the rollout more time than that: --timeout"}
 	return f
 }
 

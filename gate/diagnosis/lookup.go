@@ -13,6 +13,7 @@ import (
 // lookedUp lists, by code, the kind of the object that is missing: the names that exist tell a typo from an omission.
 var lookedUp = map[string][]string{
 	"ConfigMapNotFound":      {"ConfigMap"},
+	"ConfigKeyNotFound":      nil, // its keys are looked up
 	"SecretNotFound":         {"Secret"},
 	"MountConfigMissing":     {"ConfigMap", "Secret"},
 	"ImagePullDenied":        {"Secret"},
@@ -43,28 +44,45 @@ func Lookups(ev Evidence) (kinds []string, configMaps []manifest.Ref) {
 // and the controllers try again less and less often, and say the old thing until they do.
 const unproven = time.Minute
 
+// seldom are the causes of which the text may be that old: the kubelet waits up to two minutes before it mounts again
+// (pkg/kubelet/volumemanager), and a controller as long as its back-off has grown. A container's environment is tried
+// every few seconds, and the scheduler hears of a new claim at once.
+var seldom = map[string]bool{"MountConfigMissing": true, "ServiceAccountMissing": true, "PriorityClassMissing": true, "RuntimeClassMissing": true}
+
 // arrived gives findings about missing objects their due patience: an object that exists by now is only waited for.
 func (s *scene) arrived(found []Finding) {
 	for i := range found {
 		f := &found[i]
-		kinds := lookedUp[f.Code]
-		if len(kinds) == 0 || f.Code == "ImagePullDenied" || f.Code == "PvcUnbound" {
+		kinds, missing := lookedUp[f.Code]
+		if !missing || f.Code == "ImagePullDenied" || f.Code == "PvcUnbound" {
 			continue
 		}
 		kind, name, qualified := strings.Cut(f.Detail, "/")
-		if !qualified {
+		if !qualified && len(kinds) > 0 {
 			kind, name = kinds[0], f.Detail
 		}
+		name, key, keyed := strings.Cut(name, "#")
 		names, read := s.Names[kind]
+		if keyed {
+			name = key
+			names, read = s.keys(kind, f.Detail)
+		}
 		switch {
 		case slices.Contains(names, name):
 			f.Terminal = TerminalTimeout
 			f.Cause += "; it exists by now, and will be tried again"
-			f.Evidence = append(f.Evidence, Proof{Type: "object", Text: kind + " " + name + " exists"})
-		case !read && f.Terminal == TerminalAfter:
+			f.Evidence = append(f.Evidence, Proof{Type: "object", Text: f.Detail + " exists"})
+		case !read && seldom[f.Code] && f.Terminal == TerminalAfter:
 			f.After = max(f.After, unproven)
 		}
 	}
+}
+
+// keys are those of the object of which one is missing, if they were read.
+func (s *scene) keys(kind, detail string) (keys []string, read bool) {
+	name, _, _ := strings.Cut(strings.TrimPrefix(detail, kind+"/"), "#")
+	keys, read = s.Keys[manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name}]
+	return keys, read
 }
 
 // configMaps are those that the new pods read.

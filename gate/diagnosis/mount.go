@@ -235,7 +235,7 @@ func (s *scene) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) 
 	} else if m := mountKey.FindStringSubmatch(words); m != nil {
 		kind, key := kindOf(m[1]), m[2]
 		name := sourceOf(p, volume, kind, key)
-		f.Detail = key
+		f.Detail = kind + "/" + name + "#" + key
 		f.FieldPath += sourceField(p, volume, kind, name, key)
 		f.Cause = fmt.Sprintf("volume %s needs key %s, which its %s %s does not have", volume, key, kind, name)
 		f.Fix = []string{"add the key, or correct its name in items"}
@@ -246,7 +246,7 @@ func (s *scene) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) 
 		} else if len(keys) > 0 {
 			f.Cause += "; it has " + list(slices.Sorted(slices.Values(keys)))
 		}
-		if s.togetherWith(kind, name) {
+		if s.togetherWith(kind, name) && keys == nil {
 			f.After = together
 		}
 	}

@@ -165,11 +165,12 @@ func (s *scene) startBudget(kind string, p *corev1.Probe) (words, fix string) {
 }
 
 // onlySlow reports whether a container that is not ready may just need more time. When the time is up, a program that
-// answered its readiness probe with a no says more than that it would have been asked a few times more, unless older
+// answered its readiness probe with a no says more than that it would have been asked a few times more, unless other
 // pods needed as long: then a 503 is what they said too while they started.
 func (s *scene) onlySlow(c container) bool {
-	_, slowest, pods := s.measuredStart()
-	asBefore := pods > 0 && c.status.RestartCount == 0 && !c.wasReady() && c.running(s.now) <= slowest*3/2 && c.status.State.Running != nil
+	_, slowest, _ := s.measuredStart()
+	slowest = max(slowest, s.slowestStart()) // of the version before, and of its own siblings
+	asBefore := c.status.RestartCount == 0 && !c.wasReady() && c.running(s.now) <= slowest*3/2 && c.status.State.Running != nil
 	if !withinBudget(c, s.now) && !asBefore {
 		return false
 	}
