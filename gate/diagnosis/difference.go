@@ -91,15 +91,27 @@ func compare(path string, a, b any, tell func(Change)) {
 	}
 	for key, value := range is {
 		if _, known := was[key]; !known {
-			tell(Change{Path: path + key, After: cmp.Or(words(value), "…")})
+			each(path+key, value, func(path, text string) { tell(Change{Path: path, After: text}) })
 		}
 	}
 	for key, value := range was {
 		if other, still := is[key]; still {
 			compare(path+key, value, other, tell)
 		} else {
-			tell(Change{Path: path + key, Before: cmp.Or(words(value), "…")})
+			each(path+key, value, func(path, text string) { tell(Change{Path: path, Before: text}) })
 		}
+	}
+}
+
+// each tells of something that is there on one side only: of a list each element, because their names say more.
+func each(path string, value any, tell func(path, text string)) {
+	list, ok := value.([]any)
+	if _, flat := plain(list); !ok || flat {
+		tell(path, cmp.Or(words(value), "…"))
+		return
+	}
+	for i, v := range list {
+		tell(path+"["+element(i, v)+"]", cmp.Or(words(v), "…"))
 	}
 }
 
@@ -204,7 +216,7 @@ func (s *scene) tie(found []Finding, changes []Change) {
 		every := strings.HasSuffix(f.FieldPath, "ontainers")
 		whole := every || strings.HasSuffix(f.FieldPath, "]") && strings.Contains(f.FieldPath, "ontainers[name=")
 		for _, c := range changes {
-			blamed := within(c.Path, f.FieldPath) || within(f.FieldPath, c.Path)
+			blamed := within(c.Path, f.FieldPath) || within(f.FieldPath, unnamed(c.Path))
 			if every {
 				blamed = blamed && strings.Contains(c.Path, "].resources")
 			}
@@ -239,6 +251,14 @@ func (s *scene) configChanges(name string) []Proof {
 		}
 	}
 	return proofs
+}
+
+// unnamed is the path of the list around an element that has no name: a field path gives such an element by its number.
+func unnamed(path string) string {
+	if i := strings.LastIndexByte(path, '['); i > 0 && strings.HasSuffix(path, "]") && !strings.HasPrefix(path[i:], "[name=") {
+		return path[:i]
+	}
+	return path
 }
 
 // within reports whether a path is another one or lies below it.

@@ -7,11 +7,14 @@ import "fmt"
 func (s *scene) sayMemory(f *Finding, e exit) {
 	name := e.spec.Name
 	f.FieldPath = s.field(e.container, "resources.limits.memory")
-	limit := "has no memory limit of its own: the node or the pod ran out of memory"
+	limit, raise := "has no memory limit of its own: the node or the pod ran out of memory", "raise resources.limits.memory"
 	if m := e.spec.Resources.Limits.Memory(); !m.IsZero() {
 		limit = "its memory limit is " + m.String()
 		if old := s.before(e.container); old != nil && !old.Resources.Limits.Memory().Equal(*m) && !old.Resources.Limits.Memory().IsZero() {
 			limit += ", before this change it was " + old.Resources.Limits.Memory().String()
+			if old.Resources.Limits.Memory().Cmp(*m) > 0 {
+				raise += ": the version before had " + old.Resources.Limits.Memory().String()
+			}
 		}
 	}
 	f.Cause = fmt.Sprintf("container %s uses more memory than it may and is killed%s (%s); %s",
@@ -22,7 +25,7 @@ func (s *scene) sayMemory(f *Finding, e exit) {
 		f.Cause = fmt.Sprintf("container %s is killed with SIGKILL%s (%s), probably for using too much memory; %s",
 			name, afterStart(lasted(&e.end)), plural(e.times, "time"), limit)
 	}
-	f.Fix = []string{"raise resources.limits.memory", "or let the program use less: a runtime's heap limit must fit into the container's"}
+	f.Fix = []string{raise, "or let the program use less: a runtime's heap limit must fit into the container's"}
 }
 
 // sayKilled writes the sentence for a container that the kubelet killed because of a probe. Programs that handle
