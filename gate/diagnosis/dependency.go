@@ -3,7 +3,10 @@ package diagnosis
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 var (
@@ -45,7 +48,8 @@ func (s *scene) soften(f *Finding, e exit, words string) bool {
 		}
 	}
 	f.Detail = strings.TrimPrefix(f.Detail+", DependencyUnavailable", ", ")
-	if f.Terminal == TerminalAfter {
+	decided := f.Terminal == TerminalAfter
+	if decided {
 		f.Terminal = TerminalTimeout
 	}
 	if host == "" {
@@ -57,6 +61,11 @@ func (s *scene) soften(f *Finding, e exit, words string) bool {
 	for _, v := range e.spec.Env {
 		if strings.Contains(v.Value, name) {
 			f.FieldPath = s.field(e.container, fmt.Sprintf("env[name=%s].value", v.Name))
+			// This rollout set the host, so that a mistake is more likely than somebody who is late; two attempts more are
+			// five minutes of back-off.
+			if decided && s.previous != nil && s.touches(f.FieldPath) && !s.comes(name) {
+				f.Terminal, f.Attempts = TerminalAfter, f.Attempts+2
+			}
 		}
 	}
 	if service := s.serviceOf(name); service != "" && s.Services != nil && !s.hasService(service) {
@@ -64,6 +73,17 @@ func (s *scene) soften(f *Finding, e exit, words string) bool {
 		f.Fix[0] = fmt.Sprintf("correct the host %s, or create a Service of that name in namespace %s", host, e.pod.Namespace)
 	}
 	return true
+}
+
+// touches reports whether this rollout changed a field.
+func (s *scene) touches(path string) bool {
+	return slices.ContainsFunc(s.changes(), func(c Change) bool { return within(c.Path, path) || within(path, c.Path) })
+}
+
+// comes reports whether a host is something that the same run applies.
+func (s *scene) comes(host string) bool {
+	name, _, _ := strings.Cut(host, ".")
+	return slices.ContainsFunc(s.Together, func(r manifest.Ref) bool { return r.Name == name })
 }
 
 // hostAround looks for the host in the lines around the last words: the root of a chain of errors often is a bare

@@ -77,6 +77,10 @@ func newScene(ev Evidence) *scene {
 		case p.DeletionTimestamp != nil:
 		case p.Status.Phase == corev1.PodFailed:
 			s.failed = append(s.failed, p)
+		case p.Status.Phase == corev1.PodSucceeded && !s.isJob():
+			if evicted, ok := s.evicted(p); ok {
+				s.failed = append(s.failed, evicted)
+			}
 		case p.Status.Phase != corev1.PodSucceeded:
 			s.pods = append(s.pods, p)
 			if isReady(p) {
@@ -115,6 +119,18 @@ func (s *scene) isForeign(p *corev1.Pod) bool {
 	}
 	of := metav1.GetControllerOf(s.w.ReplicaSets[i])
 	return of != nil && of.UID != s.w.Live.GetUID()
+}
+
+// evicted is a pod that ended well because it was told to: a program that handles SIGTERM leaves its evicted pod in phase
+// Succeeded, without a reason, and only the kubelet's event tells.
+func (s *scene) evicted(p *corev1.Pod) (*corev1.Pod, bool) {
+	events := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "Evicted" })
+	if len(events) == 0 {
+		return nil, false
+	}
+	p = p.DeepCopy()
+	p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", events[len(events)-1].Message
+	return p, true
 }
 
 // templateOf is rollout.PodTemplate for an object that may be missing.

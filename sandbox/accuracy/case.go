@@ -26,8 +26,8 @@ var tiers = map[string]struct {
 	up       []string
 	parallel int
 }{
-	simulated: {nil, 6},
-	realNode:  {[]string{"--real-node", "--nodes", "0"}, 4},
+	simulated: {nil, 9},
+	realNode:  {[]string{"--real-node", "--nodes", "0"}, 9},
 }
 
 // testCase is one folder of cases.

@@ -61,7 +61,7 @@ func parse(args []string) (options, error) {
 	tier := flags.String("tier", "", "simulated, realnode, or both with a comma (default both, none with --join)")
 	only := flags.String("only", "", "names of the cases to play, with commas (default all)")
 	join := flags.String("join", "", "results of earlier runs, with commas, that go into the document too")
-	flags.IntVar(&o.parallel, "parallel", 0, "cases at once in a shared sandbox (default 6 simulated, 4 realnode)")
+	flags.IntVar(&o.parallel, "parallel", 0, "cases at once in a shared sandbox (default 9)")
 	flags.StringVar(&o.results, "results", "", "JSON file for the results")
 	flags.StringVar(&o.out, "out", "", "Markdown file for the document")
 	flags.StringVar(&o.artifacts, "artifacts", "", "folder that keeps the output and the report of every case")

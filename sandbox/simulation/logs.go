@@ -16,8 +16,8 @@ var containerLogs = map[string][]string{
 	},
 	"crash.log": {
 		`level=info msg="configuration loaded"`,
-		`level=info msg="connecting to database" address=db:5432`,
-		`panic: connecting to database: dial tcp 10.96.0.53:5432: connect: connection refused`,
+		`level=info msg="loading price list" currency=EUR`,
+		`panic: price list: row 17 has no currency`,
 		``,
 		`goroutine 1 [running]:`,
 		`main.main()`,
