@@ -105,11 +105,11 @@ func requirements(p *corev1.Pod) []requirement {
 	if a == nil || a.NodeAffinity == nil || a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution == nil {
 		return all
 	}
-	for _, term := range a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms {
-		for _, r := range term.MatchExpressions {
+	// Of several terms any will do; the first one tells the story.
+	if terms := a.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution.NodeSelectorTerms; len(terms) > 0 {
+		for _, r := range terms[0].MatchExpressions {
 			all = append(all, requirement{r, "affinity.nodeAffinity"})
 		}
-		break
 	}
 	return all
 }

@@ -91,8 +91,8 @@ func knockOut(ev Evidence, r *rand.Rand) Evidence {
 		d.Spec.Replicas, d.Spec.Strategy, d.Status.Conditions = nil, appsv1.DeploymentStrategy{}, nil
 		w.Live = d
 	}
-	ev.TimedOut, ev.CriteriaFailed, ev.Undoing = maybe() || maybe(), maybe(), maybe()
-	if maybe() || maybe() {
+	ev.TimedOut, ev.CriteriaFailed, ev.Undoing = r.IntN(2) == 0, maybe(), maybe()
+	if r.IntN(2) == 0 {
 		ev.History.Falls = map[string]int{}
 		for i, p := range w.Pods {
 			ev.History.Falls[p.Name] = i + r.IntN(5)

@@ -84,13 +84,6 @@ func oneLine(s string) string {
 	return clip(strings.Join(strings.Fields(clean(s)), " "), 1000)
 }
 
-// tail returns the last n lines of text, sanitised, and how many there were. Logs end with what matters.
-func tail(s string, n int) (lines []string, total int) {
-	lines = strings.Split(strings.TrimRight(Sanitize(s, 0, 400), "\n"), "\n")
-	total = len(lines)
-	return lines[max(0, total-n):], total
-}
-
 // count is "1 line", "2 lines".
 func count(n int, noun string) string {
 	if n == 1 {
