@@ -67,6 +67,9 @@ func (s *scene) minReady() (Finding, bool) {
 	f.Confidence, f.FieldPath = Proven, "spec.minReadySeconds"
 	f.Cause = fmt.Sprintf("all %s are ready, but must stay so for %s (minReadySeconds) before they count; the last of them lacked %s when the time%s was up",
 		plural(s.ready, "new pod"), short(wait), short(left), s.timeout())
+	if s.ready == 1 {
+		f.Cause = fmt.Sprintf("the new pod is ready, but must stay so for %s (minReadySeconds) before it counts; it lacked %s when the time%s was up", short(wait), short(left), s.timeout())
+	}
 	f.Evidence = []Proof{{Type: "status", Text: s.counts(), Ref: s.w.Ref.String()}}
 	needed := s.elapsed() + left
 	if more := int(s.Status.Desired) - s.ready; more > 0 {

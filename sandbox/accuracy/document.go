@@ -16,7 +16,9 @@ How often rolloutgate names the right cause of a bad rollout, how long that take
 This file is written by ` + "`make accuracy`" + `, which plays every case of [sandbox/accuracy/cases](../sandbox/accuracy/cases)
 against a real Kubernetes control plane: on simulated nodes (tier *simulated*), or with a real kubelet, containerd and
 containers (tier *realnode*). A case is made of manifests, of what happens around the rollout, and of the answer that a
-person who knows that has written down. ` + "`kubectl rollout status`" + ` runs beside it with the same timeout.
+person who knows that has written down. ` + "`kubectl rollout status`" + ` runs beside it with the same timeout. Cases that rolloutgate
+answered wrongly were kept and the rules corrected, so the share of right answers tells that they stay right, not how many
+of your rollouts will be understood: send the ones that are not.
 
 `
 
