@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -100,9 +101,12 @@ func (r *result) row() []string {
 
 func whole(seconds float64) string { return fmt.Sprintf("%.0f", seconds) }
 
+// sandboxPath is a path in the folder of the sandbox that played a case: it is of the machine and says nothing.
+var sandboxPath = regexp.MustCompile(`/[^\s"']*/rolloutgate/sandbox/[^/\s"']+`)
+
 // cell makes a text from the cluster harmless in a Markdown table, and short.
 func cell(text string) string {
-	text = strings.Join(strings.Fields(text), " ")
+	text = sandboxPath.ReplaceAllString(strings.Join(strings.Fields(text), " "), "…")
 	if utf8.RuneCountInString(text) > cellWidth {
 		text = string([]rune(text)[:cellWidth-1]) + "…"
 	}

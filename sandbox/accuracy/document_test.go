@@ -33,6 +33,14 @@ func sample() results {
 	}}
 }
 
+// TestCellHidesTheMachine: the document is the same wherever it was written.
+func TestCellHidesTheMachine(t *testing.T) {
+	got := cell(`cannot load seccomp profile "/home/me/.cache/rolloutgate/sandbox/accuracy-17/node/kubelet/seccomp/web.json": open /etc/passwd`)
+	if want := `cannot load seccomp profile "…/node/kubelet/seccomp/web.json": open /etc/passwd`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
 func TestDocument(t *testing.T) {
 	r := sample()
 	r.sort()
