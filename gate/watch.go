@@ -250,7 +250,8 @@ func (l *watching) lookAround(ctx context.Context, i int, ev diagnosis.Evidence)
 		return findings
 	}
 	l.lookedAround, state.lookedAround = time.Now(), time.Now()
-	state.around = l.w.Freeze(context.WithoutCancel(ctx), i, state.status).Around()
+	// Nothing is decided here, so a cancelled run does not wait for it: it needs its seconds for the undo.
+	state.around = l.w.Freeze(ctx, i, state.status).Around()
 	return diagnosis.Explain(ev.With(state.around))
 }
 
