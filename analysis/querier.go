@@ -41,11 +41,25 @@ type Answer struct {
 type Sample struct {
 	Labels map[string]string
 	Value  float64
+	// Moments are the values of a range query in the order of time; Value is then 0.
+	Moments []Moment
 
 	// Histogram says that the series holds a native histogram. Its Value is
 	// then meaningless: the wire format has no number in that place, and
 	// clients decode that to 0, which would meet nearly every upper limit.
 	Histogram bool
+}
+
+// Moment is one value of a range query.
+type Moment struct {
+	Time  time.Time
+	Value float64
+}
+
+// Range says where a range query is evaluated: at Start, then after each Step, never after End.
+type Range struct {
+	Start, End time.Time
+	Step       time.Duration
 }
 
 // ErrorKind sorts query errors by what can be done about them.
