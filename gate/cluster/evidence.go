@@ -161,11 +161,11 @@ func (f *freezer) logs(ctx context.Context) {
 	targets := diagnosis.LogTargets(f.ev)
 	inParallel(len(targets), func(i int) {
 		t := targets[i]
-		lines, err := f.tail(ctx, t.Pod, t.Container, t.Previous)
+		lines, err := f.tail(ctx, t, t.Previous)
 		previous := t.Previous
 		if err != nil || len(lines) == 0 {
 			// The container may have restarted, or not yet, since its status was read.
-			if other, otherErr := f.tail(ctx, t.Pod, t.Container, !t.Previous); otherErr == nil && len(other) > 0 {
+			if other, otherErr := f.tail(ctx, t, !t.Previous); otherErr == nil && len(other) > 0 {
 				lines, previous, err = other, !t.Previous, nil
 			}
 		}
@@ -180,14 +180,35 @@ func (f *freezer) logs(ctx context.Context) {
 	})
 }
 
-func (f *freezer) tail(ctx context.Context, pod, container string, previous bool) ([]string, error) {
+// tail reads the end of a log, without lines of an attempt that is newer than the wanted one: an attempt that may well
+// succeed says nothing about why the one before it ended.
+func (f *freezer) tail(ctx context.Context, t diagnosis.LogTarget, previous bool) ([]string, error) {
 	lines, bytes := int64(logLines), int64(maxLogBytes)
-	raw, err := f.c.typed.CoreV1().Pods(f.ev.Workload.Ref.Namespace).GetLogs(pod, &corev1.PodLogOptions{
-		Container: container, Previous: previous, TailLines: &lines, LimitBytes: &bytes,
+	raw, err := f.c.typed.CoreV1().Pods(f.ev.Workload.Ref.Namespace).GetLogs(t.Pod, &corev1.PodLogOptions{
+		Container: t.Container, Previous: previous, TailLines: &lines, LimitBytes: &bytes, Timestamps: true,
 	}).DoRaw(ctx)
 	text := strings.TrimRight(string(raw), "\n")
 	if err != nil || text == "" || strings.HasPrefix(text, noLogsReadable) {
 		return nil, err
 	}
-	return strings.Split(text, "\n"), nil
+	return logText(strings.Split(text, "\n"), t.Ended), nil
+}
+
+// logText takes the kubelet's time off each line. It returns nothing when the first line was written after the attempt
+// had ended; the end is known to the second.
+func logText(lines []string, ended time.Time) []string {
+	out := make([]string, len(lines))
+	for i, line := range lines {
+		stamp, rest, _ := strings.Cut(line, " ")
+		at, err := time.Parse(time.RFC3339Nano, stamp)
+		if err != nil {
+			out[i] = line
+			continue
+		}
+		if i == 0 && !ended.IsZero() && at.After(ended.Add(time.Second)) {
+			return nil
+		}
+		out[i] = rest
+	}
+	return out
 }

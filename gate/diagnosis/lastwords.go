@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // logPods is of how many pods of one cause a log is read: they usually say the same, and where not, that is worth
@@ -186,6 +187,9 @@ func ending(lines []string) []string {
 type LogTarget struct {
 	Pod, Container string
 	Previous       bool // of the attempt before the current one
+	// Ended is when the attempt ended whose log is wanted; zero when it runs. Lines that are newer are of an attempt that
+	// the status does not show yet.
+	Ended time.Time
 }
 
 // LogTargets says which logs are worth reading before Explain is asked for the last time: those of the containers that
@@ -207,7 +211,10 @@ func LogTargets(ev Evidence) []LogTarget {
 			for _, c := range byName[name] {
 				started := c.terminated() != nil || c.status.State.Running != nil
 				wanted := f.Container == c.spec.Name || f.Container == "" && !c.initial
-				t := LogTarget{name, c.spec.Name, cameBack(c) && !runs(f)}
+				t := LogTarget{Pod: name, Container: c.spec.Name, Previous: cameBack(c) && !runs(f)}
+				if end := c.terminated(); end != nil && c.status.State.Running == nil {
+					t.Ended = end.FinishedAt.Time
+				}
 				if started && wanted && !slices.ContainsFunc(targets, t.sameContainer) {
 					targets = append(targets, t)
 				}

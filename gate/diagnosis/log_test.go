@@ -7,27 +7,43 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// logTarget is a LogTarget whose end is told from the time of the evidence.
+type logTarget struct {
+	Pod, Container string
+	Previous       bool
+	Ended          string
+}
+
 // TestLogTargets asks for the logs of the attempts that ended, of several pods with one cause, and for none where no
 // program ran.
 func TestLogTargets(t *testing.T) {
-	for dir, want := range map[string][]LogTarget{
-		"crash-half":           {{"web-new-a", "web", false}, {"web-new-b", "web", false}},
-		"crash-injected":       {{"web-new-a", "mesh-proxy", false}},
-		"crash-then-starting":  {{"web-new-a", "web", true}},
-		"job-failed":           {{"migrate-c", "migrate", false}, {"migrate-a", "migrate", false}, {"migrate-b", "migrate", false}},
-		"pod-failed":           {{"smoke", "smoke", false}},
+	for dir, want := range map[string][]logTarget{
+		"crash-half":           {{"web-new-a", "web", false, "-10s"}, {"web-new-b", "web", false, "-10s"}},
+		"crash-injected":       {{"web-new-a", "mesh-proxy", false, "-10s"}},
+		"crash-then-starting":  {{"web-new-a", "web", true, ""}},
+		"job-failed":           {{"migrate-c", "migrate", false, "-20s"}, {"migrate-a", "migrate", false, "-50s"}, {"migrate-b", "migrate", false, "-35s"}},
+		"pod-failed":           {{"smoke", "smoke", false, "-51s"}},
 		"image-backoff-1.31":   nil,
 		"quota-deadlock":       nil,
 		"crash-then-ready":     nil,
 		"config-map-together":  nil,
 		"endpoints-there":      nil,
 		"schedule-spread":      nil,
-		"sidecar-not-started":  {{"web-new-a", "proxy", false}},
-		"crash-past-not-ready": {{"web-new-a", "web", false}}, // a probe asks the attempt that runs
+		"sidecar-not-started":  {{"web-new-a", "proxy", false, ""}},
+		"crash-past-not-ready": {{"web-new-a", "web", false, ""}}, // a probe asks the attempt that runs
 		"schedule-nominated":   nil,
 		"crash-before-rollout": nil,
 	} {
-		if diff := cmp.Diff(want, LogTargets(load(t, "testdata/"+dir))); diff != "" {
+		ev := load(t, "testdata/"+dir)
+		var got []logTarget
+		for _, target := range LogTargets(ev) {
+			ended := ""
+			if !target.Ended.IsZero() {
+				ended = target.Ended.Sub(ev.Workload.Now).String()
+			}
+			got = append(got, logTarget{target.Pod, target.Container, target.Previous, ended})
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", dir, diff)
 		}
 	}

@@ -34,6 +34,8 @@ type result struct {
 	Kubectl       kubectlSaid `json:"kubectl"`
 	Event         string      `json:"event,omitempty"` // the newest warning in the end
 
+	Output string `json:"output,omitempty"` // of rolloutgate, when it is not right
+
 	Error string `json:"error,omitempty"` // of the harness: the case was not played
 }
 
@@ -97,7 +99,9 @@ func (r *result) judge(c *testCase, ran *command, reportFile string) error {
 	if err != nil && r.Why != "" {
 		r.Why += "; there is no report: " + firstError(ran.output)
 	}
-	r.Right = r.Why == ""
+	if r.Right = r.Why == ""; !r.Right {
+		r.Output = ran.output
+	}
 	return nil
 }
 

@@ -168,11 +168,25 @@ func (r *results) text() string {
 	for _, c := range r.Cases {
 		fmt.Fprintln(&b, c.progress())
 	}
+	for _, c := range r.Cases {
+		if !c.Right {
+			fmt.Fprintf(&b, "\n%s\n%s", c.progress(), indented(c.Output))
+		}
+	}
 	s := r.summarize()
 	fmt.Fprintf(&b, "\n%d bad rollouts, cause first in %d (%.1f %%); %d healthy ones, %d false alarms; %d errors\n",
 		s.bad, s.right, s.topOne(), s.quiet, s.alarms, s.errors)
 	fmt.Fprintf(&b, "first sign to verdict: median %.0fs, 90th percentile %.0fs; kubectl rollout status named the cause in %d of %d\n",
 		percentile(s.signToVerdict, 50), percentile(s.signToVerdict, 90), s.named, s.applied)
+	return b.String()
+}
+
+// indented sets what a program printed off from the lines around it.
+func indented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&b, "    %s\n", strings.TrimRight(line, "\n"))
+	}
 	return b.String()
 }
 
