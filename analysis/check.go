@@ -16,18 +16,19 @@ import (
 // (5 * 60), or on the right with one of the units of [ParseLimit]; a "bool"
 // modifier makes no difference. The text itself becomes the criterion's name.
 //
-// The error names what is missing and ends with a hint.
+// Variables are checked here and filled in when the criterion is asked. The
+// error names what is missing and ends with a hint.
 func ParseCheck(text string, vars Vars) (Criterion, error) {
 	name := strings.Join(strings.Fields(text), " ")
 	expanded, err := vars.Expand(text)
 	if err != nil {
 		return Criterion{}, fmt.Errorf("reading check %q: %w", name, err)
 	}
-	query, op, limit, err := split(expanded)
+	_, op, limit, err := split(expanded)
 	if err != nil {
 		return Criterion{}, fmt.Errorf("reading check %q: %w", name, err)
 	}
-	return Criterion{Name: name, Query: query, Op: op, Limit: limit}, nil
+	return Criterion{Name: name, Type: "query", Query: text, compared: true, Op: op, Limit: limit}, nil
 }
 
 // splitHint is what to write instead of a text that has no limit.

@@ -63,10 +63,19 @@ func TestParseCheck(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 			continue
 		}
-		if c.Query != want.query || c.Op != want.op || c.Limit != want.limit {
+		if asked(t, c) != want.query || c.Op != want.op || c.Limit != want.limit {
 			t.Errorf("%s: got %q %s %+v, want %q %s %+v", text, c.Query, c.Op, c.Limit, want.query, want.op, want.limit)
 		}
 	}
+}
+
+// asked is the query that a criterion sends.
+func asked(t *testing.T, c Criterion) string {
+	query, err := c.query(Vars{Namespace: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return query
 }
 
 func TestParseCheckRefuses(t *testing.T) {
@@ -90,7 +99,7 @@ func TestParseCheckRefuses(t *testing.T) {
 		`a <= "x"`:                "parse error",
 		`a <= 1 percent`:          "parse error",
 		`a <=`:                    "parse error",
-		`a{x="${workload}"} <= 1`: "unknown variable",
+		`a{x="${worker}"} <= 1`:   "unknown variable",
 		`a{x="${namespac}"} <= 1`: "did you mean ${namespace}",
 		`a{x="${window}"} <= 1`:   "no value",
 		`a{x="${namespace`:        "not closed",
@@ -129,17 +138,21 @@ func FuzzParseCheck(f *testing.F) {
 		if _, known := c.Op.holds(0, 0); !known {
 			t.Fatalf("%q: operator %q", text, c.Op)
 		}
-		expr, err := parser.ParseExpr(c.Query)
+		asked, err := c.query(Vars{Namespace: "n"})
 		if err != nil {
-			t.Fatalf("%q: query %q: %v", text, c.Query, err)
+			t.Fatalf("%q: %v", text, err)
 		}
-		query, op, limit, err := split("(" + c.Query + "\n) " + string(c.Op) + " " + None.Exact(c.Limit.Value))
+		expr, err := parser.ParseExpr(asked)
+		if err != nil {
+			t.Fatalf("%q: query %q: %v", text, asked, err)
+		}
+		query, op, limit, err := split("(" + asked + "\n) " + string(c.Op) + " " + None.Exact(c.Limit.Value))
 		if err != nil {
 			t.Fatalf("%q: put together again: %v", text, err)
 		}
 		again, err := parser.ParseExpr(query)
 		if err != nil || unwrap(again).String() != unwrap(expr).String() || op != c.Op || limit.Value != c.Limit.Value {
-			t.Fatalf("%q: got %q %s %v after %q %s %v (%v)", text, query, op, limit, c.Query, c.Op, c.Limit, err)
+			t.Fatalf("%q: got %q %s %v after %q %s %v (%v)", text, query, op, limit, asked, c.Op, c.Limit, err)
 		}
 	})
 }

@@ -1,5 +1,10 @@
 package analysis
 
+import (
+	"math"
+	"strings"
+)
+
 // Op is the comparison that a good value meets, read as "value Op limit".
 type Op string
 
@@ -46,21 +51,51 @@ func (o Op) flipped() Op {
 	return o
 }
 
-// Criterion is one question to ask during the window. [Spec.Compile] and
-// [ParseCheck] make valid ones.
+// Criterion is one question about the rollout. [Spec.Compile] and [ParseCheck] make valid ones. It is about either a
+// value (Query) or counts of events (Counts): of so many events, so many were bad.
 type Criterion struct {
 	// Name identifies the criterion in reports.
 	Name string
-	// Query is complete PromQL for the value, without the comparison: a
-	// comparison inside the query would hide a breach as an empty answer.
-	Query string
+	// Type is the word that the configuration has for it: ratio, slow, slo, query or alerts.
+	Type string
+
+	// Query is PromQL for the value, with variables. Where compared is set it is a whole comparison, which is split
+	// when it is asked: a comparison inside the query would hide a breach as an empty answer.
+	Query    string
+	compared bool
+	// Counts says how events are counted; nil for a value. Op is then LessEqual and Limit the share of bad events.
+	Counts *Counts
+
 	Op    Op
 	Limit Limit
-	// For is how many judged answers in a row have to break the limit before
-	// the criterion fails. Zero stands for 2: one bad answer may be a blip
-	// or a scrape that fell into the switch of versions.
+	// For is how many judged values in a row have to break the limit before the criterion fails. Zero stands for 2:
+	// one bad answer may be a blip or a scrape that fell into the switch of versions. Counts are not judged so.
 	For int
+	// MinEvents is how many events a verdict at the end of the window takes; see [defaultMinEvents].
+	MinEvents float64
+	// NoData says what an empty answer to a value's query means; "" is NoDataInconclusive.
+	NoData NoDataPolicy
+	// Report is set when the criterion is measured and reported, but decides nothing (enforce: false).
+	Report bool
+	// Each are the labels by which the criterion is judged separately; the worst group decides.
+	Each []string
+	// Reduce makes one number of several series: max, min, sum or avg; "" expects one series.
+	Reduce string
+	Scope  Scope
+	// Baseline is what the value is compared with instead of a limit; nil when there is a limit.
+	Baseline *Baseline
 }
+
+// NoDataPolicy says what an empty answer means.
+type NoDataPolicy string
+
+// The policies for empty answers.
+const (
+	NoDataInconclusive NoDataPolicy = "inconclusive"
+	NoDataPass         NoDataPolicy = "pass" // nothing to complain of
+	NoDataFail         NoDataPolicy = "fail" // something that has to be there is missing
+	NoDataZero         NoDataPolicy = "zero" // the value is 0
+)
 
 const defaultFor = 2
 
@@ -74,7 +109,55 @@ func (c Criterion) breachesToFail(scheduled int) int {
 	return max(1, min(n, scheduled))
 }
 
-// Text returns "NAME: QUERY OP LIMIT" in the unit of the limit.
+// scope is Scope with its default.
+func (c Criterion) scope() Scope {
+	switch {
+	case c.Scope != "":
+		return c.Scope
+	case c.Counts != nil:
+		return ScopeNew
+	}
+	return ScopeAll
+}
+
+// defaultMinEvents is how many events bound a share with some confidence: by the rule of three, 3/limit good events
+// without a bad one show with 95 % that the share is below the limit. Fewer than 50 are an anecdote.
+func defaultMinEvents(limit float64) float64 {
+	if limit <= 0 {
+		return 50
+	}
+	return max(50, math.Ceil(3/limit))
+}
+
+// minEvents is MinEvents with its default.
+func (c Criterion) minEvents() float64 {
+	if c.MinEvents > 0 {
+		return c.MinEvents
+	}
+	return defaultMinEvents(c.Limit.Value)
+}
+
+// Text returns "NAME: WHAT OP LIMIT" in the unit of the limit.
 func (c Criterion) Text() string {
-	return c.Name + ": " + c.Query + " " + string(c.Op) + " " + c.Limit.Unit.Exact(c.Limit.Value)
+	what := oneLine(c.Query)
+	if c.Counts != nil {
+		what = c.Counts.text()
+	}
+	if c.compared {
+		return c.Name + ": " + what
+	}
+	if c.Baseline != nil {
+		return c.Name + ": " + what + " " + c.Baseline.text()
+	}
+	return c.Name + ": " + what + " " + string(c.Op) + " " + c.Limit.Unit.Exact(c.Limit.Value)
+}
+
+// query returns the PromQL for the value with its variables filled in.
+func (c Criterion) query(vars Vars) (string, error) {
+	text, err := vars.Expand(c.Query)
+	if err != nil || !c.compared {
+		return strings.TrimSpace(text), err
+	}
+	value, _, _, err := split(text)
+	return value, err
 }

@@ -43,27 +43,134 @@ type key struct {
 
 func (s *Spec) keys() []key {
 	return []key{
-		{"settle", durationKey("settle", &s.Timing.Settle)},
+		{"settle", autoKey("settle", &s.Timing.Settle)},
 		{"window", durationKey("window", &s.Timing.Window)},
-		{"interval", durationKey("interval", &s.Timing.Interval)},
+		{"interval", autoKey("interval", &s.Timing.Interval)},
 		{"queryTimeout", durationKey("queryTimeout", &s.Timing.QueryTimeout)},
+		{"maxOutage", durationKey("maxOutage", &s.Timing.MaxOutage)},
+		{"on", func(d *decoder, value *yaml.Node) { d.mapping(value, "on", s.On.keys()) }},
+		{"vars", func(d *decoder, value *yaml.Node) { s.Vars = d.texts("vars", value) }},
+		{"env", listKey("env", &s.Env)},
 		{"criteria", func(d *decoder, value *yaml.Node) { s.Criteria = d.criteria(value) }},
 	}
 }
 
 func (s *CriterionSpec) keys() []key {
-	return []key{
+	keys := []key{
 		{"name", textKey("name", &s.Name)},
-		{"query", textKey("query", &s.Query)},
-		{"max", limitKey("max", &s.Max)},
-		{"min", limitKey("min", &s.Min)},
-		{"for", func(d *decoder, value *yaml.Node) {
-			n, err := strconv.Atoi(value.Value)
-			if err != nil || n < 1 {
-				d.fault(value, "reading for: not a number of samples from 1 up", "write how many breaches in a row fail the criterion, such as for: 3")
+		{"preset", textKey("preset", &s.Preset)},
+	}
+	for _, k := range criterionKinds() {
+		keys = append(keys, key{k.name, func(d *decoder, value *yaml.Node) { k.decode(d, value, s) }})
+	}
+	return append(keys,
+		key{"max", limitKey("max", &s.Max)},
+		key{"min", limitKey("min", &s.Min)},
+		key{"for", numberKey("for", "a number of samples from 1 up", "write how many breaches in a row fail the criterion, such as for: 3", &s.For)},
+		key{"minEvents", numberKey("minEvents", "a number of events from 1 up", "write how many events a verdict takes, such as minEvents: 200", &s.MinEvents)},
+		key{"noData", choiceKey("noData", &s.NoData, NoDataInconclusive, NoDataPass, NoDataFail, NoDataZero)},
+		key{"enforce", func(d *decoder, value *yaml.Node) {
+			enforce, err := strconv.ParseBool(value.Value)
+			if err != nil {
+				d.fault(value, fmt.Sprintf("reading enforce: %q is not true or false", value.Value), "false measures and reports the criterion without deciding by it")
 			}
-			s.For = n
+			s.Enforce = &enforce
 		}},
+		key{"each", listKey("each", &s.Each)},
+		key{"reduce", choiceKey("reduce", &s.Reduce, "max", "min", "sum", "avg")},
+		key{"scope", choiceKey("scope", &s.Scope, ScopeNew, ScopeOld, ScopeAll)},
+		key{"baseline", choiceKey("baseline", &s.Baseline, BaselineBefore, BaselineConcurrent, BaselineHistory)},
+		key{"maxRatio", ratioKey("maxRatio", &s.MaxRatio)},
+		key{"minRatio", ratioKey("minRatio", &s.MinRatio)},
+		key{"minIncrease", limitKey("minIncrease", &s.MinIncrease)},
+	)
+}
+
+func numberKey(name, what, hint string, into *int) func(*decoder, *yaml.Node) {
+	return func(d *decoder, value *yaml.Node) {
+		n, err := strconv.Atoi(value.Value)
+		if err != nil || n < 1 {
+			d.fault(value, fmt.Sprintf("reading %s: not %s", name, what), hint)
+		}
+		*into = n
+	}
+}
+
+func ratioKey(name string, into *float64) func(*decoder, *yaml.Node) {
+	return func(d *decoder, value *yaml.Node) {
+		limit, err := parseLimit(value.Value)
+		if err != nil || limit.Unit != None && limit.Unit != Percent || limit.Value <= 0 {
+			d.fault(value, fmt.Sprintf("reading %s: %q is not a factor", name, value.Value), "write how many times the baseline's value is allowed, such as 1.25 or 125%")
+		}
+		*into = limit.Value
+	}
+}
+
+func choiceKey[T ~string](name string, into *T, choices ...T) func(*decoder, *yaml.Node) {
+	return func(d *decoder, value *yaml.Node) {
+		words := make([]string, len(choices))
+		for i, c := range choices {
+			if words[i] = string(c); value.Kind == yaml.ScalarNode && value.Value == words[i] {
+				*into = c
+				return
+			}
+		}
+		d.fault(value, fmt.Sprintf("reading %s: %q is not one of %s", name, value.Value, strings.Join(words, ", ")), hintFor(value.Value, words))
+	}
+}
+
+func hintFor(word string, known []string) string {
+	if near := closest(word, known); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
+// listKey reads a list of texts, or one text.
+func listKey(name string, into *[]string) func(*decoder, *yaml.Node) {
+	return func(d *decoder, value *yaml.Node) {
+		if value.Kind == yaml.ScalarNode {
+			if d.scalar(name, value) {
+				*into = []string{value.Value}
+			}
+			return
+		}
+		if value.Kind != yaml.SequenceNode {
+			d.fault(value, fmt.Sprintf("reading %s: not a list", name), "write it as [a, b]")
+			return
+		}
+		for _, item := range value.Content {
+			if item = resolve(item); d.scalar(name, item) {
+				*into = append(*into, item.Value)
+			}
+		}
+	}
+}
+
+// texts reads a mapping of names to texts.
+func (d *decoder) texts(name string, value *yaml.Node) map[string]string {
+	if value.Kind != yaml.MappingNode {
+		d.fault(value, fmt.Sprintf("reading %s: not a mapping", name), "write it as lines of 'name: value'")
+		return nil
+	}
+	out := map[string]string{}
+	for i := 0; i+1 < len(value.Content); i += 2 {
+		if item := resolve(value.Content[i+1]); d.scalar(name+"."+value.Content[i].Value, item) {
+			out[value.Content[i].Value] = item.Value
+		}
+	}
+	return out
+}
+
+// autoKey reads a duration or the word auto.
+func autoKey(name string, into *time.Duration) func(*decoder, *yaml.Node) {
+	read := durationKey(name, into)
+	return func(d *decoder, value *yaml.Node) {
+		if value.Kind == yaml.ScalarNode && value.Value == "auto" {
+			*into = Auto
+			return
+		}
+		read(d, value)
 	}
 }
 
@@ -187,7 +294,11 @@ func (d *decoder) criteria(node *yaml.Node) []CriterionSpec {
 
 // lint compiles with placeholders what decoded without a mistake.
 func (d *decoder) lint(node *yaml.Node, spec Spec) {
-	criteria, errs := spec.compile(Placeholders())
+	vars := spec.Known(Vars{Env: map[string]string{}})
+	for _, name := range spec.Env {
+		vars.Env[name] = "value"
+	}
+	criteria, errs := spec.compile(vars)
 	d.errs = append(d.errs, errs...)
 	for _, err := range spec.Timing.faults(criteria) {
 		text, hint := parts(err)

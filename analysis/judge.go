@@ -32,7 +32,23 @@ type Result struct {
 	Op    Op      `json:"op"`
 	Limit Number  `json:"limit"`
 	Unit  Unit    `json:"unit,omitempty"`
-	// Query is the PromQL that was sent.
+	// Bad and Events are the counts behind Value, and Low and High the exact 95 % interval for the share; only for
+	// criteria on counts.
+	Bad    float64 `json:"bad,omitempty"`
+	Events float64 `json:"events,omitempty"`
+	Low    *Number `json:"low,omitempty"`
+	High   *Number `json:"high,omitempty"`
+	// Group are the labels of the series that Value is of, where there are several.
+	Group string `json:"group,omitempty"`
+	// Before is the value of the running version before the rollout; nil where it could not be told.
+	Before *Number `json:"before,omitempty"`
+	// Baseline says what the limit is relative to; empty when it is absolute.
+	Baseline string `json:"baseline,omitempty"`
+	// ReportOnly is set when the criterion decides nothing (enforce: false).
+	ReportOnly bool `json:"reportOnly,omitempty"`
+	// Scope says whose series were judged.
+	Scope Scope `json:"scope,omitempty"`
+	// Query is the PromQL that was sent last.
 	Query   string  `json:"query"`
 	Samples Samples `json:"samples"`
 	// FirstBreach is the first measurement that broke the limit, also where
@@ -43,6 +59,24 @@ type Result struct {
 	Reason string `json:"reason"`
 	// LastError is the note of the last measurement that failed.
 	LastError string `json:"lastError,omitempty"`
+	// Notes are remarks about how the criterion was measured.
+	Notes []string `json:"notes,omitempty"`
+	// Plot is the value around the rollout.
+	Plot []Moment `json:"plot,omitempty"`
+	// Recovered says, after an undo, whether the criterion holds again; nil when it was not asked again.
+	Recovered *bool `json:"recovered,omitempty"`
+}
+
+// result is the part of a Result that does not depend on the verdict.
+func (c Criterion) result(points []Point, scheduled int) Result {
+	r := Result{
+		Name: c.Name, Op: c.Op, Limit: Number(c.Limit.Value), Unit: c.Limit.Unit, Query: c.Query,
+		Samples: Samples{Scheduled: scheduled}, Series: points, ReportOnly: c.Report, Scope: c.scope(),
+	}
+	if c.Baseline != nil {
+		r.Baseline = c.Baseline.text()
+	}
+	return r
 }
 
 // Judge returns the verdict on a series of measurements, of which scheduled
@@ -61,10 +95,7 @@ type Result struct {
 // Taking away points that are ok, or the end of a series, therefore never
 // makes a pass out of another verdict.
 func Judge(c Criterion, points []Point, scheduled int) Result {
-	r := Result{
-		Name: c.Name, Op: c.Op, Limit: Number(c.Limit.Value), Unit: c.Limit.Unit, Query: c.Query,
-		Samples: Samples{Scheduled: scheduled}, Series: points,
-	}
+	r := c.result(points, scheduled)
 	streak, need := 0, c.breachesToFail(scheduled)
 	var silence string
 	for _, p := range points {
@@ -86,7 +117,7 @@ func Judge(c Criterion, points []Point, scheduled int) Result {
 			r.LastError = p.Note
 		}
 		if p.judged() && r.Verdict != Fail {
-			r.Value = p.Value
+			r.Value, r.Group = p.Value, p.Group
 		}
 		if streak == need {
 			r.Verdict = Fail
@@ -138,7 +169,7 @@ func (r *Result) decide(need int, silence string) {
 // <= 1%)" reads like a mistake where it is a breach.
 func (r *Result) comparison() string {
 	if r.Value == nil {
-		return "no value"
+		return "no value where there has to be one"
 	}
 	value, limit := float64(*r.Value), float64(r.Limit)
 	left, right := r.Unit.Format(value), r.Unit.Format(limit)

@@ -19,6 +19,8 @@ const (
 	Breach State = "breach"
 	// NoData: nothing to judge, because the answer was empty or not a number.
 	NoData State = "noData"
+	// Thin: there are events, but too few to say something.
+	Thin State = "thin"
 	// Failed: the query failed, or its answer is not one number.
 	Failed State = "error"
 )
@@ -29,20 +31,28 @@ type Point struct {
 	// Value is what the server returned; nil if that was not one number.
 	Value *Number `json:"value,omitempty"`
 	State State   `json:"state"`
+	// Bad and Events are the counts so far, for criteria on counts.
+	Bad    float64 `json:"bad,omitempty"`
+	Events float64 `json:"events,omitempty"`
+	// Group names the series that Value is of, where there are several: the worst.
+	Group string `json:"group,omitempty"`
+	// Evidence is the natural logarithm of how much likelier the counts are under a broken limit, and Spread whether
+	// the bad events came at more than one time or from more than one pod. Both are zero for values.
+	Evidence Number `json:"evidence,omitempty"`
+	Spread   bool   `json:"spread,omitempty"`
 	// Note says on one line why the point is neither ok nor a breach.
 	Note string `json:"note,omitempty"`
 }
 
 func (p Point) judged() bool { return p.State == OK || p.State == Breach }
 
-// Measure turns an answer, or the error in its place, into a point.
+// Measure turns the answer to a query for a value, or the error in its place, into a point.
 //
-// NaN is the result of dividing nothing by nothing, so it is no data. An
-// infinity can be a breach, but it never meets a limit: x / 0 must not pass
-// as a large throughput.
+// NaN is the result of dividing nothing by nothing, so it is no data. An infinity can be a breach, but it never meets
+// a limit: x / 0 must not pass as a large throughput. Several series are a mistake unless the criterion says what to
+// make of them; then the worst decides: a breach, then the value that is nearest to one.
 func Measure(c Criterion, at time.Time, a Answer, err error) Point {
 	failed := func(note string) Point { return Point{Time: at, State: Failed, Note: note} }
-	noData := func(note string) Point { return Point{Time: at, State: NoData, Note: note} }
 	switch {
 	case err != nil:
 		return failed(errorNote(err))
@@ -51,27 +61,91 @@ func Measure(c Criterion, at time.Time, a Answer, err error) Point {
 	case a.Kind != Vector && a.Kind != Scalar:
 		return failed(fmt.Sprintf("the query returns a %s, not one number", a.Kind))
 	case len(a.Samples) == 0:
-		return noData("no series matched")
-	case len(a.Samples) > 1:
+		return c.empty(at)
+	case len(a.Samples) > 1 && len(c.Each) == 0:
 		return failed(severalNote(a.Samples))
-	case a.Samples[0].Histogram:
-		return failed("the query returns a native histogram, not a number; use histogram_quantile or histogram_count")
 	}
-	value := a.Samples[0].Value
-	met, known := c.Op.holds(value, c.Limit.Value)
-	number := Number(value)
+	if invalid := invalidInfo(a.Infos); invalid != "" {
+		return failed(invalid)
+	}
+	seen := map[string]bool{}
+	var worst *Point
+	for _, s := range a.Samples {
+		p := c.measureOne(at, s)
+		if len(c.Each) > 0 {
+			p.Group = groupOf(s.Labels, c.Each)
+			if seen[p.Group] {
+				return failed(severalNote(a.Samples) + ", or name the labels in each")
+			}
+			seen[p.Group] = true
+		}
+		if worst == nil || c.worse(p, *worst) {
+			worst = &p
+		}
+	}
+	return *worst
+}
+
+// measureOne judges one number.
+func (c Criterion) measureOne(at time.Time, s Sample) Point {
+	if s.Histogram {
+		return Point{Time: at, State: Failed, Note: "the query returns a native histogram, not a number; use histogram_quantile or histogram_count"}
+	}
+	met, known := c.Op.holds(s.Value, c.Limit.Value)
+	number := Number(s.Value)
 	p := Point{Time: at, Value: &number, State: Breach}
 	switch {
 	case !known:
 		p.State, p.Note = Failed, fmt.Sprintf("the criterion has no comparison that is known: %q", c.Op)
-	case math.IsNaN(value):
+	case math.IsNaN(s.Value):
 		p.State, p.Note = NoData, "the value is NaN, as in 0 / 0"
-	case met && math.IsInf(value, 0):
+	case met && math.IsInf(s.Value, 0):
 		p.State, p.Note = NoData, "the value is infinite, as in 1 / 0, which cannot meet a limit"
 	case met:
 		p.State = OK
 	}
 	return p
+}
+
+// empty is the point for an answer without series.
+func (c Criterion) empty(at time.Time) Point {
+	const note = "no series matched"
+	switch c.NoData {
+	case NoDataPass:
+		return Point{Time: at, State: OK, Note: note}
+	case NoDataFail:
+		return Point{Time: at, State: Breach, Note: note}
+	case NoDataZero:
+		p := c.measureOne(at, Sample{})
+		p.Note = note
+		return p
+	}
+	return Point{Time: at, State: NoData, Note: note}
+}
+
+// worse orders the points of several series: what cannot be judged must not be hidden by what can, except by a breach.
+func (c Criterion) worse(a, b Point) bool {
+	rank := func(s State) int { return slices.Index([]State{OK, Thin, NoData, Failed, Breach}, s) }
+	if a.State != b.State {
+		return rank(a.State) > rank(b.State)
+	}
+	if a.Value == nil || b.Value == nil {
+		return false
+	}
+	if c.Op == Greater || c.Op == GreaterEqual {
+		return *a.Value < *b.Value
+	}
+	return *a.Value > *b.Value
+}
+
+// invalidInfo finds the remarks of Prometheus 3 that mean that samples were left out of the value.
+func invalidInfo(infos []string) string {
+	for _, info := range infos {
+		if strings.Contains(info, "ignored histogram") || strings.Contains(info, "mixed histograms and floats") || strings.Contains(info, "mix of histograms and floats") {
+			return "samples were left out: " + firstLine(info)
+		}
+	}
+	return ""
 }
 
 // errorNote is an error on one line, without advice and without the name of

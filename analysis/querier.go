@@ -13,6 +13,9 @@ type Querier interface {
 	// when ctx is done at the latest. A failure that the server or the
 	// network caused is a *QueryError.
 	Query(ctx context.Context, promql string, at time.Time) (Answer, error)
+	// QueryRange evaluates promql at every step of r. The answer is a Matrix
+	// whose samples have Moments; all else is as for Query.
+	QueryRange(ctx context.Context, promql string, r Range) (Answer, error)
 }
 
 // Kind is the shape of an answer, in the words of the Prometheus HTTP API
@@ -52,8 +55,8 @@ type Sample struct {
 
 // Moment is one value of a range query.
 type Moment struct {
-	Time  time.Time
-	Value float64
+	Time  time.Time `json:"time"`
+	Value Number    `json:"value"`
 }
 
 // Range says where a range query is evaluated: at Start, then after each Step, never after End.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis/stats"
 )
 
 // Measurement is one step of a run, for progress output.
@@ -14,15 +16,36 @@ type Measurement struct {
 	// Result is the criterion's result so far. Its verdict is inconclusive
 	// until the window ends, unless the criterion has failed.
 	Result Result
+	// Early is set for looks before the window, which only ever fail on evidence.
+	Early bool
 }
 
 // maxConcurrent bounds the queries that run at the same time, so that a gate
 // with many criteria is not a burst for the server.
 const maxConcurrent = 4
 
-// Run measures every criterion by the timing and returns their results in
-// the same order. It reports each measurement to observe, which may be nil,
-// and which is never called twice at once.
+// Session measures criteria during and after one rollout.
+type Session struct {
+	Querier  Querier
+	Criteria []Criterion
+	Timing   Timing
+	Facts    Facts
+	// Pods returns the pods of the two versions now; nil: none are known.
+	Pods func() Pods
+	// Family is a pattern for the names of the workloads' pods of all versions, for looks at the past.
+	Family string
+	// Vars returns the values of the variables now; nil: there are none.
+	Vars func() Vars
+	// Complete is closed when the rollout is complete; nil: it is.
+	Complete <-chan struct{}
+	// Observe hears of each measurement, never twice at once; nil: nobody does.
+	Observe func(Measurement)
+}
+
+// Run measures every criterion and returns their results in the same order.
+//
+// While the rollout goes on, criteria on the counts of the new pods are looked at already, and fail on evidence alone.
+// When it is complete, the session settles, and then observes for the length of the window.
 //
 // The first criterion that fails ends the run: the others are still measured
 // as often as that one was, and what has no verdict then is inconclusive. Where only the last measurement of a window keeps it from a
@@ -31,41 +54,47 @@ const maxConcurrent = 4
 // A context that ends makes every unfinished criterion inconclusive. There is
 // no error to return: a querier that fails all the time yields results with
 // the verdict error.
-func Run(ctx context.Context, q Querier, criteria []Criterion, timing Timing, observe func(Measurement)) []Result {
+func (s Session) Run(ctx context.Context) []Result {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	r := run{
-		querier: q,
-		timing:  timing.resolved(),
-		running: running,
-		stop:    stop,
-		slots:   make(chan struct{}, maxConcurrent),
-		seen:    make(chan Measurement),
+	r := &run{
+		Session: s, running: running, stop: stop,
+		slots: make(chan struct{}, maxConcurrent), seen: make(chan Measurement),
 	}
-	r.start = time.Now().Add(r.timing.Settle)
-
-	results := make([]Result, len(criteria))
+	r.Timing = s.Timing.With(s.Facts.Scrape, s.Facts.Lag)
+	if r.Complete == nil {
+		complete := make(chan struct{})
+		close(complete)
+		r.Complete = complete
+	}
+	results := make([]Result, len(s.Criteria))
 	var watching sync.WaitGroup
-	for i, c := range criteria {
-		watching.Go(func() { results[i] = r.watch(ctx, c) })
+	for i, c := range s.Criteria {
+		watching.Go(func() {
+			w := r.watch(c, i)
+			results[i] = w.verdict(ctx)
+			results[i].Notes = w.facts.Notes
+			results[i].Before = w.facts.Before
+			if w.asked != "" {
+				results[i].Query = w.asked
+			}
+		})
 	}
 	go func() {
 		watching.Wait()
 		close(r.seen)
 	}()
 	for m := range r.seen {
-		if observe != nil {
-			observe(m)
+		if s.Observe != nil {
+			s.Observe(m)
 		}
 	}
 	return results
 }
 
-// run is what the criteria of one Run share.
+// run is what the criteria of one session share.
 type run struct {
-	querier Querier
-	timing  Timing
-	start   time.Time // of the window
+	Session
 
 	// running ends with the context of Run or with the first failure. It
 	// stands between queries; the queries themselves use the context of Run,
@@ -75,41 +104,186 @@ type run struct {
 
 	slots chan struct{}
 	seen  chan Measurement
+
+	once  sync.Once
+	start time.Time // of the window
 }
 
-// watch measures one criterion to its verdict.
-func (r run) watch(ctx context.Context, c Criterion) Result {
-	scheduled := r.timing.Scheduled()
-	last := scheduled + r.timing.overtime(c)
-	var points []Point
-	for i := range last {
-		due := r.start.Add(time.Duration(i) * r.timing.Interval)
-		if !sleepUntil(r.running, due) && !r.stillDue(ctx, i) {
-			return unfinished(Judge(c, points, max(scheduled, i)), context.Cause(r.running))
+// begin says when the window begins. It is called when the rollout is complete.
+func (r *run) begin() time.Time {
+	r.once.Do(func() { r.start = time.Now().Add(r.Timing.Settle) })
+	return r.start
+}
+
+// alpha is the part of the error that one criterion may make.
+func (r *run) alpha() float64 {
+	n := 0
+	for _, c := range r.Criteria {
+		if c.Counts != nil && !c.Report {
+			n++
 		}
-		p := r.measure(ctx, c, due)
+	}
+	return stats.Split(runAlpha, max(n, 1))
+}
+
+// watched is one criterion of a run.
+type watched struct {
+	*run
+	c     Criterion
+	facts CriterionFacts
+	alpha float64
+
+	tracker *tracker // of counts
+	points  []Point
+	early   int // how many of points lie before the window
+	asked   string
+}
+
+func (r *run) watch(c Criterion, i int) *watched {
+	w := &watched{run: r, c: c, facts: r.Facts.about(i), alpha: r.alpha()}
+	if w.facts.Naming.Pod == "" && !w.facts.Gateway {
+		w.facts.Naming = usualNaming
+	}
+	if c.Counts != nil {
+		counts := *c.Counts
+		counts.Native = counts.Native || w.facts.Native
+		w.c.Counts = &counts
+		w.tracker = newTracker(w.c, r.Timing.Settle, r.scrape())
+	}
+	if ref := w.facts.reference; ref != nil && c.Baseline != nil && c.Counts == nil && ref.Problem == "" {
+		w.c.Limit.Value = c.Baseline.limit(ref.Value)
+	}
+	return w
+}
+
+// scrape is the scrape interval, or the usual one.
+func (r *run) scrape() time.Duration {
+	if r.Facts.Scrape > 0 {
+		return r.Facts.Scrape
+	}
+	return leastInterval
+}
+
+// byPod says whether the criterion reads the counters of single pods.
+func (w *watched) byPod() bool {
+	return w.c.Counts != nil && w.c.scope() != ScopeAll && !w.facts.Gateway && w.Pods != nil
+}
+
+// verdict measures one criterion to its end.
+func (w *watched) verdict(ctx context.Context) Result {
+	scheduled := w.Timing.Scheduled()
+	if result, over := w.guard(ctx, scheduled); over {
+		return result
+	}
+	last := scheduled + w.Timing.overtime(w.c)
+	var outage time.Time
+	for i := range last {
+		due := w.begin().Add(time.Duration(i) * w.Timing.Interval)
+		if !sleepUntil(w.running, due) && !w.stillDue(ctx, i) {
+			return unfinished(w.judge(max(scheduled, i)), context.Cause(w.running))
+		}
+		p := w.measure(ctx, due, true)
 		if ctx.Err() != nil {
 			// What the query returned is the cancellation, not an answer.
-			return unfinished(Judge(c, points, max(scheduled, i)), context.Cause(ctx))
+			return unfinished(w.judge(max(scheduled, i)), context.Cause(ctx))
 		}
-		points = append(points, p)
-		result := Judge(c, points, max(scheduled, len(points)))
-		r.seen <- Measurement{Point: p, Result: result}
-		if result.Verdict == Fail {
-			r.stop(&failedError{c.Name, i})
+		w.points = append(w.points, p)
+		result := w.judge(max(scheduled, i+1))
+		if outage = outageSince(outage, p); result.Verdict != Fail && !outage.IsZero() && i+1 < scheduled && p.Time.Sub(outage) >= w.Timing.MaxOutage {
+			result.Verdict = Error
+			result.Reason = fmt.Sprintf("no usable answer for %s: %s", p.Time.Sub(outage).Round(time.Second), p.Note)
+			w.seen <- Measurement{Point: p, Result: result}
+			return result
 		}
-		over := i >= scheduled-1 && (p.State == OK || result.Samples.Judged < result.Samples.needed())
-		if result.Verdict == Fail || over {
+		w.seen <- Measurement{Point: p, Result: result}
+		if result.Verdict == Fail && !w.c.Report {
+			w.stop(&failedError{w.c.Name, i})
+		}
+		decided := p.State == OK || w.c.Counts != nil && p.State == Thin || w.c.Counts == nil && result.Samples.Judged < result.Samples.needed()
+		if result.Verdict == Fail || i >= scheduled-1 && decided {
 			return result
 		}
 	}
-	return Judge(c, points, len(points))
+	return w.judge(len(w.points) - w.early)
+}
+
+// outageSince is since when there was no answer.
+func outageSince(since time.Time, p Point) time.Time {
+	switch {
+	case p.State != Failed:
+		return time.Time{}
+	case since.IsZero():
+		return p.Time
+	}
+	return since
+}
+
+// guard looks at the counts of new pods until the window begins. It returns a result when they fail on evidence, or
+// when the run ends meanwhile.
+func (w *watched) guard(ctx context.Context, scheduled int) (Result, bool) {
+	guards := w.byPod() && !w.c.Report
+	for {
+		var begins <-chan time.Time
+		select {
+		case <-w.Complete:
+			if !guards {
+				return Result{}, false
+			}
+			wait := time.Until(w.begin())
+			if wait <= 0 {
+				return Result{}, false
+			}
+			if wait < w.Timing.Interval {
+				begins = time.After(wait)
+			}
+		default:
+			if !guards {
+				select {
+				case <-w.Complete:
+					return Result{}, false
+				case <-w.running.Done():
+					return unfinished(w.judge(scheduled), context.Cause(w.running)), true
+				}
+			}
+		}
+		look := time.NewTimer(w.Timing.Interval)
+		select {
+		case <-begins:
+			look.Stop()
+			return Result{}, false
+		case <-w.running.Done():
+			look.Stop()
+			return unfinished(w.judge(scheduled), context.Cause(w.running)), true
+		case <-look.C:
+		}
+		p := w.measure(ctx, time.Now(), false)
+		if ctx.Err() != nil {
+			return unfinished(w.judge(scheduled), context.Cause(ctx)), true
+		}
+		w.points, w.early = append(w.points, p), w.early+1
+		result := w.judge(scheduled)
+		w.seen <- Measurement{Point: p, Result: result, Early: true}
+		if result.Verdict == Fail {
+			w.stop(&failedError{w.c.Name, -1})
+			return result, true
+		}
+	}
+}
+
+// judge is the verdict so far.
+func (w *watched) judge(scheduled int) Result {
+	if w.c.Counts != nil {
+		return judgeShare(w.c, w.points, w.early, scheduled, w.alpha)
+	}
+	r := Judge(w.c, w.points, scheduled)
+	w.againstHistory(&r)
+	return r
 }
 
 // failedError is why a run ends early.
 type failedError struct {
 	name string
-	slot int // which measurement made it fail, from 0
+	slot int // which measurement of the window made it fail, from 0; -1: before the window
 }
 
 func (e *failedError) Error() string { return fmt.Sprintf("the criterion %q failed", e.name) }
@@ -117,27 +291,9 @@ func (e *failedError) Error() string { return fmt.Sprintf("the criterion %q fail
 // stillDue says whether the measurement with this number belongs to the round
 // in which another criterion failed. That round is completed, so that the
 // results do not depend on who is asked first.
-func (r run) stillDue(ctx context.Context, slot int) bool {
+func (r *run) stillDue(ctx context.Context, slot int) bool {
 	var failed *failedError
 	return ctx.Err() == nil && errors.As(context.Cause(r.running), &failed) && slot <= failed.slot
-}
-
-// measure asks once. The deadline counts from when the query was due, so
-// that waiting for a slot cannot push a query into the next one's time.
-func (r run) measure(ctx context.Context, c Criterion, due time.Time) Point {
-	ctx, cancel := context.WithDeadline(ctx, due.Add(r.timing.QueryTimeout))
-	defer cancel()
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-ctx.Done():
-	}
-	if ctx.Err() != nil {
-		return Measure(c, time.Now(), Answer{}, fmt.Errorf("the query was not sent: earlier queries took until after %s", r.timing.QueryTimeout))
-	}
-	at := time.Now()
-	answer, err := r.querier.Query(ctx, c.Query, time.Time{})
-	return Measure(c, at, answer, err)
 }
 
 // unfinished marks a result whose measurements were cut short.

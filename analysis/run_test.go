@@ -15,6 +15,15 @@ import (
 // test began.
 type querier func(ctx context.Context, query string) (Answer, error)
 
+func (q querier) QueryRange(context.Context, string, Range) (Answer, error) {
+	return Answer{}, errors.New("nothing is known about the past")
+}
+
+// runAll runs a session without a rollout.
+func runAll(ctx context.Context, q Querier, criteria []Criterion, timing Timing, observe func(Measurement)) []Result {
+	return Session{Querier: q, Criteria: criteria, Timing: timing, Observe: observe}.Run(ctx)
+}
+
 func (q querier) Query(ctx context.Context, query string, at time.Time) (Answer, error) {
 	if !at.IsZero() {
 		return Answer{}, errors.New("the time is the server's to choose")
@@ -70,7 +79,7 @@ func TestRun(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			begin, seen := time.Now(), 0
-			results := Run(t.Context(), script(tt.letters), []Criterion{errorRate()}, tt.timing, func(m Measurement) {
+			results := runAll(t.Context(), script(tt.letters), []Criterion{errorRate()}, tt.timing, func(m Measurement) {
 				seen++
 				if m.Result.Samples.made() != seen || m.Point.Time.Sub(begin) < tt.timing.Settle {
 					t.Errorf("%q: measurement %d is %+v", tt.letters, seen, m)
@@ -101,7 +110,7 @@ func TestRunStopsAtFirstFailure(t *testing.T) {
 		})
 		good, bad := errorRate(), errorRate()
 		good.Query, bad.Query, bad.Name = "good", "bad", "queue"
-		results := Run(t.Context(), q, []Criterion{good, bad}, fiveLooks, nil)
+		results := runAll(t.Context(), q, []Criterion{good, bad}, fiveLooks, nil)
 		if took := time.Since(begin); took != 50*time.Second {
 			t.Errorf("took %s", took)
 		}
@@ -127,7 +136,7 @@ func TestRunCancelled(t *testing.T) {
 					return Answer{}, ctx.Err()
 				}
 			})
-			r := Run(ctx, q, []Criterion{errorRate(), errorRate()}, fiveLooks, nil)
+			r := runAll(ctx, q, []Criterion{errorRate(), errorRate()}, fiveLooks, nil)
 			for _, r := range r {
 				if r.Verdict != Inconclusive || !strings.Contains(r.Reason, "the job was cancelled") || r.Samples.Errors != 0 {
 					t.Errorf("after %s: got %s, %s, %+v", after, r.Verdict, r.Reason, r.Samples)
@@ -154,7 +163,7 @@ func TestRunSlowQuerier(t *testing.T) {
 			<-ctx.Done()
 			return Answer{}, &QueryError{Kind: Unreachable, Text: "no answer", Err: ctx.Err()}
 		})
-		r := Run(t.Context(), q, []Criterion{errorRate()}, fiveLooks, nil)[0]
+		r := runAll(t.Context(), q, []Criterion{errorRate()}, fiveLooks, nil)[0]
 		if took := time.Since(begin); r.Verdict != Error || r.Samples.Errors != 5 || took != 100*time.Second {
 			t.Errorf("got %s %+v after %s", r.Verdict, r.Samples, took)
 		}
@@ -180,7 +189,7 @@ func TestRunBoundsConcurrency(t *testing.T) {
 			criteria[i].Name = fmt.Sprint(i)
 		}
 		failed := 0
-		for i, r := range Run(t.Context(), q, criteria, Timing{}, nil) {
+		for i, r := range runAll(t.Context(), q, criteria, Timing{}, nil) {
 			if r.Name != fmt.Sprint(i) {
 				t.Errorf("result %d is %s", i, r.Name)
 			}
@@ -209,7 +218,7 @@ func TestTiming(t *testing.T) {
 		t.Errorf("checking: %v", err)
 	}
 	c[1].For = 6
-	err := Timing{Settle: -1, Window: time.Second, Interval: time.Millisecond}.Check(c)
+	err := Timing{Settle: -2, Window: time.Second, Interval: time.Millisecond}.Check(c)
 	if err == nil || !strings.Contains(err.Error(), "negative") || !strings.Contains(err.Error(), "less than a second") {
 		t.Errorf("got %v", err)
 	}

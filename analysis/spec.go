@@ -3,7 +3,6 @@ package analysis
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -11,44 +10,80 @@ import (
 //
 //	settle: 30s
 //	window: 5m
-//	interval: 15s
-//	queryTimeout: 10s
+//	on: {fail: undo, inconclusive: stop, error: stop}
 //	criteria:
 //	  - name: errors
-//	    query: sum(rate(errors_total{namespace="${namespace}"}[1m]))
+//	    ratio: {bad: 'http_requests_total{code=~"5.."}', total: http_requests_total}
 //	    max: 1%
-//	  - name: latency
-//	    query: histogram_quantile(0.99, sum by (le) (rate(latency_bucket[1m]))) < 0.5
-//	    for: 3
+//	  - name: queue
+//	    query: max(queue_depth{namespace="${namespace}"})
+//	    max: 1000
+//	  - preset: nginx-errors
+//	    max: 2%
 type Spec struct {
 	Timing   Timing
+	On       Policy
+	Vars     map[string]string // the values of ${vars.NAME}
+	Env      []string          // names of environment variables that ${env.NAME} may read
 	Criteria []CriterionSpec
 }
 
-// CriterionSpec is one entry of the list of criteria. It holds either a
-// query for a value and one of Max and Min, both inclusive, or a query that
-// is a comparison with a constant, as in [ParseCheck].
+// CriterionSpec is one entry of the list of criteria: one of Ratio, Slow, SLO, Alerts and Query, or a Preset that has
+// one, and a limit. Max and Min are inclusive. A query may also be a comparison with a constant, as in [ParseCheck].
 type CriterionSpec struct {
-	Name     string
-	Query    string // PromQL with variables
-	Max, Min *Limit
-	For      int // zero: see Criterion.For
+	Name   string
+	Preset string
+
+	Ratio  *RatioSpec
+	Slow   *SlowSpec
+	SLO    *SLOSpec
+	Alerts *AlertsSpec
+	Query  string // PromQL with variables
+
+	Max, Min  *Limit
+	For       int // zero: see Criterion.For
+	MinEvents int
+	NoData    NoDataPolicy
+	Enforce   *bool // nil: true
+	Each      []string
+	Reduce    string
+	Scope     Scope
+
+	Baseline           BaselineKind
+	MaxRatio, MinRatio float64
+	MinIncrease        *Limit
 
 	File string // where the entry stands, for errors; may be empty
 	Line int    // from 1; zero if it is not from a file
 }
 
-// Compile returns the criteria with their variables filled in. The error
+// Compile returns the criteria, checked with the given variables and stand-ins for what is known only later. The error
 // joins one [*SpecError] per criterion that has a mistake.
 func (s Spec) Compile(vars Vars) ([]Criterion, error) {
-	criteria, errs := s.compile(vars)
+	criteria, errs := s.compile(s.Known(vars))
 	return criteria, errors.Join(errs...)
+}
+
+// Known adds the variables of the specification, and placeholders for what is not known before a run, with which
+// queries can be checked.
+func (s Spec) Known(vars Vars) Vars {
+	all := Placeholders()
+	if vars.Namespace != "" {
+		all.Namespace = vars.Namespace
+	}
+	all.Window, all.Interval = s.Timing.resolved().Window, s.Timing.resolved().Interval
+	all.Custom, all.Env = s.Vars, vars.Env
+	return all
 }
 
 func (s Spec) compile(vars Vars) (criteria []Criterion, errs []error) {
 	names := map[string]bool{}
 	for _, spec := range s.Criteria {
-		c, err := spec.compile(vars)
+		spec, err := spec.withPreset()
+		var c Criterion
+		if err == nil {
+			c, err = spec.compile(vars)
+		}
 		if err == nil && names[spec.Name] {
 			err = &hinted{"the name is taken by an earlier criterion", "reports and annotations need different names"}
 		}
@@ -63,44 +98,84 @@ func (s Spec) compile(vars Vars) (criteria []Criterion, errs []error) {
 }
 
 func (s CriterionSpec) compile(vars Vars) (c Criterion, err error) {
-	c = Criterion{Name: s.Name, For: s.For}
-	switch {
-	case s.Name == "":
+	c = Criterion{
+		Name: s.Name, For: s.For, MinEvents: float64(s.MinEvents), NoData: s.NoData, Report: s.Enforce != nil && !*s.Enforce,
+		Each: s.Each, Reduce: s.Reduce, Scope: s.Scope,
+	}
+	if s.Name == "" {
 		return c, &hinted{"it has no name", "add name: it stands for the criterion in reports"}
-	case strings.TrimSpace(s.Query) == "":
-		return c, &hinted{"it has no query", "add query: the PromQL for the value"}
-	case s.For < 0:
-		return c, errors.New("for is negative")
-	case s.Max != nil && s.Min != nil:
+	}
+	kind, err := s.kind()
+	if err != nil {
+		return c, err
+	}
+	c.Type = kind.name
+	if s.Max != nil && s.Min != nil {
 		return c, &hinted{"it has both max and min", "write one criterion for each limit; all of them have to pass"}
 	}
-	query, err := vars.Expand(s.Query)
-	if err != nil {
+	if s.For < 0 {
+		return c, errors.New("for is negative")
+	}
+	if err := s.baseline(&c); err != nil {
 		return c, err
 	}
-	if s.Max == nil && s.Min == nil {
-		c.Query, c.Op, c.Limit, err = split(query)
-		return c, noLimit(err)
-	}
-	c.Op, c.Limit = LessEqual, Limit{}
-	if s.Max != nil {
-		c.Limit = *s.Max
-	} else {
-		c.Op, c.Limit = GreaterEqual, *s.Min
-	}
-	expr, err := parse(query)
-	if err != nil {
+	if err := kind.compile(s, &c, vars); err != nil {
 		return c, err
 	}
-	if b, ok := unwrapComparison(expr); ok {
-		return c, &hinted{fmt.Sprintf("the query compares with %s and there is a max or min as well", b),
-			"keep one of them: the value alone in query with max or min, or the whole comparison in query"}
+	return c, s.fits(c)
+}
+
+// fits says which keys have no meaning together.
+func (s CriterionSpec) fits(c Criterion) error {
+	switch {
+	case c.Counts != nil && s.For > 0:
+		return &hinted{"for has no meaning for events, which are added up", "remove for; minEvents says how many events a verdict takes"}
+	case c.Counts != nil && s.Reduce != "":
+		return &hinted{"reduce has no meaning for events, which are added up", "use each to judge series one by one"}
+	case c.Counts != nil && s.NoData != "":
+		return &hinted{"noData has no meaning for events: no bad event is none, and no event at all is never judged", "remove noData"}
+	case c.Counts == nil && s.MinEvents > 0:
+		return &hinted{"minEvents has no meaning for a value", "remove minEvents, or count events with ratio or slow"}
+	case c.Counts == nil && c.Baseline != nil && c.Baseline.Kind == BaselineConcurrent:
+		return &hinted{"a value cannot be compared with the old pods: they are gone when the window begins", "use baseline: before or history, or count events with ratio or slow"}
+	case c.Counts != nil && c.Baseline != nil && c.Baseline.MinRatio > 0:
+		return &hinted{"minRatio has no meaning for bad events", "use maxRatio"}
+	case c.Counts != nil && c.scope() == ScopeAll && c.Baseline != nil && c.Baseline.Kind == BaselineConcurrent:
+		return &hinted{"the versions cannot be compared side by side with scope: all", "use scope: new, or baseline: before"}
 	}
-	if err := valueQuery(expr); err != nil {
-		return c, err
+	return nil
+}
+
+// baseline reads the keys of a comparison.
+func (s CriterionSpec) baseline(c *Criterion) error {
+	if s.Baseline == "" {
+		if s.MaxRatio != 0 || s.MinRatio != 0 || s.MinIncrease != nil {
+			return &hinted{"maxRatio, minRatio and minIncrease need a baseline", "add baseline: before, concurrent or history"}
+		}
+		return nil
 	}
-	c.Query = strings.TrimSpace(query)
-	return c, nil
+	if s.Max != nil || s.Min != nil {
+		return &hinted{"it has both a baseline and a limit", "write one criterion for each; all of them have to pass"}
+	}
+	if s.MaxRatio != 0 && s.MinRatio != 0 {
+		return &hinted{"it has both maxRatio and minRatio", "write one criterion for each"}
+	}
+	b := &Baseline{Kind: s.Baseline, MaxRatio: s.MaxRatio, MinRatio: s.MinRatio, Windows: defaultWindows}
+	if s.MaxRatio == 0 && s.MinRatio == 0 {
+		b.MaxRatio = defaultMaxRatio
+	}
+	if b.MaxRatio != 0 && b.MaxRatio < 1 || b.MinRatio < 0 || b.MinRatio > 1 {
+		return &hinted{"the ratio would fail a release that is as good as before", "maxRatio is 1 or more, minRatio is 1 or less"}
+	}
+	if s.MinIncrease != nil {
+		b.MinIncrease = *s.MinIncrease
+	}
+	c.Baseline, c.Op = b, LessEqual
+	c.Limit.Unit = b.MinIncrease.Unit
+	if b.MinRatio > 0 {
+		c.Op = GreaterEqual
+	}
+	return nil
 }
 
 // noLimit replaces the advice for a command line by the one for a file.

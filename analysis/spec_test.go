@@ -37,7 +37,7 @@ criteria:
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Timing{Settle: time.Minute, Window: 150 * time.Second, Interval: 15 * time.Second, QueryTimeout: 10 * time.Second}
+	want := Timing{Settle: time.Minute, Window: 150 * time.Second, Interval: Auto, QueryTimeout: 10 * time.Second, MaxOutage: 2 * time.Minute}
 	if spec.Timing != want {
 		t.Errorf("timing %+v, want %+v", spec.Timing, want)
 	}
@@ -46,10 +46,10 @@ criteria:
 		t.Fatal(err)
 	}
 	criteria := []Criterion{
-		{Name: "errors", Query: `sum(rate(errors_total{namespace="shop"}[2m30s]))`, Op: LessEqual, Limit: Limit{0.01, Percent}},
-		{Name: "latency", Query: `histogram_quantile(0.99, sum by (le) (rate(b[1m])))`, Op: Less, Limit: Limit{0.5, Seconds}, For: 3},
-		{Name: "throughput", Query: `sum(rate(x[1m]))`, Op: GreaterEqual, Limit: Limit{10, None}},
-		{Name: "more", Query: `y`, Op: LessEqual, Limit: Limit{0.01, Percent}},
+		{Name: "errors", Type: "query", Query: `sum(rate(errors_total{namespace="${namespace}"}[${window}]))`, Op: LessEqual, Limit: Limit{0.01, Percent}},
+		{Name: "latency", Type: "query", Query: `histogram_quantile(0.99, sum by (le) (rate(b[1m]))) < 500ms`, compared: true, Op: Less, Limit: Limit{0.5, Seconds}, For: 3},
+		{Name: "throughput", Type: "query", Query: `sum(rate(x[1m]))`, Op: GreaterEqual, Limit: Limit{10, None}},
+		{Name: "more", Type: "query", Query: `y`, Op: LessEqual, Limit: Limit{0.01, Percent}},
 	}
 	if !reflect.DeepEqual(got, criteria) {
 		t.Errorf("got  %+v\nwant %+v", got, criteria)
@@ -57,8 +57,13 @@ criteria:
 	if text := got[1].Text(); text != "latency: histogram_quantile(0.99, sum by (le) (rate(b[1m]))) < 500ms" {
 		t.Errorf("text %q", text)
 	}
-	if _, err := spec.Compile(Vars{Namespace: "shop"}); err == nil || !strings.Contains(err.Error(), `gate.yaml:5: reading criterion "errors": the variable ${window} has no value`) {
-		t.Errorf("compiling without a window: %v", err)
+	query, err := got[0].query(Vars{Namespace: "shop", Window: spec.Timing.Window})
+	if want := `sum(rate(errors_total{namespace="shop"}[2m30s]))`; err != nil || query != want {
+		t.Errorf("asks %s, %v, want %s", query, err, want)
+	}
+	query, err = got[1].query(Vars{})
+	if want := `histogram_quantile(0.99, sum by (le) (rate(b[1m])))`; err != nil || query != want {
+		t.Errorf("asks %s, %v, want %s", query, err, want)
 	}
 	for _, text := range []string{"{}", "criteria:", "criteria: []"} {
 		if spec, err := parseText(t, text); err != nil || spec.Timing != DefaultTiming() || len(spec.Criteria) != 0 {
@@ -71,7 +76,7 @@ func TestParseSpecRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`[]`:                               `gate.yaml:1:1: reading analysis: not a mapping`,
 		`widow: 5m`:                        "gate.yaml:1:1: reading analysis: unknown key \"widow\"\n  hint: did you mean \"window\"?",
-		`colour: red`:                      "hint: known keys are settle, window, interval, queryTimeout, criteria",
+		`colour: red`:                      "hint: known keys are settle, window, interval, queryTimeout, maxOutage, on, vars, env, criteria",
 		`settle: soon`:                     "gate.yaml:1:9: reading settle: \"soon\" is not a duration\n  hint: ",
 		`settle: 5`:                        `"5" is not a duration`,
 		`settle: -5s`:                      `"-5s" is not a duration`,
@@ -82,7 +87,7 @@ func TestParseSpecRefuses(t *testing.T) {
 		`criteria: {}`:                     `reading criteria: not a list`,
 		`criteria: [x]`:                    `reading criterion 1: not a mapping`,
 		`criteria: [{}]`:                   `it has no name`,
-		`criteria: [{name: a}]`:            `reading criterion "a": it has no query`,
+		`criteria: [{name: a}]`:            `reading criterion "a": it asks nothing`,
 		`criteria: [{nmae: a}]`:            `did you mean "name"?`,
 		`criteria: [{name: [a]}]`:          `reading name: not a single value`,
 		`criteria: [{max: lots}]`:          `gate.yaml:1:18: reading max: "lots" is not a number`,
@@ -92,7 +97,7 @@ func TestParseSpecRefuses(t *testing.T) {
 		"a: 1\nb: 2":                       `gate.yaml:2:1: reading analysis: unknown key "b"`,
 		`criteria: [{name: a, query: up}]`: "it has no limit: no max, no min, and no comparison with a limit at the top\n  hint: add max or min",
 		`criteria: [{name: a, query: up, max: 1, min: 0}]`:                          `both max and min`,
-		`criteria: [{name: a, query: up > 1, max: 1}]`:                              `the query compares with > and there is a max or min as well`,
+		`criteria: [{name: a, query: up > 1, max: 1}]`:                              `the query compares with > and there is a max, a min or a baseline as well`,
 		`criteria: [{name: a, query: (up > bool 1), max: 1}]`:                       `the query compares with >`,
 		`criteria: [{name: a, query: 'up[5m]', max: 1}]`:                            "ranges of samples, not one value\n  hint: wrap",
 		`criteria: [{name: a, query: '"x"', max: 1}]`:                               `returns a string`,
@@ -123,7 +128,7 @@ func TestParseSpecRefuses(t *testing.T) {
 }
 
 func TestSpecKeys(t *testing.T) {
-	if got := strings.Join(SpecKeys(), " "); got != "settle window interval queryTimeout criteria" {
+	if got := strings.Join(SpecKeys(), " "); got != "settle window interval queryTimeout maxOutage on vars env criteria" {
 		t.Errorf("got %s", got)
 	}
 }

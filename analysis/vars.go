@@ -10,41 +10,107 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Vars are the values of the variables that a query may name.
-type Vars struct {
-	Namespace string        // ${namespace}
-	Window    time.Duration // ${window}, as in rate(x[${window}])
-	Interval  time.Duration // ${interval}
-}
-
-// Placeholders are stand-ins with which a query can be linted before the
-// real values are known.
-func Placeholders() Vars {
-	return Vars{Namespace: "namespace", Window: 5 * time.Minute, Interval: 15 * time.Second}
-}
-
-// lookup returns a variable's value. A variable without a value is an error:
+// Vars are the values of the variables that a query may name. A variable whose value is empty or zero cannot be used:
 // an empty namespace would silently select series that have none.
-func (v Vars) lookup(name string) (value string, duration bool, err error) {
-	switch name {
-	case "namespace":
-		value = v.Namespace
-	case "window":
-		value, duration = promDuration(v.Window), true
-	case "interval":
-		value, duration = promDuration(v.Interval), true
-	default:
-		known := []string{"namespace", "window", "interval"}
-		hint := "known are ${" + strings.Join(known, "}, ${") + "}; write $${ for a literal ${"
-		if near := closest(name, known); near != "" {
-			hint = "did you mean ${" + near + "}?"
+type Vars struct {
+	Namespace string // ${namespace}
+
+	// Of the workload that is rolled out; empty when there are several, because then no single value is right.
+	Kind, Workload, Service, Container, Image, ImageTag, Revision string
+	NewReplicaSet, OldReplicaSet, NewHash, OldHash                string
+
+	NewPods, OldPods []string // ${newPods} ${oldPods}, patterns that match exactly these names
+
+	Window   time.Duration // ${window}, as in rate(x[${window}])
+	Interval time.Duration // ${interval}
+	Since    time.Duration // ${since}: since the rollout began
+
+	RolloutStart, ReadyAt time.Time // ${rolloutStart} ${readyAt}, as in x @ ${rolloutStart}
+
+	Custom map[string]string // ${vars.NAME}, from the configuration
+	Env    map[string]string // ${env.NAME}, those that the configuration allows
+}
+
+// Placeholders are stand-ins for everything that is not known before a run, with which a query can be linted.
+func Placeholders() Vars {
+	now := time.Unix(1700000000, 0)
+	return Vars{
+		Namespace: "namespace", Kind: "Deployment", Workload: "workload", Service: "service", Container: "container",
+		Image: "image:tag", ImageTag: "tag", Revision: "hash", NewReplicaSet: "workload-new", OldReplicaSet: "workload-old",
+		NewHash: "new", OldHash: "old", NewPods: []string{"workload-new-a"}, OldPods: []string{"workload-old-a"},
+		Window: 5 * time.Minute, Interval: 15 * time.Second, Since: time.Minute, RolloutStart: now, ReadyAt: now,
+	}
+}
+
+// class says where in a query a variable's value may stand.
+type class int
+
+const (
+	word    class = iota // in quotes, as itself
+	pattern              // in quotes after =~ or !~, as a regular expression
+	number               // anywhere: a duration or a time
+)
+
+// values lists all variables, in the order of the documentation.
+func (v Vars) values() []struct {
+	name, value string
+	class       class
+} {
+	return []struct {
+		name, value string
+		class       class
+	}{
+		{"namespace", v.Namespace, word}, {"kind", v.Kind, word}, {"workload", v.Workload, word}, {"service", v.Service, word},
+		{"container", v.Container, word}, {"image", v.Image, word}, {"imageTag", v.ImageTag, word}, {"revision", v.Revision, word},
+		{"newReplicaSet", v.NewReplicaSet, word}, {"oldReplicaSet", v.OldReplicaSet, word}, {"newHash", v.NewHash, word},
+		{"oldHash", v.OldHash, word}, {"newPods", podPattern(v.NewPods), pattern}, {"oldPods", podPattern(v.OldPods), pattern},
+		{"window", promDuration(v.Window), number}, {"interval", promDuration(v.Interval), number},
+		{"since", promDuration(v.Since), number}, {"rolloutStart", promTime(v.RolloutStart), number}, {"readyAt", promTime(v.ReadyAt), number},
+	}
+}
+
+// Names lists the variables that every query may use, for documentation.
+func (v Vars) Names() []string {
+	var names []string
+	for _, known := range v.values() {
+		names = append(names, known.name)
+	}
+	return names
+}
+
+func (v Vars) lookup(name string) (value string, c class, err error) {
+	for group, values := range map[string]map[string]string{"vars.": v.Custom, "env.": v.Env} {
+		if own, ok := strings.CutPrefix(name, group); ok {
+			if value, ok := values[own]; ok {
+				return value, word, nil
+			}
+			return "", word, &hinted{fmt.Sprintf("unknown variable ${%s}", name), map[string]string{
+				"vars.": "set it under vars:", "env.": "allow it under env:, a list of names of environment variables, and set it there"}[group]}
 		}
-		return "", false, &hinted{fmt.Sprintf("unknown variable ${%s}", name), hint}
 	}
-	if value == "" {
-		return "", false, fmt.Errorf("the variable ${%s} has no value here", name)
+	for _, known := range v.values() {
+		switch {
+		case known.name != name:
+		case known.value == "":
+			return "", word, fmt.Errorf("the variable ${%s} has no value here", name)
+		default:
+			return known.value, known.class, nil
+		}
 	}
-	return value, duration, nil
+	names := v.Names()
+	hint := "known are ${" + strings.Join(names, "}, ${") + "}, ${vars.NAME} and ${env.NAME}; write $${ for a literal ${"
+	if near := closest(name, names); near != "" {
+		hint = "did you mean ${" + near + "}?"
+	}
+	return "", word, &hinted{fmt.Sprintf("unknown variable ${%s}", name), hint}
+}
+
+// promTime prints a time for the @ modifier.
+func promTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', -1, 64)
 }
 
 // promDuration prints a duration for PromQL, which knows whole milliseconds.
@@ -64,7 +130,7 @@ func promDuration(d time.Duration) string {
 func (v Vars) Expand(query string) (string, error) {
 	var out strings.Builder
 	place := code // where in the PromQL the next character stands
-	pattern := false
+	inPattern := false
 	for i := 0; i < len(query); i++ {
 		c := query[i]
 		if place != comment && c == '$' {
@@ -78,7 +144,7 @@ func (v Vars) Expand(query string) (string, error) {
 				if !closed {
 					return "", &hinted{"a variable is not closed: " + strconv.Quote(query[i:]), "write ${name}, or $${ for a literal ${"}
 				}
-				value, err := v.insert(name, place, pattern)
+				value, err := v.insert(name, place, inPattern)
 				if err != nil {
 					return "", err
 				}
@@ -89,7 +155,7 @@ func (v Vars) Expand(query string) (string, error) {
 		}
 		if place == code && strings.IndexByte("\"'`", c) >= 0 {
 			before := strings.TrimRight(out.String(), " \t\r\n")
-			pattern = strings.HasSuffix(before, "=~") || strings.HasSuffix(before, "!~")
+			inPattern = strings.HasSuffix(before, "=~") || strings.HasSuffix(before, "!~")
 		}
 		out.WriteByte(c)
 		if c == '\\' && (place == '"' || place == '\'') && i+1 < len(query) {
@@ -123,18 +189,20 @@ func (p position) after(c byte) position {
 }
 
 // insert returns a variable's value as it has to be written at a place.
-func (v Vars) insert(name string, place position, pattern bool) (string, error) {
-	value, duration, err := v.lookup(name)
+func (v Vars) insert(name string, place position, inPattern bool) (string, error) {
+	value, class, err := v.lookup(name)
 	switch {
 	case err != nil:
 		return "", err
-	case place == code && duration:
+	case place == code && class == number:
 		return value, nil
 	case place == code:
 		return "", &hinted{fmt.Sprintf("the variable ${%s} stands outside of quotes", name),
 			fmt.Sprintf(`write "${%s}", as in {namespace="${namespace}"}`, name)}
-	}
-	if pattern {
+	case class == pattern && !inPattern:
+		return "", &hinted{fmt.Sprintf("the variable ${%s} is a regular expression", name),
+			fmt.Sprintf(`write it after =~ or !~, as in {pod=~"${%s}"}`, name)}
+	case inPattern && class != pattern:
 		value = regexp.QuoteMeta(value)
 	}
 	if place == '`' {

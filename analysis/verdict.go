@@ -33,11 +33,12 @@ func (v Verdict) severity() int {
 }
 
 // Overall returns the worst verdict: fail, then error, then inconclusive,
-// then pass. Without results there was nothing to violate, which is a pass.
+// then pass. Results that are only reported do not count. Without results
+// there was nothing to violate, which is a pass.
 func Overall(results []Result) Verdict {
 	worst := Pass
 	for _, r := range results {
-		if r.Verdict.severity() > worst.severity() {
+		if !r.ReportOnly && r.Verdict.severity() > worst.severity() {
 			worst = r.Verdict
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	DefaultTimeout     = 10 * time.Minute
 	DefaultUndoTimeout = 5 * time.Minute
 	DefaultHeartbeat   = 30 * time.Second
+	DefaultRecovery    = 5 * time.Minute
 )
 
 // cancelTime is how long a cancelled run has for its undo. A GitHub runner kills a step ten seconds after its first
@@ -32,6 +34,14 @@ type Gate struct {
 	Querier  analysis.Querier
 	Criteria []analysis.Criterion
 	Timing   analysis.Timing
+	// Policy says what follows from criteria that do not pass.
+	Policy analysis.Policy
+	// Vars are the variables of the criteria that do not come from the cluster.
+	Vars analysis.Vars
+	// Preflight says what criteria that do not hold for the running version mean; "" is PreflightEnforce.
+	Preflight PreflightMode
+	// Recovery is how long criteria that failed are asked again after an undo; zero: DefaultRecovery.
+	Recovery time.Duration
 
 	Timeout     time.Duration // of apply, watch and analysis together; zero: DefaultTimeout
 	UndoTimeout time.Duration // of the undo, on top; zero: DefaultUndoTimeout
@@ -75,9 +85,15 @@ func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}
+	if plan.Changes() {
+		if err := r.preflight(ctx, g.Cluster.Targets(plan), plan.Live()); err != nil {
+			return r.end(), err
+		}
+	}
 	gated, cancel := context.WithTimeoutCause(ctx, r.g.Timeout, errTimeout)
 	defer cancel()
 
+	r.begins()
 	changes, err := r.apply(gated, plan)
 	if err != nil {
 		r.abandon(ctx, changes, err)
@@ -85,6 +101,7 @@ func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error
 	}
 	ending := r.watchAndJudge(gated, g.Cluster.TargetsOf(changes), plan.Changes())
 	r.conclude(ctx, ending, changes)
+	r.plot(ctx)
 	return r.end(), nil
 }
 
@@ -94,6 +111,11 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 	plan, err := r.plan(ctx, objects)
 	if err != nil {
 		return r.end(), err
+	}
+	if plan.Changes() {
+		if err := r.preflight(ctx, g.Cluster.Targets(plan), plan.Live()); err != nil {
+			return r.end(), err
+		}
 	}
 	counts := map[string]int{}
 	for _, i := range plan.Items {
@@ -108,10 +130,18 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 func (g Gate) Watch(ctx context.Context, targets []cluster.Target) (Report, error) {
 	r := g.begin("watch")
 	r.g.NeverUndo = true
+	r.begins()
+	if err := r.fits(); err != nil {
+		return r.end(), err
+	}
+	if err := r.survey(ctx, targets); err != nil {
+		return r.end(), err
+	}
 	gated, cancel := context.WithTimeoutCause(ctx, r.g.Timeout, errTimeout)
 	defer cancel()
 	ending := r.watchAndJudge(gated, targets, true)
 	r.conclude(ctx, ending, nil)
+	r.plot(ctx)
 	return r.end(), nil
 }
 
@@ -124,6 +154,37 @@ type run struct {
 	told    map[manifest.Ref]string // the last text about each object
 
 	changedConfig []diagnosis.Changed // ConfigMaps and Secrets that this run changed
+
+	// Of the criteria: what the preflight found out, which pods there were, and what they are asked with.
+	facts    analysis.Facts
+	crowd    crowd
+	sessions *analysis.Session
+	began    time.Time // when the apply began
+
+	mu    sync.Mutex
+	ready time.Time // when the rollout was complete
+}
+
+// begins notes when the change began.
+func (r *run) begins() {
+	r.began = time.Now()
+	r.report.Marks.Applied = r.began.UTC().Truncate(time.Millisecond)
+}
+
+func (r *run) setReady(at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ready = at
+}
+
+// readyAt is when the rollout was complete, by the server's clock; zero before.
+func (r *run) readyAt() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ready.IsZero() {
+		return r.ready
+	}
+	return r.ready.Add(r.facts.Skew)
 }
 
 func (g Gate) begin(command string) *run {
@@ -132,6 +193,9 @@ func (g Gate) begin(command string) *run {
 	}
 	if g.UndoTimeout == 0 {
 		g.UndoTimeout = DefaultUndoTimeout
+	}
+	if g.Recovery == 0 {
+		g.Recovery = DefaultRecovery
 	}
 	if g.Heartbeat == 0 {
 		g.Heartbeat = DefaultHeartbeat

@@ -23,16 +23,26 @@ type Report struct {
 	Findings  []diagnosis.Finding `json:"findings"`         // most important first; [0] is the headline
 	Layers    []diagnosis.Layered `json:"layers,omitempty"` // around the headline's workload: where the fault is and is not
 	Criteria  []analysis.Result   `json:"criteria"`
-	Undo      *Undo               `json:"undo,omitempty"` // nil when the run did not come to it
+	Backtest  []analysis.Replay   `json:"backtest,omitempty"` // of analyze --backtest
+	Undo      *Undo               `json:"undo,omitempty"`     // nil when the run did not come to it
+	Marks     Marks               `json:"marks,omitzero"`     // on the time axis of the criteria
 	Timeline  []Event             `json:"timeline"`
 	// Notes are things worth knowing that decided nothing: what could not be read, what was applied but not watched.
 	Notes []string `json:"notes,omitempty"`
 }
 
+// Marks are the moments by which a plot of a criterion is read; zero where the run did not come to it. When a criterion
+// was first violated is in its result.
+type Marks struct {
+	Applied  time.Time `json:"applied,omitzero"`  // the first write
+	Complete time.Time `json:"complete,omitzero"` // every workload was complete: the criteria settle from here
+	Undone   time.Time `json:"undone,omitzero"`   // the undo was sent
+}
+
 // Run says which run this was.
 type Run struct {
 	ID        string    `json:"id"`
-	Command   string    `json:"command"` // run, plan, watch, diagnose
+	Command   string    `json:"command"` // run, plan, watch, analyze, diagnose
 	Version   string    `json:"version"`
 	Started   time.Time `json:"started"`
 	Finished  time.Time `json:"finished"`

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -26,14 +27,19 @@ func (r *run) conclude(ctx context.Context, e ending, changes []cluster.Change) 
 		r.exit(Overtaken, fmt.Sprintf("%s was left as it is: %s", s.Ref, s.Message))
 		return
 	case Inconclusive:
-		r.exit(Inconclusive, "the release was kept: it is running, and its criteria could not be judged")
-		return
+		if e.action != analysis.ActionUndo {
+			r.exit(Inconclusive, "the release was kept: it is running, and its criteria could not be judged")
+			return
+		}
 	}
 	cancelled := e.outcome.Name == Interrupted.Name
 	switch {
 	case !written(changes):
 		r.report.Undo = &Undo{Result: UndoNothing}
 		r.exit(orCancelled(NotUndone, e.outcome, cancelled), "this run changed nothing, so nothing was undone")
+	case e.action == analysis.ActionStop:
+		r.report.Undo = &Undo{Result: UndoSkipped}
+		r.exit(NotUndone, "the new version was left in place, as on.fail asks")
 	case r.g.NeverUndo || cancelled && r.g.LeaveOnCancel:
 		r.report.Undo = &Undo{Result: UndoSkipped}
 		r.exit(orCancelled(NotUndone, e.outcome, cancelled), "the new version was left in place, as asked")
@@ -86,6 +92,7 @@ func list(names []string, none, suffix string) string {
 // undo puts everything back, on a budget of its own that a cancelled run still has, and watches it until the old
 // version is seen serving. A cancelled run has only the time for the writes.
 func (r *run) undo(ctx context.Context, outcome Outcome, changes []cluster.Change, cancelled bool) {
+	parent := ctx
 	budget := r.g.UndoTimeout
 	if cancelled {
 		budget = cancelTime
@@ -93,6 +100,7 @@ func (r *run) undo(ctx context.Context, outcome Outcome, changes []cluster.Chang
 	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), budget, errTimeout)
 	defer cancel()
 	started := time.Now()
+	r.report.Marks.Undone = started.UTC().Truncate(time.Millisecond)
 	r.tell(EventStep, manifest.Ref{}, "undo, for at most %s", budget)
 	undone := r.g.Cluster.Undo(ctx, changes, func(u cluster.Undone) { r.tell(EventUndo, u.Ref(), "%s", undoneText(u)) })
 
@@ -106,6 +114,9 @@ func (r *run) undo(ctx context.Context, outcome Outcome, changes []cluster.Chang
 		report.Result = UndoVerified
 	}
 	report.Duration = time.Since(started).Seconds()
+	if outcome == CriteriaFail && !cancelled && report.Result != UndoFailed {
+		r.recheck(parent)
+	}
 	r.exitOfUndo(outcome, undone, report.Result, cancelled)
 }
 

@@ -39,6 +39,8 @@ type ending struct {
 	// evidence is what finding was decided on.
 	evidence *diagnosis.Evidence
 	frozen   []diagnosis.Finding
+	// action is what follows when the criteria decided; "" otherwise.
+	action analysis.Action
 }
 
 // watching is the state of one watch: of a rollout, or of an undo.
@@ -111,7 +113,12 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 	defer heartbeat.Stop()
 	recheck := time.NewTimer(0)
 	defer recheck.Stop()
-	var m measuring
+	m := &measuring{}
+	judge = judge && len(l.r.g.Criteria) > 0
+	if judge {
+		m = l.measure(ctx)
+	}
+	defer func() { m.finish(l.r) }()
 	var results []analysis.Result
 	started := time.Now()
 	deadline, _ := ctx.Deadline()
@@ -123,13 +130,12 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 		}
 		if l.complete() {
 			switch {
-			case !judge || len(l.r.g.Criteria) == 0:
+			case !judge:
 				return ending{outcome: Passed, target: -1}
 			case results != nil:
-				return ending{outcome: verdictOf(results), target: -1}
-			case m.results == nil:
-				l.judging = true
-				m = l.r.measure(ctx)
+				return l.r.judged(results)
+			case !l.judging:
+				m.begin(l)
 			}
 		}
 		recheck.Reset(next)
@@ -144,9 +150,9 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 		case measurement := <-m.seen:
 			l.r.measured(measurement)
 		case results = <-m.results:
-			l.r.report.Criteria, m = results, measuring{} // nothing more will come from there
-			if v := verdictOf(results); v != Passed {
-				return ending{outcome: v, target: -1}
+			l.r.report.Criteria, m.results = results, nil // nothing more will come from there
+			if e := l.r.judged(results); e.outcome != Passed {
+				return e
 			}
 		}
 	}

@@ -3,13 +3,14 @@ package prometheus
 import (
 	"strings"
 
+	v1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 )
 
-// answer converts what client_golang decoded.
-func (c *Client) answer(value model.Value, warnings, infos []string) analysis.Answer {
+// answer converts what an instant query returned.
+func (c *Client) answer(value model.Value, warnings v1.Warnings, infos v1.Infos) analysis.Answer {
 	var a analysis.Answer
 	switch v := value.(type) {
 	case model.Vector:
@@ -37,6 +38,21 @@ func (c *Client) answer(value model.Value, warnings, infos []string) analysis.An
 			continue
 		}
 		a.Warnings = append(a.Warnings, w)
+	}
+	return a
+}
+
+// rangeAnswer converts what a range query returned, with its points.
+func (c *Client) rangeAnswer(value model.Value, warnings v1.Warnings, infos v1.Infos) analysis.Answer {
+	a := c.answer(value, warnings, infos)
+	matrix, _ := value.(model.Matrix)
+	for _, series := range matrix {
+		s := sample(series.Metric, 0, len(series.Histograms) > 0)
+		s.Moments = make([]analysis.Moment, len(series.Values))
+		for i, v := range series.Values {
+			s.Moments[i] = analysis.Moment{Time: v.Timestamp.Time(), Value: analysis.Number(v.Value)}
+		}
+		a.Samples = append(a.Samples, s)
 	}
 	return a
 }

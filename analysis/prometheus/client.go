@@ -1,14 +1,16 @@
 // Package prometheus asks a Prometheus server, or anything that speaks its
 // HTTP API, for the values that analysis judges.
 //
-// It takes a URL and headers, and implements [analysis.Querier]: every answer
-// is an [analysis.Answer] or an [analysis.QueryError] that says what can be
-// done about it. It retries what may work a moment later, within the time of
-// one query.
+// It takes a URL and credentials, as a [Config] or as the [Settings] of a
+// file, and implements [analysis.Querier]: every answer is an
+// [analysis.Answer] or an [analysis.QueryError] that says what can be done
+// about it. It retries what may work a moment later, within the time of one
+// query.
 //
 // It never judges a value, never follows a redirect to another host or one
-// that would drop the query, never reads an answer without a size limit, and
-// never puts a credential or a query string into an error.
+// that would drop the query, never reads an answer without a size limit,
+// never skips the check of a certificate, and never puts a credential or a
+// query string into an error.
 package prometheus
 
 import (
@@ -46,9 +48,15 @@ type Config struct {
 	// ignores that request.
 	AllowPartial bool
 
+	// PreferGET sends queries as GET while they fit into a URL. Without it
+	// they are POSTed, which is what an API of Prometheus' own prefers.
+	PreferGET bool
+
 	// Transport sends the requests. Nil: Go's default, which honours the
 	// proxy variables of the environment and the certificates of the system.
 	Transport http.RoundTripper
+
+	secrets *redactor // shared with a Transport that [Settings.Config] built
 }
 
 const defaultTimeout = 10 * time.Second
@@ -56,9 +64,11 @@ const defaultTimeout = 10 * time.Second
 // Client asks one server. It is safe for concurrent use.
 type Client struct {
 	api     v1.API
+	base    api.Client
+	network http.RoundTripper
 	timeout time.Duration
 	target  string // the URL without credentials and query, for errors
-	secrets redactor
+	secrets *redactor
 }
 
 var _ analysis.Querier = (*Client)(nil)
@@ -84,7 +94,16 @@ func New(config Config) (*Client, error) {
 		pair := base64.StdEncoding.EncodeToString([]byte(address.User.Username() + ":" + password))
 		headers.Set("Authorization", "Basic "+pair)
 	}
-	secrets := newRedactor(headers, address)
+	secrets := config.secrets
+	if secrets == nil {
+		secrets = &redactor{}
+	}
+	for _, values := range headers {
+		for _, v := range values {
+			secrets.addHeader(v) // which of them are secret differs from server to server
+		}
+	}
+	secrets.addURL(address)
 	address.User = nil
 	target := url.URL{Scheme: address.Scheme, Host: address.Host, Path: strings.TrimRight(address.Path, "/")}
 	if !config.AllowPartial {
@@ -93,15 +112,23 @@ func New(config Config) (*Client, error) {
 		query.Set("deny_partial_response", "1")
 		address.RawQuery = query.Encode()
 	}
-	base, err := api.NewClient(api.Config{
-		Address:      address.String(),
-		RoundTripper: newTransport(config.Transport, headers, timeout),
-	})
+	network := networkOf(config.Transport)
+	way := newTransport(network, headers, timeout)
+	if config.PreferGET {
+		way = &getFirst{next: way}
+	}
+	base, err := api.NewClient(api.Config{Address: address.String(), RoundTripper: way})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Prometheus at %s: the URL is not usable", target.String())
 	}
-	return &Client{api: v1.NewAPI(base), timeout: timeout, target: target.String(), secrets: secrets}, nil
+	return &Client{
+		api: v1.NewAPI(base), base: base, network: network, timeout: timeout, target: target.String(), secrets: secrets,
+	}, nil
 }
+
+// Close closes the connections that no query uses. The client can still be
+// used afterwards.
+func (c *Client) Close() { closeIdle(c.network) }
 
 // parseURL accepts absolute HTTP URLs. An address without a scheme would be
 // taken for a path, or its host for a scheme, and fail at the first query.
@@ -113,31 +140,6 @@ func parseURL(text string) (*url.URL, error) {
 	}
 	return nil, errors.New("reading the Prometheus URL: not an http or https URL\n" +
 		"  hint: write it with its scheme, such as http://prometheus.monitoring:9090")
-}
-
-// wholeSeconds rounds up: Prometheus cannot read the fraction in "1.999s", which is how Go prints a duration.
-func wholeSeconds(d time.Duration) time.Duration {
-	return max((d + time.Second - 1).Truncate(time.Second), time.Second)
-}
-
-// Query implements [analysis.Querier]. It returns within [Config.Timeout], or
-// when ctx is done.
-func (c *Client) Query(ctx context.Context, promql string, at time.Time) (analysis.Answer, error) {
-	tries := trail{limit: c.timeout}
-	if deadline, ok := ctx.Deadline(); ok {
-		tries.limit = min(tries.limit, time.Until(deadline).Round(time.Millisecond))
-	}
-	limited, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	limited = context.WithValue(limited, trailKey{}, &tries)
-	value, warnings, infos, err := c.api.Query(limited, promql, at, v1.WithTimeout(wholeSeconds(tries.limit)))
-	if err != nil {
-		return analysis.Answer{}, c.explain(err, tries)
-	}
-	if value == nil {
-		return analysis.Answer{}, c.unreadable("the answer has no result", notPrometheus)
-	}
-	return c.answer(value, warnings, infos), nil
 }
 
 // Ping asks for the constant vector(1), which needs no data, so that a wrong

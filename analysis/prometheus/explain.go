@@ -3,6 +3,7 @@ package prometheus
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +19,9 @@ import (
 
 // Advice that several errors share.
 const (
-	notPrometheus = "check that the URL is that of Prometheus itself, with the path prefix if it has one"
-	loginPage     = "a login page or a proxy may stand in front of Prometheus: use an address behind it, or send its credentials in a header"
+	notPrometheus    = "check that the URL is that of Prometheus itself, with the path prefix if it has one"
+	proxyCredentials = "the proxy on the way wants credentials: put them into proxyUrl, as ${env.NAME}, or into the proxy variables of the environment"
+	loginPage        = "a login page or a proxy may stand in front of Prometheus: use an address behind it, or send its credentials in a header"
 )
 
 // explain turns an error of client_golang into one that says what to do. The
@@ -27,10 +29,12 @@ const (
 func (c *Client) explain(err error, tries trail) *analysis.QueryError {
 	var refused *redirectError
 	var apiError *v1.Error
-	var certificate *tls.CertificateVerificationError
+	var credential *credentialError
 	switch {
 	case errors.As(err, &apiError):
 		return c.explainAPI(apiError)
+	case errors.As(err, &credential):
+		return c.failure(credential.kind(), credential.text, credential.hint, err)
 	case errors.As(err, &refused):
 		return c.unreadable(refused.Error(), "set the URL to the address that answers without a redirect")
 	case errors.Is(err, errTooLarge):
@@ -43,12 +47,46 @@ func (c *Client) explain(err error, tries trail) *analysis.QueryError {
 		return c.failure(analysis.Unreachable, text, "", err)
 	case errors.Is(err, context.Canceled):
 		return c.failure(analysis.Unreachable, "cancelled before the answer came", "", err)
-	case errors.As(err, &certificate):
-		return c.failure(analysis.Unreachable, innermost(err).Error(), "make the issuer known, for example with the environment variable SSL_CERT_FILE", err)
 	case strings.Contains(err.Error(), plainHTTP):
 		return c.failure(analysis.Unreachable, "the server speaks http, not https", "write the URL with http://", err)
 	}
-	return c.failure(analysis.Unreachable, innermost(err).Error(), "", err)
+	return c.explainTLS(err)
+}
+
+// explainTLS sorts the errors that come up before anything is answered.
+func (c *Client) explainTLS(err error) *analysis.QueryError {
+	var certificate *tls.CertificateVerificationError
+	switch text := innermost(err).Error(); {
+	case errors.As(err, &certificate):
+		return c.failure(analysis.Unreachable, text, certificateHint(err), err)
+	case clientCertificate(err):
+		return c.failure(analysis.Unauthorized, text, "the server wants a client certificate, or another one: set tls.certFile and tls.keyFile", err)
+	case strings.Contains(err.Error(), proxyRefuses):
+		return c.failure(analysis.Unauthorized, text, proxyCredentials, err)
+	default:
+		return c.failure(analysis.Unreachable, text, "", err)
+	}
+}
+
+// certificateHint says what to do about a certificate that is not trusted.
+func certificateHint(err error) string {
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	switch {
+	case errors.As(err, &host):
+		return "use a name that the certificate holds as the host of the URL, or set it as tls.serverName"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the certificate has to be renewed; if it is valid, check the clock of this machine"
+	}
+	return "make the issuer known: with tls.caFile, or with the environment variable SSL_CERT_FILE"
+}
+
+// clientCertificate says whether a server refused the certificate of its
+// client, or the lack of one. Go has no type for what the other side sends;
+// the words are those of its alerts (RFC 8446, section 6.2).
+func clientCertificate(err error) bool {
+	_, alert, remote := strings.Cut(err.Error(), "remote error: tls: ")
+	return remote && (strings.Contains(alert, "certificate") || alert == "handshake failure" || alert == "access denied")
 }
 
 // explainAPI sorts what was answered.
@@ -91,7 +129,9 @@ func (c *Client) explainStatus(e *v1.Error, text string) *analysis.QueryError {
 	text = strings.Replace(text, e.Msg, fmt.Sprintf("%d %s", status, http.StatusText(status)), 1)
 	switch status {
 	case http.StatusUnauthorized:
-		return c.failure(analysis.Unauthorized, text, "the server wants credentials, or other ones: send them in an Authorization header", e)
+		return c.failure(analysis.Unauthorized, text, "the server wants credentials, or other ones: set basicAuth, bearer or oauth2, or an Authorization header", e)
+	case http.StatusProxyAuthRequired:
+		return c.failure(analysis.Unauthorized, text, proxyCredentials, e)
 	case http.StatusForbidden:
 		return c.failure(analysis.Unauthorized, text, "these credentials may not query: ask for read access", e)
 	case http.StatusTooManyRequests, http.StatusRequestTimeout, 499: // 499: the server's query was cancelled
@@ -153,7 +193,7 @@ const maxText = 300
 // clean makes text of others fit to print: one line, no control characters,
 // no credentials, not endless.
 func (c *Client) clean(text string) string {
-	text = c.secrets.replacer.Replace(text)
+	text = c.secrets.replace(text)
 	text = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
 			return ' '

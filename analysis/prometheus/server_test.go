@@ -113,6 +113,17 @@ func TestRealPrometheus(t *testing.T) {
 	if err != nil || a.Kind != analysis.Matrix {
 		t.Errorf("got %+v, %v", a, err)
 	}
+	now := time.Now()
+	last := analysis.Range{Start: now.Add(-2 * time.Second), End: now, Step: time.Second}
+	if a, err = client.QueryRange(ctx, `up{job="self"}`, last); err != nil || len(a.Samples) != 1 || len(a.Samples[0].Moments) == 0 {
+		t.Errorf("got %+v, %v", a, err)
+	}
+	last.Step = time.Microsecond
+	_, err = client.QueryRange(ctx, "up", last)
+	wants(t, err, analysis.Rejected, "exceeded maximum resolution")
+	if got := client.Backend(ctx); !strings.HasPrefix(got, "Prometheus ") {
+		t.Errorf("the server is %q", got)
+	}
 	wrong, _ := New(Config{URL: address + "/somewhere"})
 	wants(t, wrong.Ping(ctx), analysis.Unreadable, "404")
 }

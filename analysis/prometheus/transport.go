@@ -17,12 +17,6 @@ import (
 //
 // Retrying is safe because queries only read, although they are POSTed.
 func newTransport(base http.RoundTripper, headers http.Header, timeout time.Duration) http.RoundTripper {
-	if base == nil {
-		base = http.DefaultTransport
-		if t, ok := base.(*http.Transport); ok {
-			base = t.Clone()
-		}
-	}
 	c := retryablehttp.NewClient()
 	c.HTTPClient = &http.Client{Transport: edge{base, headers}, CheckRedirect: checkRedirect}
 	c.Logger = nil // its default prints every request to stderr
@@ -36,12 +30,23 @@ func newTransport(base http.RoundTripper, headers http.Header, timeout time.Dura
 	return &retryablehttp.RoundTripper{Client: c}
 }
 
+// networkOf is the transport itself, or else Go's default, with connections
+// of its own.
+func networkOf(transport http.RoundTripper) http.RoundTripper {
+	if transport != nil {
+		return transport
+	}
+	if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		return t.Clone()
+	}
+	return http.DefaultTransport
+}
+
 // retryable repeats failed connections, 429 and 5xx, but only while there is
 // time for another try. Otherwise the wait would end in a deadline that hides
 // what the server said.
 func retryable(ctx context.Context, resp *http.Response, err error, longest time.Duration) bool {
-	var refused *redirectError
-	if errors.As(err, &refused) || err != nil && strings.Contains(err.Error(), plainHTTP) {
+	if final(err) {
 		return false
 	}
 	again, _ := retryablehttp.DefaultRetryPolicy(ctx, resp, err)
@@ -56,15 +61,34 @@ func retryable(ctx context.Context, resp *http.Response, err error, longest time
 	return again
 }
 
+// final says that the same request would fail in the same way.
+func final(err error) bool {
+	var refused *redirectError
+	var credential *credentialError
+	switch {
+	case err == nil:
+		return false
+	case errors.As(err, &credential):
+		return !credential.temporary
+	}
+	return errors.As(err, &refused) || clientCertificate(err) ||
+		strings.Contains(err.Error(), plainHTTP) || strings.Contains(err.Error(), proxyRefuses)
+}
+
 // plainHTTP is in the error of Go's client for a server that does not speak TLS.
 const plainHTTP = "server gave HTTP response to HTTPS client"
+
+// proxyRefuses is in the error of Go's client for a proxy that does not open
+// a connection to an https server without credentials.
+const proxyRefuses = "Proxy Authentication Required"
 
 // trail is what is known about one query. Should a try run into the deadline,
 // what the one before said is the better explanation. It travels in
 // the context of the query, because nothing else passes through all layers.
 type trail struct {
-	limit time.Duration // how long the query may take
-	last  string        // what the last failed try said
+	limit   time.Duration // how long the query may take
+	last    string        // what the last failed try said
+	refused *refusal      // the answer to a GET that was refused, for [getFirst]
 }
 
 type trailKey struct{}
@@ -157,36 +181,4 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		return 0, errTooLarge
 	}
 	return n, err
-}
-
-// redactor removes credentials from text of others: a server may repeat what
-// it was sent.
-type redactor struct{ replacer *strings.Replacer }
-
-// newRedactor collects the values of headers and the secrets in a URL. All
-// headers count: which of them are secret differs from server to server.
-func newRedactor(headers http.Header, address *url.URL) redactor {
-	var secrets []string
-	for _, values := range headers {
-		for _, v := range values {
-			secrets = append(secrets, v)
-			if _, token, ok := strings.Cut(v, " "); ok {
-				secrets = append(secrets, token)
-			}
-		}
-	}
-	if password, ok := address.User.Password(); ok {
-		pair := address.User.Username() + ":" + password
-		secrets = append(secrets, pair, password)
-	}
-	for _, values := range address.Query() {
-		secrets = append(secrets, values...)
-	}
-	var pairs []string
-	for _, s := range secrets {
-		if len(s) >= 4 { // shorter ones would only garble the text
-			pairs = append(pairs, s, "(redacted)")
-		}
-	}
-	return redactor{strings.NewReplacer(pairs...)}
 }

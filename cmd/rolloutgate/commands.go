@@ -57,6 +57,7 @@ func (p *program) planCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.gating(c.Flags())
 	return c
 }
 

@@ -31,14 +31,16 @@ type options struct {
 	fieldManager   string
 	forceConflicts bool
 
-	timeout, undoTimeout     time.Duration
-	undo, onCancel           string
-	deleteStuck              bool
-	grace                    []string
-	noFailFast               string
-	prometheusURL            string
-	checks                   []string
-	settle, window, interval time.Duration
+	timeout, undoTimeout time.Duration
+	undo, onCancel       string
+	deleteStuck          bool
+	grace                []string
+	noFailFast           string
+	prometheusURL        string
+	checks               []string
+	settle, interval     autoDuration
+	window, recovery     time.Duration
+	preflight            string
 
 	config, output, reportDir, ci, color string
 
@@ -76,22 +78,55 @@ func (o *options) manifests(flags *pflag.FlagSet) {
 
 // gating are the flags that say how to judge.
 func (o *options) gating(flags *pflag.FlagSet) {
-	timing := analysis.DefaultTiming()
 	flags.DurationVar(&o.timeout, "timeout", gate.DefaultTimeout, "time for apply, rollout and criteria together")
-	flags.StringVar(&o.prometheusURL, "prometheus-url", "", "address of the Prometheus that answers the criteria")
-	flags.StringArrayVar(&o.checks, "check", nil, "success criterion 'PROMQL <= LIMIT' (or <, >, >=, ==); repeatable")
-	flags.DurationVar(&o.settle, "settle", timing.Settle, "time between the end of the rollout and the first measurement")
-	flags.DurationVar(&o.window, "window", timing.Window, "time over which the criteria are measured")
-	flags.DurationVar(&o.interval, "interval", timing.Interval, "time between two measurements of a criterion")
+	o.judging(flags)
+	flags.StringVar(&o.preflight, "preflight", string(gate.PreflightEnforce), "what it means when criteria do not hold for the running version: enforce (refuse to deploy), warn or off")
 	flags.StringSliceVar(&o.grace, "grace", nil, "patience for one cause, as CODE=DURATION; repeatable")
 	flags.StringVar(&o.noFailFast, "no-fail-fast", "", "causes that must not end the gate before its timeout, as CODE,CODE; without a value: all")
 	flags.Lookup("no-fail-fast").NoOptDefVal = "all"
 }
 
+// judging are the flags about success criteria.
+func (o *options) judging(flags *pflag.FlagSet) {
+	timing := analysis.DefaultTiming()
+	o.settle, o.interval = autoDuration(timing.Settle), autoDuration(timing.Interval)
+	flags.StringVar(&o.prometheusURL, "prometheus-url", "", "address of the Prometheus that answers the criteria")
+	flags.StringArrayVar(&o.checks, "check", nil, "success criterion 'PROMQL <= LIMIT' (or <, >, >=, ==); repeatable")
+	flags.Var(&o.settle, "settle", "time between the end of the rollout and the window; auto: 30s, or what scrape interval and data lag take")
+	flags.DurationVar(&o.window, "window", timing.Window, "time over which the criteria are measured")
+	flags.Var(&o.interval, "interval", "time between two measurements of a criterion; auto: 15s, or the scrape interval")
+}
+
+// autoDuration is a flag that takes a duration or the word auto.
+type autoDuration time.Duration
+
+func (d *autoDuration) Set(text string) error {
+	if text == "auto" {
+		*d = autoDuration(analysis.Auto)
+		return nil
+	}
+	parsed, err := time.ParseDuration(text)
+	if err != nil || parsed < 0 {
+		return fmt.Errorf("%q is not a duration such as 30s or 5m, and not auto", text)
+	}
+	*d = autoDuration(parsed)
+	return nil
+}
+
+func (d *autoDuration) String() string {
+	if time.Duration(*d) == analysis.Auto {
+		return "auto"
+	}
+	return time.Duration(*d).String()
+}
+
+func (d *autoDuration) Type() string { return "duration" }
+
 // undoing are the flags that say what happens to a bad rollout.
 func (o *options) undoing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.undo, "undo", "on-failure", "whether to put a bad rollout back: on-failure or never")
 	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
+	flags.DurationVar(&o.recovery, "recovery", gate.DefaultRecovery, "time for criteria that failed to hold again after the undo, before the report says that they do not")
 	flags.StringVar(&o.onCancel, "on-cancel", "undo", "what to do with the rollout when the run is cancelled: undo or leave")
 	flags.BoolVar(&o.deleteStuck, "undo-delete-stuck-pods", true, "delete pods of the undone revision that block a StatefulSet")
 	flags.StringVar(&o.dryRun, "dry-run", "none", "none, or server: do what 'plan' does")
@@ -106,7 +141,8 @@ func (o *options) settled(c *cobra.Command, getenv func(string) string) error {
 		return err
 	}
 	for name, from := range map[string]struct{ flag, file *time.Duration }{
-		"settle": {&o.settle, &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window}, "interval": {&o.interval, &spec.Timing.Interval},
+		"settle": {(*time.Duration)(&o.settle), &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window},
+		"interval": {(*time.Duration)(&o.interval), &spec.Timing.Interval},
 	} {
 		if given[name] {
 			*from.file = *from.flag
@@ -116,6 +152,7 @@ func (o *options) settled(c *cobra.Command, getenv func(string) string) error {
 	return errors.Join(
 		oneOf("output", o.output, "text", "json"), oneOf("undo", o.undo, "on-failure", "never", ""),
 		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),
+		oneOf("preflight", o.preflight, string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff), ""),
 	)
 }
 
@@ -169,19 +206,17 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 		Cluster: client, Timeout: o.timeout, UndoTimeout: o.undoTimeout, NeverUndo: o.undo == "never",
 		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck, Timing: o.spec.Timing,
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
+		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery,
 	}
 	var err error
 	if g.Patience, err = o.patience(); err != nil {
 		return g, err
 	}
-	if g.Criteria, err = o.criteria(); err != nil || len(g.Criteria) == 0 {
+	if g.Criteria, err = o.criteria(g.Vars); err != nil || len(g.Criteria) == 0 {
 		return g, err
 	}
-	if longest := g.Timing.Longest(g.Criteria); longest > o.timeout {
-		return g, &usageError{
-			fmt.Sprintf("the criteria alone can take %s, and --timeout is %s", longest, o.timeout),
-			"raise --timeout, or shorten --settle and --window",
-		}
+	if longest := g.Timing.Longest(g.Criteria); o.timeout > 0 && longest > o.timeout {
+		return g, tooLong(longest, o.timeout)
 	}
 	if o.prometheusURL == "" {
 		return g, &usageError{"there are criteria, but no --prometheus-url to ask", "give --prometheus-url or set " + envName("prometheus-url")}
@@ -202,15 +237,26 @@ func usage(err error) error {
 	return &usageError{err.Error(), ""}
 }
 
+// variables are those that the config file defines.
+func (o *options) variables(getenv func(string) string) analysis.Vars {
+	vars := analysis.Vars{Custom: o.spec.Vars, Env: map[string]string{}}
+	for _, name := range o.spec.Env {
+		if value := getenv(name); value != "" {
+			vars.Env[name] = value
+		}
+	}
+	return vars
+}
+
 // criteria joins those of the config file with those of --check.
-func (o *options) criteria() ([]analysis.Criterion, error) {
-	vars := analysis.Vars{Namespace: o.namespace(), Window: o.spec.Timing.Window, Interval: o.spec.Timing.Interval}
+func (o *options) criteria(vars analysis.Vars) ([]analysis.Criterion, error) {
 	criteria, err := o.spec.Compile(vars)
 	if err != nil {
 		return nil, usage(err)
 	}
+	known := o.spec.Known(vars)
 	for _, text := range o.checks {
-		c, err := analysis.ParseCheck(text, vars)
+		c, err := analysis.ParseCheck(text, known)
 		if err != nil {
 			return nil, usage(err)
 		}

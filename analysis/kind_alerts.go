@@ -1,0 +1,68 @@
+package analysis
+
+import (
+	"fmt"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"go.yaml.in/yaml/v3"
+)
+
+// AlertsSpec counts alerts that fire now and did not fire when the rollout began.
+type AlertsSpec struct {
+	Match string // a selector without a name, such as {namespace="${namespace}",severity="critical"}
+}
+
+func alertsKind() criterionKind {
+	return criterionKind{
+		name: "alerts",
+		decode: func(d *decoder, value *yaml.Node, into *CriterionSpec) {
+			into.Alerts = &AlertsSpec{}
+			d.mapping(value, "alerts", []key{{"match", textKey("match", &into.Alerts.Match)}})
+		},
+		present: func(s CriterionSpec) bool { return s.Alerts != nil },
+		compile: compileAlerts,
+	}
+}
+
+// compileAlerts asks Prometheus' own series of alerts. Which alerts fire is told by their names.
+func compileAlerts(s CriterionSpec, c *Criterion, vars Vars) error {
+	const hint = `write match as a selector without a name, such as {namespace="${namespace}",severity="critical"}`
+	switch {
+	case s.Alerts.Match == "":
+		return &hinted{"it has no match", hint}
+	case s.Min != nil || c.Baseline != nil || len(s.Each) > 0 || s.Reduce != "":
+		return &hinted{"alerts has only match, max, for and enforce", "remove the other keys; use query for more"}
+	}
+	expanded, err := vars.Expand(s.Alerts.Match)
+	if err != nil {
+		return err
+	}
+	selected, err := selector("ALERTS" + expanded)
+	if err != nil {
+		return &hinted{fmt.Sprintf("match: %q is not a selector", oneLine(s.Alerts.Match)), hint}
+	}
+	for _, m := range selected.LabelMatchers {
+		if m.Name == "alertstate" || m.Name == labels.MetricName && m.Value != "ALERTS" {
+			return &hinted{"match: it selects " + m.Name + " itself", hint}
+		}
+	}
+	firing := "ALERTS" + s.Alerts.Match[:len(s.Alerts.Match)-1] + `,alertstate="firing"}`
+	if len(selected.LabelMatchers) <= 1 {
+		firing = `ALERTS{alertstate="firing"}`
+	}
+	c.Query = fmt.Sprintf("count by (alertname) (%s unless %s @ ${rolloutStart})", firing, firing)
+	c.Each, c.NoData, c.Op = []string{"alertname"}, NoDataZero, LessEqual
+	c.Limit = Limit{}
+	if s.Max != nil {
+		c.Limit = *s.Max
+	}
+	if c.Scope == "" {
+		c.Scope = ScopeAll
+	}
+	query, err := vars.Expand(c.Query)
+	if err != nil {
+		return err
+	}
+	_, err = parse(query)
+	return err
+}

@@ -1,0 +1,251 @@
+package analysis
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis/stats"
+)
+
+// ask sends one query when a slot is free. The deadline counts from when the query was due, so
+// that waiting for a slot cannot push a query into the next one's time.
+func (r *run) ask(ctx context.Context, query string, due time.Time) (Answer, error) {
+	ctx, cancel := context.WithDeadline(ctx, due.Add(r.Timing.QueryTimeout))
+	defer cancel()
+	select {
+	case r.slots <- struct{}{}:
+		defer func() { <-r.slots }()
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return Answer{}, fmt.Errorf("the query was not sent: earlier queries took until after %s", r.Timing.QueryTimeout)
+	}
+	return r.Querier.Query(ctx, query, r.at())
+}
+
+// at is the time to evaluate at: the server's own now, or, where the newest data is old, the time up to which it is
+// there, by the server's clock.
+func (r *run) at() time.Time {
+	if r.Facts.Lag <= 0 {
+		return time.Time{}
+	}
+	return time.Now().Add(r.Facts.Skew - r.Facts.Lag)
+}
+
+// measure takes one look, in the window or before it.
+func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Point {
+	vars, pods := w.vars(), w.pods()
+	query, err := w.query(vars, pods)
+	if err != nil {
+		return Point{Time: time.Now(), State: Failed, Note: firstLine(err.Error())}
+	}
+	w.asked = query
+	answer, err := w.ask(ctx, query, due)
+	at := time.Now()
+	if w.c.Counts == nil {
+		return Measure(w.c, at, answer, err)
+	}
+	tallies, failed := w.tally(at, answer, err, w.facts.Naming.Pod)
+	if failed != nil {
+		return *failed
+	}
+	if !w.byPod() {
+		if inWindow && at.Sub(w.begin()) < leastScrapes*w.scrape() {
+			return Point{Time: at, State: Thin, Note: "the window is not long enough for rates yet"}
+		}
+		w.tracker.setTotals(tallies)
+		return w.c.share(at, w.tracker, w.alpha, w.facts.reference)
+	}
+	if w.c.Baseline != nil && w.c.Baseline.Kind == BaselineConcurrent {
+		if failed := w.sideBySide(ctx, due, vars, pods, tallies); failed != nil {
+			return *failed
+		}
+	} else {
+		w.tracker.observe(at, tallies, pods.New)
+	}
+	if len(w.tracker.order) == 0 && len(pods.New) > 0 && len(tallies) == 0 {
+		return Point{Time: at, State: NoData, Note: "no series of the new pods matched"}
+	}
+	return w.c.share(at, w.tracker, w.alpha, w.facts.reference)
+}
+
+// leastScrapes is how many scrapes a window has to hold for a rate to mean something.
+const leastScrapes = 4
+
+func (r *run) vars() Vars {
+	var vars Vars
+	if r.Vars != nil {
+		vars = r.Vars()
+	}
+	vars.Window, vars.Interval = r.Timing.Window, r.Timing.Interval
+	if len(vars.NewPods) == 0 && r.Pods != nil {
+		pods := r.Pods()
+		vars.NewPods, vars.OldPods = names(pods.New), names(pods.Old)
+	}
+	return vars
+}
+
+func (r *run) pods() Pods {
+	if r.Pods == nil {
+		return Pods{}
+	}
+	return r.Pods()
+}
+
+// query renders the question for one look.
+func (w *watched) query(vars Vars, pods Pods) (string, error) {
+	switch {
+	case w.c.Counts == nil:
+		text, err := w.c.query(vars)
+		if err != nil {
+			return "", err
+		}
+		return w.c.scoped(text, vars, pods, w.facts)
+	case w.byPod():
+		chosen := pods.New
+		if w.c.scope() == ScopeOld {
+			chosen = pods.Old
+		}
+		return w.c.Counts.raw(vars, w.facts.Naming.matchers(vars.Namespace, names(chosen)), w.processLabels())
+	}
+	since := time.Since(w.begin()) // what the counters grew since the window began, and at least over the scrapes that a rate takes
+	return w.c.Counts.increase(vars, nil, w.c.Each, promSeconds(max(since, leastScrapes*w.scrape())))
+}
+
+// processLabels are the labels that tell processes and groups apart.
+func (w *watched) processLabels() []string {
+	return slices.Concat([]string{w.facts.Naming.Pod}, keepApart, w.c.Each)
+}
+
+// scoped adds what restricts the query for a value to its scope, and reduces several series to one.
+func (c Criterion) scoped(query string, vars Vars, pods Pods, facts CriterionFacts) (string, error) {
+	var err error
+	if scope := c.scope(); scope != ScopeAll && !facts.Gateway {
+		chosen := pods.New
+		if scope == ScopeOld {
+			chosen = pods.Old
+		}
+		if query, err = inject(query, facts.Naming.matchers(vars.Namespace, names(chosen))); err != nil {
+			return "", err
+		}
+	}
+	if c.Reduce != "" {
+		by := ""
+		if len(c.Each) > 0 {
+			by = fmt.Sprintf(" by (%s)", joined(c.Each))
+		}
+		query = fmt.Sprintf("%s%s (%s\n)", c.Reduce, by, query)
+	}
+	return query, nil
+}
+
+// tally reads counts, or says why there are none.
+func (w *watched) tally(at time.Time, answer Answer, err error, podLabel string) ([]tally, *Point) {
+	failed := func(note string) *Point { return &Point{Time: at, State: Failed, Note: note} }
+	switch {
+	case err != nil:
+		return nil, failed(errorNote(err))
+	case len(answer.Warnings) > 0:
+		return nil, failed("the answer may be incomplete: " + firstLine(answer.Warnings[0]))
+	case answer.Kind != Vector:
+		return nil, failed(fmt.Sprintf("the query returns a %s, not counters", answer.Kind))
+	}
+	if invalid := invalidInfo(answer.Infos); invalid != "" {
+		return nil, failed(invalid)
+	}
+	tallies, err := w.c.Counts.tallies(answer, w.c.Each, podLabel)
+	if err != nil {
+		return nil, failed(err.Error())
+	}
+	return tallies, nil
+}
+
+// sideBySide looks at old and new pods at the same time, as long as there are both, and adds what their counters grew.
+func (w *watched) sideBySide(ctx context.Context, due time.Time, vars Vars, pods Pods, now []tally) *Point {
+	if w.tracker.olds == nil {
+		w.tracker.olds = newTracker(w.c, 0, w.scrape())
+		w.tracker.olds.fromBirth = false
+	}
+	olds := w.tracker.olds
+	var old []tally
+	if len(pods.Old) > 0 {
+		query, err := w.c.Counts.raw(vars, w.facts.Naming.matchers(vars.Namespace, names(pods.Old)), w.processLabels())
+		if err != nil {
+			return &Point{Time: time.Now(), State: Failed, Note: firstLine(err.Error())}
+		}
+		answer, err := w.ask(ctx, query, due)
+		var failed *Point
+		if old, failed = w.tally(time.Now(), answer, err, w.facts.Naming.Pod); failed != nil {
+			return failed
+		}
+	}
+	at := time.Now()
+	w.tracker.observe(at, now, pods.New)
+	olds.observe(at, old, pods.Old)
+	w.tracker.compare(w.c.Baseline.MaxRatio)
+	return nil
+}
+
+// compare adds the growth since the last look to the comparison of each group.
+func (t *tracker) compare(ratio float64) {
+	for name, g := range t.groups {
+		o := t.olds.groups[name]
+		if o == nil {
+			continue
+		}
+		if g.versus == nil {
+			g.versus = stats.NewComparison(ratio)
+		}
+		g.versus.Add(g.bad-g.compared.bad, g.all-g.compared.all, o.bad-g.old.bad, o.all-g.old.all)
+		g.compared.bad, g.compared.all, g.old.bad, g.old.all = g.bad, g.all, o.bad, o.all
+	}
+}
+
+// againstHistory replaces the verdict on a value by its rank among earlier windows.
+func (w *watched) againstHistory(r *Result) {
+	b, ref := w.c.Baseline, w.facts.reference
+	if b == nil || ref == nil {
+		if b != nil {
+			r.Verdict, r.Reason = Inconclusive, "there is nothing to compare with"
+		}
+		return
+	}
+	if ref.Problem != "" {
+		r.Verdict, r.Reason = Inconclusive, ref.Problem
+		return
+	}
+	if b.Kind != BaselineHistory {
+		return
+	}
+	if len(ref.Windows) < leastWindows {
+		r.Verdict, r.Reason = Inconclusive, fmt.Sprintf("only %d earlier windows had data, %d are needed", len(ref.Windows), leastWindows)
+		return
+	}
+	var sum float64
+	judged := 0
+	for _, p := range w.points {
+		if p.judged() && p.Value != nil {
+			sum += float64(*p.Value)
+			judged++
+		}
+	}
+	if r.Samples.made() < r.Samples.Scheduled || judged < r.Samples.needed() {
+		if r.Verdict == Fail {
+			r.Verdict, r.Reason = Inconclusive, fmt.Sprintf("%d of %d samples measured", r.Samples.made(), r.Samples.Scheduled)
+		}
+		return
+	}
+	if r.Verdict == Error || r.Verdict == Inconclusive && len(w.points) > 0 && !w.points[len(w.points)-1].judged() {
+		return
+	}
+	mean := sum / float64(judged)
+	rank := stats.PlaceboRank(mean, ref.Windows, b.MinRatio == 0)
+	value := Number(mean)
+	r.Value, r.Verdict = &value, Pass
+	if b.worse(mean, ref.Value) && rank <= significanceByRank {
+		r.Verdict = Fail
+	}
+	r.Reason = fmt.Sprintf("%s, worse than in all but %.0f %% of %d earlier windows", r.comparison(), 100*rank, len(ref.Windows))
+}

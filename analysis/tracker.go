@@ -1,0 +1,175 @@
+package analysis
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis/stats"
+)
+
+// Pod is what is known about one pod besides its metrics.
+type Pod struct {
+	Name string
+	// Ready is since when the pod serves; zero while it never did.
+	Ready time.Time
+	// Probes is how many requests its own kubelet may have sent it before it was ready. Programs count these, too, and
+	// answer them with errors until they are ready, so as many events are not held against the pod.
+	Probes float64
+	// Reused is set when an older pod had the same name, as in a StatefulSet: its series may still be seen for a while.
+	Reused bool
+}
+
+// Pods are the pods of the two versions now.
+type Pods struct{ New, Old []Pod }
+
+func names(pods []Pod) []string {
+	out := make([]string, len(pods))
+	for i, p := range pods {
+		out[i] = p.Name
+	}
+	return out
+}
+
+// tracker adds up what raw counters grew, process by process, over the measurements of one criterion. A counter that
+// shrinks has begun anew. It remembers processes that are gone.
+type tracker struct {
+	// fromBirth says that everything a new process has counted since it began is counted, the burst before its first
+	// scrape included, which no increase() shows.
+	fromBirth bool
+	// since is how long a pod has to be ready before its events count.
+	since time.Duration
+	// scrape is how old a sample may be.
+	scrape time.Duration
+
+	processes map[string]*process
+	groups    map[string]*group
+	order     []string // of the groups, as they were first seen
+	olds      *tracker // of the old pods, where they are compared side by side
+}
+
+// process is one counter that begins at zero when its process does.
+type process struct {
+	group, pod        string
+	lastBad, lastAll  float64
+	bad, all, allowed float64
+}
+
+// group are the counts of one value of the labels of Each; the only one is "" when there are none.
+type group struct {
+	bad, all float64
+	byLook   []float64 // the growth of bad from look to look
+
+	// Of a comparison with the old pods: theirs, and what of ours is in it.
+	old, compared struct{ bad, all float64 }
+	versus        *stats.Comparison
+}
+
+func newTracker(c Criterion, settle, scrape time.Duration) *tracker {
+	t := &tracker{fromBirth: true, scrape: scrape, processes: map[string]*process{}, groups: map[string]*group{}}
+	if c.Counts.Histogram != "" {
+		// A program that warms up is slow at first; one that fails at first has failed somebody.
+		t.fromBirth, t.since = false, settle
+	}
+	return t
+}
+
+// observe takes one look at the new pods' counters.
+func (t *tracker) observe(at time.Time, tallies []tally, pods []Pod) {
+	known := map[string]Pod{}
+	for _, p := range pods {
+		known[p.Name] = p
+	}
+	before := map[string]float64{}
+	for name, g := range t.groups {
+		before[name] = g.bad
+	}
+	for _, now := range tallies {
+		pod, ok := known[now.pod]
+		if !ok || pod.Ready.IsZero() || at.Before(pod.Ready.Add(t.since)) || pod.Reused && at.Before(pod.Ready.Add(2*t.scrape)) {
+			continue
+		}
+		key := now.group + "\x00" + now.process
+		p := t.processes[key]
+		if p == nil {
+			p = &process{group: now.group, pod: now.pod, lastBad: now.bad, lastAll: now.total}
+			if t.fromBirth && !pod.Reused {
+				p.bad, p.all, p.allowed = now.bad, now.total, pod.Probes
+			}
+			t.processes[key] = p
+			continue
+		}
+		p.bad += growth(p.lastBad, now.bad)
+		p.all += growth(p.lastAll, now.total)
+		p.lastBad, p.lastAll = now.bad, now.total
+	}
+	t.sum(before)
+}
+
+// growth is what a counter grew from one look to the next.
+func growth(last, now float64) float64 {
+	if now < last {
+		return now
+	}
+	return now - last
+}
+
+func (t *tracker) group(name string) *group {
+	g := t.groups[name]
+	if g == nil {
+		g = &group{}
+		t.groups[name] = g
+		t.order = append(t.order, name)
+	}
+	return g
+}
+
+// sum makes the groups' counts of those of the processes. What the kubelet may have caused is left out.
+func (t *tracker) sum(before map[string]float64) {
+	for _, g := range t.groups {
+		g.bad, g.all = 0, 0
+	}
+	keys := make([]string, 0, len(t.processes))
+	for key := range t.processes {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys) // the sum of floats, and the order of the groups, must not depend on a map
+	for _, key := range keys {
+		p := t.processes[key]
+		g := t.group(p.group)
+		bad := max(p.bad-p.allowed, 0)
+		g.bad += bad
+		g.all += max(p.all-p.allowed, bad)
+	}
+	for name, g := range t.groups {
+		g.byLook = append(g.byLook, max(g.bad-before[name], 0))
+	}
+}
+
+// setTotals takes counts that the server has added up itself, over the time since the window began.
+func (t *tracker) setTotals(tallies []tally) {
+	before := map[string]float64{}
+	for name, g := range t.groups {
+		before[name], g.bad, g.all = g.bad, 0, 0
+	}
+	for _, now := range tallies {
+		g := t.group(now.group)
+		g.bad += math.Round(now.bad) // increase() extrapolates, events are whole
+		g.all += math.Round(now.total)
+	}
+	for name, g := range t.groups {
+		g.bad = min(g.bad, g.all)
+		g.byLook = append(g.byLook, max(g.bad-before[name], 0))
+	}
+}
+
+// podsWithBad counts the pods of a group that have caused bad events.
+func (t *tracker) podsWithBad(name string) int {
+	pods := map[string]bool{}
+	for _, p := range t.processes {
+		if p.group == name && p.bad > p.allowed {
+			pods[p.pod] = true
+		}
+	}
+	return len(pods)
+}

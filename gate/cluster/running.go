@@ -1,0 +1,84 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// PodOf is a pod and the workload that it was found for.
+type PodOf struct {
+	Owner manifest.Ref
+	Pod   *corev1.Pod
+	// Revision is the pod's pod-template-hash or controller-revision-hash; empty for pods without one.
+	Revision string
+}
+
+// PodsOf lists the pods that run for live workloads, without those that end. Objects without pods of their own are
+// passed over.
+func (c *Client) PodsOf(ctx context.Context, live []rollout.Object) ([]PodOf, error) {
+	var out []PodOf
+	for _, object := range live {
+		if u, ok := object.(*unstructured.Unstructured); ok {
+			object = typed(u)
+		}
+		selector, ok := rollout.PodSelector(object)
+		if !ok || selector.Empty() {
+			continue
+		}
+		list, err := c.typed.CoreV1().Pods(object.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+		if err != nil {
+			return out, fmt.Errorf("listing the pods of %s: %w", object.GetName(), err)
+		}
+		owner := manifest.Ref{Kind: object.GetObjectKind().GroupVersionKind().Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+		for i := range list.Items {
+			p := &list.Items[i]
+			if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+				continue
+			}
+			revision := p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+			if revision == "" {
+				revision = p.Labels[appsv1.ControllerRevisionHashLabelKey]
+			}
+			out = append(out, PodOf{Owner: owner, Pod: p, Revision: revision})
+		}
+	}
+	return out, nil
+}
+
+// Live are the objects of a plan as they are now, for those that exist.
+func (p Plan) Live() []rollout.Object {
+	var out []rollout.Object
+	for _, i := range p.Items {
+		if i.Live != nil {
+			out = append(out, i.Live)
+		}
+	}
+	return out
+}
+
+// Targets are the objects of a plan as targets, before anything is written.
+func (c *Client) Targets(p Plan) []Target {
+	var targets []Target
+	for _, i := range p.Items {
+		if !rollout.Watched(i.Object.GroupVersionKind().GroupKind()) {
+			continue
+		}
+		t := Target{Ref: i.Ref(), resource: i.resource}
+		if i.Live != nil {
+			t.Previous = typed(i.Live)
+		}
+		if i.Predicted != nil {
+			t.Applied = typed(i.Predicted)
+		}
+		targets = append(targets, t)
+	}
+	return targets
+}

@@ -1,0 +1,188 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// PreflightMode says what a preflight that finds something wrong means.
+type PreflightMode string
+
+// The modes; "" is PreflightEnforce.
+const (
+	PreflightEnforce PreflightMode = "enforce" // nothing is applied
+	PreflightWarn    PreflightMode = "warn"    // it is noted
+	PreflightOff     PreflightMode = "off"     // nothing is asked
+)
+
+// preflightTime is how long the questions of a preflight may take altogether.
+const preflightTime = time.Minute
+
+// fits checks that settle and window fit into the timeout, before anything starts.
+func (r *run) fits() error {
+	if len(r.g.Criteria) == 0 {
+		return nil
+	}
+	longest := r.g.Timing.With(r.facts.Scrape, r.facts.Lag).Longest(r.g.Criteria)
+	if longest < r.g.Timeout {
+		return nil
+	}
+	r.exit(Invalid, "nothing was changed")
+	return fmt.Errorf("the criteria alone take %s, and --timeout is %s\n  hint: raise --timeout, or shorten --settle and --window", short(longest), short(r.g.Timeout))
+}
+
+// preflight asks every criterion about the running version. On an error the exit is set and nothing was changed.
+func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []rollout.Object) error {
+	if len(r.g.Criteria) == 0 {
+		return nil
+	}
+	if err := r.fits(); err != nil || r.g.Preflight == PreflightOff {
+		return err
+	}
+	r.tell(EventStep, manifest.Ref{}, "preflight: %s against the running version", count(len(r.g.Criteria), "criterion", "criteria"))
+	limited, cancel := context.WithTimeout(ctx, preflightTime)
+	defer cancel()
+	pods, err := r.g.Cluster.PodsOf(limited, live)
+	if err != nil {
+		r.note("the running pods could not be listed, so the preflight could not tell versions apart: %v", err)
+	}
+	s := r.preflightSession(targets, pods)
+	facts, err := s.Preflight(limited)
+	if ctx.Err() != nil {
+		r.exit(cancelledBy(ctx), "nothing was changed")
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return r.unasked(err)
+	}
+	r.facts = facts
+	r.tellFacts(facts)
+	if err := r.fits(); err != nil {
+		return err
+	}
+	err = facts.Refusal(r.g.Criteria, r.g.Timing, len(pods) == 0)
+	if err == nil {
+		return nil
+	}
+	if r.g.Preflight == PreflightWarn {
+		for line := range strings.Lines(err.Error()) {
+			if line = strings.TrimSpace(line); !strings.HasPrefix(line, "hint:") {
+				r.note("preflight: %s", line)
+			}
+		}
+		return nil
+	}
+	r.refuseByCriteria(facts)
+	return err
+}
+
+// preflightSession knows the running pods as the old ones; new ones there are none yet.
+func (r *run) preflightSession(targets []cluster.Target, pods []cluster.PodOf) analysis.Session {
+	var old []analysis.Pod
+	for _, p := range pods {
+		old = append(old, r.crowd.pod(p.Owner, p.Pod))
+	}
+	relevant := withPods(targets)
+	vars := r.variables()
+	vars.RolloutStart, vars.ReadyAt, vars.Since = time.Now(), time.Now(), time.Minute
+	if len(relevant) == 1 {
+		t := relevant[0]
+		about(&vars, rollout.Workload{Ref: t.Ref, Live: t.Previous, Applied: t.Applied}, rollout.Status{})
+	}
+	for _, p := range old {
+		vars.OldPods = append(vars.OldPods, p.Name)
+	}
+	vars.NewPods = vars.OldPods // the question is whether the criterion works; today's pods stand in for tomorrow's
+	if i := slices.IndexFunc(pods, func(p cluster.PodOf) bool { return p.Revision != "" }); i >= 0 && len(relevant) == 1 {
+		vars.NewHash, vars.OldHash, vars.Revision = pods[i].Revision, pods[i].Revision, pods[i].Revision
+		vars.NewReplicaSet = relevant[0].Ref.Name + "-" + pods[i].Revision
+		vars.OldReplicaSet = vars.NewReplicaSet
+	}
+	return analysis.Session{
+		Querier: r.g.Querier, Criteria: r.g.Criteria, Timing: r.g.Timing, Family: family(relevant),
+		Pods: func() analysis.Pods { return analysis.Pods{Old: old} }, Vars: func() analysis.Vars { return vars },
+	}
+}
+
+// unasked is a server that does not answer before anything was changed.
+func (r *run) unasked(err error) error {
+	var q *analysis.QueryError
+	outcome := Retry
+	if errors.As(err, &q) {
+		switch q.Kind {
+		case analysis.Unauthorized:
+			outcome = Denied
+		case analysis.Unreadable, analysis.Rejected:
+			outcome = Invalid
+		}
+	}
+	if r.g.Preflight == PreflightWarn {
+		r.note("preflight: %s", strings.Split(err.Error(), "\n")[0])
+		return nil
+	}
+	r.exit(outcome, "nothing was changed")
+	return err
+}
+
+// tellFacts says what was found out, as far as a reader needs it.
+func (r *run) tellFacts(f analysis.Facts) {
+	if f.Skew.Abs() > 5*time.Second {
+		r.note("the clock of Prometheus differs from this machine's by %s", f.Skew.Round(time.Second))
+	}
+	if f.Lag > 0 {
+		r.note("the newest data in Prometheus is %s old; criteria are measured up to there", f.Lag)
+	}
+	for i, c := range f.Criteria {
+		for _, n := range c.Notes {
+			r.note("criterion %q: %s", c.Name, n)
+		}
+		text := string(c.State)
+		if c.Problem != "" {
+			text += ": " + c.Problem
+		}
+		value := "no value"
+		if c.Before != nil {
+			value = r.g.Criteria[i].Limit.Unit.Format(float64(*c.Before))
+		}
+		r.tell(EventMeasurement, manifest.Ref{}, "%s before: %s %s", c.Name, value, text)
+	}
+}
+
+// refuseByCriteria writes the findings of a run that does not begin.
+func (r *run) refuseByCriteria(f analysis.Facts) {
+	r.exit(Refused, "nothing was changed")
+	for i, c := range f.Criteria {
+		criterion := r.g.Criteria[i]
+		if criterion.Report || c.State == analysis.OK || c.State == analysis.Thin {
+			continue
+		}
+		finding := diagnosis.Finding{
+			Detail: c.Name, Layer: diagnosis.LayerApplication, Stage: "traffic", Confidence: diagnosis.Proven, Terminal: diagnosis.TerminalNow,
+			Rule: "a criterion that does not hold before the rollout cannot judge it", Knob: "--preflight=warn or --preflight=off",
+			Evidence: []diagnosis.Proof{{Type: "metric", Text: criterion.Text(), Ref: "Prometheus"}},
+		}
+		if c.State == analysis.Breach {
+			finding.Code = "CriterionFailsBefore"
+			finding.Cause = fmt.Sprintf("criterion %q does not hold for the running version already", c.Name)
+			if c.Before != nil {
+				finding.Cause += ": " + criterion.Limit.Unit.Format(float64(*c.Before)) + " against " + string(criterion.Op) + " " + criterion.Limit.Unit.Format(criterion.Limit.Value)
+			}
+			finding.Fix = []string{"repair the service first, or correct the limit", "deploy nevertheless, for example to repair it: --preflight=warn"}
+		} else {
+			finding.Code = "CriterionUnusable"
+			finding.Cause = fmt.Sprintf("criterion %q says nothing about the running version: %s", c.Name, c.Problem)
+			finding.Fix = []string{"correct the query, or have the pods scraped; 'rolloutgate analyze' tries criteria alone"}
+		}
+		r.report.Findings = append(r.report.Findings, finding)
+	}
+}
