@@ -51,18 +51,19 @@ func (c Counts) parts(vars Vars, matchers []*labels.Matcher) (map[string]string,
 		if err != nil {
 			return err
 		}
-		if _, err := selector(expanded); err != nil {
+		s, err := selector(expanded)
+		if err != nil {
 			return err
 		}
-		parts[role], err = inject(expanded, matchers)
+		parts[role], err = inject(s.String(), matchers) // without parentheses and comments, which a range cannot follow
 		return err
 	}
 	if c.Histogram == "" {
-		for role, text := range map[string]string{"bad": c.Bad, "good": c.Good, "total": c.Total} {
-			if text == "" {
+		for _, part := range []struct{ role, text string }{{"bad", c.Bad}, {"good", c.Good}, {"total", c.Total}} {
+			if part.text == "" {
 				continue
 			}
-			if err := add(role, text); err != nil {
+			if err := add(part.role, part.text); err != nil {
 				return nil, err
 			}
 		}
@@ -95,7 +96,11 @@ func renamed(s *parser.VectorSelector, suffix string) *parser.VectorSelector {
 	}
 	for _, m := range s.LabelMatchers {
 		if m.Name == labels.MetricName {
-			m = labels.MustNewMatcher(m.Type, m.Name, m.Value+suffix)
+			value := m.Value
+			if m.Type == labels.MatchRegexp || m.Type == labels.MatchNotRegexp {
+				value = "(" + value + ")"
+			}
+			m = labels.MustNewMatcher(m.Type, m.Name, value+suffix)
 		}
 		copied.LabelMatchers = append(copied.LabelMatchers, m)
 	}
@@ -147,6 +152,11 @@ func (c Counts) render(vars Vars, matchers []*labels.Matcher, by []string, of fu
 			}
 		}
 	}
+	for _, role := range []string{"total", "native"} {
+		if text, ok := parts[role]; ok {
+			terms = append(terms, sum("age", fmt.Sprintf("time() - max by (%s) (timestamp(%s))", group, text)))
+		}
+	}
 	query := strings.Join(terms, " or ")
 	if _, err := parse(query); err != nil {
 		return "", err
@@ -172,6 +182,7 @@ type tally struct {
 	pod        string
 	process    string // pod and what keeps counters apart
 	bad, total float64
+	age        float64 // of its newest sample, in seconds
 }
 
 // tallies reads the answer to a query of render. A total without bad events has none; bad or good events without a
@@ -200,7 +211,11 @@ func (c Counts) tallies(a Answer, each []string, podLabel string) ([]tally, erro
 			found[key] = &counted{t, map[string]float64{}}
 			order = append(order, key)
 		}
-		found[key].has[s.Labels[roleLabel]] += s.Value
+		role := s.Labels[roleLabel]
+		if _, twice := found[key].has[role]; twice {
+			return nil, fmt.Errorf("the answer has the same counter twice: %s", t.process)
+		}
+		found[key].has[role] = s.Value
 	}
 	slices.Sort(order)
 	var out []tally
@@ -210,12 +225,15 @@ func (c Counts) tallies(a Answer, each []string, podLabel string) ([]tally, erro
 		if !ok {
 			continue
 		}
-		one.total = total
+		one.total, one.age = total, one.has["age"]
 		switch good, known := one.has["good"]; {
 		case c.Bad != "":
 			one.bad = one.has["bad"]
 		case known:
 			one.bad = max(total-good, 0)
+			if c.Native {
+				one.bad = math.Round(one.bad) // a fraction of the total is not exact
+			}
 		case c.Histogram != "" && total > 0:
 			return nil, fmt.Errorf("the histogram has no bucket with the bound %s", plain(c.Over))
 		default:

@@ -141,6 +141,8 @@ func TestDocumentTables(t *testing.T) {
 		"variables":      variableTable,
 		"presets":        presetTable,
 		"units":          unitTable,
+		"labels":         labelTable,
+		"events":         eventTable,
 		"values":         valueTable,
 		"counts":         countTable,
 	} {
@@ -246,22 +248,22 @@ var variables = []meaning{
 	{"namespace", "the namespace of the run"},
 	{"kind", "the kind of the workload, such as `Deployment`"},
 	{"workload", "its name"},
-	{"service", "the Service that selects its pods"},
+	{"service", "the name of a Service that selects its pods"},
 	{"container", "its first container"},
 	{"image", "the image of that container, as in the manifest"},
 	{"imageTag", "the tag of that image"},
-	{"revision", "the new revision: a pod template hash or a controller revision"},
-	{"newReplicaSet", "the ReplicaSet of the new pods"},
-	{"oldReplicaSet", "the ReplicaSet of the old pods"},
-	{"newHash", "the label `pod-template-hash` of the new pods"},
+	{"revision", "the new revision: the hash of a pod template or of a controller revision"},
+	{"newReplicaSet", "the ReplicaSet of the new pods of a Deployment"},
+	{"oldReplicaSet", "that of the old ones"},
+	{"newHash", "the label `pod-template-hash` of the new pods, or `controller-revision-hash`"},
 	{"oldHash", "that of the old pods"},
 	{"newPods", "a pattern that matches exactly the names of the new pods, for `=~` and `!~`"},
 	{"oldPods", "one that matches those of the old pods"},
-	{"window", "the key `window`, for ranges: `[${window}]`"},
+	{"window", "the key `window`, for ranges: `[${window}]`; no value where it is 0"},
 	{"interval", "the key `interval`"},
 	{"since", "the time since the rollout began, for ranges"},
 	{"rolloutStart", "when the rollout began, for `@ ${rolloutStart}`"},
-	{"readyAt", "when the last new pod became ready, for `@ ${readyAt}`"},
+	{"readyAt", "when the rollout was complete, for `@ ${readyAt}`"},
 }
 
 func variableTable(t *testing.T) string {
@@ -279,11 +281,27 @@ func unitTable(*testing.T) string {
 		}
 		table += fmt.Sprintf("| `%s` | %s | %s |\n", text, plain(limit.Value), limit.Unit.Format(limit.Value))
 	}
-	for _, text := range []string{"64M", "3k", "1e3%%"} {
+	for _, text := range []string{"64M", "3k"} {
 		if _, err := ParseLimit(text); err != nil {
 			said, _, _ := strings.Cut(err.Error(), "\n")
 			table += fmt.Sprintf("| `%s` | refused | %s |\n", text, said)
 		}
+	}
+	return table
+}
+
+func labelTable(*testing.T) string {
+	table := "| label of the pod | label of its namespace |\n|---|---|\n"
+	for _, label := range podLabels {
+		table += fmt.Sprintf("| `%s` | `%s` |\n", label, strings.Join(namespaceOf[label], "`, else `"))
+	}
+	return table
+}
+
+func eventTable(*testing.T) string {
+	table := "| `max` | `minEvents` |\n|---|---|\n"
+	for _, max := range []float64{0.001, 0.005, 0.01, 0.02, 0.05, 0.1} {
+		table += fmt.Sprintf("| %s | %s |\n", Percent.Format(max), plain(Criterion{Limit: Limit{max, Percent}}.minEvents()))
 	}
 	return table
 }

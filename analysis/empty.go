@@ -30,6 +30,9 @@ func (p *preflight) whyEmpty(ctx context.Context, selectors []string, note strin
 	return note
 }
 
+// hasNoLabel is the one reason that time does not mend.
+const hasNoLabel = "has no label"
+
 func (p *preflight) whyNoSeries(ctx context.Context, text string) string {
 	s, err := selector(text)
 	if err != nil || s.Name == "" {
@@ -56,7 +59,7 @@ func (p *preflight) whyNoSeries(ctx context.Context, text string) string {
 			}
 		}
 		if len(seen) == 0 {
-			return fmt.Sprintf("the metric %s has no label %s", s.Name, m.Name)
+			return fmt.Sprintf("the metric %s %s %s", s.Name, hasNoLabel, m.Name)
 		}
 		slices.Sort(seen)
 		return fmt.Sprintf("the label %s of %s never matches %s; it has the values %s", m.Name, s.Name, m, joinedShort(seen, 5))

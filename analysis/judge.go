@@ -48,6 +48,8 @@ type Result struct {
 	ReportOnly bool `json:"reportOnly,omitempty"`
 	// Scope says whose series were judged.
 	Scope Scope `json:"scope,omitempty"`
+	// Text is the criterion as it was written, with its limit.
+	Text string `json:"text,omitempty"`
 	// Query is the PromQL that was sent last.
 	Query   string  `json:"query"`
 	Samples Samples `json:"samples"`
@@ -59,6 +61,8 @@ type Result struct {
 	Reason string `json:"reason"`
 	// LastError is the note of the last measurement that failed.
 	LastError string `json:"lastError,omitempty"`
+	// Contributors are the pods and series with the most bad events, when the criterion failed.
+	Contributors []string `json:"contributors,omitempty"`
 	// Notes are remarks about how the criterion was measured.
 	Notes []string `json:"notes,omitempty"`
 	// Plot is the value around the rollout.
@@ -71,7 +75,7 @@ type Result struct {
 func (c Criterion) result(points []Point, scheduled int) Result {
 	r := Result{
 		Name: c.Name, Op: c.Op, Limit: Number(c.Limit.Value), Unit: c.Limit.Unit, Query: c.Query,
-		Samples: Samples{Scheduled: scheduled}, Series: points, ReportOnly: c.Report, Scope: c.scope(),
+		Samples: Samples{Scheduled: scheduled}, Series: points, ReportOnly: c.Report, Scope: c.scope(), Text: c.Text(),
 	}
 	if c.Baseline != nil {
 		r.Baseline = c.Baseline.text()
@@ -169,7 +173,7 @@ func (r *Result) decide(need int, silence string) {
 // <= 1%)" reads like a mistake where it is a breach.
 func (r *Result) comparison() string {
 	if r.Value == nil {
-		return "no value where there has to be one"
+		return "no series matched"
 	}
 	value, limit := float64(*r.Value), float64(r.Limit)
 	left, right := r.Unit.Format(value), r.Unit.Format(limit)

@@ -160,7 +160,7 @@ func TestResultJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"name":"errors","verdict":"inconclusive","value":"+Inf","op":"\u003c=","limit":0.01,"unit":"percent","scope":"all","query":"q",` +
+	want := `{"name":"errors","verdict":"inconclusive","value":"+Inf","op":"\u003c=","limit":0.01,"unit":"percent","scope":"all","text":"errors: q \u003c= 1%","query":"q",` +
 		`"samples":{"judged":2,"scheduled":3,"noData":1,"errors":0},"firstBreach":"1970-01-01T00:00:02Z","series":[` +
 		`{"time":"1970-01-01T00:00:00Z","value":0.005,"state":"ok"},` +
 		`{"time":"1970-01-01T00:00:01Z","state":"noData","note":"no series matched"},` +

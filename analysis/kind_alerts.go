@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"go.yaml.in/yaml/v3"
@@ -30,7 +31,7 @@ func compileAlerts(s CriterionSpec, c *Criterion, vars Vars) error {
 	switch {
 	case s.Alerts.Match == "":
 		return &hinted{"it has no match", hint}
-	case s.Min != nil || c.Baseline != nil || len(s.Each) > 0 || s.Reduce != "":
+	case s.Min != nil || c.Baseline != nil || len(s.Each) > 0 || s.Reduce != "" || s.NoData != "" || s.Scope != "" && s.Scope != ScopeAll:
 		return &hinted{"alerts has only match, max, for and enforce", "remove the other keys; use query for more"}
 	}
 	expanded, err := vars.Expand(s.Alerts.Match)
@@ -46,7 +47,8 @@ func compileAlerts(s CriterionSpec, c *Criterion, vars Vars) error {
 			return &hinted{"match: it selects " + m.Name + " itself", hint}
 		}
 	}
-	firing := "ALERTS" + s.Alerts.Match[:len(s.Alerts.Match)-1] + `,alertstate="firing"}`
+	match := strings.TrimSuffix(strings.TrimSpace(s.Alerts.Match), "}")
+	firing := "ALERTS" + strings.TrimRight(match, ", \t\n") + `,alertstate="firing"}`
 	if len(selected.LabelMatchers) <= 1 {
 		firing = `ALERTS{alertstate="firing"}`
 	}
@@ -56,9 +58,7 @@ func compileAlerts(s CriterionSpec, c *Criterion, vars Vars) error {
 	if s.Max != nil {
 		c.Limit = *s.Max
 	}
-	if c.Scope == "" {
-		c.Scope = ScopeAll
-	}
+	c.Scope = ScopeAll
 	query, err := vars.Expand(c.Query)
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"math"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -33,6 +34,9 @@ func compileSlow(s CriterionSpec, c *Criterion, vars Vars) error {
 	case s.Slow.Over == nil:
 		return &hinted{"it has no over", "add over: the duration above which a request is slow, such as over: 500ms; it has to be a bound of the histogram's buckets"}
 	}
+	if s.Slow.Over.Value <= 0 || s.Slow.Over.Unit == Percent {
+		return &hinted{"over is not a duration above zero", "write the duration above which a request is slow, such as over: 500ms"}
+	}
 	expanded, err := vars.Expand(s.Slow.Histogram)
 	if err != nil {
 		return err
@@ -41,14 +45,15 @@ func compileSlow(s CriterionSpec, c *Criterion, vars Vars) error {
 	if err != nil {
 		return err
 	}
+	metric := metricOf(selected)
 	for _, suffix := range []string{"_bucket", "_count", "_sum"} {
-		if base, ok := strings.CutSuffix(selected.Name, suffix); ok {
-			return &hinted{"histogram names one of its series, " + selected.Name, "write " + base}
+		if base, ok := strings.CutSuffix(metric, suffix); ok {
+			return &hinted{"histogram names one of its series, " + metric, "write " + base}
 		}
 	}
 	over := s.Slow.Over.Value
-	if s.Slow.Over.Unit == Seconds && (strings.HasSuffix(selected.Name, "_milliseconds") || strings.HasSuffix(selected.Name, "_ms")) {
-		over *= 1000
+	if s.Slow.Over.Unit == Seconds && (strings.HasSuffix(metric, "_milliseconds") || strings.HasSuffix(metric, "_ms")) {
+		over = math.Round(over*1e9) / 1e6
 	}
 	c.Counts = &Counts{Histogram: s.Slow.Histogram, Over: over}
 	if err := s.limited(c); err != nil {

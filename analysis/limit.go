@@ -45,7 +45,11 @@ func parseLimit(text string) (Limit, error) {
 		return Limit{Value: v}, nil
 	}
 	if share, ok := strings.CutSuffix(text, "%"); ok {
-		if v, ok := finite(strings.TrimSpace(share)); ok {
+		share = strings.TrimSpace(share)
+		if v, ok := finite(share + "e-2"); ok { // 0.7 / 100 is less than 0.007
+			return Limit{Value: v, Unit: Percent}, nil
+		}
+		if v, ok := finite(share); ok {
 			return Limit{Value: v / 100, Unit: Percent}, nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis/stats"
@@ -51,6 +52,9 @@ func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Poi
 	if failed != nil {
 		return *failed
 	}
+	if stale := w.stale(at, tallies); stale != nil {
+		return *stale
+	}
 	if !w.byPod() {
 		if inWindow && at.Sub(w.begin()) < leastScrapes*w.scrape() {
 			return Point{Time: at, State: Thin, Note: "the window is not long enough for rates yet"}
@@ -63,12 +67,60 @@ func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Poi
 			return *failed
 		}
 	} else {
-		w.tracker.observe(at, tallies, pods.New)
+		chosen := pods.New
+		if w.c.scope() == ScopeOld {
+			chosen = pods.Old
+		}
+		w.tracker.observe(at, tallies, chosen)
 	}
-	if len(w.tracker.order) == 0 && len(pods.New) > 0 && len(tallies) == 0 {
+	if len(pods.New) > 0 && len(tallies) == 0 { // also when there were some before: what is not seen is not good
 		return Point{Time: at, State: NoData, Note: "no series of the new pods matched"}
 	}
 	return w.c.share(at, w.tracker, w.alpha, w.facts.reference)
+}
+
+// stale says that all samples are too old to say something about now: Prometheus repeats the last one for five minutes
+// when nothing arrives any more. How old is too old is only known with the scrape interval.
+func (w *watched) stale(at time.Time, tallies []tally) *Point {
+	if w.Facts.Scrape <= 0 || len(tallies) == 0 {
+		return nil
+	}
+	youngest := tallies[0].age
+	for _, t := range tallies {
+		youngest = min(youngest, t.age)
+	}
+	if age := time.Duration(youngest * float64(time.Second)); age > w.tooOld() {
+		return &Point{Time: at, State: NoData, Note: fmt.Sprintf("the newest sample is %s old: nothing arrives any more", age.Round(time.Second))}
+	}
+	return nil
+}
+
+// tooOld is three scrapes, and some time for those who bring the samples.
+func (r *run) tooOld() time.Duration {
+	return max(3*r.scrape(), r.scrape()+5*time.Second) + r.Facts.Lag
+}
+
+// fresh asks, at the end of the window, whether the series behind a value still get samples.
+func (w *watched) fresh(ctx context.Context, due time.Time, p Point) Point {
+	if w.c.Counts != nil || w.Facts.Scrape <= 0 || !p.judged() {
+		return p
+	}
+	selectors, err := w.c.selectors(w.vars())
+	if err != nil || len(selectors) == 0 {
+		return p
+	}
+	terms := make([]string, len(selectors))
+	for i, s := range selectors {
+		terms[i] = fmt.Sprintf(`label_replace(max(timestamp(%s)), %q, "%d", "", "")`, s, roleLabel, i)
+	}
+	a, err := w.ask(ctx, fmt.Sprintf("time() - max(%s)", strings.Join(terms, " or ")), due)
+	if err != nil || len(a.Samples) != 1 {
+		return p // the look itself has answered; that there is a series is its business
+	}
+	if age := time.Duration(a.Samples[0].Value * float64(time.Second)); age > w.tooOld() {
+		return Point{Time: p.Time, Value: p.Value, State: NoData, Note: fmt.Sprintf("the newest sample is %s old: nothing arrives any more", age.Round(time.Second))}
+	}
+	return p
 }
 
 // leastScrapes is how many scrapes a window has to hold for a rate to mean something.
@@ -79,7 +131,7 @@ func (r *run) vars() Vars {
 	if r.Vars != nil {
 		vars = r.Vars()
 	}
-	vars.Window, vars.Interval = r.Timing.Window, r.Timing.Interval
+	vars.Window, vars.Interval = max(r.Timing.Window, leastScrapes*r.scrape()), r.Timing.Interval
 	if len(vars.NewPods) == 0 && r.Pods != nil {
 		pods := r.Pods()
 		vars.NewPods, vars.OldPods = names(pods.New), names(pods.Old)
@@ -188,18 +240,27 @@ func (w *watched) sideBySide(ctx context.Context, due time.Time, vars Vars, pods
 	return nil
 }
 
-// compare adds the growth since the last look to the comparison of each group.
+// compare adds the growth since the last look to the comparison of each group. What one version counted while the other
+// was idle or gone is not side by side.
 func (t *tracker) compare(ratio float64) {
 	for name, g := range t.groups {
+		newBad, newAll := g.bad-g.seen.bad, g.all-g.seen.all
+		g.seen.bad, g.seen.all = g.bad, g.all
 		o := t.olds.groups[name]
 		if o == nil {
+			continue
+		}
+		oldBad, oldAll := o.bad-o.seen.bad, o.all-o.seen.all
+		o.seen.bad, o.seen.all = o.bad, o.all
+		if newAll <= 0 || oldAll <= 0 {
 			continue
 		}
 		if g.versus == nil {
 			g.versus = stats.NewComparison(ratio)
 		}
-		g.versus.Add(g.bad-g.compared.bad, g.all-g.compared.all, o.bad-g.old.bad, o.all-g.old.all)
-		g.compared.bad, g.compared.all, g.old.bad, g.old.all = g.bad, g.all, o.bad, o.all
+		g.versus.Add(newBad, newAll, oldBad, oldAll)
+		g.ours.bad, g.ours.all = g.ours.bad+newBad, g.ours.all+newAll
+		g.theirs.bad, g.theirs.all = g.theirs.bad+oldBad, g.theirs.all+oldAll
 	}
 }
 

@@ -60,13 +60,12 @@ func Measure(c Criterion, at time.Time, a Answer, err error) Point {
 		return failed("the answer may be incomplete: " + firstLine(a.Warnings[0]))
 	case a.Kind != Vector && a.Kind != Scalar:
 		return failed(fmt.Sprintf("the query returns a %s, not one number", a.Kind))
+	case invalidInfo(a.Infos) != "": // before the empty answer, which may be what is left
+		return failed(invalidInfo(a.Infos))
 	case len(a.Samples) == 0:
 		return c.empty(at)
 	case len(a.Samples) > 1 && len(c.Each) == 0:
 		return failed(severalNote(a.Samples))
-	}
-	if invalid := invalidInfo(a.Infos); invalid != "" {
-		return failed(invalid)
 	}
 	seen := map[string]bool{}
 	var worst *Point
@@ -141,7 +140,7 @@ func (c Criterion) worse(a, b Point) bool {
 // invalidInfo finds the remarks of Prometheus 3 that mean that samples were left out of the value.
 func invalidInfo(infos []string) string {
 	for _, info := range infos {
-		if strings.Contains(info, "ignored histogram") || strings.Contains(info, "mixed histograms and floats") || strings.Contains(info, "mix of histograms and floats") {
+		if strings.Contains(info, "ignored histogram") || strings.Contains(info, "mixed histograms and floats") || strings.Contains(info, "mix of histograms and floats") || strings.Contains(info, "incompatible sample types") {
 			return "samples were left out: " + firstLine(info)
 		}
 	}

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/rolloutgate/rolloutgate/analysis/stats"
 )
 
 // Preflight asks everything once before anything is changed: whether the server answers, how its clock and its data
@@ -196,7 +199,11 @@ func (p *preflight) name(ctx context.Context, l *look, namespace string, pods []
 			return
 		}
 		a, err := p.ask(ctx, fmt.Sprintf("count by (%s) (%s)", joined(by), expr))
-		if err != nil || len(a.Samples) == 0 {
+		if err != nil {
+			l.Problem = errorNote(err)
+			return
+		}
+		if len(a.Samples) == 0 {
 			continue
 		}
 		l.Naming = Naming{Pod: label}
@@ -240,6 +247,9 @@ func (p *preflight) running(ctx context.Context, c Criterion, l look) CriterionF
 		c.Counts = &counts
 	}
 	point := p.before(ctx, c, f, pods)
+	if c.Counts != nil && c.Counts.Histogram == "" && point.State != Failed {
+		p.eventsExist(ctx, c, &f, &point)
+	}
 	f.State, f.Before = point.State, point.Value
 	if point.State == NoData || point.State == Failed {
 		f.Problem = point.Note
@@ -255,6 +265,27 @@ func (p *preflight) running(ctx context.Context, c Criterion, l look) CriterionF
 		}
 	}
 	return f
+}
+
+// eventsExist looks whether the bad, or good, events can exist at all: no bad event is the best of news, but a counter
+// that is misspelt looks the same.
+func (p *preflight) eventsExist(ctx context.Context, c Criterion, f *CriterionFacts, point *Point) {
+	parts, err := c.Counts.parts(p.vars(), nil)
+	if err != nil {
+		return
+	}
+	for _, role := range []string{"bad", "good"} {
+		text, ok := parts[role]
+		if !ok || p.number(ctx, "count("+text+")") > 0 {
+			continue
+		}
+		reason := p.whyNoSeries(ctx, text)
+		if strings.Contains(reason, hasNoLabel) {
+			point.State, point.Note = Failed, reason
+			return
+		}
+		f.Notes = append(f.Notes, fmt.Sprintf("there are no %s events yet: %s", role, reason))
+	}
 }
 
 // before measures the running version over the window that ends now.
@@ -292,7 +323,11 @@ func (p *preflight) before(ctx context.Context, c Criterion, f CriterionFacts, p
 	if c.Baseline != nil {
 		c.Baseline, c.Limit = nil, Limit{Value: 1}
 	}
-	return c.share(time.Now(), w.tracker, w.alpha, nil)
+	point := c.share(time.Now(), w.tracker, w.alpha, nil)
+	if point.State == Thin && point.Evidence >= Number(stats.Threshold(w.alpha)) {
+		point.State = Breach // few events, but they leave no doubt
+	}
+	return point
 }
 
 // runningMatchers select the pods of the running version, where series tell pods apart.

@@ -87,6 +87,9 @@ func (s CriterionSpec) with(own CriterionSpec) CriterionSpec {
 	if own.Max != nil || own.Min != nil || own.Baseline != "" {
 		s.Max, s.Min, s.Baseline, s.MaxRatio, s.MinRatio, s.MinIncrease = own.Max, own.Min, own.Baseline, own.MaxRatio, own.MinRatio, own.MinIncrease
 	}
+	set(&s.MaxRatio, own.MaxRatio)
+	set(&s.MinRatio, own.MinRatio)
+	set(&s.MinIncrease, own.MinIncrease)
 	set(&s.For, own.For)
 	set(&s.MinEvents, own.MinEvents)
 	set(&s.NoData, own.NoData)

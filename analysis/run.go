@@ -75,6 +75,9 @@ func (s Session) Run(ctx context.Context) []Result {
 			results[i] = w.verdict(ctx)
 			results[i].Notes = w.facts.Notes
 			results[i].Before = w.facts.Before
+			if results[i].Verdict == Fail {
+				results[i].Contributors = w.contributors(ctx)
+			}
 			if w.asked != "" {
 				results[i].Query = w.asked
 			}
@@ -187,6 +190,9 @@ func (w *watched) verdict(ctx context.Context) Result {
 			// What the query returned is the cancellation, not an answer.
 			return unfinished(w.judge(max(scheduled, i)), context.Cause(ctx))
 		}
+		if i >= scheduled-1 && scheduled > 1 {
+			p = w.fresh(ctx, due, p)
+		}
 		w.points = append(w.points, p)
 		result := w.judge(max(scheduled, i+1))
 		if outage = outageSince(outage, p); result.Verdict != Fail && !outage.IsZero() && i+1 < scheduled && p.Time.Sub(outage) >= w.Timing.MaxOutage {
@@ -224,11 +230,13 @@ func (w *watched) guard(ctx context.Context, scheduled int) (Result, bool) {
 	guards := w.byPod() && !w.c.Report
 	for {
 		var begins <-chan time.Time
+		complete := w.Complete
 		select {
 		case <-w.Complete:
 			if !guards {
 				return Result{}, false
 			}
+			complete = nil
 			wait := time.Until(w.begin())
 			if wait <= 0 {
 				return Result{}, false
@@ -251,6 +259,9 @@ func (w *watched) guard(ctx context.Context, scheduled int) (Result, bool) {
 		case <-begins:
 			look.Stop()
 			return Result{}, false
+		case <-complete:
+			look.Stop()
+			continue // to settle
 		case <-w.running.Done():
 			look.Stop()
 			return unfinished(w.judge(scheduled), context.Cause(w.running)), true

@@ -146,4 +146,15 @@ func selector(text string) (*parser.VectorSelector, error) {
 	return s, nil
 }
 
+// metricOf is the name of the metric that a selector selects, which may stand among its matchers; "" when it is a
+// pattern.
+func metricOf(s *parser.VectorSelector) string {
+	for _, m := range s.LabelMatchers {
+		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+			return m.Value
+		}
+	}
+	return s.Name
+}
+
 func oneLine(text string) string { return strings.Join(strings.Fields(text), " ") }

@@ -64,38 +64,45 @@ func (c Criterion) shareOf(at time.Time, g *group, alpha float64, ref *reference
 		p.State, p.Note = NoData, "no events"
 		return p
 	}
-	value := Number(g.bad / g.all)
+	if c.Baseline != nil && c.Baseline.Kind == BaselineConcurrent {
+		p.Bad, p.Events = g.ours.bad, g.ours.all
+		if p.Events <= 0 {
+			p.State, p.Note = NoData, "no events while old and new pods ran side by side"
+			return p
+		}
+	}
+	value := Number(p.Bad / p.Events)
 	p.Value = &value
 	limit := c.Limit.Value
 	switch {
 	case c.Baseline == nil:
 		p.Evidence = logEvidence(stats.Evidence(g.bad, g.all, limit))
 	case c.Baseline.Kind == BaselineConcurrent:
-		ref = &reference{Bad: g.old.bad, Events: g.old.all, Value: g.old.bad / max(g.old.all, 1)}
+		ref = &reference{Bad: g.theirs.bad, Events: g.theirs.all, Value: g.theirs.bad / max(g.theirs.all, 1)}
 		if g.versus != nil && c.Baseline.worse(float64(value), ref.Value) {
 			p.Evidence = logEvidence(g.versus.Evidence())
 		}
-	case ref == nil || ref.Problem != "" || c.Baseline.Kind == BaselineBefore && ref.Events < c.MinEvents:
+	case ref == nil || ref.Problem != "" || c.Baseline.Kind == BaselineBefore && ref.Events < c.minEvents():
 	case c.Baseline.Kind == BaselineBefore:
 		// Half of the error is for the baseline itself being measured too low, half for the comparison with it.
 		_, upper := stats.Interval(ref.Bad, ref.Events, 1-alpha)
 		p.Evidence = logEvidence(stats.Evidence(g.bad, g.all, c.Baseline.limit(upper))) - Number(math.Ln2)
 	}
 	switch {
-	case g.all < c.minEvents():
-		p.State, p.Note = Thin, fmt.Sprintf("%s of %s events", plain(g.all), plain(c.minEvents()))
+	case p.Events < c.minEvents():
+		p.State, p.Note = Thin, fmt.Sprintf("%s of %s events", plain(p.Events), plain(c.minEvents()))
 	case c.Baseline == nil:
 		if float64(value) > limit {
 			p.State = Breach
 		}
 	default:
-		p.State, p.Note = c.versusBaseline(g, float64(value), alpha, ref)
+		p.State, p.Note = c.versusBaseline(p, float64(value), alpha, ref)
 	}
 	return p
 }
 
 // versusBaseline judges a share against the baseline's at the end of the window.
-func (c Criterion) versusBaseline(g *group, value, alpha float64, ref *reference) (State, string) {
+func (c Criterion) versusBaseline(p Point, value, alpha float64, ref *reference) (State, string) {
 	b := c.Baseline
 	switch {
 	case ref == nil:
@@ -112,7 +119,7 @@ func (c Criterion) versusBaseline(g *group, value, alpha float64, ref *reference
 		return OK, ""
 	case ref.Events < c.minEvents():
 		return NoData, fmt.Sprintf("the baseline has only %s of %s events", plain(math.Round(ref.Events)), plain(c.minEvents()))
-	case b.worse(value, ref.Value) && stats.RateRatio(g.bad, g.all, ref.Bad, ref.Events, b.MaxRatio) <= alpha:
+	case b.worse(value, ref.Value) && stats.RateRatio(p.Bad, p.Events, ref.Bad, ref.Events, b.MaxRatio) <= alpha:
 		return Breach, ""
 	}
 	return OK, ""
@@ -176,6 +183,8 @@ func judgeShare(c Criterion, points []Point, guarded, scheduled int, alpha float
 		r.Verdict, r.Reason = Fail, r.shareText()
 	case last.State == Thin && last.Evidence >= threshold:
 		r.Verdict, r.Reason = Fail, r.shareText()+"; few events, but they leave no doubt"
+	case last.State == Thin && last.Events == 0:
+		r.Verdict, r.Reason = Inconclusive, last.Note
 	case last.State == Thin:
 		r.Verdict = Inconclusive
 		r.Reason = fmt.Sprintf("too few events: %s of %s needed%s", plain(last.Events), plain(c.minEvents()), r.howLong(last, points[0].Time, c.minEvents()))

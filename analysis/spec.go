@@ -71,7 +71,7 @@ func (s Spec) Known(vars Vars) Vars {
 	if vars.Namespace != "" {
 		all.Namespace = vars.Namespace
 	}
-	all.Window, all.Interval = s.Timing.resolved().Window, s.Timing.resolved().Interval
+	all.Window, all.Interval = max(s.Timing.resolved().Window, leastScrapes*leastInterval), s.Timing.resolved().Interval
 	all.Custom, all.Env = s.Vars, vars.Env
 	return all
 }
@@ -140,8 +140,8 @@ func (s CriterionSpec) fits(c Criterion) error {
 		return &hinted{"a value cannot be compared with the old pods: they are gone when the window begins", "use baseline: before or history, or count events with ratio or slow"}
 	case c.Counts != nil && c.Baseline != nil && c.Baseline.MinRatio > 0:
 		return &hinted{"minRatio has no meaning for bad events", "use maxRatio"}
-	case c.Counts != nil && c.scope() == ScopeAll && c.Baseline != nil && c.Baseline.Kind == BaselineConcurrent:
-		return &hinted{"the versions cannot be compared side by side with scope: all", "use scope: new, or baseline: before"}
+	case c.Counts != nil && c.scope() != ScopeNew && c.Baseline != nil && c.Baseline.Kind == BaselineConcurrent:
+		return &hinted{"the versions cannot be compared side by side with scope: " + string(c.scope()), "use scope: new, or baseline: before"}
 	}
 	return nil
 }

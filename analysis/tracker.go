@@ -60,9 +60,9 @@ type group struct {
 	bad, all float64
 	byLook   []float64 // the growth of bad from look to look
 
-	// Of a comparison with the old pods: theirs, and what of ours is in it.
-	old, compared struct{ bad, all float64 }
-	versus        *stats.Comparison
+	// Of a comparison with the old pods: how far it has looked, and what both counted at the same time.
+	seen, ours, theirs struct{ bad, all float64 }
+	versus             *stats.Comparison
 }
 
 func newTracker(c Criterion, settle, scrape time.Duration) *tracker {
@@ -70,6 +70,9 @@ func newTracker(c Criterion, settle, scrape time.Duration) *tracker {
 	if c.Counts.Histogram != "" {
 		// A program that warms up is slow at first; one that fails at first has failed somebody.
 		t.fromBirth, t.since = false, settle
+	}
+	if c.scope() == ScopeOld {
+		t.fromBirth, t.since = false, 0 // they have been counting for long
 	}
 	return t
 }
@@ -99,19 +102,14 @@ func (t *tracker) observe(at time.Time, tallies []tally, pods []Pod) {
 			t.processes[key] = p
 			continue
 		}
-		p.bad += growth(p.lastBad, now.bad)
-		p.all += growth(p.lastAll, now.total)
+		if now.total < p.lastAll { // it has begun anew, with all its counters
+			p.bad, p.all = p.bad+now.bad, p.all+now.total
+		} else {
+			p.bad, p.all = p.bad+max(now.bad-p.lastBad, 0), p.all+now.total-p.lastAll
+		}
 		p.lastBad, p.lastAll = now.bad, now.total
 	}
 	t.sum(before)
-}
-
-// growth is what a counter grew from one look to the next.
-func growth(last, now float64) float64 {
-	if now < last {
-		return now
-	}
-	return now - last
 }
 
 func (t *tracker) group(name string) *group {

@@ -91,6 +91,8 @@ func (v Vars) lookup(name string) (value string, c class, err error) {
 	for _, known := range v.values() {
 		switch {
 		case known.name != name:
+		case known.value == "" && known.class == pattern:
+			return nothing, pattern, nil // there are no such pods
 		case known.value == "":
 			return "", word, fmt.Errorf("the variable ${%s} has no value here", name)
 		default:

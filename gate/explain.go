@@ -45,7 +45,8 @@ func (l *watching) explain(ctx context.Context, e ending) []diagnosis.Finding {
 			} else {
 				ev = l.evidence(i, l.w.Freeze(ctx, i, l.states[i].status))
 			}
-			ev.TimedOut = e.finding == nil
+			// Criteria that decide before a rollout is complete do not make it late.
+			ev.TimedOut = e.finding == nil && e.outcome != CriteriaFail && e.outcome != Inconclusive
 			ev.CriteriaFailed = e.outcome == CriteriaFail
 			found[n] = diagnosis.Explain(ev)
 			frozen[n] = ev
@@ -107,16 +108,24 @@ func (l *watching) incomplete(e ending) []int {
 // criteriaFindings say which criteria did not hold, in the form of every other cause.
 func criteriaFindings(results []analysis.Result) []diagnosis.Finding {
 	var findings []diagnosis.Finding
-	breached := slices.ContainsFunc(results, func(c analysis.Result) bool { return c.Verdict == analysis.Fail })
+	breached := analysis.Overall(results) == analysis.Fail
 	for _, c := range results {
-		if breached && c.Verdict != analysis.Fail {
+		if c.ReportOnly || breached && c.Verdict != analysis.Fail {
 			continue // the breach stopped the others before they could be judged
 		}
 		f := diagnosis.Finding{
 			Detail: c.Name, Layer: diagnosis.LayerApplication, Stage: "traffic", Confidence: diagnosis.Proven,
 			Terminal: diagnosis.TerminalNow, FirstSeen: c.FirstBreach, Count: c.Samples.Judged, Object: diagnosis.Subject{},
-			Rule: "a criterion fails when it breaks its limit several times in a row", Knob: "its limit and `for`, --settle, --window",
-			Evidence: []diagnosis.Proof{{Type: "metric", Text: c.Query, Ref: "Prometheus"}},
+			Rule: "a value fails when it breaks its limit several times in a row", Knob: "its limit and for, --settle, --window",
+			Evidence: []diagnosis.Proof{{Type: "metric", Text: c.Text, Ref: "Prometheus"}},
+		}
+		if c.Events > 0 {
+			f.Rule = "a share of events fails as soon as the counts leave no doubt, or when it is over the limit at the end of the window"
+			f.Knob = "its limit and minEvents, --settle, --window"
+			f.Count = int(c.Bad)
+		}
+		for _, n := range c.Contributors {
+			f.Evidence = append(f.Evidence, diagnosis.Proof{Type: "metric", Text: n, Ref: "Prometheus"})
 		}
 		switch c.Verdict {
 		case analysis.Fail:

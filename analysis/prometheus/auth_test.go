@@ -129,8 +129,8 @@ func TestMissing(t *testing.T) {
 		"prometheus.oauth2.caFile: no such file":                                                   {OAuth2: oauth(OAuth2{ClientID: "a", ClientSecretEnv: "TOKEN", TokenURL: "http://h", CAFile: gone})},
 		"prometheus.headers.X-Team: the environment variable NOPE":                                 {Headers: map[string]string{"X-Team": "${env.NOPE}"}},
 		"prometheus.tls.caFile: no such file":                                                      {TLS: TLS{CAFile: gone}},
-		"prometheus.tls: unable to use specified CA cert":                                          {TLS: TLS{CAFile: empty}},
-		"prometheus.tls: unable to use specified client cert":                                      {TLS: TLS{CertFile: empty, KeyFile: empty}},
+		"prometheus.tls.caFile: no certificate is in it: " + empty:                                 {TLS: TLS{CAFile: empty}},
+		"prometheus.tls.certFile and keyFile: tls: failed to find any PEM data":                    {TLS: TLS{CertFile: empty, KeyFile: empty}},
 		"prometheus.proxyUrl: not a URL":                                                           {ProxyURL: "${env.BAD}"},
 		"prometheus.url: the environment variable NOPE":                                            {URL: "${env.NOPE}"},
 		"reading the Prometheus URL: not an http or https URL":                                     {URL: "${env.BAD}"},
@@ -197,11 +197,9 @@ func TestProxies(t *testing.T) {
 	}))
 	defer proxy.Close()
 	address := strings.Replace(proxy.URL, "://", "://ci:open-sesame@", 1)
-	t.Setenv("HTTP_PROXY", address)
 	if _, err := ask(connect(t, Settings{URL: "http://environment.invalid"}, environment{"HTTP_PROXY": address})); err != nil {
 		t.Error(err)
 	}
-	t.Setenv("HTTP_PROXY", "")
 	if _, err := ask(connect(t, Settings{URL: "http://setting.invalid", ProxyURL: "${env.P}"}, environment{"P": address})); err != nil {
 		t.Error(err)
 	}

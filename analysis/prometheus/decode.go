@@ -38,7 +38,7 @@ func (d *decoder) mapping(path string, node *yaml.Node, fields []field) map[stri
 	node = resolve(node)
 	present := map[string]*yaml.Node{}
 	if node.Kind != yaml.MappingNode {
-		d.fault(node, "reading "+path+": not a mapping", "write it as lines of 'key: value'; known keys are "+strings.Join(known(fields), ", "))
+		d.fault(node, "reading "+path+": not a mapping", "write it as lines of 'key: value'; known keys are "+strings.Join(knownKeys(fields), ", "))
 		return present
 	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
@@ -46,8 +46,8 @@ func (d *decoder) mapping(path string, node *yaml.Node, fields []field) map[stri
 		n := slices.IndexFunc(fields, func(f field) bool { return f.name == key.Value })
 		switch {
 		case n < 0:
-			hint := "known keys are " + strings.Join(known(fields), ", ")
-			if near := nearest(key.Value, known(fields)); near != "" {
+			hint := "known keys are " + strings.Join(knownKeys(fields), ", ")
+			if near := nearest(key.Value, knownKeys(fields)); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 			d.fault(key, fmt.Sprintf("reading %s: unknown key %q", path, key.Value), hint)
@@ -63,7 +63,7 @@ func (d *decoder) mapping(path string, node *yaml.Node, fields []field) map[stri
 	return present
 }
 
-func known(fields []field) []string {
+func knownKeys(fields []field) []string {
 	var names []string
 	for _, f := range fields {
 		if f.advice == "" {

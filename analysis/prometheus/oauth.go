@@ -17,9 +17,7 @@ import (
 // end on its way.
 const early = 10 * time.Second
 
-// oauth2 is a token by the client credentials grant. It is not the round
-// tripper of Prometheus' library, which asks the token server without the
-// deadline of the query that needs the token.
+// oauth2 is a token by the client credentials grant.
 func (r *resolver) oauth2(s Settings) *renewed {
 	o := s.OAuth2
 	c := clientcredentials.Config{
@@ -44,7 +42,7 @@ func (r *resolver) oauth2(s Settings) *renewed {
 	return &renewed{mint: func(ctx context.Context) (string, time.Time, error) {
 		c := c // the secret in the file may change
 		var err error
-		if c.ClientSecret, err = secret.Fetch(ctx); err != nil {
+		if c.ClientSecret, err = secret.fetch(ctx); err != nil {
 			return "", time.Time{}, err
 		}
 		token, err := c.Token(context.WithValue(ctx, oauth2.HTTPClient, client))

@@ -32,9 +32,9 @@ type minting struct {
 	err   error
 }
 
-// Fetch implements config.SecretReader. It waits as long as ctx allows; a
-// renewal that takes longer goes on, so that the next query profits from it.
-func (r *renewed) Fetch(ctx context.Context) (string, error) {
+// fetch waits as long as ctx allows; a renewal that takes longer goes on, so
+// that the next query profits from it.
+func (r *renewed) fetch(ctx context.Context) (string, error) {
 	r.mu.Lock()
 	if r.token != "" && time.Now().Before(r.until) {
 		defer r.mu.Unlock()
@@ -80,9 +80,3 @@ func (r *renewed) discard(token string) {
 		r.token = ""
 	}
 }
-
-// Description implements config.SecretReader.
-func (r *renewed) Description() string { return "token" }
-
-// Immutable implements config.SecretReader.
-func (r *renewed) Immutable() bool { return false }

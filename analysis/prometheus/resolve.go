@@ -1,16 +1,17 @@
 package prometheus
 
 import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
-	"github.com/prometheus/common/config"
+	"golang.org/x/net/http/httpproxy"
 )
 
 // Config reads what the settings name, and makes the configuration of a
@@ -90,37 +91,50 @@ func (r *resolver) network(s Settings) http.RoundTripper {
 
 // transport verifies the server by the given files, and goes through proxies.
 func (r *resolver) transport(key string, t TLS, s Settings) http.RoundTripper {
-	for name, path := range map[string]string{"caFile": t.CAFile, "certFile": t.CertFile, "keyFile": t.KeyFile} {
-		if path != "" {
-			r.file(key+"."+name, path)
-		}
+	network, ok := networkOf(nil).(*http.Transport)
+	if !ok { // somebody replaced Go's default
+		network = &http.Transport{}
 	}
-	if r.err != nil {
-		return nil
-	}
-	c := config.HTTPClientConfig{EnableHTTP2: true, TLSConfig: config.TLSConfig{
-		CAFile: t.CAFile, CertFile: t.CertFile, KeyFile: t.KeyFile, ServerName: t.ServerName,
-	}}
-	dial := (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext
+	network.TLSClientConfig = r.tls(key, t)
 	switch {
 	case s.Dial != nil:
-		dial, c.EnableHTTP2 = s.Dial, false
+		network.DialContext, network.Proxy, network.ForceAttemptHTTP2 = s.Dial, nil, false
 	case s.ProxyURL != "":
-		c.ProxyURL = config.URL{URL: r.proxy(s.ProxyURL)}
+		network.Proxy = http.ProxyURL(r.proxy(s.ProxyURL))
 	default:
-		c.ProxyFromEnvironment = true
-		r.proxiesOfEnvironment()
+		network.Proxy = r.environmentProxy()
 	}
-	if r.err != nil {
-		return nil
+	return network
+}
+
+// tls reads certificates. It is not Prometheus' own client configuration,
+// which does the same and more: that package draws in a template engine by
+// way of tracing, and with it half of this program's size again.
+func (r *resolver) tls(key string, t TLS) *tls.Config {
+	c := &tls.Config{ServerName: t.ServerName, MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		c.RootCAs = x509.NewCertPool()
+		if pem := r.file(key+".caFile", t.CAFile); !c.RootCAs.AppendCertsFromPEM([]byte(pem)) {
+			r.fail(key+".caFile", "no certificate is in it: "+t.CAFile, "it has to be a PEM file with the certificate of the issuer")
+		}
 	}
-	// The library's own message names the file and what is wrong in it.
-	rt, err := config.NewRoundTripperFromConfig(c, "prometheus", config.WithDialContextFunc(dial), config.WithIdleConnTimeout(90*time.Second))
-	if err != nil {
-		r.fail(key, err.Error(), "certificates and keys are PEM files, and the key has to be the one of the certificate")
-		return nil
+	if t.CertFile == "" && t.KeyFile == "" {
+		return c
 	}
-	return rt
+	r.file(key+".certFile", t.CertFile)
+	r.file(key+".keyFile", t.KeyFile)
+	load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("reading prometheus.%s.certFile and keyFile: %w", key, err)
+		}
+		return &pair, nil
+	}
+	if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
+		r.fail(key+".certFile and keyFile", err.Error(), "both have to be PEM files, and the key has to be the one of the certificate")
+	}
+	c.GetClientCertificate = load // anew for each connection: such certificates do not live long
+	return c
 }
 
 func (r *resolver) proxy(text string) *url.URL {
@@ -133,13 +147,19 @@ func (r *resolver) proxy(text string) *url.URL {
 	return address
 }
 
-// proxiesOfEnvironment learns the passwords that proxies get.
-func (r *resolver) proxiesOfEnvironment() {
-	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"} {
-		if address, err := url.Parse(r.getenv(name)); err == nil {
+// environmentProxy reads the usual variables, and learns the passwords in them.
+func (r *resolver) environmentProxy() func(*http.Request) (*url.URL, error) {
+	get := func(name string) string { return cmp.Or(r.getenv(name), r.getenv(strings.ToLower(name))) }
+	c := httpproxy.Config{
+		HTTPProxy: get("HTTP_PROXY"), HTTPSProxy: get("HTTPS_PROXY"), NoProxy: get("NO_PROXY"), CGI: r.getenv("REQUEST_METHOD") != "",
+	}
+	for _, text := range []string{c.HTTPProxy, c.HTTPSProxy} {
+		if address, err := url.Parse(text); err == nil {
 			r.secrets.addURL(address)
 		}
 	}
+	choose := c.ProxyFunc()
+	return func(req *http.Request) (*url.URL, error) { return choose(req.URL) }
 }
 
 // file proves that a file can be read, and returns what it holds.
@@ -159,31 +179,3 @@ func reason(err error) string {
 	}
 	return err.Error()
 }
-
-// secret is what an environment variable holds, or a file, which is read anew
-// each time.
-func (r *resolver) secret(key, env, path string) config.SecretReader {
-	switch {
-	case env != "" && path != "":
-		r.fail(key, "Env and File exclude each other", "keep one of them")
-	case env != "":
-		value := strings.TrimSpace(r.getenv(env))
-		if value == "" {
-			r.fail(key+"Env", "the environment variable "+env+" is not set", "set it where this runs, for example from a secret of the pipeline")
-		}
-		r.secrets.add(value)
-		return config.NewInlineSecret(value)
-	case path != "":
-		value := r.file(key+"File", path)
-		if value == "" {
-			r.fail(key+"File", "the file is empty: "+path, "write the secret into it")
-		}
-		r.secrets.add(value)
-		return watchedFile{key: "prometheus." + key + "File", path: path, secrets: r.secrets}
-	default:
-		r.fail(key, "it says nowhere where the secret is", fmt.Sprintf("set %sEnv or %sFile", lastPart(key), lastPart(key)))
-	}
-	return nil
-}
-
-func lastPart(key string) string { return key[strings.LastIndex(key, ".")+1:] }

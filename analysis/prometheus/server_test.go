@@ -99,7 +99,7 @@ func TestRealPrometheus(t *testing.T) {
 			continue
 		}
 		judging.Go(func() {
-			r := analysis.Run(ctx, client, []analysis.Criterion{c}, timing, nil)[0]
+			r := analysis.Session{Querier: client, Criteria: []analysis.Criterion{c}, Timing: timing}.Run(ctx)[0]
 			if r.Verdict != want.verdict || !strings.Contains(r.Reason, want.reason) {
 				t.Errorf("%s: got %s (%s), want %s (%s)", check, r.Verdict, r.Reason, want.verdict, want.reason)
 			}

@@ -80,10 +80,10 @@ type OAuth2 struct {
 }
 
 // TLS says how the server is verified and how this client shows itself. There
-// is no way to skip the verification. The files are read anew when they change.
+// is no way to skip the verification.
 type TLS struct {
 	CAFile            string // instead of the certificates of the system
-	CertFile, KeyFile string // both or none
+	CertFile, KeyFile string // both or none; read anew for each connection
 	ServerName        string // in the certificate, where it is not the host of the URL
 }
 

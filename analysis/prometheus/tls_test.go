@@ -132,7 +132,7 @@ func TestCertificates(t *testing.T) {
 		}
 	}
 	_, err := Settings{URL: "https://h", TLS: TLS{CertFile: cert, KeyFile: otherKey}}.Config(environment{}.get)
-	if err == nil || !strings.Contains(err.Error(), "reading prometheus.tls: ") || !strings.Contains(err.Error(), "the key has to be the one of the certificate") {
+	if err == nil || !strings.Contains(err.Error(), "reading prometheus.tls.certFile and keyFile: ") || !strings.Contains(err.Error(), "the key has to be the one of the certificate") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -168,9 +168,8 @@ func TestGivenWay(t *testing.T) {
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, strings.TrimPrefix(server.URL, "http://"))
 	}
-	t.Setenv("HTTP_PROXY", "http://127.0.0.1:1")
 	settings := Settings{URL: "http://prometheus.monitoring.svc:9090", Bearer: &Bearer{TokenEnv: "T"}, Dial: dial}
-	env := environment{"T": "sesame-token"}
+	env := environment{"T": "sesame-token", "HTTP_PROXY": "http://127.0.0.1:1"}
 	if _, err := ask(connect(t, settings, env)); err != nil {
 		t.Error(err)
 	}

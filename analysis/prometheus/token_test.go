@@ -137,7 +137,7 @@ func TestRenewed(t *testing.T) {
 	}}
 	want := func(token string) {
 		t.Helper()
-		if got, err := r.Fetch(t.Context()); got != token || (err != nil) != (token == "") {
+		if got, err := r.fetch(t.Context()); got != token || (err != nil) != (token == "") {
 			t.Errorf("got %s, %v, want %s", got, err, token)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -146,23 +147,25 @@ func (e *wayError) Error() string { return e.way + ": " + e.text }
 func unreached(s Service, why string, ways ...error) error {
 	var tried []string
 	hint := "check that the Service has ready pods, and that the port is the one of its API"
-	denied := false
+	var denied []string
 	for _, err := range ways {
 		tried = append(tried, err.Error())
 		var w *wayError
 		if errors.As(err, &w) {
-			denied = denied || w.denied
+			if w.denied {
+				denied = append(denied, w.way)
+			}
 			if w.hint != "" {
 				hint = w.hint
 			}
 		}
 	}
-	if denied {
-		const tunnel = "create pods/portforward, get services and list endpointslices.discovery.k8s.io"
-		if hint = "give this account, in the namespace " + s.Namespace + ", "; why == "" {
+	if len(denied) > 0 {
+		hint = "give this account, in the namespace " + s.Namespace + ", "
+		if slices.Contains(denied, proxyWay) {
 			hint += "either get services/proxy, or "
 		}
-		hint += tunnel
+		hint += "create pods/portforward, get services and list endpointslices.discovery.k8s.io"
 	}
 	text := fmt.Sprintf("reaching the Service %s: %s", s, strings.Join(tried, "; "))
 	if why != "" {

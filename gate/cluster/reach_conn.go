@@ -109,46 +109,43 @@ type podConn struct {
 	tunnel httpstream.Connection
 	to     podPort
 
+	broken func() // called when the node cannot connect
+
 	once  sync.Once
 	fault atomic.Value  // string: what the node said
 	heard chan struct{} // closed when it will say no more
 }
 
 // newPodConn opens the streams of one connection. Both have its number.
-func newPodConn(ctx context.Context, tunnel httpstream.Connection, to podPort, number int64) (net.Conn, error) {
-	return within(ctx, func() (net.Conn, error) {
+func newPodConn(ctx context.Context, tunnel httpstream.Connection, to podPort, number int64) (*podConn, error) {
+	return within(ctx, func() (*podConn, error) {
 		header := http.Header{}
 		header.Set(corev1.PortHeader, strconv.Itoa(int(to.port)))
 		header.Set(corev1.PortForwardRequestIDHeader, strconv.FormatInt(number, 10))
 		header.Set(corev1.StreamType, corev1.StreamTypeError)
 		words, err := tunnel.CreateStream(header)
 		if err != nil {
-			tunnel.Close() // it is of no use any more; the next connection opens another
-			return nil, &wayError{way: tunnelWay, text: "pod " + to.pod + ": " + err.Error()}
+			return nil, err
 		}
 		_ = words.Close() // nothing is written to it
 		header.Set(corev1.StreamType, corev1.StreamTypeData)
 		data, err := tunnel.CreateStream(header)
 		if err != nil {
-			tunnel.Close()
-			return nil, &wayError{way: tunnelWay, text: "pod " + to.pod + ": " + err.Error()}
+			_ = words.Reset()
+			return nil, err
 		}
-		c := &podConn{Stream: data, words: words, tunnel: tunnel, to: to, heard: make(chan struct{})}
-		go c.listen()
-		return c, nil
+		return &podConn{Stream: data, words: words, tunnel: tunnel, to: to, heard: make(chan struct{})}, nil
 	})
 }
 
-// listen waits for what the node says. A tunnel whose pod does not take connections is closed, so that the next
-// connection finds another pod.
+// listen waits for what the node says.
 func (c *podConn) listen() {
 	defer close(c.heard)
 	said, err := io.ReadAll(io.LimitReader(c.words, 4<<10))
-	if err != nil || len(said) == 0 {
-		return
+	if err == nil && len(said) > 0 {
+		c.fault.Store(oneLine(string(said)))
+		c.broken()
 	}
-	c.fault.Store(oneLine(string(said)))
-	c.tunnel.Close()
 }
 
 func (c *podConn) Read(p []byte) (int, error) {
@@ -160,10 +157,23 @@ func (c *podConn) Read(p []byte) (int, error) {
 	case <-c.heard: // the node explains before it hangs up
 	case <-time.After(time.Second):
 	}
-	if said, ok := c.fault.Load().(string); ok {
-		return 0, &wayError{way: tunnelWay, text: "pod " + c.to.pod + ": " + said}
+	return 0, c.explained(err)
+}
+
+func (c *podConn) Write(p []byte) (int, error) {
+	n, err := c.Stream.Write(p)
+	if err != nil {
+		err = c.explained(err)
 	}
 	return n, err
+}
+
+// explained is what the node said, if it said anything, or else the error itself.
+func (c *podConn) explained(err error) error {
+	if said, ok := c.fault.Load().(string); ok {
+		return &wayError{way: tunnelWay, text: "pod " + c.to.pod + ": " + said}
+	}
+	return err
 }
 
 // Close resets the streams, because what nobody reads any more would block all others.

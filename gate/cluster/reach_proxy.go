@@ -102,9 +102,9 @@ func judge(resp *http.Response, body []byte) error {
 		e.denied, e.reached = fromAPIServer, !fromAPIServer
 		return e
 	case fromAPIServer && answer.Reason == string(metav1.StatusReasonNotFound):
-		e.final, e.hint = true, "check the namespace and the name of the Service"
+		e.final, e.hint = true, "check the namespace and the name of the Service, and that pods stand behind it"
 		return e
-	case strings.Contains(e.text, "server gave HTTP response to HTTPS client"):
+	case strings.Contains(e.text, "server gave HTTP response to HTTPS client"), strings.Contains(e.text, "first record does not look like a TLS handshake"):
 		e.final, e.hint = true, "the Service does not speak TLS: write it without https:"
 		return e
 	case strings.Contains(string(body), "HTTP request to an HTTPS server"):

@@ -38,6 +38,7 @@ type tunnel struct {
 	mu     sync.Mutex
 	conn   httpstream.Connection
 	to     podPort
+	broken bool // the node cannot connect to the pod
 	closed bool
 }
 
@@ -119,11 +120,29 @@ func (t *tunnel) prove(ctx context.Context, network http.RoundTripper, address s
 func (t *tunnel) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, tunnelTime)
 	defer cancel()
-	conn, to, err := t.open(ctx)
-	if err != nil {
-		return nil, err
+	var failed error
+	for range 2 { // the first tunnel may be dead without anybody knowing
+		conn, to, err := t.open(ctx)
+		if err != nil {
+			return nil, err
+		}
+		stream, err := newPodConn(ctx, conn, to, t.number.Add(1))
+		if err == nil {
+			stream.broken = func() { t.abandon(conn) }
+			go stream.listen()
+			return stream, nil
+		}
+		t.abandon(conn)
+		failed = &wayError{way: tunnelWay, text: "pod " + to.pod + ": " + oneLine(err.Error())}
 	}
-	return newPodConn(ctx, conn, to, t.number.Add(1))
+	return nil, failed
+}
+
+// abandon has the next connection open another tunnel. What still comes through this one may come.
+func (t *tunnel) abandon(conn httpstream.Connection) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.broken = t.broken || t.conn == conn
 }
 
 // open returns the tunnel, or opens one if there is none or if it broke.
@@ -135,12 +154,12 @@ func (t *tunnel) open(ctx context.Context) (httpstream.Connection, podPort, erro
 		return nil, podPort{}, ctx.Err()
 	}
 	t.mu.Lock()
-	conn, last, closed := t.conn, t.to, t.closed
+	conn, last, closed, broken := t.conn, t.to, t.closed, t.broken
 	t.mu.Unlock()
 	switch {
 	case closed:
 		return nil, podPort{}, net.ErrClosed
-	case conn != nil && !isClosed(conn):
+	case conn != nil && !broken && !isClosed(conn):
 		return conn, last, nil
 	}
 	conn, to, err := t.openAnew(ctx, last)
@@ -153,7 +172,10 @@ func (t *tunnel) open(ctx context.Context) (httpstream.Connection, podPort, erro
 		conn.Close()
 		return nil, podPort{}, net.ErrClosed
 	}
-	t.conn, t.to = conn, to
+	if t.conn != nil {
+		t.conn.Close()
+	}
+	t.conn, t.to, t.broken = conn, to, false
 	return conn, to, nil
 }
 

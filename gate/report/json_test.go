@@ -93,7 +93,7 @@ func TestReportsMeetTheSchema(t *testing.T) {
 // everything is a report in which no field is empty, so that the schema cannot forget one.
 func everything() gate.Report {
 	var r gate.Report
-	fill(reflect.ValueOf(&r).Elem())
+	fill(reflect.ValueOf(&r).Elem(), "x")
 	r.SchemaVersion = gate.SchemaVersion
 	for i := range r.Workloads {
 		r.Workloads[i].Phase = rollout.Failed
@@ -103,15 +103,17 @@ func everything() gate.Report {
 	}
 	r.Layers[0].State = diagnosis.StateFault
 	c := &r.Criteria[0]
-	c.Verdict, c.Op, c.Unit, c.Series[0].State = analysis.Fail, analysis.Less, analysis.Percent, analysis.Breach
+	c.Verdict, c.Op, c.Unit, c.Series[0].State = analysis.Fail, analysis.Less, analysis.Percent, analysis.Thin
+	r.Backtest[0].Op, r.Backtest[0].Unit = analysis.Less, analysis.Percent
 	r.Undo.Result = gate.UndoFailed
 	return r
 }
 
-func fill(v reflect.Value) {
+// fill sets everything in v, all strings to one.
+func fill(v reflect.Value, text string) {
 	switch v.Kind() {
 	case reflect.String:
-		v.SetString("x")
+		v.SetString(text)
 	case reflect.Bool:
 		v.SetBool(true)
 	case reflect.Int, reflect.Int32, reflect.Int64:
@@ -120,10 +122,10 @@ func fill(v reflect.Value) {
 		v.SetFloat(1)
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		fill(v.Elem())
+		fill(v.Elem(), text)
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
-		fill(v.Index(0))
+		fill(v.Index(0), text)
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			v.Set(reflect.ValueOf(time.Date(2026, 11, 20, 16, 40, 0, 0, time.UTC)))
@@ -131,7 +133,7 @@ func fill(v reflect.Value) {
 		}
 		for i := range v.NumField() {
 			if v.Type().Field(i).IsExported() {
-				fill(v.Field(i))
+				fill(v.Field(i), text)
 			}
 		}
 	}

@@ -61,8 +61,10 @@ func (p *page) labelled(label, text string, styles ...string) {
 // row is one line of a table.
 type row struct {
 	cells []string
-	style string // of the cell that the table paints
-	below string // a sentence under the row
+	style string   // of the cell that the table paints
+	above string   // a name that leaves no room for the cells beside it
+	below []string // sentences under the row, some of which may be empty
+	drawn []string // lines under them that are fit to print as they are
 }
 
 // table writes a title with column names, and rows below it in columns as wide as their widest cell. The cell with
@@ -79,6 +81,9 @@ func (p *page) table(title []string, painted int, rows []row) {
 	}
 	p.endLine()
 	for _, r := range rows {
+		if r.above != "" {
+			p.line("  %s", r.above)
+		}
 		for i, cell := range r.cells {
 			text := pad(cell, widths[i])
 			if i == painted && r.style != "" {
@@ -87,12 +92,33 @@ func (p *page) table(title []string, painted int, rows []row) {
 			p.WriteString("  " + text)
 		}
 		p.endLine()
-		if r.below != "" {
-			for _, line := range wrap(r.below, p.Width-4) {
-				p.line("    %s", line)
-			}
+		for _, line := range wrapAll(r.below, p.Width-4) {
+			p.line("    %s", line)
+		}
+		for _, line := range r.drawn {
+			p.line("    %s", line)
 		}
 	}
+}
+
+// raised is the rows of a table in which names that leave no room for the cells beside them stand on a line of their own.
+func (p *page) raised(title []string, rows []row) []row {
+	last := len(title) - 1
+	widths := columnWidths(title, rows)
+	for _, r := range rows {
+		widths[last] = max(widths[last], width(r.cells[last]))
+	}
+	room := p.Width
+	for _, w := range widths[1:] {
+		room -= 2 + w
+	}
+	for i, r := range rows {
+		if name := r.cells[0]; width(name) > max(room-2, width(title[0])) {
+			rows[i].above = name
+			rows[i].cells = append([]string{""}, r.cells[1:]...)
+		}
+	}
+	return rows
 }
 
 // columnWidths gives every column the width of its widest cell. A very long name pushes its own row aside, not
@@ -152,6 +178,16 @@ func wrap(text string, n int) []string {
 		}
 	}
 	return append(lines, line)
+}
+
+// wrapAll is wrap for sentences that each begin a line. Those that say nothing take none.
+func wrapAll(texts []string, n int) (lines []string) {
+	for _, text := range texts {
+		if text != "" {
+			lines = append(lines, wrap(text, n)...)
+		}
+	}
+	return lines
 }
 
 // hardWrap breaks a line of a log at n characters: its spaces may mean something.

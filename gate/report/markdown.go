@@ -25,6 +25,7 @@ func Markdown(w io.Writer, r gate.Report) error {
 	d.verdict(r)
 	d.findings(r)
 	d.criteria(r)
+	d.backtest(r)
 	d.workloads(r)
 	d.undo(r.Undo)
 	d.changes(r)
@@ -171,22 +172,11 @@ func (d *document) proof(proof diagnosis.Proof) string {
 	return text
 }
 
-func (d *document) criteria(r gate.Report) {
-	var rows [][]string
-	for _, c := range r.Criteria {
-		cells := criterionCells(c)
-		rows = append(rows, []string{
-			codeCell(cells[0]), escapeMarkdown(cells[1]), codeCell(cells[2]), codeCell(cells[3]), cells[4],
-			escapeMarkdown(criterionReason(c, d.started)), codeCell(c.Query),
-		})
-	}
-	d.titled("### Criteria", []string{"Criterion", "Verdict", "Value", "Limit", "Samples", "Why", "Query"}, rows)
-}
-
 func (d *document) workloads(r gate.Report) {
 	var rows [][]string
 	for _, s := range r.Workloads {
 		cells := append(statusCells(s), "-", "-", "-", "-")
+		cells[0] = escapeMarkdown(cells[0])
 		rows = append(rows, append(append([]string{codeCell(s.Ref.String())}, cells[:5]...), escapeMarkdown(awaited(s))))
 	}
 	d.titled("### Workloads", []string{"Workload", "Phase", "New", "Ready", "Available", "Old", "Awaited"}, rows)

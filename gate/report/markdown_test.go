@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -75,15 +76,48 @@ func withoutSpans(line string) string {
 	}
 }
 
+// bad is what evil text must not bring into a page.
+var bad = []string{"<script", "</summary></details>", "![x](", "https://", "www.evil", "@octocat", "\x1b", "| a | b |"}
+
 func TestMarkdownInjection(t *testing.T) {
 	rest := withoutCode(t, renderMarkdown(t, reports(t)["injection"]))
-	for _, bad := range []string{"<script", "</summary></details>", "![x](", "https://", "www.evil", "@octocat", "\x1b", "| a | b |"} {
+	for _, bad := range bad {
 		if strings.Contains(rest, bad) {
 			t.Errorf("outside of code there is %q:\n%s", bad, rest)
 		}
 	}
-	if open, closed := strings.Count(rest, "<details>"), strings.Count(rest, "</details>"); open != 3 || closed != 3 { // a diff, a long log, the layers
+	if open, closed := strings.Count(rest, "<details"), strings.Count(rest, "</details>"); open != 4 || closed != 4 { // a diff, a long log, the layers, the criteria
 		t.Errorf("%d <details> and %d </details>", open, closed)
+	}
+}
+
+// TestNoStringGetsThrough: whatever string of a report is evil, no rendering passes it on.
+func TestNoStringGetsThrough(t *testing.T) {
+	all := reports(t)
+	var r gate.Report
+	fill(reflect.ValueOf(&r).Elem(), all["injection"].Criteria[0].Name)
+	r.Exit.Name = "criteria" // one of ours
+	c := &r.Criteria[0]
+	c.Plot = all["criteria-failed"].Criteria[0].Plot
+	r.Backtest = append(r.Backtest, r.Backtest[0])
+	r.Backtest[1].Problem = ""
+	for _, command := range []string{"run", "plan"} {
+		r.Run.Command = command
+		text, page := renderText(t, r, Options{}), renderMarkdown(t, r)
+		for name, got := range map[string]string{"text": text, "page": page} {
+			if clean(got) != got || strings.ContainsAny(got, "\x1b\r\x00") {
+				t.Errorf("the %s is not clean", name)
+			}
+		}
+		rest := withoutCode(t, page)
+		for _, bad := range bad {
+			if strings.Contains(rest, bad) {
+				t.Errorf("outside of code there is %q:\n%s", bad, rest)
+			}
+		}
+		if open, closed := strings.Count(rest, "<details"), strings.Count(rest, "</details>"); open != closed || open == 0 {
+			t.Errorf("%d <details> and %d </details>", open, closed)
+		}
 	}
 }
 

@@ -51,6 +51,7 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	}
 	p.workloads(r.Workloads)
 	p.criteria(r)
+	p.backtest(r.Backtest)
 	p.undo(r.Undo)
 	p.notes(r)
 	p.diagnosis(r)
@@ -158,23 +159,10 @@ func (p *page) workloads(all []rollout.Status) {
 		rows = append(rows, row{
 			cells: append([]string{oneLine(s.Ref.String())}, statusCells(s)...),
 			style: phaseColor(s.Phase),
-			below: awaited(s),
+			below: []string{awaited(s)},
 		})
 	}
 	p.table([]string{"workloads", "phase", "new", "ready", "available", "old", ""}, 1, cut(rows, maxWorkloads))
-}
-
-func (p *page) criteria(r gate.Report) {
-	if len(r.Criteria) == 0 {
-		return
-	}
-	var rows []row
-	for _, c := range r.Criteria {
-		rows = append(rows, row{
-			cells: criterionCells(c), style: wordColor(string(c.Verdict)), below: criterionReason(c, r.Run.Started),
-		})
-	}
-	p.table([]string{"criteria", "verdict", "value", "limit", "samples"}, 1, rows)
 }
 
 func (p *page) undo(u *gate.Undo) {
@@ -189,7 +177,7 @@ func (p *page) undo(u *gate.Undo) {
 	for _, o := range u.Objects {
 		undone := row{cells: []string{oneLine(o.Action), oneLine(o.Object.String())}}
 		if o.Result != "ok" {
-			undone.style, undone.below = red, oneLine(o.Result)
+			undone.style, undone.below = red, []string{oneLine(o.Result)}
 		}
 		rows = append(rows, undone)
 	}

@@ -3,10 +3,8 @@ package report
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -61,48 +59,6 @@ func awaited(s rollout.Status) string {
 		return oneLine(s.Reason)
 	}
 	return oneLine(s.Message)
-}
-
-// criterionCells are name, verdict, value, limit and samples of a criterion.
-func criterionCells(c analysis.Result) []string {
-	value, limit := criterionNumbers(c)
-	return []string{
-		oneLine(c.Name), oneLine(string(c.Verdict)), value, limit,
-		fmt.Sprintf("%d of %d", c.Samples.Judged, c.Samples.Scheduled),
-	}
-}
-
-// criterionNumbers are the value, "-" if there is none, and the limit with its operator. They are rounded unless that
-// would make a value look equal to a limit that it is not.
-func criterionNumbers(c analysis.Result) (value, limit string) {
-	op := oneLine(string(c.Op)) + " "
-	limit = c.Unit.Format(float64(c.Limit))
-	if c.Value == nil {
-		return "-", op + limit
-	}
-	if value = c.Unit.Format(float64(*c.Value)); value == limit {
-		value, limit = c.Unit.Exact(float64(*c.Value)), c.Unit.Exact(float64(c.Limit))
-	}
-	return value, op + limit
-}
-
-// criterionReason says why a criterion did not pass and when that began.
-func criterionReason(c analysis.Result, started time.Time) string {
-	if c.Verdict == analysis.Pass {
-		return ""
-	}
-	why := oneLine(c.Reason)
-	if last := oneLine(c.LastError); last != "" && !strings.Contains(why, last) {
-		why = strings.TrimPrefix(why+"; last error: "+last, "; ")
-	}
-	if c.FirstBreach.IsZero() {
-		return why
-	}
-	first := "first breach " + Elapsed(c.FirstBreach.Sub(started)) + " into the run"
-	if why == "" {
-		return first
-	}
-	return why + "; " + first
 }
 
 func phaseColor(phase rollout.Phase) string {

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// results are those of one run.
+type results struct {
+	Machine    string   `json:"machine"`
+	Kubernetes string   `json:"kubernetes"`
+	Parallel   int      `json:"parallel"`
+	Busy       float64  `json:"busy"` // share of the time in which the processors worked, other programs included
+	Trials     []result `json:"trials"`
+}
+
+func (r *results) write(file string) error {
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err == nil {
+		err = os.WriteFile(file, append(text, '\n'), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the results: %w", err)
+	}
+	return nil
+}
+
+// sort puts the trials into the order of the scenarios.
+func (r *results) sort(order []*scenario) {
+	place := map[string]int{}
+	for i, s := range order {
+		place[s.name] = i
+	}
+	slices.SortFunc(r.Trials, func(a, b result) int {
+		return cmp.Or(cmp.Compare(place[a.Scenario], place[b.Scenario]), cmp.Compare(a.Number, b.Number))
+	})
+}
+
+// summary is what is counted of one scenario.
+type summary struct {
+	name                        string
+	quiet                       bool
+	runs, right, errors, undone int // undone: rollouts that had to pass
+	early                       int // stopped before the end of the window
+	delays, bad, inAll, took    []float64
+	requests                    []float64
+}
+
+// summarize returns a summary of each scenario that was played, in order.
+func (r *results) summarize() []summary {
+	var out []summary
+	for _, t := range r.Trials {
+		if len(out) == 0 || out[len(out)-1].name != t.Scenario {
+			out = append(out, summary{name: t.Scenario, quiet: t.Quiet})
+		}
+		s := &out[len(out)-1]
+		if t.Error != "" {
+			s.errors++
+			continue
+		}
+		s.runs++
+		s.right += count(t.Right)
+		s.undone += count(t.FalseUndo)
+		s.early += count(t.Early)
+		s.bad, s.inAll, s.requests = append(s.bad, t.Bad), append(s.inAll, t.BadInAll), append(s.requests, t.Requests)
+		if t.Delay != nil {
+			s.delays, s.took = append(s.delays, *t.Delay), append(s.took, t.UndoTook)
+		}
+	}
+	return out
+}
+
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// problems are the reasons for which the run fails.
+func (r *results) problems() []string {
+	var out []string
+	for _, s := range r.summarize() {
+		if s.errors > 0 {
+			out = append(out, fmt.Sprintf("%s: %d trials could not be played", s.name, s.errors))
+		}
+		if s.undone > 0 {
+			out = append(out, fmt.Sprintf("%s: %d of %d healthy rollouts were undone", s.name, s.undone, s.runs))
+		}
+		if wrong := s.runs - s.right; wrong > 0 {
+			out = append(out, fmt.Sprintf("%s: %d of %d verdicts are wrong", s.name, wrong, s.runs))
+		}
+	}
+	return out
+}
+
+// header and rows are the table of the terminal and of the document.
+var header = []string{"scenario", "runs", "right verdicts", "before the end of the window", "first bad request → undo: median, s", "90th percentile, s", "longest, s",
+	"bad requests until then: median", "most"}
+
+func (s summary) row() []string {
+	row := []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right)}
+	if s.quiet {
+		return append(row, "", "not undone", "", "", whole(percentile(s.bad, 50))+" (passed)", whole(percentile(s.bad, 100)))
+	}
+	return append(row, fmt.Sprint(s.early), tenths(percentile(s.delays, 50)), tenths(percentile(s.delays, 90)), tenths(percentile(s.delays, 100)),
+		whole(percentile(s.bad, 50)), whole(percentile(s.bad, 100)))
+}
+
+// text is what the terminal shows in the end.
+func (r *results) text() string {
+	var b strings.Builder
+	for _, t := range r.Trials {
+		fmt.Fprintln(&b, t.progress())
+	}
+	for _, t := range r.Trials {
+		if !t.Right && t.Output != "" {
+			fmt.Fprintf(&b, "\n%s\n%s", t.progress(), indented(t.Output))
+		}
+	}
+	fmt.Fprintf(&b, "\n%-16s %4s %5s %5s   first bad request → undo         bad requests until then\n", "scenario", "runs", "right", "early")
+	for _, s := range r.summarize() {
+		if s.quiet {
+			fmt.Fprintf(&b, "%-16s %4d %5d         undone: %d                         median %s, most %s\n", s.name, s.runs, s.right, s.undone,
+				whole(percentile(s.bad, 50)), whole(percentile(s.bad, 100)))
+			continue
+		}
+		fmt.Fprintf(&b, "%-16s %4d %5d %5d   median %4.1fs, 90 %% %4.1fs, max %4.1fs   median %s, most %s\n", s.name, s.runs, s.right, s.early,
+			percentile(s.delays, 50), percentile(s.delays, 90), percentile(s.delays, 100), whole(percentile(s.bad, 50)), whole(percentile(s.bad, 100)))
+	}
+	fmt.Fprintf(&b, "%s, %.0f %% busy with %d trials at once\n", r.Machine, 100*r.Busy, r.Parallel)
+	return b.String()
+}
+
+// indented sets what a program printed off from the lines around it.
+func indented(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(&b, "    %s\n", strings.TrimRight(line, "\n"))
+	}
+	return b.String()
+}
+
+// percentile is the smallest value that p percent of the values do not exceed.
+func percentile(values []float64, p int) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[max((len(sorted)*p+99)/100, 1)-1]
+}
+
+func whole(n float64) string { return fmt.Sprintf("%.0f", n) }
+
+func tenths(n float64) string { return fmt.Sprintf("%.1f", n) }
