@@ -152,6 +152,15 @@ func (c Criterion) Text() string {
 	return c.Name + ": " + what + " " + string(c.Op) + " " + c.Limit.Unit.Exact(c.Limit.Value)
 }
 
+// Uses reports whether the criterion names a variable.
+func (c Criterion) Uses(variable string) bool {
+	text := c.Query
+	if c.Counts != nil {
+		text = c.Counts.Bad + c.Counts.Good + c.Counts.Total + c.Counts.Histogram
+	}
+	return strings.Contains(text, "${"+variable+"}")
+}
+
 // query returns the PromQL for the value with its variables filled in.
 func (c Criterion) query(vars Vars) (string, error) {
 	text, err := vars.Expand(c.Query)

@@ -176,6 +176,9 @@ func (r *Result) comparison() string {
 		return "no series matched"
 	}
 	value, limit := float64(*r.Value), float64(r.Limit)
+	if r.Baseline != "" && limit == 0 {
+		return fmt.Sprintf("%s (limit %s)", r.Unit.Format(value), r.Baseline)
+	}
 	left, right := r.Unit.Format(value), r.Unit.Format(limit)
 	if left == right && value != limit {
 		left, right = r.Unit.Exact(value), r.Unit.Exact(limit)

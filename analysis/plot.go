@@ -21,9 +21,13 @@ func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 			return
 		}
 		moments, err := r.series(ctx, c, s.Facts.about(i), Range{Start: start, End: end, Step: step})
-		if err == nil {
-			results[i].Plot = moments
+		if err != nil {
+			continue
 		}
+		for j := range moments {
+			moments[j].Time = moments[j].Time.Add(-s.Facts.Skew) // the report tells all times by our clock
+		}
+		results[i].Plot = moments
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,6 +76,9 @@ func (s Session) Run(ctx context.Context) []Result {
 			results[i] = w.verdict(ctx)
 			results[i].Notes = w.facts.Notes
 			results[i].Before = w.facts.Before
+			if n := w.unseen; n > 0 {
+				results[i].Notes = append(slices.Clone(results[i].Notes), fmt.Sprintf("%d of the new pods had no metrics at the last look", n))
+			}
 			if results[i].Verdict == Fail {
 				results[i].Contributors = w.contributors(ctx)
 			}
@@ -140,6 +144,7 @@ type watched struct {
 	points  []Point
 	early   int // how many of points lie before the window
 	asked   string
+	unseen  int // ready pods without metrics at the last look
 }
 
 func (r *run) watch(c Criterion, i int) *watched {

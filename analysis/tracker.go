@@ -97,7 +97,8 @@ func (t *tracker) observe(at time.Time, tallies []tally, pods []Pod) {
 		if p == nil {
 			p = &process{group: now.group, pod: now.pod, lastBad: now.bad, lastAll: now.total}
 			if t.fromBirth && !pod.Reused {
-				p.bad, p.all, p.allowed = now.bad, now.total, pod.Probes
+				// What the kubelet has caused is in the counters by now; what comes later is somebody else's.
+				p.bad, p.all, p.allowed = now.bad, now.total, min(pod.Probes, now.bad)
 			}
 			t.processes[key] = p
 			continue

@@ -91,8 +91,11 @@ func (r *run) named(targets []cluster.Target) error {
 
 // survey finds out what is needed to ask about targets that run already.
 func (r *run) survey(ctx context.Context, targets []cluster.Target) error {
-	if len(r.g.Criteria) == 0 || r.g.Preflight == PreflightOff {
+	if len(r.g.Criteria) == 0 {
 		return nil
+	}
+	if err := r.reach(ctx); err != nil || r.g.Preflight == PreflightOff {
+		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, preflightTime)
 	defer cancel()
@@ -106,6 +109,7 @@ func (r *run) survey(ctx context.Context, targets []cluster.Target) error {
 	if err != nil {
 		r.note("the running pods could not be listed: %v", err)
 	}
+	r.findService(limited, targets)
 	facts, err := r.preflightSession(targets, pods).Preflight(limited)
 	if ctx.Err() != nil {
 		r.exit(cancelledBy(ctx), "nothing was changed")

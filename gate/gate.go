@@ -30,8 +30,11 @@ const cancelTime = 5 * time.Second
 // Gate is how a run is done. Only Cluster is required.
 type Gate struct {
 	Cluster *cluster.Client
-	// Querier answers the criteria; nil only when there are none.
-	Querier  analysis.Querier
+	// Querier answers the criteria; nil when there are none, or when Reach finds it.
+	Querier analysis.Querier
+	// Reach finds the way to a server inside the cluster, when the criteria are first asked: the querier, a sentence
+	// about how it is reached, and what ends it. Nil: Querier is there.
+	Reach    func(context.Context) (analysis.Querier, string, func(), error)
 	Criteria []analysis.Criterion
 	Timing   analysis.Timing
 	// Policy says what follows from criteria that do not pass.
@@ -160,6 +163,7 @@ type run struct {
 	crowd    crowd
 	sessions *analysis.Session
 	began    time.Time // when the apply began
+	unreach  func()    // ends the way to the server; nil when there is nothing to end
 
 	mu    sync.Mutex
 	ready time.Time // when the rollout was complete
@@ -213,6 +217,10 @@ func (r *run) exit(o Outcome, state string) { r.report.Exit = o.exit(state) }
 
 // end finishes the report.
 func (r *run) end() Report {
+	if r.unreach != nil {
+		r.unreach()
+		r.unreach = nil
+	}
 	r.report.Run.Finished = time.Now().UTC().Truncate(time.Millisecond)
 	r.redact.report(&r.report)
 	return r.report

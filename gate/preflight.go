@@ -41,12 +41,37 @@ func (r *run) fits() error {
 	return fmt.Errorf("the criteria alone take %s, and --timeout is %s\n  hint: raise --timeout, or shorten --settle and --window", short(longest), short(r.g.Timeout))
 }
 
+// reach finds the way to a server inside the cluster, once. On an error the exit is set and nothing was changed.
+func (r *run) reach(ctx context.Context) error {
+	if r.g.Querier != nil || r.g.Reach == nil {
+		return nil
+	}
+	querier, how, end, err := r.g.Reach(ctx)
+	switch {
+	case ctx.Err() != nil:
+		r.exit(cancelledBy(ctx), "nothing was changed")
+		return context.Cause(ctx)
+	case err != nil && cluster.IsDenied(err):
+		r.exit(Denied, "nothing was changed")
+		return err
+	case err != nil:
+		r.exit(Retry, "nothing was changed")
+		return err
+	}
+	r.g.Querier, r.unreach = querier, end
+	r.note("%s", how)
+	return nil
+}
+
 // preflight asks every criterion about the running version. On an error the exit is set and nothing was changed.
 func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []rollout.Object) error {
 	if len(r.g.Criteria) == 0 {
 		return nil
 	}
-	if err := r.fits(); err != nil || r.g.Preflight == PreflightOff {
+	if err := r.fits(); err != nil {
+		return err
+	}
+	if err := r.reach(ctx); err != nil || r.g.Preflight == PreflightOff {
 		return err
 	}
 	r.tell(EventStep, manifest.Ref{}, "preflight: %s against the running version", count(len(r.g.Criteria), "criterion", "criteria"))
@@ -56,6 +81,7 @@ func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []ro
 	if err != nil {
 		r.note("the running pods could not be listed, so the preflight could not tell versions apart: %v", err)
 	}
+	r.findService(limited, targets)
 	s := r.preflightSession(targets, pods)
 	facts, err := s.Preflight(limited)
 	if ctx.Err() != nil {
@@ -84,6 +110,32 @@ func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []ro
 	}
 	r.refuseByCriteria(facts)
 	return err
+}
+
+// findService gives ${service} its value: the one Service that selects the pods of the one workload. Nobody is asked
+// when no criterion wants to know.
+func (r *run) findService(ctx context.Context, targets []cluster.Target) {
+	relevant := withPods(targets)
+	wanted := slices.ContainsFunc(r.g.Criteria, func(c analysis.Criterion) bool { return c.Uses("service") })
+	if !wanted || len(relevant) != 1 || r.g.Vars.Service != "" {
+		return
+	}
+	object := relevant[0].Applied
+	if object == nil {
+		object = relevant[0].Previous
+	}
+	if object == nil {
+		return
+	}
+	found, err := r.g.Cluster.ServicesOf(ctx, object)
+	switch {
+	case err != nil:
+		r.note("${service} has no value: %v", err)
+	case len(found) != 1:
+		r.note("${service} has no value: %d Services select the pods of %s", len(found), relevant[0].Ref)
+	default:
+		r.g.Vars.Service = found[0]
+	}
 }
 
 // preflightSession knows the running pods as the old ones; new ones there are none yet.

@@ -59,6 +59,9 @@ func (c *Client) ask(ctx context.Context, convert converter,
 	if value == nil {
 		return analysis.Answer{}, c.unreadable("the answer has no result", notPrometheus)
 	}
+	if tries.partial {
+		warnings = append(warnings, "the server says that the answer is partial")
+	}
 	return convert(value, warnings, infos), nil
 }
 

@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
@@ -89,6 +90,8 @@ type trail struct {
 	limit   time.Duration // how long the query may take
 	last    string        // what the last failed try said
 	refused *refusal      // the answer to a GET that was refused, for [getFirst]
+
+	partial bool // the answer says itself that it lacks data
 }
 
 type trailKey struct{}
@@ -159,9 +162,17 @@ func (e edge) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxBody}
+	body := bufio.NewReader(resp.Body)
+	if t, ok := req.Context().Value(trailKey{}).(*trail); ok {
+		head, _ := body.Peek(len(partialAnswer))
+		t.partial = string(head) == partialAnswer
+	}
+	resp.Body = &limitedBody{Reader: body, Closer: resp.Body, left: maxBody}
 	return resp, nil
 }
+
+// partialAnswer is how VictoriaMetrics begins an answer that lacks data, where client_golang does not look.
+const partialAnswer = `{"status":"success","isPartial":true`
 
 // maxBody is the largest answer that is read, in bytes after decompression. A
 // criterion needs one series; this is far more than any honest answer.
@@ -171,12 +182,13 @@ var errTooLarge = errors.New("the answer is larger than 32 MiB")
 
 // limitedBody fails where an io.LimitReader would pretend that the body ends.
 type limitedBody struct {
-	io.ReadCloser
+	io.Reader
+	io.Closer
 	left int64
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
+	n, err := b.Reader.Read(p)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, errTooLarge
 	}

@@ -53,6 +53,11 @@ func newRig(t *testing.T, start promtest.Starter) *rig {
 		replica("a"), replica("b"),
 	}})
 	r.client = connect(t, r.server.URL, 5*time.Second)
+	var first []*promtest.Pod // a server takes some seconds to find what it is to scrape
+	for _, e := range []*promtest.Exporter{r.pods, r.gateway, r.renamed, r.pair} {
+		first = append(first, e.Pod("canary"))
+	}
+	r.server.AwaitScrapes(1, first...)
 	return r
 }
 
@@ -193,7 +198,7 @@ func course(r analysis.Result) string {
 		}
 		b.WriteString(analysis.None.Format(p.Bad) + "/" + analysis.None.Format(p.Events) + " evidence " + analysis.None.Format(float64(p.Evidence)) + " " + p.Note)
 	}
-	return r.Query + b.String()
+	return b.String()
 }
 
 // good and bad are the labels of requests.

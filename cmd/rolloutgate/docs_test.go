@@ -291,7 +291,7 @@ func TestBlocksParse(t *testing.T) {
 				t.Errorf("%s: %v in\n%s", path, err, found[1])
 			}
 			if regexp.MustCompile(`(?m)^criteria:`).MatchString(found[1]) {
-				if _, err := fromFile((&program{}).runCommand().Flags(), path, []byte(found[1])); err != nil {
+				if _, _, err := fromFile((&program{}).runCommand().Flags(), path, []byte(found[1])); err != nil {
 					t.Errorf("%s: %v in\n%s", path, err, found[1])
 				}
 			}
@@ -302,7 +302,7 @@ func TestBlocksParse(t *testing.T) {
 // TestConfigFilesParse reads the config files of the examples as rolloutgate does.
 func TestConfigFilesParse(t *testing.T) {
 	for _, path := range []string{"examples/success-criteria/rolloutgate.yaml", "examples/quickstart/criteria.yaml"} {
-		if _, err := fromFile((&program{}).runCommand().Flags(), path, readFile(t, path)); err != nil {
+		if _, _, err := fromFile((&program{}).runCommand().Flags(), path, readFile(t, path)); err != nil {
 			t.Error(err)
 		}
 	}

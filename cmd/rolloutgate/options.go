@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"time"
 
@@ -31,20 +30,21 @@ type options struct {
 	fieldManager   string
 	forceConflicts bool
 
-	timeout, undoTimeout time.Duration
-	undo, onCancel       string
-	deleteStuck          bool
-	grace                []string
-	noFailFast           string
-	prometheusURL        string
-	checks               []string
-	settle, interval     autoDuration
-	window, recovery     time.Duration
-	preflight            string
+	timeout, undoTimeout             time.Duration
+	undo, onCancel                   string
+	deleteStuck                      bool
+	grace                            []string
+	noFailFast                       string
+	prometheusURL, prometheusService string
+	checks                           []string
+	settle, interval                 autoDuration
+	window, recovery                 time.Duration
+	preflight                        string
 
 	config, output, reportDir, ci, color string
 
-	spec analysis.Spec // from the config file
+	spec   analysis.Spec       // from the config file
+	server prometheus.Settings // from there, too
 }
 
 func newOptions() *options {
@@ -91,6 +91,7 @@ func (o *options) judging(flags *pflag.FlagSet) {
 	timing := analysis.DefaultTiming()
 	o.settle, o.interval = autoDuration(timing.Settle), autoDuration(timing.Interval)
 	flags.StringVar(&o.prometheusURL, "prometheus-url", "", "address of the Prometheus that answers the criteria")
+	flags.StringVar(&o.prometheusService, "prometheus-service", "", "or its Service in the cluster, as NAMESPACE/NAME:PORT, reached through the API server")
 	flags.StringArrayVar(&o.checks, "check", nil, "success criterion 'PROMQL <= LIMIT' (or <, >, >=, ==); repeatable")
 	flags.Var(&o.settle, "settle", "time between the end of the rollout and the window; auto: 30s, or what scrape interval and data lag take")
 	flags.DurationVar(&o.window, "window", timing.Window, "time over which the criteria are measured")
@@ -136,10 +137,11 @@ func (o *options) undoing(flags *pflag.FlagSet) {
 func (o *options) settled(c *cobra.Command, getenv func(string) string) error {
 	given := map[string]bool{}
 	c.Flags().VisitAll(func(f *pflag.Flag) { given[f.Name] = f.Changed || getenv(envName(f.Name)) != "" })
-	spec, err := settle(c.Flags(), getenv)
+	spec, server, err := settle(c.Flags(), getenv)
 	if err != nil {
 		return err
 	}
+	o.server = server
 	for name, from := range map[string]struct{ flag, file *time.Duration }{
 		"settle": {(*time.Duration)(&o.settle), &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window},
 		"interval": {(*time.Duration)(&o.interval), &spec.Timing.Interval},
@@ -218,16 +220,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 	if longest := g.Timing.Longest(g.Criteria); o.timeout > 0 && longest > o.timeout {
 		return g, tooLong(longest, o.timeout)
 	}
-	if o.prometheusURL == "" {
-		return g, &usageError{"there are criteria, but no --prometheus-url to ask", "give --prometheus-url or set " + envName("prometheus-url")}
-	}
-	// A credential comes from the environment, never from a flag that `ps` shows.
-	headers := http.Header{}
-	if token := getenv(envName("prometheus-token")); token != "" {
-		headers.Set("Authorization", "Bearer "+token)
-	}
-	g.Querier, err = prometheus.New(prometheus.Config{URL: o.prometheusURL, Timeout: g.Timing.QueryTimeout, Headers: headers})
-	return g, usage(err)
+	return g, o.reach(&g, client, getenv)
 }
 
 func usage(err error) error {

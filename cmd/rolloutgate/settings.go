@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 )
 
 // defaultConfig is read when it is there and --config names no other.
@@ -19,6 +20,9 @@ const defaultConfig = "rolloutgate.yaml"
 
 // envPrefix begins the environment variable of every flag: --undo-timeout is ROLLOUTGATE_UNDO_TIMEOUT.
 const envPrefix = "ROLLOUTGATE_"
+
+// serverKey is the key of the server's settings in the config file.
+const serverKey = "prometheus"
 
 // notInFile are the flags that a config file cannot set: where it is itself, and who runs it.
 var notInFile = []string{"config", "help", "kubeconfig", "as", "context"}
@@ -48,22 +52,22 @@ func (e *usageError) Error() string {
 }
 
 // settle fills the flags that were not given from the environment, then from the config file, and returns what the
-// file says about criteria.
-func settle(flags *pflag.FlagSet, getenv func(string) string) (analysis.Spec, error) {
-	spec := analysis.Spec{Timing: analysis.DefaultTiming()}
+// file says about criteria, and about the server that answers them.
+func settle(flags *pflag.FlagSet, getenv func(string) string) (analysis.Spec, prometheus.Settings, error) {
+	spec, server := analysis.Spec{Timing: analysis.DefaultTiming()}, prometheus.Settings{}
 	if err := fromEnvironment(flags, getenv); err != nil {
-		return spec, err
+		return spec, server, err
 	}
 	path, err := flags.GetString("config")
 	if err != nil {
-		return spec, nil // the command has no config file
+		return spec, server, nil // the command has no config file
 	}
 	data, err := os.ReadFile(orDefault(path, defaultConfig))
 	if errors.Is(err, fs.ErrNotExist) && path == "" {
-		return spec, nil
+		return spec, server, nil
 	}
 	if err != nil {
-		return spec, &usageError{fmt.Sprintf("reading the config file: %v", err), "check the path given by --config"}
+		return spec, server, &usageError{fmt.Sprintf("reading the config file: %v", err), "check the path given by --config"}
 	}
 	return fromFile(flags, orDefault(path, defaultConfig), data)
 }
@@ -106,18 +110,18 @@ func setAll(flags *pflag.FlagSet, f *pflag.Flag, values []string) error {
 }
 
 // fromFile reads a config file: keys named after flags, and the keys of analysis.Spec.
-func fromFile(flags *pflag.FlagSet, path string, data []byte) (analysis.Spec, error) {
-	spec := analysis.Spec{Timing: analysis.DefaultTiming()}
+func fromFile(flags *pflag.FlagSet, path string, data []byte) (analysis.Spec, prometheus.Settings, error) {
+	spec, server := analysis.Spec{Timing: analysis.DefaultTiming()}, prometheus.Settings{}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
-		return spec, &usageError{fmt.Sprintf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")), "the file must be valid YAML"}
+		return spec, server, &usageError{fmt.Sprintf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")), "the file must be valid YAML"}
 	}
 	if len(document.Content) == 0 {
-		return spec, nil
+		return spec, server, nil
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return spec, &usageError{fmt.Sprintf("%s:%d: not a mapping", path, root.Line), "write it as lines of 'key: value'"}
+		return spec, server, &usageError{fmt.Sprintf("%s:%d: not a mapping", path, root.Line), "write it as lines of 'key: value'"}
 	}
 	criteria := &yaml.Node{Kind: yaml.MappingNode, Line: root.Line, Column: root.Column, Tag: root.Tag}
 	var errs []error
@@ -127,6 +131,10 @@ func fromFile(flags *pflag.FlagSet, path string, data []byte) (analysis.Spec, er
 		switch {
 		case slices.Contains(analysis.SpecKeys(), key.Value):
 			criteria.Content = append(criteria.Content, key, value)
+		case key.Value == serverKey:
+			var err error
+			server, err = prometheus.ParseConfig(path, value)
+			errs = append(errs, err)
 		case key.Value == "apiVersion" || key.Value == "kind":
 		case f == nil:
 			errs = append(errs, &usageError{fmt.Sprintf("%s:%d: unknown key %q", path, key.Line, key.Value), "known keys are " + strings.Join(knownKeys(flags), ", ")})
@@ -137,7 +145,7 @@ func fromFile(flags *pflag.FlagSet, path string, data []byte) (analysis.Spec, er
 		}
 	}
 	spec, err := analysis.ParseSpec(path, criteria)
-	return spec, errors.Join(append(errs, err)...)
+	return spec, server, errors.Join(append(errs, err)...)
 }
 
 func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
@@ -151,7 +159,7 @@ func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
 }
 
 func knownKeys(flags *pflag.FlagSet) []string {
-	keys := analysis.SpecKeys()
+	keys := append(analysis.SpecKeys(), serverKey)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if key := fileKey(f.Name); !slices.Contains(notInFile, f.Name) && !slices.Contains(keys, key) {
 			keys = append(keys, key)

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -81,4 +82,26 @@ func (c *Client) Targets(p Plan) []Target {
 		targets = append(targets, t)
 	}
 	return targets
+}
+
+// ServicesOf names the Services that select pods with the template of an object.
+func (c *Client) ServicesOf(ctx context.Context, object rollout.Object) ([]string, error) {
+	if u, ok := object.(*unstructured.Unstructured); ok {
+		object = typed(u)
+	}
+	template := rollout.PodTemplate(object)
+	if template == nil {
+		return nil, nil
+	}
+	list, err := c.typed.CoreV1().Services(object.GetNamespace()).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("listing Services: %w", err)
+	}
+	var names []string
+	for _, s := range list.Items {
+		if len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
+			names = append(names, s.Name)
+		}
+	}
+	return names, nil
 }

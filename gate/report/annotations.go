@@ -47,7 +47,7 @@ func Annotations(r gate.Report) []Annotation {
 		all = append(all, a)
 	}
 	for _, c := range r.Criteria {
-		if len(findings) == 0 && c.Verdict == analysis.Fail {
+		if len(findings) == 0 && c.Verdict == analysis.Fail && !c.ReportOnly {
 			all = append(all, annotation("criterion "+c.Name+" failed", c.Reason+"\n"+r.Exit.State))
 		}
 	}

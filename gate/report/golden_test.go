@@ -79,7 +79,7 @@ func TestRenderings(t *testing.T) {
 
 func TestColors(t *testing.T) {
 	all := reports(t)
-	for _, name := range []string{"plan", "failed-image"} {
+	for _, name := range []string{"plan", "failed-image", "criteria-failed", "backtest"} {
 		var out bytes.Buffer
 		if err := Text(&out, all[name], Options{Color: true}); err != nil {
 			t.Fatal(err)

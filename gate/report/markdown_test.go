@@ -199,6 +199,11 @@ func TestAnnotations(t *testing.T) {
 	if got := Annotations(criteria); len(got) != 1 || got[0].Title != "criterion errors failed" {
 		t.Errorf("criteria without findings: %+v", got)
 	}
+	reported := all["criteria-report-only"]
+	reported.Exit = gate.Exit{Code: 10, Name: "failed"}
+	if got := Annotations(reported); len(got) != 1 || got[0].Title != "rolloutgate: failed" {
+		t.Errorf("a criterion that decides nothing: %+v", got)
+	}
 	for _, a := range Annotations(all["injection"]) {
 		if len([]rune(a.Message)) > 4096 || strings.ContainsAny(a.Title, "\n\x1b") || strings.Contains(a.Message, "\x1b") {
 			t.Errorf("not sanitised: %+v", a)

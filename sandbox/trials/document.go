@@ -1,2 +1,107 @@
 package main
-func (r *results) document() string { return "" }
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const introduction = `# Trials
+
+What rolloutgate does with releases that go bad while it watches them, and with one that only looks like it: the verdicts,
+and the time from the first bad request to the undo. This file is written by ` + "`make trials`" + `, which plays each scenario
+again and again on a real control plane with a real kubelet, containerd and Prometheus. A good version 1 takes traffic;
+then ` + "`rolloutgate run`" + ` rolls version 2 of the same Deployment out.
+
+`
+
+const reading = `
+- A verdict on a bad release is **right** when the run ends with exit 12 because the expected criterion failed and no other
+  did, the undo is verified, the criterion holds again after it, and the cluster itself, asked by somebody else, serves
+  version 1 with all pods and nothing else. On the healthy one it is right when the run ends with exit 0 and all pods of
+  version 2 serve.
+- **Early** are the runs that were stopped by evidence, before the end of the window; the others are failed by the share
+  at its end.
+- The time begins when the first bad request can have been served: not before the fault begins in the first pod, and not
+  before the last scrape that saw none. So it is too long by up to the second between two scrapes. It ends when the undo is
+  sent to the API server. What is in between: a scrape, the next look, and as many looks as it takes to be sure.
+- Bad requests are those that Prometheus saw of version 2, whatever rolloutgate made of them. *In all* includes what its
+  last pods answered while the undo replaced them.
+`
+
+const limits = `
+## What this does not say
+
+- Faults are steps of a program that was made for it, with traffic that is even. Yours are not; the shares that can be told
+  apart from each other, and after how many requests, are in [statistics.md](statistics.md).
+- Scrapes are a second apart and looks two. With the usual 15 seconds each, a scrape and a look are what the time is made of.
+- The time grows with how long version 2 was good before: the share is one of all its requests, not of the newest.
+`
+
+// document is docs/trials.md. It has no dates, so that its changes are those of the measurements.
+func (r *results) document() string {
+	var b strings.Builder
+	b.WriteString(introduction)
+	fmt.Fprintf(&b, "Kubernetes %s; %s, %d rollouts at once, %.0f %% busy.\n\n", r.Kubernetes, r.Machine, r.Parallel, 100*r.Busy)
+	b.WriteString("## Bad releases\n\n")
+	var bad, quiet, times [][]string
+	for _, s := range r.summarize() {
+		if s.quiet {
+			quiet = append(quiet, s.quietRow())
+			continue
+		}
+		bad = append(bad, s.badRow())
+		times = append(times, []string{s.name, sortedTenths(s.delays)})
+	}
+	b.WriteString(table([]string{"scenario", "runs", "right", "early", "first bad request → undo, s: median, 90th percentile, longest",
+		"bad requests until then: median, most", "in all", "undo verified after, s"}, bad))
+	b.WriteString("\n## A healthy release\n\n")
+	b.WriteString(table([]string{"scenario", "runs", "right", "undone", "bad requests: median, most", "of"}, quiet))
+	b.WriteString("\n## How to read this\n")
+	b.WriteString(reading)
+	b.WriteString("\nFrom the first bad request to the undo, every run, in seconds:\n\n")
+	b.WriteString(table([]string{"scenario", ""}, times))
+	b.WriteString("\n## The scenarios\n\nEvery service answers about 90 requests a second.\n\n")
+	var rows [][]string
+	for _, s := range scenarios() {
+		rows = append(rows, []string{s.name, s.title})
+	}
+	b.WriteString(table([]string{"scenario", "what happens"}, rows))
+	fmt.Fprintf(&b, "\nAll have the same criteria:\n\n```yaml\n%s```\n", criteria)
+	b.WriteString(limits)
+	return b.String()
+}
+
+func (s summary) badRow() []string {
+	return []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right), fmt.Sprint(s.early),
+		fmt.Sprintf("%s, %s, %s", tenths(percentile(s.delays, 50)), tenths(percentile(s.delays, 90)), tenths(percentile(s.delays, 100))),
+		medianAndMost(s.bad), medianAndMost(s.inAll), whole(percentile(s.took, 50))}
+}
+
+func (s summary) quietRow() []string {
+	return []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right), fmt.Sprint(s.undone), medianAndMost(s.bad), whole(percentile(s.requests, 50))}
+}
+
+func medianAndMost(values []float64) string {
+	return whole(percentile(values, 50)) + ", " + whole(percentile(values, 100))
+}
+
+func sortedTenths(values []float64) string {
+	var out []string
+	for _, v := range slices.Sorted(slices.Values(values)) {
+		out = append(out, tenths(v))
+	}
+	return strings.Join(out, ", ")
+}
+
+// table renders a Markdown table.
+func table(head []string, rows [][]string) string {
+	var b strings.Builder
+	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
+	line(head)
+	fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(head)))
+	for _, row := range rows {
+		line(row)
+	}
+	return b.String()
+}

@@ -98,19 +98,6 @@ func (r *results) problems() []string {
 	return out
 }
 
-// header and rows are the table of the terminal and of the document.
-var header = []string{"scenario", "runs", "right verdicts", "before the end of the window", "first bad request → undo: median, s", "90th percentile, s", "longest, s",
-	"bad requests until then: median", "most"}
-
-func (s summary) row() []string {
-	row := []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right)}
-	if s.quiet {
-		return append(row, "", "not undone", "", "", whole(percentile(s.bad, 50))+" (passed)", whole(percentile(s.bad, 100)))
-	}
-	return append(row, fmt.Sprint(s.early), tenths(percentile(s.delays, 50)), tenths(percentile(s.delays, 90)), tenths(percentile(s.delays, 100)),
-		whole(percentile(s.bad, 50)), whole(percentile(s.bad, 100)))
-}
-
 // text is what the terminal shows in the end.
 func (r *results) text() string {
 	var b strings.Builder
