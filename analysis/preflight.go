@@ -317,7 +317,7 @@ func (p *preflight) before(ctx context.Context, c Criterion, f CriterionFacts, p
 	answer, err := p.ask(ctx, query)
 	tallies, bad := w.tally(time.Now(), answer, err, "")
 	if bad != nil {
-		return *p.boundsOf(ctx, c, vars, bad)
+		return *p.boundsOf(ctx, c, vars, c.runningMatchers(vars, f, pods), bad)
 	}
 	w.tracker.setTotals(tallies)
 	if c.Baseline != nil {
@@ -339,7 +339,7 @@ func (c Criterion) runningMatchers(vars Vars, f CriterionFacts, pods []Pod) []*m
 }
 
 // boundsOf completes the complaint about a bucket that is not there with those that are.
-func (p *preflight) boundsOf(ctx context.Context, c Criterion, vars Vars, failed *Point) *Point {
+func (p *preflight) boundsOf(ctx context.Context, c Criterion, vars Vars, matchers []*matcher, failed *Point) *Point {
 	if c.Counts.Histogram == "" || c.Counts.Native {
 		return failed
 	}
@@ -347,6 +347,7 @@ func (p *preflight) boundsOf(ctx context.Context, c Criterion, vars Vars, failed
 	if err != nil {
 		return failed
 	}
+	base.LabelMatchers = append(base.LabelMatchers, matchers...)
 	a, err := p.ask(ctx, fmt.Sprintf("count by (le) (%s)", renamed(base, "_bucket")))
 	if err != nil || len(a.Samples) == 0 {
 		return failed

@@ -96,6 +96,10 @@ func TestFaults(t *testing.T) {
 		p.Rate(requests, good, 500)
 		p.Gauge("queue_length", nil).Set(3)
 		server.AwaitScrapes(3, p)
+		t.Run("frozen data", func(t *testing.T) {
+			t.Parallel()
+			frozen(t, a)
+		})
 		slots := make(chan struct{}, 24) // sessions at a time; two processors have to serve them
 		for _, f := range promtest.Faults() {
 			if _, known := expected[f.Name]; !known {
@@ -162,27 +166,16 @@ func faulty(t *testing.T, a *app, f promtest.Fault, duration int) {
 }
 
 // An old answer is no answer: when the server still talks, but what it knows does not grow, nobody has seen the window.
-func TestFrozenData(t *testing.T) {
-	t.Parallel()
-	promtest.Each(t, func(t *testing.T, start promtest.Starter) {
-		e := promtest.NewExporter(t)
-		server := start(t, promtest.Options{ScrapeInterval: scrape, Jobs: []promtest.Job{{Name: "pods", Exporter: e, Instant: true}}})
-		r := &rig{server: server, pods: e}
-		a := r.app(t, "frozen", nil)
-		p := a.young("a")
-		p.Rate(requests, good, 1000)
-		p.Gauge("queue_length", nil).Set(3)
-		server.AwaitScrapes(5, p)
-		proxy := promtest.NewFaultProxy(t, server.URL)
-		proxy.Set(stopped(t, server.URL, time.Now().Add(time.Second)), promtest.Forever)
-		s := a.session(both, analysis.Timing{Window: 8 * time.Second, Interval: 500 * time.Millisecond, MaxOutage: time.Minute})
-		s.Querier = connect(t, proxy.URL, time.Second)
-		for _, result := range s.Run(t.Context()) {
-			if result.Verdict == pass || result.Verdict == fail {
-				t.Errorf("%s: got %s (%s), and nothing was seen for the last seconds%s", result.Name, result.Verdict, result.Reason, course(result))
-			}
+func frozen(t *testing.T, a *app) {
+	proxy := promtest.NewFaultProxy(t, a.rig.server.URL)
+	proxy.Set(stopped(t, a.rig.server.URL, time.Now().Add(time.Second)), promtest.Forever)
+	s := a.session(both, analysis.Timing{Window: 8 * time.Second, Interval: 500 * time.Millisecond, MaxOutage: time.Minute})
+	s.Querier = connect(t, proxy.URL, time.Second)
+	for _, result := range s.Run(t.Context()) {
+		if result.Verdict == pass || result.Verdict == fail {
+			t.Errorf("%s: got %s (%s), and nothing was seen for the last seconds%s", result.Name, result.Verdict, result.Reason, course(result))
 		}
-	})
+	}
 }
 
 // stopped is a server that gets no samples any more after a moment, as behind a remote write that is interrupted: its

@@ -20,7 +20,7 @@ import (
 // TestMain lets more tests run at once than there are processors: most of their time they wait for the next look.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "40"); err != nil {
+	if err := flag.Set("test.parallel", "400"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())

@@ -7,6 +7,10 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -25,6 +29,7 @@ func onCluster(t *testing.T, dir string) {
 	if config == "" {
 		t.Fatal("KUBECONFIG is not set: run this test with `sandbox run -- go test -tags cluster`")
 	}
+	host, port := publishPrometheus(t)
 	testscript.Run(t, testscript.Params{
 		Dir:  dir,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "report": reports},
@@ -45,10 +50,42 @@ func onCluster(t *testing.T, dir string) {
 			env.Setenv("NAMESPACE", ns)
 			env.Setenv("PATH", os.Getenv("PATH")+":"+env.Getenv("PATH"))
 			env.Setenv("PROMETHEUS", os.Getenv("ROLLOUTGATE_PROMETHEUS_URL"))
+			env.Setenv("HOST", host)
+			env.Setenv("PORT", port)
 			env.Setenv("ROLLOUTGATE_REPORT_DIR", filepath.Join(env.WorkDir, "report"))
 			return nil
 		},
 	})
+}
+
+// publishPrometheus has the sandbox's Prometheus answer at an address of this machine that is not loopback: the API
+// server takes no other for a pod's.
+func publishPrometheus(t *testing.T) (host, port string) {
+	target, err := url.Parse(os.Getenv("ROLLOUTGATE_PROMETHEUS_URL"))
+	if err != nil || target.Host == "" {
+		t.Fatal("ROLLOUTGATE_PROMETHEUS_URL is not set: run this test in a sandbox")
+	}
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		n, ok := a.(*net.IPNet)
+		if !ok || n.IP.To4() == nil || !n.IP.IsGlobalUnicast() {
+			continue
+		}
+		listener, err := net.Listen("tcp", n.IP.String()+":0")
+		if err != nil {
+			continue
+		}
+		server := &http.Server{Handler: httputil.NewSingleHostReverseProxy(target)}
+		go server.Serve(listener)
+		t.Cleanup(func() { server.Close() })
+		host, port, _ = net.SplitHostPort(listener.Addr().String())
+		return host, port
+	}
+	t.Fatal("this machine has no address but loopback")
+	return "", ""
 }
 
 // inNamespace copies a kubeconfig with another default namespace.

@@ -58,7 +58,9 @@ func (o *options) reach(g *gate.Gate, client *cluster.Client, getenv func(string
 		return usage(err)
 	}
 	service.TunnelOnly = settings.TunnelReason()
-	if _, err := settings.Config(getenv); err != nil { // what is missing shows before anything is asked
+	early := settings // what is missing shows before anything is asked
+	early.URL = "http://" + service.Name
+	if _, err := early.Config(getenv); err != nil {
 		return usage(err)
 	}
 	g.Reach = func(ctx context.Context) (analysis.Querier, string, func(), error) {

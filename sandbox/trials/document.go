@@ -26,7 +26,8 @@ const reading = `
   before the last scrape that saw none. So it is too long by up to the second between two scrapes. It ends when the undo is
   sent to the API server. What is in between: a scrape, the next look, and as many looks as it takes to be sure.
 - Bad requests are those that Prometheus saw of version 2, whatever rolloutgate made of them. *In all* includes what its
-  last pods answered while the undo replaced them.
+  last pods answered while the undo replaced them. *Counted* is how many of those that Prometheus had at the last look are
+  in the report, over all runs.
 `
 
 const limits = `
@@ -54,9 +55,9 @@ func (r *results) document() string {
 		times = append(times, []string{s.name, sortedTenths(s.delays)})
 	}
 	b.WriteString(table([]string{"scenario", "runs", "right", "early", "first bad request → undo, s: median, 90th percentile, longest",
-		"bad requests until then: median, most", "in all", "undo verified after, s"}, bad))
+		"bad requests until then: median, most", "in all", "counted", "undo verified after, s"}, bad))
 	b.WriteString("\n## A healthy release\n\n")
-	b.WriteString(table([]string{"scenario", "runs", "right", "undone", "bad requests: median, most", "of"}, quiet))
+	b.WriteString(table([]string{"scenario", "runs", "right", "undone", "bad requests: median, most", "of", "counted"}, quiet))
 	b.WriteString("\n## How to read this\n")
 	b.WriteString(reading)
 	b.WriteString("\nFrom the first bad request to the undo, every run, in seconds:\n\n")
@@ -75,12 +76,14 @@ func (r *results) document() string {
 func (s summary) badRow() []string {
 	return []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right), fmt.Sprint(s.early),
 		fmt.Sprintf("%s, %s, %s", tenths(percentile(s.delays, 50)), tenths(percentile(s.delays, 90)), tenths(percentile(s.delays, 100))),
-		medianAndMost(s.bad), medianAndMost(s.inAll), whole(percentile(s.took, 50))}
+		medianAndMost(s.bad), medianAndMost(s.inAll), s.countedText(), whole(percentile(s.took, 50))}
 }
 
 func (s summary) quietRow() []string {
-	return []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right), fmt.Sprint(s.undone), medianAndMost(s.bad), whole(percentile(s.requests, 50))}
+	return []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right), fmt.Sprint(s.undone), medianAndMost(s.bad), whole(percentile(s.requests, 50)), s.countedText()}
 }
+
+func (s summary) countedText() string { return fmt.Sprintf("%.0f of %.0f", s.counted, s.scraped) }
 
 func medianAndMost(values []float64) string {
 	return whole(percentile(values, 50)) + ", " + whole(percentile(values, 100))

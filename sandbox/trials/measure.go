@@ -82,6 +82,21 @@ func (p *process) served(until time.Time) (bad, total float64) {
 	return bad, total
 }
 
+// seen is how many bad requests had been scraped at a moment.
+func seen(all []*process, at time.Time) (bad float64) {
+	for _, p := range all {
+		before := look{}
+		for _, l := range p.looks {
+			if l.at.After(at) {
+				break
+			}
+			bad += growth(before.bad, l.bad)
+			before = l
+		}
+	}
+	return bad
+}
+
 // growth is what a counter grew; one that shrank has begun anew.
 func growth(before, now float64) float64 {
 	if now < before {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -34,6 +35,8 @@ type result struct {
 	Bad        float64  `json:"bad"`                  // requests that version 2 answered badly until the undo, or until the end
 	Requests   float64  `json:"requests"`             // that version 2 answered until then
 	BadInAll   float64  `json:"badInAll"`             // the ones that its last pods answered during the undo included
+	Counted    float64  `json:"counted"`              // bad requests that the report has at the last look ...
+	Scraped    float64  `json:"scraped"`              // ... and that Prometheus had by then
 	Undo       string   `json:"undo,omitempty"`       // its result
 	UndoTook   float64  `json:"undoTook,omitempty"`   // seconds until the old version was seen serving
 	Recovered  *bool    `json:"recovered,omitempty"`  // the criterion held again after the undo
@@ -69,6 +72,10 @@ type criterion struct {
 	Reason    string `json:"reason"`
 	Recovered *bool  `json:"recovered"`
 	Samples   struct{ Judged, NoData, Errors, Scheduled int }
+	Series    []struct {
+		Time time.Time
+		Bad  float64
+	}
 }
 
 // readReport returns an empty one where there is none: a run that was refused has no report to show.
@@ -104,6 +111,7 @@ func (r *result) judge(s *scenario, ran *command, o observed) error {
 	}
 	r.Bad, r.Requests = served(o.processes, end)
 	r.BadInAll, _ = served(o.processes, time.Now().Add(time.Hour))
+	r.Counted, r.Scraped = o.counted(cmp.Or(s.criterion, "errors"))
 	first, happened := firstBad(o.processes, s.onset)
 	if happened {
 		r.Phase = o.phase(first)
@@ -121,10 +129,20 @@ func (r *result) judge(s *scenario, ran *command, o observed) error {
 	switch {
 	case ran.exit == 0 && !s.quiet() && !happened:
 		return errors.New("the fault did not happen")
-	case ran.exit == 0 && s.quiet() && (o.serving.Restarts < s.restarts || r.BadInAll == 0):
-		return fmt.Errorf("there was no noise: %d restarts, %.0f bad requests", o.serving.Restarts, r.BadInAll)
+	case ran.exit == 0 && s.quiet() && (o.serving.Restarts != s.restarts || r.BadInAll == 0):
+		return fmt.Errorf("the noise was another: %d restarts, %.0f bad requests", o.serving.Restarts, r.BadInAll)
 	}
 	return nil
+}
+
+// counted compares the bad requests of the report with those that Prometheus had at the same moment, the last look.
+func (o observed) counted(name string) (counted, scraped float64) {
+	for _, c := range o.report.Criteria {
+		if n := len(c.Series); c.Name == name && n > 0 {
+			return c.Series[n-1].Bad, seen(o.processes, c.Series[n-1].Time)
+		}
+	}
+	return 0, 0
 }
 
 // phase is the one of the run in which a moment fell.
@@ -212,9 +230,9 @@ func (o observed) headline() string {
 
 // progress is the line of a finished trial.
 func (r *result) progress() string {
-	mark, rest := "ok   ", fmt.Sprintf("passed; %.0f of %.0f bad, %d restarts", r.Bad, r.Requests, r.Restarts)
+	mark, rest := "ok   ", fmt.Sprintf("passed; %.0f of %.0f bad (%.0f of %.0f counted), %d restarts", r.Bad, r.Requests, r.Counted, r.Scraped, r.Restarts)
 	if !r.Quiet {
-		rest = fmt.Sprintf("%s; %.0f of %.0f bad, first in the %s", r.Reason, r.Bad, r.Requests, r.Phase)
+		rest = fmt.Sprintf("%s; %.0f of %.0f bad (%.0f of %.0f counted), first in the %s", r.Reason, r.Bad, r.Requests, r.Counted, r.Scraped, r.Phase)
 	}
 	switch {
 	case r.Error != "":

@@ -48,6 +48,7 @@ type summary struct {
 	early                       int // stopped before the end of the window
 	delays, bad, inAll, took    []float64
 	requests                    []float64
+	counted, scraped            float64 // bad requests at the last look: by the report, and by Prometheus
 }
 
 // summarize returns a summary of each scenario that was played, in order.
@@ -67,6 +68,7 @@ func (r *results) summarize() []summary {
 		s.undone += count(t.FalseUndo)
 		s.early += count(t.Early)
 		s.bad, s.inAll, s.requests = append(s.bad, t.Bad), append(s.inAll, t.BadInAll), append(s.requests, t.Requests)
+		s.counted, s.scraped = s.counted+t.Counted, s.scraped+t.Scraped
 		if t.Delay != nil {
 			s.delays, s.took = append(s.delays, *t.Delay), append(s.took, t.UndoTook)
 		}
