@@ -61,9 +61,9 @@ func (b *Baseline) words() string {
 // worse says whether a value differs from the baseline in the bad direction by as much as matters.
 func (b *Baseline) worse(value, before float64) bool {
 	if b.MinRatio > 0 {
-		return value < before*b.MinRatio && before-value >= b.MinIncrease.Value
+		return value < before && value < before*b.MinRatio && before-value >= b.MinIncrease.Value
 	}
-	return value > before*b.MaxRatio && value-before >= b.MinIncrease.Value
+	return value > before && value > before*b.MaxRatio && value-before >= b.MinIncrease.Value
 }
 
 // limit is the value that the baseline puts the limit at.

@@ -77,6 +77,8 @@ type Criterion struct {
 	NoData NoDataPolicy
 	// Report is set when the criterion is measured and reported, but decides nothing (enforce: false).
 	Report bool
+	// EarlyPass lets counts pass before the end of the window; see [stats.EarlyPass].
+	EarlyPass bool
 	// Each are the labels by which the criterion is judged separately; the worst group decides.
 	Each []string
 	// Reduce makes one number of several series: max, min, sum or avg; "" expects one series.

@@ -48,6 +48,7 @@ func (s *Spec) keys() []key {
 		{"interval", autoKey("interval", &s.Timing.Interval)},
 		{"queryTimeout", durationKey("queryTimeout", &s.Timing.QueryTimeout)},
 		{"maxOutage", durationKey("maxOutage", &s.Timing.MaxOutage)},
+		{"earlyPass", boolKey("earlyPass", "true ends the window as soon as the events show that all is well", &s.EarlyPass)},
 		{"on", func(d *decoder, value *yaml.Node) { d.mapping(value, "on", s.On.keys()) }},
 		{"vars", func(d *decoder, value *yaml.Node) { s.Vars = d.texts("vars", value) }},
 		{"env", listKey("env", &s.Env)},
@@ -70,11 +71,8 @@ func (s *CriterionSpec) keys() []key {
 		key{"minEvents", numberKey("minEvents", "a number of events from 1 up", "write how many events a verdict takes, such as minEvents: 200", &s.MinEvents)},
 		key{"noData", choiceKey("noData", &s.NoData, NoDataInconclusive, NoDataPass, NoDataFail, NoDataZero)},
 		key{"enforce", func(d *decoder, value *yaml.Node) {
-			enforce, err := strconv.ParseBool(value.Value)
-			if err != nil {
-				d.fault(value, fmt.Sprintf("reading enforce: %q is not true or false", value.Value), "false measures and reports the criterion without deciding by it")
-			}
-			s.Enforce = &enforce
+			s.Enforce = new(bool)
+			boolKey("enforce", "false measures and reports the criterion without deciding by it", s.Enforce)(d, value)
 		}},
 		key{"each", listKey("each", &s.Each)},
 		key{"reduce", choiceKey("reduce", &s.Reduce, "max", "min", "sum", "avg")},
@@ -84,6 +82,16 @@ func (s *CriterionSpec) keys() []key {
 		key{"minRatio", ratioKey("minRatio", &s.MinRatio)},
 		key{"minIncrease", limitKey("minIncrease", &s.MinIncrease)},
 	)
+}
+
+func boolKey(name, hint string, into *bool) func(*decoder, *yaml.Node) {
+	return func(d *decoder, value *yaml.Node) {
+		parsed, err := strconv.ParseBool(value.Value)
+		if err != nil {
+			d.fault(value, fmt.Sprintf("reading %s: %q is not true or false", name, value.Value), hint)
+		}
+		*into = parsed
+	}
 }
 
 func numberKey(name, what, hint string, into *int) func(*decoder, *yaml.Node) {

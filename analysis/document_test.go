@@ -158,6 +158,7 @@ var fileKeys = []meaning{
 	{"window", "how long to look; `0s` looks once"},
 	{"interval", "time between two looks; `auto` is the scrape interval, and 15s at least"},
 	{"queryTimeout", "how long one answer may take; never more than `interval`"},
+	{"earlyPass", "`true` ends the window of criteria on events as soon as these show that all is well; `false` by default"},
 	{"maxOutage", "how long Prometheus may fail to answer, without a break, before a criterion is given up as `error`"},
 	{"on", "what follows from each verdict, see [Verdicts](#verdicts-and-what-follows)"},
 	{"vars", "values of your own, for `${vars.NAME}`"},

@@ -114,7 +114,10 @@ func (w *watched) fresh(ctx context.Context, due time.Time, p Point) Point {
 		terms[i] = fmt.Sprintf(`label_replace(max(timestamp(%s)), %q, "%d", "", "")`, s, roleLabel, i)
 	}
 	a, err := w.ask(ctx, fmt.Sprintf("time() - max(%s)", strings.Join(terms, " or ")), due)
-	if err != nil || len(a.Samples) != 1 {
+	if err != nil {
+		return Point{Time: p.Time, Value: p.Value, State: Failed, Note: errorNote(err)} // unknown is not fresh
+	}
+	if len(a.Samples) != 1 {
 		return p // the look itself has answered; that there is a series is its business
 	}
 	if age := time.Duration(a.Samples[0].Value * float64(time.Second)); age > w.tooOld() {

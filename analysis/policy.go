@@ -16,14 +16,14 @@ type Policy struct{ Fail, Inconclusive, Error Action }
 
 // For returns the action for a verdict.
 func (p Policy) For(v Verdict) Action {
-	chosen, otherwise := ActionPass, ActionPass
+	chosen, otherwise := p.Error, ActionStop // also for a word that is not ours
 	switch v {
+	case Pass:
+		chosen = ActionPass
 	case Fail:
 		chosen, otherwise = p.Fail, ActionUndo
 	case Inconclusive:
 		chosen, otherwise = p.Inconclusive, ActionStop
-	case Error:
-		chosen, otherwise = p.Error, ActionStop
 	}
 	if chosen == "" {
 		return otherwise

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/rolloutgate/rolloutgate/analysis/stats"
@@ -191,7 +193,7 @@ func (p *preflight) rhythm(ctx context.Context, selector string) (scrape, lag ti
 
 // name finds the labels that name the running pods.
 func (p *preflight) name(ctx context.Context, l *look, namespace string, pods []string) {
-	pattern := podPattern(pods)
+	pattern, others := shorten(podPattern(pods), 60), ""
 	for _, label := range podLabels {
 		by := append([]string{label}, namespaceOf[label]...)
 		expr, err := inject(l.selectors[0], Naming{Pod: label}.matchers("", pods))
@@ -204,6 +206,10 @@ func (p *preflight) name(ctx context.Context, l *look, namespace string, pods []
 			return
 		}
 		if len(a.Samples) == 0 {
+			named := []*matcher{labels.MustNewMatcher(labels.MatchNotEqual, label, "")}
+			if any, err := inject(l.selectors[0], named); err == nil && others == "" && p.number(ctx, "count("+any+")") > 0 {
+				others = label
+			}
 			continue
 		}
 		l.Naming = Naming{Pod: label}
@@ -213,6 +219,10 @@ func (p *preflight) name(ctx context.Context, l *look, namespace string, pods []
 				break
 			}
 		}
+		twice := fmt.Sprintf("max(count by (%s) (count by (%s) (%s)))", label, joined([]string{label, "job"}), expr)
+		if jobs := p.number(ctx, twice); jobs > 1 {
+			l.Notes = append(l.Notes, fmt.Sprintf("the pods are scraped by %.0f jobs, so that every event counts as often: add job=\"…\" to the selector", jobs))
+		}
 		if label != "pod" {
 			l.Notes = append(l.Notes, fmt.Sprintf("pods are told apart by the label %s", label))
 		}
@@ -221,9 +231,15 @@ func (p *preflight) name(ctx context.Context, l *look, namespace string, pods []
 	if p.number(ctx, "count("+l.selectors[0]+")") == 0 {
 		return // there is nothing at all; the running version's value says so
 	}
+	if others != "" {
+		// The metric of other services must not be taken for one of ours.
+		l.State, l.Problem = NoData, fmt.Sprintf("%s has series of other pods, by its label %s, and none of the running ones (%s): are they scraped? "+
+			"for the series of a gateway write scope: all", l.selectors[0], others, pattern)
+		return
+	}
 	l.Gateway = true
 	l.Notes = append(l.Notes, fmt.Sprintf("no label of %s names one of the running pods (%s): old and new version are told apart by time, not by pod; "+
-		"what changes for other reasons at the same time counts, too", l.selectors[0], shorten(pattern, 60)))
+		"what changes for other reasons at the same time counts, too", l.selectors[0], pattern))
 }
 
 func shorten(text string, most int) string {
@@ -238,7 +254,7 @@ func (p *preflight) running(ctx context.Context, c Criterion, l look) CriterionF
 	f := l.CriterionFacts
 	pods := p.pods().Old
 	if f.Problem != "" {
-		f.State = Failed
+		f.State = cmp.Or(f.State, Failed)
 		return f
 	}
 	if c.Counts != nil {

@@ -210,12 +210,33 @@ func (w *watched) verdict(ctx context.Context) Result {
 		if result.Verdict == Fail && !w.c.Report {
 			w.stop(&failedError{w.c.Name, i})
 		}
+		if result.Verdict != Fail && i+1 < scheduled && w.goodEarly(p) {
+			result.Verdict, result.Reason = Pass, result.shareText()+"; enough to pass early"
+			return result
+		}
 		decided := p.State == OK || w.c.Counts != nil && p.State == Thin || w.c.Counts == nil && result.Samples.Judged < result.Samples.needed()
 		if result.Verdict == Fail || i >= scheduled-1 && decided {
 			return result
 		}
 	}
 	return w.judge(len(w.points) - w.early)
+}
+
+// earlyFactor is how many times the limit counts as clearly bad for an early pass, and the errors that it may make: to
+// call a good release bad, which it never does, and to call one good whose share is that many times the limit.
+const earlyFactor, earlyAlpha, earlyBeta = 3, 0.01, 0.05
+
+// goodEarly says whether the events so far show that the criterion holds, with no fewer of them than at the end.
+func (w *watched) goodEarly(p Point) bool {
+	if !w.c.EarlyPass || p.State != OK {
+		return false
+	}
+	for _, g := range w.tracker.groups {
+		if stats.EarlyPass(g.bad, g.all, w.c.Limit.Value, earlyFactor, earlyAlpha, earlyBeta) != stats.Good {
+			return false
+		}
+	}
+	return true
 }
 
 // outageSince is since when there was no answer.

@@ -31,7 +31,7 @@ func (c Criterion) share(at time.Time, t *tracker, alpha float64, ref *reference
 		g := t.groups[name]
 		p := c.shareOf(at, g, alpha, ref)
 		p.Group = name
-		p.Spread = stats.Spread(g.byLook, t.podsWithBad(name))
+		p.Spread = stats.Spread(t.bursts(g), t.podsWithBad(name))
 		if len(c.Each) > 0 {
 			// The k-th group takes a part of the error that the criterion may make.
 			p.Evidence -= Number(math.Log(alpha / stats.SplitSeries(alpha, i+1)))
@@ -76,7 +76,7 @@ func (c Criterion) shareOf(at time.Time, g *group, alpha float64, ref *reference
 	limit := c.Limit.Value
 	switch {
 	case c.Baseline == nil:
-		p.Evidence = logEvidence(stats.Evidence(g.bad, g.all, limit))
+		p.Evidence = logEvidence(stats.LateEvidence(g.byLook, g.allByLook, limit))
 	case c.Baseline.Kind == BaselineConcurrent:
 		ref = &reference{Bad: g.theirs.bad, Events: g.theirs.all, Value: g.theirs.bad / max(g.theirs.all, 1)}
 		if g.versus != nil && c.Baseline.worse(float64(value), ref.Value) {
@@ -86,7 +86,7 @@ func (c Criterion) shareOf(at time.Time, g *group, alpha float64, ref *reference
 	case c.Baseline.Kind == BaselineBefore:
 		// Half of the error is for the baseline itself being measured too low, half for the comparison with it.
 		_, upper := stats.Interval(ref.Bad, ref.Events, 1-alpha)
-		p.Evidence = logEvidence(stats.Evidence(g.bad, g.all, c.Baseline.limit(upper))) - Number(math.Ln2)
+		p.Evidence = logEvidence(stats.LateEvidence(g.byLook, g.allByLook, c.Baseline.limit(upper))) - Number(math.Ln2)
 	}
 	switch {
 	case p.Events < c.minEvents():
@@ -182,7 +182,7 @@ func judgeShare(c Criterion, points []Point, guarded, scheduled int, alpha float
 	case last.State == Breach:
 		r.Verdict, r.Reason = Fail, r.shareText()
 	case last.State == Thin && last.Evidence >= threshold:
-		r.Verdict, r.Reason = Fail, r.shareText()+"; few events, but they leave no doubt"
+		r.Verdict, r.Reason, r.FirstBreach = Fail, r.shareText()+"; few events, but they leave no doubt", last.Time
 	case last.State == Thin && last.Events == 0:
 		r.Verdict, r.Reason = Inconclusive, last.Note
 	case last.State == Thin:

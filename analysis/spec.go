@@ -21,11 +21,13 @@ import (
 //	  - preset: nginx-errors
 //	    max: 2%
 type Spec struct {
-	Timing   Timing
-	On       Policy
-	Vars     map[string]string // the values of ${vars.NAME}
-	Env      []string          // names of environment variables that ${env.NAME} may read
-	Criteria []CriterionSpec
+	Timing Timing
+	On     Policy
+	// EarlyPass ends the window of criteria on counts as soon as these show that the share is well below the limit.
+	EarlyPass bool
+	Vars      map[string]string // the values of ${vars.NAME}
+	Env       []string          // names of environment variables that ${env.NAME} may read
+	Criteria  []CriterionSpec
 }
 
 // CriterionSpec is one entry of the list of criteria: one of Ratio, Slow, SLO, Alerts and Query, or a Preset that has
@@ -91,6 +93,7 @@ func (s Spec) compile(vars Vars) (criteria []Criterion, errs []error) {
 			errs = append(errs, spec.fault(err))
 			continue
 		}
+		c.EarlyPass = s.EarlyPass && c.Counts != nil && c.Baseline == nil
 		names[spec.Name] = true
 		criteria = append(criteria, c)
 	}

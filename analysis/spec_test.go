@@ -76,7 +76,7 @@ func TestParseSpecRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		`[]`:                               `gate.yaml:1:1: reading analysis: not a mapping`,
 		`widow: 5m`:                        "gate.yaml:1:1: reading analysis: unknown key \"widow\"\n  hint: did you mean \"window\"?",
-		`colour: red`:                      "hint: known keys are settle, window, interval, queryTimeout, maxOutage, on, vars, env, criteria",
+		`colour: red`:                      "hint: known keys are settle, window, interval, queryTimeout, maxOutage, earlyPass, on, vars, env, criteria",
 		`settle: soon`:                     "gate.yaml:1:9: reading settle: \"soon\" is not a duration\n  hint: ",
 		`settle: 5`:                        `"5" is not a duration`,
 		`settle: -5s`:                      `"-5s" is not a duration`,
@@ -128,7 +128,7 @@ func TestParseSpecRefuses(t *testing.T) {
 }
 
 func TestSpecKeys(t *testing.T) {
-	if got := strings.Join(SpecKeys(), " "); got != "settle window interval queryTimeout maxOutage on vars env criteria" {
+	if got := strings.Join(SpecKeys(), " "); got != "settle window interval queryTimeout maxOutage earlyPass on vars env criteria" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -46,6 +46,8 @@ type tracker struct {
 	groups    map[string]*group
 	order     []string // of the groups, as they were first seen
 	olds      *tracker // of the old pods, where they are compared side by side
+
+	extrapolated bool // the counts are those of increase()
 }
 
 // process is one counter that begins at zero when its process does.
@@ -57,8 +59,9 @@ type process struct {
 
 // group are the counts of one value of the labels of Each; the only one is "" when there are none.
 type group struct {
-	bad, all float64
-	byLook   []float64 // the growth of bad from look to look
+	bad, all  float64
+	byLook    []float64 // the growth of bad from look to look
+	allByLook []float64 // and that of all
 
 	// Of a comparison with the old pods: how far it has looked, and what both counted at the same time.
 	seen, ours, theirs struct{ bad, all float64 }
@@ -83,10 +86,7 @@ func (t *tracker) observe(at time.Time, tallies []tally, pods []Pod) {
 	for _, p := range pods {
 		known[p.Name] = p
 	}
-	before := map[string]float64{}
-	for name, g := range t.groups {
-		before[name] = g.bad
-	}
+	before := t.counts()
 	for _, now := range tallies {
 		pod, ok := known[now.pod]
 		if !ok || pod.Ready.IsZero() || at.Before(pod.Ready.Add(t.since)) || pod.Reused && at.Before(pod.Ready.Add(2*t.scrape)) {
@@ -124,7 +124,7 @@ func (t *tracker) group(name string) *group {
 }
 
 // sum makes the groups' counts of those of the processes. What the kubelet may have caused is left out.
-func (t *tracker) sum(before map[string]float64) {
+func (t *tracker) sum(before map[string][2]float64) {
 	for _, g := range t.groups {
 		g.bad, g.all = 0, 0
 	}
@@ -140,26 +140,59 @@ func (t *tracker) sum(before map[string]float64) {
 		g.bad += bad
 		g.all += max(p.all-p.allowed, bad)
 	}
+	t.grown(before)
+}
+
+// counts are the groups' counts now.
+func (t *tracker) counts() map[string][2]float64 {
+	out := map[string][2]float64{}
 	for name, g := range t.groups {
-		g.byLook = append(g.byLook, max(g.bad-before[name], 0))
+		out[name] = [2]float64{g.bad, g.all}
+	}
+	return out
+}
+
+// grown notes what the groups have grown since the last look.
+func (t *tracker) grown(before map[string][2]float64) {
+	for name, g := range t.groups {
+		bad := max(g.bad-before[name][0], 0)
+		g.byLook = append(g.byLook, bad)
+		g.allByLook = append(g.allByLook, max(g.all-before[name][1], bad))
 	}
 }
 
 // setTotals takes counts that the server has added up itself, over the time since the window began.
 func (t *tracker) setTotals(tallies []tally) {
-	before := map[string]float64{}
-	for name, g := range t.groups {
-		before[name], g.bad, g.all = g.bad, 0, 0
+	before := t.counts()
+	for _, g := range t.groups {
+		g.bad, g.all = 0, 0
 	}
 	for _, now := range tallies {
 		g := t.group(now.group)
 		g.bad += math.Round(now.bad) // increase() extrapolates, events are whole
 		g.all += math.Round(now.total)
 	}
-	for name, g := range t.groups {
+	for _, g := range t.groups {
 		g.bad = min(g.bad, g.all)
-		g.byLook = append(g.byLook, max(g.bad-before[name], 0))
 	}
+	t.grown(before)
+	t.extrapolated = true
+}
+
+// bursts are the looks at which bad events came. Extrapolated counts wobble by some events from look to look; these are
+// not new ones.
+func (t *tracker) bursts(g *group) []float64 {
+	if !t.extrapolated || len(g.byLook) == 0 {
+		return g.byLook
+	}
+	least := slices.Max(g.byLook) / 10
+	out := slices.Clone(g.byLook)
+	for i, bad := range out {
+		if bad < least {
+			out[i] = 0
+		}
+	}
+	return out
 }
 
 // podsWithBad counts the pods of a group that have caused bad events.

@@ -16,7 +16,7 @@ var (
 	RolloutFailed = Outcome{10, "failed", "rollout failed; previous state restored and verified"}
 	TimedOut      = Outcome{11, "timeout", "rollout did not finish in time; restored and verified"}
 	CriteriaFail  = Outcome{12, "criteria", "success criteria violated; restored and verified"}
-	Inconclusive  = Outcome{13, "inconclusive", "could not judge (no data, Prometheus unreachable); release kept"}
+	Inconclusive  = Outcome{13, "inconclusive", "could not judge (no data, Prometheus unreachable); release kept, unless told otherwise"}
 	UndoBroken    = Outcome{20, "undo-failed", "failed, and the undo failed, is partial or is unverified: a person must look"}
 	NotUndone     = Outcome{21, "not-undone", "failed, and nothing was undone"}
 	Overtaken     = Outcome{30, "superseded", "another deploy took over the workload; left alone"}

@@ -1,7 +1,7 @@
 package prometheus
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -162,17 +162,17 @@ func (e edge) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := bufio.NewReader(resp.Body)
-	if t, ok := req.Context().Value(trailKey{}).(*trail); ok {
-		head, _ := body.Peek(len(partialAnswer))
-		t.partial = string(head) == partialAnswer
+	tries, _ := req.Context().Value(trailKey{}).(*trail)
+	if tries != nil {
+		tries.partial = false // of the try before
 	}
-	resp.Body = &limitedBody{Reader: body, Closer: resp.Body, left: maxBody}
+	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxBody, tries: tries}
 	return resp, nil
 }
 
-// partialAnswer is how VictoriaMetrics begins an answer that lacks data, where client_golang does not look.
-const partialAnswer = `{"status":"success","isPartial":true`
+// partialAnswer is how VictoriaMetrics says that an answer lacks data, where client_golang does not look. With its bare
+// quotes it cannot stand inside of a string, so it can be found in the text.
+const partialAnswer = `"isPartial":true`
 
 // maxBody is the largest answer that is read, in bytes after decompression. A
 // criterion needs one series; this is far more than any honest answer.
@@ -180,17 +180,24 @@ const maxBody = 32 << 20
 
 var errTooLarge = errors.New("the answer is larger than 32 MiB")
 
-// limitedBody fails where an io.LimitReader would pretend that the body ends.
+// limitedBody fails where an io.LimitReader would pretend that the body ends. It notes in tries, unless that is nil, when
+// the answer says that it is partial.
 type limitedBody struct {
-	io.Reader
-	io.Closer
-	left int64
+	io.ReadCloser
+	left  int64
+	tries *trail
+	tail  []byte // what may be the beginning of partialAnswer
 }
 
 func (b *limitedBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
+	n, err := b.ReadCloser.Read(p)
 	if b.left -= int64(n); b.left < 0 {
 		return 0, errTooLarge
+	}
+	if b.tries != nil && !b.tries.partial {
+		seen := append(b.tail, p[:n]...)
+		b.tries.partial = bytes.Contains(seen, []byte(partialAnswer))
+		b.tail = append([]byte(nil), seen[max(0, len(seen)-len(partialAnswer)+1):]...)
 	}
 	return n, err
 }

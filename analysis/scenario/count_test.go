@@ -22,7 +22,7 @@ func TestRollouts(t *testing.T) {
 			"concurrent, alike": concurrentAlike, "concurrent, worse": concurrentWorse, "concurrent, later trouble": concurrentLater,
 			"before, alike": beforeAlike, "before, worse": beforeWorse, "before, value": beforeValue, "alerts": alerts,
 			"preflight": preflight, "preflight finds trouble": preflightTrouble, "why it is empty": whyEmpty, "mistyped": mistyped,
-			"gateway": gateway, "gateway, errors": gatewayErrors, "renamed": renamed, "renamed, unknown": renamedUnknown,
+			"gateway": gateway, "gateway, errors": gatewayErrors, "not scraped": notScraped, "renamed": renamed, "renamed, unknown": renamedUnknown,
 			"skew and lag": skewAndLag, "recovery": recovery, "past": past, "first release": firstRelease, "preflight interrupted": interrupted,
 		} {
 			t.Run(name, func(t *testing.T) {

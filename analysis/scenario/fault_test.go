@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,13 +71,8 @@ var expected = map[string][2]analysis.Verdict{
 	"data lag 90 s":       {inconclusive, inconclusive}, // there was nothing 90 seconds ago
 }
 
-// When a fault is over, one verdict is not a pass: two infinite values in a row are two breaches.
-func brief(name string, duration int, of int) analysis.Verdict {
-	if name == "+Inf" && duration == burst && of == 1 {
-		return fail
-	}
-	return pass
-}
+// brief is the verdict when the fault is over before the end. One infinite value is no row of breaches.
+const brief = pass
 
 const both = errorRatio + `
 - name: queue
@@ -120,49 +116,57 @@ func TestFaults(t *testing.T) {
 	})
 }
 
-// faulty runs a session behind one fault.
+// faulty runs sessions behind one fault. A verdict that is not the expected one is only a mistake when it comes twice, as a
+// busy machine may be late once; a release that is failed for a fault, or passed unseen, is always one.
 func faulty(t *testing.T, a *app, f promtest.Fault, duration int) {
+	for _, last := range []bool{false, true} {
+		results, hits := behind(t, a, f, duration)
+		if hits == 0 && !f.Elsewhere() {
+			t.Errorf("the fault has hit nothing")
+		}
+		again := false
+		for i, r := range results {
+			want := expected[f.Name][i]
+			if duration != forever {
+				want = brief
+			}
+			if r.Verdict == want {
+				continue
+			}
+			again = true
+			if last || r.Verdict == fail || r.Verdict == pass {
+				t.Errorf("%s: got %s (%s), want %s%s", r.Name, r.Verdict, r.Reason, want, course(r))
+			}
+		}
+		if !again || t.Failed() {
+			t.Logf("TABLE %s: %s %s after %d hits", t.Name()[strings.LastIndexByte(t.Name(), '/')+1:], results[0].Verdict, results[1].Verdict, hits)
+			return
+		}
+	}
+}
+
+// behind runs a session for each criterion, because one that fails ends the run of the others.
+func behind(t *testing.T, a *app, f promtest.Fault, duration int) (results []analysis.Result, hits int) {
 	proxy := promtest.NewFaultProxy(t, a.rig.server.URL)
-	s := a.session(both, analysis.Timing{Window: 3 * time.Second, Interval: 500 * time.Millisecond, MaxOutage: 1600 * time.Millisecond})
-	s.Querier = connect(t, proxy.URLFor(f), 500*time.Millisecond)
-	when := map[int]promtest.When{
-		once: promtest.For(1), burst: promtest.Burst(600*time.Millisecond, 1700*time.Millisecond), forever: promtest.Forever,
-	}[duration]
-	if duration == once {
-		after(t, 1250*time.Millisecond, func() { proxy.Set(f, when) })
-	} else {
-		proxy.Set(f, when)
+	s := a.session(both, analysis.Timing{Window: 4 * time.Second, Interval: time.Second, MaxOutage: 2500 * time.Millisecond})
+	s.Querier = connect(t, proxy.URLFor(f), time.Second)
+	switch duration {
+	case once:
+		after(t, 1500*time.Millisecond, func() { proxy.Set(f, promtest.For(1)) })
+	case burst:
+		proxy.Set(f, promtest.Burst(700*time.Millisecond, 1800*time.Millisecond))
+	default:
+		proxy.Set(f, promtest.Forever)
 	}
-	// One criterion that fails ends the run of the others, so each is asked alone.
-	results := make([]analysis.Result, len(s.Criteria))
-	done := make(chan int)
+	results = make([]analysis.Result, len(s.Criteria))
+	var running sync.WaitGroup
 	for i := range s.Criteria {
-		go func() {
-			one := s
-			one.Criteria = s.Criteria[i : i+1]
-			results[i] = one.Run(t.Context())[0]
-			done <- i
-		}()
+		one := s
+		one.Criteria = s.Criteria[i : i+1]
+		running.Go(func() { results[i] = one.Run(t.Context())[0] })
 	}
-	for range results {
-		<-done
-	}
-	var verdicts []string
-	for i, r := range results {
-		want := expected[f.Name][i]
-		if duration != forever {
-			want = brief(f.Name, duration, i)
-		}
-		if r.Verdict != want {
-			t.Errorf("%s: got %s (%s), want %s%s", r.Name, r.Verdict, r.Reason, want, course(r))
-		}
-		verdicts = append(verdicts, string(r.Verdict))
-	}
-	if hits := proxy.Hits(); hits == 0 && !f.Elsewhere() {
-		t.Errorf("the fault has hit nothing")
-	} else if testing.Verbose() {
-		t.Logf("TABLE %s: %s after %d hits", t.Name()[strings.LastIndexByte(t.Name(), '/')+1:], strings.Join(verdicts, " "), hits)
-	}
+	running.Wait()
+	return results, proxy.Hits()
 }
 
 // An old answer is no answer: when the server still talks, but what it knows does not grow, nobody has seen the window.

@@ -147,6 +147,25 @@ func gatewayErrors(t *testing.T, r *rig) {
 	}
 }
 
+// A workload that is not scraped is no gateway, and what other workloads do is not held against it.
+func notScraped(t *testing.T, r *rig) {
+	other := r.app(t, "stranger", nil)
+	p := other.young("a")
+	p.Rate("shop_requests_total", bad, 500)
+	a := r.app(t, "not-scraped", nil)
+	a.crowd.Old = []analysis.Pod{{Name: "not-scraped-old-a", Ready: time.Now().Add(-time.Hour)}}
+	r.server.AwaitScrapes(8, p)
+	s := a.session(strings.ReplaceAll(errorRatio, "http_requests", "shop_requests"), short)
+	s.Facts = a.preflight(s)
+	if f := s.Facts.Criteria[0]; f.Gateway || f.State == analysis.Breach || s.Facts.Refusal(s.Criteria, s.Timing, false) == nil {
+		t.Errorf("the preflight says %+v", f)
+	}
+	a.crowd.New = []analysis.Pod{{Name: "not-scraped-new-a", Ready: time.Now()}}
+	if result := a.one(s); result.Verdict == analysis.Fail {
+		t.Errorf("it failed for what others do: %s%s", result.Reason, course(result))
+	}
+}
+
 // Other installations call the labels otherwise.
 func renamed(t *testing.T, r *rig) {
 	a := r.app(t, "renamed", r.renamed)

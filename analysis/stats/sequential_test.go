@@ -144,7 +144,7 @@ func TestFalseAlarms(t *testing.T) {
 		requests int
 	}{{0.001, 30000}, {0.01, 3000}, {0.05, 2000}, {0.2, 500}, {0.85, 100}} {
 		for _, alpha := range []float64{0.01, 0.1} {
-			got := simulate(1000, uint64(20+i), every(tt.requests/50, 50), independent(tt.limit),
+			got := simulate(1000, uint64(20+i), every(tt.requests/25, 25), independent(tt.limit),
 				everyRequest(tt.limit, alpha), evidenceAtLooks(tt.limit, alpha, false), evidenceAtLooks(tt.limit, alpha, true))
 			t.Logf("%v at %v: %.4f after each, %.4f at looks, %.4f guarded", tt.limit, alpha, got[0].failed, got[1].failed, got[2].failed)
 			within(t, "after each event", got[0].failed, 0, alpha)

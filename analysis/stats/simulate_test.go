@@ -149,15 +149,13 @@ func everyRequest(limit, alpha float64) rule {
 	}
 }
 
-// evidenceAtLooks stops on evidence, at the looks only. While the rate so
-// far is within the limit there is none (TestEvidenceIsMonotone), and it is
-// not computed.
+// evidenceAtLooks stops on evidence, at the looks only. A look without bad
+// events never adds any (TestEvidenceIsMonotone), and it is not computed.
 func evidenceAtLooks(limit, alpha float64, guard bool) rule {
 	return func(r run) outcome {
-		perLook, _ := r.windows()
+		bad, total := r.windows()
 		for i, end := range r.ends {
-			bad, total := r.counts(i)
-			if bad > limit*total && Evidence(bad, total, limit) >= Threshold(alpha) && (!guard || Spread(perLook[:i+1], 0)) {
+			if bad[i] > limit*total[i] && LateEvidence(bad[:i+1], total[:i+1], limit) >= Threshold(alpha) && (!guard || Spread(bad[:i+1], 0)) {
 				return outcome{failed: true, at: end}
 			}
 		}

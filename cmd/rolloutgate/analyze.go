@@ -98,11 +98,15 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	}
 	var parts []string
 	for _, n := range []struct {
-		n    int
-		noun string
-	}{{len(criteria), "criteria"}, {objects, "objects"}} {
-		if n.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n.n, n.noun))
+		n         int
+		one, many string
+	}{{len(criteria), "criterion", "criteria"}, {objects, "object", "objects"}} {
+		switch n.n {
+		case 0:
+		case 1:
+			parts = append(parts, "1 "+n.one)
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", n.n, n.many))
 		}
 	}
 	if len(parts) == 0 {

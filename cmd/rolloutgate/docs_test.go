@@ -290,7 +290,7 @@ func TestBlocksParse(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(found[1]), &document); err != nil {
 				t.Errorf("%s: %v in\n%s", path, err, found[1])
 			}
-			if regexp.MustCompile(`(?m)^criteria:`).MatchString(found[1]) {
+			if regexp.MustCompile(`(?m)^(criteria|prometheus):`).MatchString(found[1]) {
 				if _, _, err := fromFile((&program{}).runCommand().Flags(), path, []byte(found[1])); err != nil {
 					t.Errorf("%s: %v in\n%s", path, err, found[1])
 				}

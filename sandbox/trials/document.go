@@ -27,7 +27,7 @@ const reading = `
   sent to the API server. What is in between: a scrape, the next look, and as many looks as it takes to be sure.
 - Bad requests are those that Prometheus saw of version 2, whatever rolloutgate made of them. *In all* includes what its
   last pods answered while the undo replaced them. *Counted* is how many of those that Prometheus had at the last look are
-  in the report, over all runs.
+  in the report, over all runs; the rest came with a scrape that was just being taken.
 `
 
 const limits = `
@@ -36,6 +36,7 @@ const limits = `
 - Faults are steps of a program that was made for it, with traffic that is even. Yours are not; the shares that can be told
   apart from each other, and after how many requests, are in [statistics.md](statistics.md).
 - Scrapes are a second apart and looks two. With the usual 15 seconds each, a scrape and a look are what the time is made of.
+- A stall of the machine of half a second makes slow requests, too. They are noise to all that is measured here.
 - The time grows with how long version 2 was good before: the share is one of all its requests, not of the newest.
 `
 

@@ -19,7 +19,7 @@ const (
 	requestsMetric = "http_requests_total"
 	durationMetric = "http_request_duration_seconds"
 	startMetric    = "process_start_time_seconds"
-	slowBound      = "0.25" // seconds, as in rolloutgate.yaml
+	slowBound      = "0.5" // seconds, as in rolloutgate.yaml
 )
 
 // series is what Prometheus has of one series: every sample that it scraped.

@@ -72,7 +72,7 @@ func scenarios() []*scenario {
 	// The first pod crashes after it was ready, and before the second begins: two that count their starts at once would
 	// both be the first.
 	noisyAfter.MinReady = 4
-	neighbour := release("v1", 1, 30, env{"ERROR_RATE": "0.2", "LATENCY_MS": "400"})
+	neighbour := release("v1", 1, 30, env{"ERROR_RATE": "0.2", "LATENCY_MS": "800"})
 	neighbour.Name = "neighbour"
 	return []*scenario{
 		{
@@ -82,10 +82,10 @@ func scenarios() []*scenario {
 			after:  release("v2", 3, 30, env{"ERROR_RATE": "0.3", "ERROR_AFTER": "15s"}),
 		},
 		{
-			name: "latency-step", title: "requests take 400 ms instead of 5 ms, from 15 s after the start of each pod; the bound is 250 ms",
+			name: "latency-step", title: "requests take 800 ms instead of 5 ms, from 15 s after the start of each pod; the bound is 500 ms",
 			criterion: "slow", onset: map[string]time.Duration{"a": 15 * time.Second},
 			before: release("v1", 3, 30, env{}),
-			after:  release("v2", 3, 30, env{"LATENCY_MS": "400", "LATENCY_AFTER": "15s"}),
+			after:  release("v2", 3, 30, env{"LATENCY_MS": "800", "LATENCY_AFTER": "15s"}),
 		},
 		{
 			// The three containers of a pod share the traffic, so the rate is a third of the sum of theirs.

@@ -26,7 +26,7 @@ const (
 	recovery = 30 * time.Second
 	timeout  = 3 * time.Minute // of rolloutgate
 	longest  = 8 * time.Minute // of a whole trial
-	warmUp   = 800             // requests to version 1, so that its noise is no surprise to the preflight
+	warmUp   = 1200            // requests to version 1, so that its noise is no surprise to the preflight
 )
 
 // trial is one scenario played once.

@@ -1,0 +1,46 @@
+package stats
+
+import "math"
+
+// LateEvidence is [Evidence] for a fault that may begin at any time: counted from the start, it would have to make up
+// for all the good events before it. bad and total are the growth of the counts from look to look, in order; limit is
+// as for Evidence, and so is the result: a natural logarithm, to be compared with [Threshold] at every look.
+//
+// It is a mixture over the look at which the fault began: the evidence of the counts from look k on has the weight
+// 1/(k(k+1)). Each of these is 1 until look k, and cannot grow in the mean after it while the limit is kept; the weights
+// sum to 1, so all of that holds for the mixture, and Ville's inequality with it (compare Shin, Ramdas and Rinaldo 2023,
+// on e-detectors). The price is the logarithm of the weight: at most ln(k(k+1)) against knowing when to look.
+//
+// Slices of different length, and growth that is no number, count as nothing.
+func LateEvidence(bad, total []float64, limit float64) float64 {
+	if len(bad) != len(total) || len(bad) == 0 {
+		return 0
+	}
+	n := len(bad)
+	logs := make([]float64, 0, n+1)
+	var b, t float64
+	for k := n; k >= 1; k-- {
+		if db, dt := bad[k-1], total[k-1]; db >= 0 && dt >= 0 && !math.IsInf(db, 0) && !math.IsInf(dt, 0) {
+			b, t = b+db, t+dt
+		}
+		logs = append(logs, Evidence(b, t, limit)-math.Log(float64(k))-math.Log(float64(k+1)))
+	}
+	logs = append(logs, -math.Log(float64(n+1))) // what begins later has seen nothing yet
+	return logSumExp(logs)
+}
+
+// logSumExp is the logarithm of the sum of what the values are logarithms of.
+func logSumExp(logs []float64) float64 {
+	highest := math.Inf(-1)
+	for _, l := range logs {
+		highest = max(highest, l)
+	}
+	if math.IsInf(highest, 0) {
+		return highest
+	}
+	var sum float64
+	for _, l := range logs {
+		sum += math.Exp(l - highest)
+	}
+	return highest + math.Log(sum)
+}
