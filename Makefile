@@ -9,12 +9,13 @@ SCRIPTS     = .ci/run examples/quickstart/demo.sh .ci/packages
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
 
-# The flags of `make accuracy`: it writes its tables into a document, too.
+# The flags of `make accuracy` and `make trials`: they write their tables into documents, too.
 ACCURACY ?= --out docs/accuracy.md
+TRIALS   ?= --out docs/trials.md
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox test e2e accuracy demo bench lint
+.PHONY: help build sandbox test e2e accuracy trials demo bench lint
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +40,11 @@ accuracy: build sandbox ## is the named cause the right one? live cases, quiet o
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
 	cd sandbox && go build -o ../bin/ ./accuracy
 	bin/accuracy $(ACCURACY)
+
+trials: build sandbox ## criteria on a real kubelet: each kind of fault, and a healthy noisy service, ten times (root, as e2e)
+	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
+	cd sandbox && go build -o ../bin/ ./trials
+	bin/trials $(TRIALS)
 
 demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
 	bin/sandbox run -- examples/quickstart/demo.sh

@@ -128,7 +128,7 @@ func choiceKey[T ~string](name string, into *T, choices ...T) func(*decoder, *ya
 }
 
 func hintFor(word string, known []string) string {
-	if near := closest(word, known); near != "" {
+	if near := Closest(word, known); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	return ""
@@ -269,7 +269,7 @@ func (d *decoder) unknown(name *yaml.Node, subject string, keys []key) {
 		names = append(names, k.name)
 	}
 	hint := "known keys are " + strings.Join(names, ", ")
-	if near := closest(name.Value, names); near != "" {
+	if near := Closest(name.Value, names); near != "" {
 		hint = fmt.Sprintf("did you mean %q?", near)
 	}
 	d.fault(name, fmt.Sprintf("reading %s: unknown key %q", subject, name.Value), hint)

@@ -1,6 +1,9 @@
 package analysis
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // hinted is an error with advice. The advice stands on its own line at the
 // end, and stays there when callers put their context in front.
@@ -25,14 +28,14 @@ func parts(err error) (text, hint string) {
 	return err.Error(), ""
 }
 
-// closest returns the candidate that a reader most likely meant by word, or
+// Closest returns the candidate that a reader most likely meant by word, or
 // "" if none is near: at most half of its letters may differ. That catches
 // typing slips, swapped letters in short words included, and little else.
-func closest(word string, candidates []string) string {
+func Closest(word string, candidates []string) string {
 	best, bestDistance := "", 0
 	for _, c := range candidates {
-		d := distance(word, c)
-		if d <= len(c)/2 && (best == "" || d < bestDistance) {
+		d := distance(strings.ToLower(word), strings.ToLower(c))
+		if d <= (len(c)+1)/2 && (best == "" || d < bestDistance) {
 			best, bestDistance = c, d
 		}
 	}

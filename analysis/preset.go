@@ -68,7 +68,7 @@ func (s CriterionSpec) withPreset() (CriterionSpec, error) {
 			names = append(names, p.Name)
 		}
 		hint := "there are " + strings.Join(names, ", ")
-		if near := closest(s.Preset, names); near != "" {
+		if near := Closest(s.Preset, names); near != "" {
 			hint = fmt.Sprintf("did you mean %q?", near)
 		}
 		return s, &hinted{fmt.Sprintf("there is no preset %q", s.Preset), hint}

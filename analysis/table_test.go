@@ -449,13 +449,16 @@ func TestTrackerOrder(t *testing.T) {
 // looks are points of a criterion on counts: pairs of bad and all events so far.
 func looks(c Criterion, spread bool, counts ...float64) []Point {
 	var points []Point
+	g := &group{}
 	for i := 0; i+1 < len(counts); i += 2 {
 		at := time.Unix(int64(1e9+15*i), 0)
 		if counts[i] < 0 {
 			points = append(points, Point{Time: at, State: map[float64]State{-1: NoData, -2: Failed}[counts[i]], Note: "why not"})
 			continue
 		}
-		p := c.shareOf(at, &group{bad: counts[i], all: counts[i+1]}, 0.01, nil)
+		g.byLook, g.allByLook = append(g.byLook, counts[i]-g.bad), append(g.allByLook, counts[i+1]-g.all)
+		g.bad, g.all = counts[i], counts[i+1]
+		p := c.shareOf(at, g, 0.01, nil)
 		p.Spread = spread
 		points = append(points, p)
 	}
@@ -594,7 +597,7 @@ func TestShareAgainstBaseline(t *testing.T) {
 		"too few windows":           {BaselineHistory, 50, 1000, &reference{Value: 0.01, Windows: windows(18, 0.01)}, NoData, "only 18 earlier windows", false},
 		"worse by less than counts": {BaselineHistory, 9, 100000, &reference{Value: 0, Windows: windows(40, 0)}, OK, "", false},
 	} {
-		p := criterion(tt.kind).shareOf(time.Unix(1e9, 0), &group{bad: tt.bad, all: tt.all}, 0.01, tt.ref)
+		p := criterion(tt.kind).shareOf(time.Unix(1e9, 0), &group{bad: tt.bad, all: tt.all, byLook: []float64{tt.bad}, allByLook: []float64{tt.all}}, 0.01, tt.ref)
 		if p.State != tt.state || !strings.Contains(p.Note, tt.note) || p.Evidence >= Number(stats.Threshold(0.01)) != tt.evidence {
 			t.Errorf("%s: got %s %q, evidence %v, want %s %q, %t", name, p.State, p.Note, p.Evidence, tt.state, tt.note, tt.evidence)
 		}

@@ -101,7 +101,7 @@ func (v Vars) lookup(name string) (value string, c class, err error) {
 	}
 	names := v.Names()
 	hint := "known are ${" + strings.Join(names, "}, ${") + "}, ${vars.NAME} and ${env.NAME}; write $${ for a literal ${"
-	if near := closest(name, names); near != "" {
+	if near := Closest(name, names); near != "" {
 		hint = "did you mean ${" + near + "}?"
 	}
 	return "", word, &hinted{fmt.Sprintf("unknown variable ${%s}", name), hint}

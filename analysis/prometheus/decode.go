@@ -47,7 +47,7 @@ func (d *decoder) mapping(path string, node *yaml.Node, fields []field) map[stri
 		switch {
 		case n < 0:
 			hint := "known keys are " + strings.Join(knownKeys(fields), ", ")
-			if near := nearest(key.Value, knownKeys(fields)); near != "" {
+			if near := analysis.Closest(key.Value, knownKeys(fields)); near != "" {
 				hint = fmt.Sprintf("did you mean %q?", near)
 			}
 			d.fault(key, fmt.Sprintf("reading %s: unknown key %q", path, key.Value), hint)
@@ -167,37 +167,3 @@ func expand(text string, getenv func(string) string) (string, error) {
 }
 
 func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
-
-// nearest returns the name that differs least from word, or "" if none is
-// close: about a third of the letters may have to change.
-func nearest(word string, names []string) string {
-	best, fewest := "", 0
-	for _, name := range names {
-		n := edits(strings.ToLower(word), strings.ToLower(name))
-		if n <= (len(name)+3)/3 && (best == "" || n < fewest) {
-			best, fewest = name, n
-		}
-	}
-	return best
-}
-
-// edits counts the letters to insert, remove or replace to get from a to b.
-func edits(a, b string) int {
-	above := make([]int, len(b)+1)
-	for j := range above {
-		above[j] = j
-	}
-	for i := range len(a) {
-		row := make([]int, len(b)+1)
-		row[0] = i + 1
-		for j := range len(b) {
-			changed := above[j]
-			if a[i] != b[j] {
-				changed++
-			}
-			row[j+1] = min(changed, above[j+1]+1, row[j]+1)
-		}
-		above = row
-	}
-	return above[len(b)]
-}
