@@ -98,7 +98,26 @@ func (c Criterion) shareOf(at time.Time, g *group, alpha float64, ref *reference
 	default:
 		p.State, p.Note = c.versusBaseline(p, float64(value), alpha, ref)
 	}
+	if c.Baseline == nil && float64(value) <= limit && p.Evidence >= Number(stats.Threshold(alpha)) {
+		p.showRecent(g, limit)
+	}
 	return p
+}
+
+// showRecent replaces the share of all events, which good times have kept low, by that of the events since the fault
+// began, on which the evidence rests.
+func (p *Point) showRecent(g *group, limit float64) {
+	from := stats.Onset(g.byLook, g.allByLook, limit)
+	var bad, all float64
+	for i := from; i < len(g.byLook); i++ {
+		bad, all = bad+g.byLook[i], all+g.allByLook[i]
+	}
+	if all <= 0 || bad/all <= limit {
+		return
+	}
+	p.Note = fmt.Sprintf("since look %d of %d; %s of %s events in all", from+1, len(g.byLook), plain(math.Round(p.Bad)), plain(math.Round(p.Events)))
+	value := Number(bad / all)
+	p.Value, p.Bad, p.Events = &value, bad, all
 }
 
 // versusBaseline judges a share against the baseline's at the end of the window.
@@ -160,7 +179,11 @@ func judgeShare(c Criterion, points []Point, guarded, scheduled int, alpha float
 		}
 		if r.Verdict != Fail && p.Spread && p.Evidence >= threshold {
 			r.Verdict = Fail
-			r.Reason = fmt.Sprintf("%s; evidence enough to stop early", r.shareText())
+			r.Reason = r.shareText()
+			if p.Note != "" && p.State == OK {
+				r.Reason += " " + p.Note
+			}
+			r.Reason += "; evidence enough to stop early"
 			if r.FirstBreach.IsZero() {
 				r.FirstBreach = p.Time
 			}

@@ -64,7 +64,7 @@ func before(t *testing.T, r *rig, namespace string, share float64, want analysis
 	serve(old, 800, 0.05)
 	r.server.AwaitScrapes(15, old)
 	s := a.session(withBefore, short)
-	s.Facts = a.preflight(s)
+	s.Facts = a.known(s)
 	if err := s.Facts.Refusal(s.Criteria, s.Timing, false); err != nil {
 		t.Errorf("refused: %v", err)
 	}
@@ -92,7 +92,7 @@ func beforeValue(t *testing.T, r *rig) {
 			old.Gauge("queue_length", nil).Set(20)
 			r.server.AwaitScrapes(10, old)
 			s := a.session("\n- name: queue\n  query: max(queue_length)\n  scope: new\n  baseline: before\n  minIncrease: 2\n", short)
-			s.Facts = a.preflight(s)
+			s.Facts = a.known(s)
 			a.young("a").Gauge("queue_length", nil).Set(tt.value)
 			wants(t, a.one(s), tt.want, "")
 		})

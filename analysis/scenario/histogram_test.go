@@ -54,7 +54,7 @@ func noBucket(t *testing.T, r *rig) {
 	young.Histogram(duration, nil, []float64{0.25, 1, 2.5}).Rate(0.1, 100)
 	r.server.AwaitScrapes(8, old)
 	s := a.session(slowRatio, short)
-	s.Facts = a.preflight(s)
+	s.Facts = a.known(s)
 	f := s.Facts.Criteria[0]
 	if f.State != analysis.Failed || !strings.Contains(f.Problem, "no bucket with the bound 0.5; it has 0.25, 1") || !strings.Contains(f.Problem, "2.5, +Inf") {
 		t.Errorf("the preflight says %+v", f)
@@ -75,7 +75,7 @@ func nativeRun(t *testing.T, r *rig, namespace string, seconds float64, want ana
 	old.NativeHistogram("rpc_seconds", nil).Rate(0.05, 100)
 	r.server.AwaitScrapes(8, old)
 	s := a.session(strings.ReplaceAll(slowRatio, duration, "rpc_seconds"), short)
-	s.Facts = a.preflight(s)
+	s.Facts = a.known(s)
 	if f := s.Facts.Criteria[0]; !f.Native || f.State != analysis.OK && f.State != analysis.Thin {
 		t.Errorf("the preflight says %+v", f)
 	}

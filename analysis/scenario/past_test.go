@@ -65,7 +65,7 @@ const withHistory = `
   minIncrease: 2
 `
 
-// The short past of a server is enough for windows of one second.
+// The short past of a server is enough for windows of four scrapes.
 func past(t *testing.T, r *rig) {
 	for name, tt := range map[string]struct {
 		share, queue float64
@@ -77,10 +77,10 @@ func past(t *testing.T, r *rig) {
 			old := a.veteran("a")
 			serve(old, 300, 0.1)
 			old.Gauge("queue_length", nil).Set(10)
-			r.server.AwaitScrapes(130, old)
+			r.server.AwaitScrapes(95, old)
 			timing := analysis.Timing{Window: time.Second, Interval: 250 * time.Millisecond}
 			s := a.session(withHistory, timing)
-			s.Facts = a.preflight(s)
+			s.Facts = a.known(s)
 			for _, f := range s.Facts.Criteria {
 				if f.State != analysis.OK {
 					t.Errorf("the preflight says %+v", f)
@@ -105,19 +105,19 @@ func past(t *testing.T, r *rig) {
 
 func backtest(t *testing.T, a *app, timing analysis.Timing) {
 	s := a.session(errorRatio+"\n- name: queue\n  query: max(queue_length{namespace=\"${namespace}\"})\n  max: 15\n- name: nothing\n  query: max(no_such_metric)\n  max: 15\n", timing)
-	replays := s.Backtest(t.Context(), 22*time.Second)
+	replays := s.Backtest(t.Context(), 24*time.Second)
 	if len(replays) != 3 {
 		t.Fatalf("got %+v", replays)
 	}
 	errors, queue, nothing := replays[0], replays[1], replays[2]
 	if errors.Windows < 19 || errors.Failed != errors.Windows || errors.Median == nil || !about(float64(*errors.Median), 0.1, 0.3) ||
-		errors.Suggested == nil || *errors.Suggested < 0.1 || errors.Windows+errors.Empty != 22 {
+		errors.Suggested == nil || *errors.Suggested < 0.1 || errors.Windows+errors.Empty != 20 {
 		t.Errorf("errors: %+v", errors)
 	}
 	if queue.Windows < 19 || queue.Failed != 0 || *queue.Worst != 10 || *queue.Suggested != 11 {
 		t.Errorf("queue: %+v", queue)
 	}
-	if nothing.Windows != 0 || nothing.Median != nil || nothing.Suggested != nil || nothing.Empty != 22 {
+	if nothing.Windows != 0 || nothing.Median != nil || nothing.Suggested != nil || nothing.Empty != 20 {
 		t.Errorf("nothing: %+v", nothing)
 	}
 }

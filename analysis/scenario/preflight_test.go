@@ -16,9 +16,9 @@ func preflight(t *testing.T, r *rig) {
 	a := r.app(t, "preflight", nil)
 	old := a.veteran("a")
 	serve(old, 500, 0.001)
-	r.server.AwaitScrapes(28, old) // what is younger than five seconds seems to be scraped less often
+	r.server.AwaitScrapes(19, old) // what is younger than five seconds seems to be scraped less often
 	s := a.session(errorRatio+"\n- name: up\n  query: min(up)\n  scope: new\n  min: 1\n", short)
-	f := a.preflight(s)
+	f := a.known(s)
 	if !about(f.Scrape.Seconds(), scrape.Seconds(), 0.51) || f.Lag != 0 || f.Skew != 0 || r.server.Binary.Major == 2 && !strings.HasPrefix(f.Backend, "Prometheus 2.") {
 		t.Errorf("the facts are %+v", f)
 	}
@@ -40,7 +40,7 @@ func preflightTrouble(t *testing.T, r *rig) {
 	r.server.AwaitScrapes(8, old)
 	s := a.session(errorRatio+"\n- name: queue\n  query: queue_length\n  scope: new\n  max: 5\n- name: wrong\n  query: sum(queue_length * on () group_left up)\n  max: 5\n", short)
 	s.Criteria = append(s.Criteria, criteria(t, "\n- name: reported\n  query: max(queue_length)\n  max: 1\n  enforce: false\n")...)
-	err := a.preflight(s).Refusal(s.Criteria, s.Timing, true)
+	err := a.known(s).Refusal(s.Criteria, s.Timing, true)
 	if err == nil {
 		t.Fatal("not refused")
 	}
@@ -117,7 +117,7 @@ func gateway(t *testing.T, r *rig) {
 	served := proxy.Rate("http_gateway_total", good, 500)
 	proxy.Counter("http_gateway_total", bad).Add(1000) // of the old version
 	r.server.AwaitScrapes(8, proxy)
-	s.Facts = a.preflight(s)
+	s.Facts = a.known(s)
 	if f := s.Facts.Criteria[0]; !f.Gateway || len(f.Notes) != 1 || !strings.Contains(f.Notes[0], "told apart by time") {
 		t.Errorf("the preflight says %+v", f)
 	}
@@ -137,7 +137,7 @@ func gatewayErrors(t *testing.T, r *rig) {
 	a.veteran("a")
 	r.server.AwaitScrapes(8, proxy)
 	s := a.session(strings.ReplaceAll(errorRatio, "requests_total", "ingress_total"), short)
-	s.Facts = a.preflight(s)
+	s.Facts = a.known(s)
 	served.Rate(300)
 	failed.Rate(200)
 	result := a.one(s)
@@ -173,7 +173,7 @@ func renamed(t *testing.T, r *rig) {
 	serve(old, 500, 0.001)
 	r.server.AwaitScrapes(8, old)
 	s := a.session(errorRatio, short)
-	s.Facts = a.preflight(s)
+	s.Facts = a.known(s)
 	f := s.Facts.Criteria[0]
 	if f.Naming != (analysis.Naming{Pod: "kubernetes_pod_name", Namespace: "kubernetes_namespace"}) || len(f.Notes) != 1 {
 		t.Errorf("the preflight says %+v", f)
@@ -194,7 +194,7 @@ func skewAndLag(t *testing.T, r *rig) {
 	a := r.app(t, "skew", nil)
 	old := a.veteran("a")
 	serve(old, 500, 0.001)
-	r.server.AwaitScrapes(40, old)
+	r.server.AwaitScrapes(30, old)
 	for _, tt := range []struct {
 		fault     promtest.Fault
 		skew, lag time.Duration

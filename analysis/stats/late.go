@@ -29,6 +29,25 @@ func LateEvidence(bad, total []float64, limit float64) float64 {
 	return logSumExp(logs)
 }
 
+// Onset returns the look, from 0, from which on the counts speak the most against the limit: where a fault that
+// [LateEvidence] has found most likely began. It is 0 when nothing speaks against the limit.
+func Onset(bad, total []float64, limit float64) int {
+	if len(bad) != len(total) {
+		return 0
+	}
+	best, from := 0.0, 0
+	var b, t float64
+	for k := len(bad) - 1; k >= 0; k-- {
+		if bad[k] >= 0 && total[k] >= 0 {
+			b, t = b+bad[k], t+total[k]
+		}
+		if e := Evidence(b, t, limit); e > best {
+			best, from = e, k
+		}
+	}
+	return from
+}
+
 // logSumExp is the logarithm of the sum of what the values are logarithms of.
 func logSumExp(logs []float64) float64 {
 	highest := math.Inf(-1)

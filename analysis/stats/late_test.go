@@ -96,3 +96,20 @@ func lateTable() string {
 	}
 	return t.done(runs, seed)
 }
+
+func TestOnset(t *testing.T) {
+	for name, tt := range map[string]struct {
+		bad, total []float64
+		want       int
+	}{
+		"from the start":       {[]float64{5, 5, 5}, []float64{100, 100, 100}, 0},
+		"from the third on":    {[]float64{0, 0, 9, 11}, []float64{1000, 1000, 100, 100}, 2},
+		"nothing":              {[]float64{0, 1, 0}, []float64{1000, 1000, 1000}, 0},
+		"different lengths":    {[]float64{1}, nil, 0},
+		"one look, at the end": {[]float64{0, 0, 0, 30}, []float64{100, 100, 100, 100}, 3},
+	} {
+		if got := Onset(tt.bad, tt.total, 0.01); got != tt.want {
+			t.Errorf("%s: look %d, want %d", name, got, tt.want)
+		}
+	}
+}
