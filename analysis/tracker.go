@@ -16,7 +16,8 @@ type Pod struct {
 	// Probes is how many requests its own kubelet may have sent it before it was ready. Programs count these, too, and
 	// answer them with errors until they are ready, so as many events are not held against the pod.
 	Probes float64
-	// Reused is set when an older pod had the same name, as in a StatefulSet: its series may still be seen for a while.
+	// Reused is set when the series of this name are not only about what is judged: an older pod had the same name, as in
+	// a StatefulSet, or the pod itself is older than the change. Its events count from the first look on.
 	Reused bool
 }
 

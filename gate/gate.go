@@ -172,6 +172,7 @@ type run struct {
 // begins notes when the change began.
 func (r *run) begins() {
 	r.began = time.Now()
+	r.crowd.since = r.began
 	r.report.Marks.Applied = r.began.UTC().Truncate(time.Millisecond)
 }
 

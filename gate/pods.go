@@ -20,6 +20,9 @@ import (
 type crowd struct {
 	mu    sync.Mutex
 	ready map[string]time.Time // by UID
+	// since is when this run began to change things. What older pods have counted until now is the past: a change of a
+	// ConfigMap makes no new pods.
+	since time.Time
 }
 
 // pods sorts what the watch knows into the pods of the new version and those of the old one.
@@ -49,7 +52,8 @@ func (c *crowd) pod(owner manifest.Ref, p *corev1.Pod) analysis.Pod {
 	if at := readySince(p); c.ready[uid].IsZero() && !at.IsZero() {
 		c.ready[uid] = at
 	}
-	return analysis.Pod{Name: p.Name, Ready: c.ready[uid], Probes: probeRequests(p, c.ready[uid]), Reused: owner.Kind == "StatefulSet"}
+	older := p.CreationTimestamp.Time.Before(c.since.Truncate(time.Second)) // the API server's times are whole seconds
+	return analysis.Pod{Name: p.Name, Ready: c.ready[uid], Probes: probeRequests(p, c.ready[uid]), Reused: older || owner.Kind == "StatefulSet"}
 }
 
 // readySince is since when a pod serves; zero while it does not.

@@ -67,6 +67,11 @@ func TestCrowdRemembers(t *testing.T) {
 	if again := c.pod(manifest.Ref{Kind: "Deployment"}, p); !again.Ready.Equal(first.Ready) || first.Ready.IsZero() || again.Reused {
 		t.Errorf("first %+v, then %+v", first, again)
 	}
+	c.since = start
+	if again := c.pod(manifest.Ref{Kind: "Deployment"}, p); !again.Reused {
+		t.Error("what a pod counted before the run is taken for news")
+	}
+	c.since = time.Time{}
 	if db := c.pod(manifest.Ref{Kind: "StatefulSet"}, p); !db.Reused {
 		t.Error("the name of a StatefulSet's pod was not told to be an old one's")
 	}

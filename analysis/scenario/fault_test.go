@@ -173,7 +173,7 @@ func behind(t *testing.T, a *app, f promtest.Fault, duration int) (results []ana
 func frozen(t *testing.T, a *app) {
 	proxy := promtest.NewFaultProxy(t, a.rig.server.URL)
 	proxy.Set(stopped(t, a.rig.server.URL, time.Now().Add(time.Second)), promtest.Forever)
-	s := a.session(both, analysis.Timing{Window: 8 * time.Second, Interval: 500 * time.Millisecond, MaxOutage: time.Minute})
+	s := a.session(both, analysis.Timing{Window: 9 * time.Second, Interval: time.Second, MaxOutage: time.Minute})
 	s.Querier = connect(t, proxy.URL, time.Second)
 	for _, result := range s.Run(t.Context()) {
 		if result.Verdict == pass || result.Verdict == fail {

@@ -36,7 +36,7 @@ func slow(t *testing.T, r *rig) {
 			p.Histogram(duration, route("/b"), tt.bounds).Rate(0.7, 30)
 			result := a.one(a.session(strings.ReplaceAll(slowRatio, "500ms", tt.over), short))
 			wants(t, result, tt.want, "")
-			if result.Events == 0 || tt.want == analysis.Fail && !about(float64(*result.Value), 1.0/11, 0.3) {
+			if result.Value == nil || tt.want == analysis.Fail && !about(float64(*result.Value), 1.0/11, 0.3) {
 				t.Errorf("%s", course(result))
 			}
 		})
@@ -86,7 +86,7 @@ func nativeRun(t *testing.T, r *rig, namespace string, seconds float64, want ana
 	began := time.Now()
 	result := a.one(s)
 	wants(t, result, want, "")
-	if want == analysis.Fail && (result.Events == 0 || !about(float64(*result.Value), 0.25, 0.3)) {
+	if want == analysis.Fail && (result.Value == nil || !about(float64(*result.Value), 0.25, 0.3)) {
 		t.Errorf("after %s: %s", time.Since(began), course(result))
 	}
 	if want == analysis.Pass && result.Bad != 0 {

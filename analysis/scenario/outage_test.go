@@ -17,7 +17,7 @@ func TestOutage(t *testing.T) {
 	promtest.Each(t, func(t *testing.T, start promtest.Starter) {
 		e := promtest.NewExporter(t)
 		server := start(t, promtest.Options{ScrapeInterval: scrape, Jobs: []promtest.Job{{Name: "pods", Exporter: e, Instant: true}}})
-		r := &rig{server: server, pods: e, client: connect(t, server.URL, 500*time.Millisecond)}
+		r := &rig{server: server, pods: e, client: connect(t, server.URL, 700*time.Millisecond)}
 		killed(t, r, false)
 		server.Restart()
 		killed(t, r, true)
@@ -27,7 +27,7 @@ func TestOutage(t *testing.T) {
 // killed lets one kill hit sessions that began at different times.
 func killed(t *testing.T, r *rig, back bool) {
 	const moments = 8
-	timing := analysis.Timing{Settle: 500 * time.Millisecond, Window: 3500 * time.Millisecond, Interval: 500 * time.Millisecond, MaxOutage: 2 * time.Second}
+	timing := analysis.Timing{Settle: 500 * time.Millisecond, Window: 4200 * time.Millisecond, Interval: 700 * time.Millisecond, MaxOutage: 2500 * time.Millisecond}
 	takes := timing.Settle + timing.Window
 	a := r.app(t, fmt.Sprintf("outage-%t", back), nil)
 	p := a.young("a")

