@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -95,7 +96,7 @@ func renamed(s *parser.VectorSelector, suffix string) *parser.VectorSelector {
 		copied.Name = s.Name + suffix
 	}
 	for _, m := range s.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			value := m.Value
 			if m.Type == labels.MatchRegexp || m.Type == labels.MatchNotRegexp {
 				value = "(" + value + ")"

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 )
 
@@ -45,7 +46,7 @@ func (p *preflight) whyNoSeries(ctx context.Context, text string) string {
 		return fmt.Sprintf("the metric %s was not there during the last day", s.Name)
 	}
 	for _, m := range s.LabelMatchers {
-		if m.Name == labels.MetricName || p.number(ctx, fmt.Sprintf("count(%s{%s})", s.Name, m)) > 0 {
+		if m.Name == model.MetricNameLabel || p.number(ctx, fmt.Sprintf("count(%s{%s})", s.Name, m)) > 0 {
 			continue
 		}
 		a, err := p.ask(ctx, fmt.Sprintf("count by (%s) (%s)", joined([]string{m.Name}), s.Name))

@@ -80,11 +80,6 @@ func (c *Criterion) check(vars Vars) error {
 	return err
 }
 
-// onlyText reads a mapping whose values are texts.
-func (d *decoder) onlyText(value *yaml.Node, subject string, keys ...key) {
-	d.mapping(value, subject, keys)
-}
-
 // RatioSpec counts bad events among all. One of Bad and Good is set, and Total.
 type RatioSpec struct{ Bad, Good, Total string }
 

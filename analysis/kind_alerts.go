@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/common/model"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -43,7 +43,7 @@ func compileAlerts(s CriterionSpec, c *Criterion, vars Vars) error {
 		return &hinted{fmt.Sprintf("match: %q is not a selector", oneLine(s.Alerts.Match)), hint}
 	}
 	for _, m := range selected.LabelMatchers {
-		if m.Name == "alertstate" || m.Name == labels.MetricName && m.Value != "ALERTS" {
+		if m.Name == "alertstate" || m.Name == model.MetricNameLabel && m.Value != "ALERTS" {
 			return &hinted{"match: it selects " + m.Name + " itself", hint}
 		}
 	}

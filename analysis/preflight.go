@@ -23,7 +23,12 @@ import (
 // The error is that of a server that does not answer a constant, a *QueryError; whatever goes wrong with one criterion
 // is in its facts.
 func (s Session) Preflight(ctx context.Context) (Facts, error) {
+	patience := s.Timing.QueryTimeout // between two looks it is capped, here nothing waits behind it
+	if patience <= 0 {
+		patience = DefaultTiming().QueryTimeout
+	}
 	s.Timing = s.Timing.resolved()
+	s.Timing.QueryTimeout = patience
 	p := &preflight{run: &run{Session: s, slots: make(chan struct{}, maxConcurrent)}, facts: Facts{Criteria: make([]CriterionFacts, len(s.Criteria))}}
 	if err := p.clock(ctx); err != nil {
 		return p.facts, err
@@ -41,6 +46,7 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 		p.facts.Scrape, p.facts.Lag = max(p.facts.Scrape, l.scrape), max(p.facts.Lag, l.lag)
 	}
 	p.Facts, p.Timing = p.facts, s.Timing.With(p.facts.Scrape, p.facts.Lag)
+	p.Timing.QueryTimeout = patience
 	for i, c := range s.Criteria {
 		all.Go(func() { p.facts.Criteria[i] = p.running(ctx, c, looks[i]) })
 	}
@@ -263,6 +269,12 @@ func (p *preflight) running(ctx context.Context, c Criterion, l look) CriterionF
 		c.Counts = &counts
 	}
 	point := p.before(ctx, c, f, pods)
+	if len(pods) > 0 && (point.State == NoData || point.State == Failed) {
+		// One scrape that failed, or one query that got lost, is no reason to refuse a run.
+		if sleepUntil(ctx, time.Now().Add(min(p.Facts.Scrape, leastInterval)+time.Second)) {
+			point = p.before(ctx, c, f, pods)
+		}
+	}
 	if c.Counts != nil && c.Counts.Histogram == "" && point.State != Failed {
 		p.eventsExist(ctx, c, &f, &point)
 	}
