@@ -76,7 +76,36 @@ func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Poi
 	if len(pods.New) > 0 && len(tallies) == 0 { // also when there were some before: what is not seen is not good
 		return Point{Time: at, State: NoData, Note: "no series of the new pods matched"}
 	}
+	if lost := w.missing(pods.New, tallies); lost > 0 && inWindow {
+		return Point{Time: at, State: NoData, Note: fmt.Sprintf("the metrics of %d of %d new pods have gone", lost, len(pods.New))}
+	}
 	return w.c.share(at, w.tracker, w.alpha, w.facts.reference)
+}
+
+// missing counts the ready new pods whose metrics were there and are gone: a process that hangs may take its metrics
+// with it. Those that never had any are remembered for a note.
+func (w *watched) missing(pods []Pod, tallies []tally) (lost int) {
+	if w.c.scope() != ScopeNew {
+		return 0
+	}
+	seen, known := map[string]bool{}, map[string]bool{}
+	for _, t := range tallies {
+		seen[t.pod] = true
+	}
+	for _, p := range w.tracker.processes {
+		known[p.pod] = true
+	}
+	w.unseen = 0
+	for _, p := range pods {
+		switch {
+		case p.Ready.IsZero() || seen[p.Name]:
+		case known[p.Name]:
+			lost++
+		default:
+			w.unseen++
+		}
+	}
+	return lost
 }
 
 // stale says that all samples are too old to say something about now: Prometheus repeats the last one for five minutes

@@ -114,6 +114,7 @@ func (p *preflight) survey(ctx context.Context, c Criterion) look {
 	}
 	l.scrape, l.lag = p.rhythm(ctx, l.selectors[0])
 	if pods := p.pods().Old; c.scope() != ScopeAll && len(pods) > 0 {
+		l.surveyed = true
 		p.name(ctx, &l, vars.Namespace, names(pods))
 	}
 	return l

@@ -183,6 +183,7 @@ func (w *watched) verdict(ctx context.Context) Result {
 	if result, over := w.guard(ctx, scheduled); over {
 		return result
 	}
+	w.survey(ctx)
 	last := scheduled + w.Timing.overtime(w.c)
 	var outage time.Time
 	for i := range last {
@@ -225,6 +226,29 @@ func (w *watched) verdict(ctx context.Context) Result {
 // earlyFactor is how many times the limit counts as clearly bad for an early pass, and the errors that it may make: to
 // call a good release bad, which it never does, and to call one good whose share is that many times the limit.
 const earlyFactor, earlyAlpha, earlyBeta = 3, 0.01, 0.05
+
+// survey looks at the series of the new pods when there were no others to look at before: a first release.
+func (w *watched) survey(ctx context.Context) {
+	if w.facts.surveyed || w.Pods == nil || w.c.scope() == ScopeAll {
+		return
+	}
+	pods := w.pods().New
+	if len(pods) == 0 || !sleepUntil(w.running, w.begin()) {
+		return
+	}
+	s := w.Session
+	s.Pods = func() Pods { return Pods{New: pods, Old: pods} }
+	l := (&preflight{run: &run{Session: s, slots: w.slots}}).survey(ctx, w.c)
+	if l.Problem != "" || l.Gateway {
+		return // they may be too young to have been scraped: what is usual is the better guess
+	}
+	w.facts.surveyed, w.facts.Naming, w.facts.Notes = true, l.Naming, append(w.facts.Notes, l.Notes...)
+	if w.c.Counts != nil {
+		counts := *w.c.Counts
+		counts.Native = counts.Native || l.Native
+		w.c.Counts = &counts
+	}
+}
 
 // goodEarly says whether the events so far show that the criterion holds, with no fewer of them than at the end.
 func (w *watched) goodEarly(p Point) bool {
