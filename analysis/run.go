@@ -191,6 +191,9 @@ func (w *watched) verdict(ctx context.Context) Result {
 		if !sleepUntil(w.running, due) && !w.stillDue(ctx, i) {
 			return unfinished(w.judge(max(scheduled, i)), context.Cause(w.running))
 		}
+		if i == 0 && time.Since(due) > 0 {
+			due = time.Now() // the survey took its time
+		}
 		p := w.measure(ctx, due, true)
 		if ctx.Err() != nil {
 			// What the query returned is the cancellation, not an answer.
