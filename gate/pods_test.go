@@ -77,6 +77,26 @@ func TestCrowdRemembers(t *testing.T) {
 	}
 }
 
+func TestKnown(t *testing.T) {
+	pods := func(after ...time.Duration) (out []cluster.PodOf) {
+		for _, d := range after {
+			out = append(out, cluster.PodOf{Pod: probed(d)})
+		}
+		return out
+	}
+	now := start.Add(90 * time.Second)
+	for name, c := range map[string]struct {
+		pods []cluster.PodOf
+		want bool
+	}{
+		"none": {nil, false}, "young ones": {pods(40*time.Second, 80*time.Second), false}, "one of them old": {pods(10*time.Second, 80*time.Second), true},
+	} {
+		if got := known(c.pods, now); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 func TestFamily(t *testing.T) {
 	targets := []cluster.Target{
 		{Ref: manifest.Ref{Kind: "Deployment", Name: "web.v1"}}, {Ref: manifest.Ref{Kind: "StatefulSet", Name: "db"}},

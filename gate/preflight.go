@@ -96,7 +96,7 @@ func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []ro
 	if err := r.fits(); err != nil {
 		return err
 	}
-	err = facts.Refusal(r.g.Criteria, r.g.Timing, len(pods) == 0)
+	err = facts.Refusal(r.g.Criteria, r.g.Timing, !known(pods, time.Now()))
 	if err == nil {
 		return nil
 	}
@@ -110,6 +110,19 @@ func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []ro
 	}
 	r.refuseByCriteria(facts)
 	return err
+}
+
+// settledIn is how long a pod has to serve before Prometheus can be expected to know it: it has to be found, and scraped
+// a few times.
+const settledIn = time.Minute
+
+// known reports whether something can be expected to be known about the running version: a first release has no pods,
+// and those of one that came a moment ago may not have been scraped.
+func known(pods []cluster.PodOf, now time.Time) bool {
+	return slices.ContainsFunc(pods, func(p cluster.PodOf) bool {
+		since := readySince(p.Pod)
+		return !since.IsZero() && now.Sub(since) >= settledIn
+	})
 }
 
 // findService gives ${service} its value: the one Service that selects the pods of the one workload. Nobody is asked
