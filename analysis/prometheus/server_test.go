@@ -45,8 +45,8 @@ func askReal(t *testing.T, address string) {
 		verdict analysis.Verdict
 		reason  string
 	}{
-		`up{job="prometheus"} >= 1`:                                      {analysis.Pass, "1 (limit >= 1)"},
-		`1 > scalar(up{job="prometheus"})`:                               {analysis.Fail, "1 (limit < 1) for 2"},
+		`up{job="prometheus"} >= 1`:                                {analysis.Pass, "1 (limit >= 1)"},
+		`1 > scalar(up{job="prometheus"})`:                         {analysis.Fail, "1 (limit < 1) for 2"},
 		`sum(up{job="nobody"}) <= 1`:                               {analysis.Inconclusive, "no series matched"},
 		`sum(up) * 0 / 0 <= 1`:                                     {analysis.Inconclusive, "NaN"},
 		`sum(up) / 0 <= 1`:                                         {analysis.Fail, "+Inf (limit <= 1)"},
