@@ -44,7 +44,11 @@ const limits = `
 func (r *results) document() string {
 	var b strings.Builder
 	b.WriteString(introduction)
-	fmt.Fprintf(&b, "Kubernetes %s; %s, %d rollouts at once, %.0f %% busy.\n\n", r.Kubernetes, r.Machine, r.Parallel, 100*r.Busy)
+	fmt.Fprintf(&b, "Kubernetes %s; %s, %d rollouts at once, %.0f %% busy.", r.Kubernetes, r.Machine, r.Parallel, 100*r.Busy)
+	if n := r.refused(); n > 0 {
+		fmt.Fprintf(&b, " %d more were refused before anything was rolled out, because version 1 broke the criteria itself for a moment.", n)
+	}
+	b.WriteString("\n\n")
 	b.WriteString("## Bad releases\n\n")
 	var bad, quiet, times [][]string
 	for _, s := range r.summarize() {

@@ -56,13 +56,7 @@ func (o options) playAll(ctx context.Context, c *cluster, dir string, chosen []*
 			}
 			all.Go(func() {
 				defer func() { <-slots }()
-				t := &trial{scenario: s, number: number, cluster: c, gate: o.rolloutgate}
-				t.dir = filepath.Join(dir, t.name())
-				r, err := t.play(ctx)
-				if err != nil {
-					r.Error = err.Error()
-				}
-				c.dropNamespace(ctx, t.name()) // what one trial leaves must not slow the others down
+				r := o.playOne(ctx, c, dir, s, number)
 				mu.Lock()
 				defer mu.Unlock()
 				done = append(done, r)
@@ -72,6 +66,30 @@ func (o options) playAll(ctx context.Context, c *cluster, dir string, chosen []*
 	}
 	all.Wait()
 	return done
+}
+
+// mostRefusals is how often a trial is played anew because nothing was rolled out in it.
+const mostRefusals = 2
+
+// playOne plays one trial. A stall of a busy machine may make version 1 break its own criteria for a moment, and then
+// rolloutgate rightly refuses to roll anything out; such a trial has not taken place, and is played anew, and counted.
+func (o options) playOne(ctx context.Context, c *cluster, dir string, s *scenario, number int) result {
+	refused := 0
+	for {
+		t := &trial{scenario: s, number: number, attempt: refused, cluster: c, gate: o.rolloutgate}
+		t.dir = filepath.Join(dir, t.name())
+		r, err := t.play(ctx)
+		if err != nil {
+			r.Error = err.Error()
+		}
+		r.Refused = refused
+		c.dropNamespace(ctx, t.name()) // what one trial leaves must not slow the others down
+		if r.Exit != exitRefused || refused == mostRefusals || ctx.Err() != nil {
+			return r
+		}
+		fmt.Fprintln(os.Stderr, r.progress())
+		refused++
+	}
 }
 
 // cpu is how long the processors have worked and idled since the machine started; zero where it cannot be read.

@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// exitRefused is the exit code of a run that did not begin: the running version broke the criteria itself.
+const exitRefused = 3
+
 // exitCriteria is the exit code of a rollout that broke a criterion and was undone.
 const exitCriteria = 12
 
@@ -43,9 +46,10 @@ type result struct {
 	Restarts   int      `json:"restarts,omitempty"`   // of the containers that run in the end
 	FirstBadAt string   `json:"firstBadAt,omitempty"` // since version 2 was applied
 
-	Seconds float64 `json:"seconds"`          // of rolloutgate in all
-	Output  string  `json:"output,omitempty"` // of rolloutgate, when it is not right
-	Error   string  `json:"error,omitempty"`  // of the harness: the trial was not played
+	Refused int     `json:"refused,omitempty"` // how often the trial did not take place before it did
+	Seconds float64 `json:"seconds"`           // of rolloutgate in all
+	Output  string  `json:"output,omitempty"`  // of rolloutgate, when it is not right
+	Error   string  `json:"error,omitempty"`   // of the harness: the trial was not played
 }
 
 // report is the part of report.json that is judged.

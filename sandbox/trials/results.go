@@ -146,3 +146,11 @@ func percentile(values []float64, p int) float64 {
 func whole(n float64) string { return fmt.Sprintf("%.0f", n) }
 
 func tenths(n float64) string { return fmt.Sprintf("%.1f", n) }
+
+// refused is how many trials were played anew because nothing had been rolled out in them.
+func (r *results) refused() (n int) {
+	for _, t := range r.Trials {
+		n += t.Refused
+	}
+	return n
+}

@@ -33,12 +33,19 @@ const (
 type trial struct {
 	scenario *scenario
 	number   int
+	attempt  int // from 0; see playAll
 	cluster  *cluster
 	gate     string // the binary
 	dir      string // for everything that the commands read and write
 }
 
-func (t *trial) name() string { return fmt.Sprintf("%s-%02d", t.scenario.name, t.number) }
+func (t *trial) name() string {
+	name := fmt.Sprintf("%s-%02d", t.scenario.name, t.number)
+	if t.attempt > 0 {
+		name += fmt.Sprintf("-again-%d", t.attempt)
+	}
+	return name
+}
 
 // play returns what came of it; an error is the harness' own.
 func (t *trial) play(ctx context.Context) (result, error) {
