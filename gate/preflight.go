@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,6 +202,9 @@ func (r *run) unasked(err error) error {
 
 // tellFacts says what was found out, as far as a reader needs it.
 func (r *run) tellFacts(f analysis.Facts) {
+	if f.Scrape > 0 {
+		r.tell(EventMeasurement, manifest.Ref{}, "%s answers; its series are scraped every %s", cmp.Or(f.Backend, "Prometheus"), f.Scrape)
+	}
 	if f.Skew.Abs() > 5*time.Second {
 		r.note("the clock of Prometheus differs from this machine's by %s", f.Skew.Round(time.Second))
 	}
