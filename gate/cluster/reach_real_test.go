@@ -67,7 +67,7 @@ func ownAddress(t *testing.T) string {
 			return n.IP.String()
 		}
 	}
-	t.Skip("this machine has no address but loopback")
+	t.Fatal("this machine has no address but loopback")
 	return ""
 }
 
