@@ -169,6 +169,11 @@ func (f *freezer) logs(ctx context.Context) {
 				lines, previous, err = other, !t.Previous, nil
 			}
 		}
+		if err == nil && len(lines) == 0 {
+			t.Ended = time.Time{} // the words of a newer attempt are better than none
+			lines, err = f.tail(ctx, t, false)
+			previous = false
+		}
 		if IsDenied(err) {
 			f.note("logs", err)
 		}
