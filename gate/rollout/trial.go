@@ -29,7 +29,7 @@ func trial(w Workload, s Status) Status {
 		if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
 			continue // an evicted pod stays as it is, and another one stands in for it
 		}
-		for _, c := range p.Spec.Containers {
+		for _, c := range lasting(&p.Spec) {
 			started := startedAt(p, c.Name)
 			if c.ReadinessProbe == nil && !started.IsZero() && w.Now.Sub(started) < trialTime {
 				return onTrial(s)
@@ -45,13 +45,25 @@ func onTrial(s Status) Status {
 
 // probed tells whether every container is asked whether it is ready.
 func probed(template *corev1.PodTemplateSpec) bool {
-	return template == nil || !slices.ContainsFunc(template.Spec.Containers, func(c corev1.Container) bool { return c.ReadinessProbe == nil })
+	return template == nil || !slices.ContainsFunc(lasting(&template.Spec), func(c corev1.Container) bool { return c.ReadinessProbe == nil })
+}
+
+// lasting are the containers that run for as long as the pod does: the main ones, and the init containers that are
+// sidecars, whose restart policy is Always.
+func lasting(spec *corev1.PodSpec) []corev1.Container {
+	out := slices.Clone(spec.Containers)
+	for _, c := range spec.InitContainers {
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // startedAt is when the running container of that name started. One that does not run, because it has just ended, will
 // start at some time to come; the controller's counts may be from before it ended.
 func startedAt(p *corev1.Pod, container string) time.Time {
-	for _, c := range p.Status.ContainerStatuses {
+	for _, c := range slices.Concat(p.Status.ContainerStatuses, p.Status.InitContainerStatuses) {
 		if c.Name != container {
 			continue
 		}
