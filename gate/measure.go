@@ -46,7 +46,7 @@ func (l *watching) session() analysis.Session {
 	current := func() []rollout.Workload {
 		var out []rollout.Workload
 		for i, t := range l.targets {
-			if len(relevant) > 0 && family([]cluster.Target{t}) != "" && l.w.Synced(i) {
+			if len(withPods([]cluster.Target{t})) > 0 && l.w.Synced(i) {
 				out = append(out, l.w.Workload(i))
 			}
 		}

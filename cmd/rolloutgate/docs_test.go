@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 )
@@ -393,4 +394,24 @@ func readFile(t *testing.T, path string) []byte {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// TestServerKeys: the page names the keys of prometheus: that the code knows, in its order.
+func TestServerKeys(t *testing.T) {
+	var node yaml.Node
+	if err := yaml.Unmarshal([]byte("qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq: 1"), &node); err != nil {
+		t.Fatal(err)
+	}
+	_, err := prometheus.ParseConfig("", &node)
+	_, known, _ := strings.Cut(fmt.Sprint(err), "known keys are ")
+	known, _, _ = strings.Cut(known, "\n")
+	_, section, _ := strings.Cut(string(readFile(t, "docs/criteria.md")), "## Reaching Prometheus")
+	section, _, _ = strings.Cut(section, "\n## ")
+	var told []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(section, -1) {
+		told = append(told, row[1])
+	}
+	if got := strings.Join(told, ", "); got != known || known == "" {
+		t.Errorf("the page has the keys %s, the code %s", got, known)
+	}
 }
