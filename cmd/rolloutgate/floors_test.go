@@ -19,12 +19,14 @@ var floors = [][]string{
 	{"cmd/rolloutgate"},
 	{"gate/report"},
 	{"gate"},
-	{"gate/cluster", "analysis/prometheus"},
-	{"gate/manifest", "gate/rollout", "gate/diagnosis", "analysis", "analysis/stats"},
+	{"gate/criteria"},
+	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
+	{"gate/manifest", "gate/patch", "gate/rollout", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
 }
 
 var neighbours = map[string][]string{
-	"gate/diagnosis": {"gate/rollout", "gate/manifest"},
+	"gate/patch":     {"gate/manifest"},
+	"gate/diagnosis": {"gate/rollout", "gate/manifest", "gate/diagnosis/messages"},
 	"gate/rollout":   {"gate/manifest"},
 	"analysis":       {"analysis/stats"},
 }
