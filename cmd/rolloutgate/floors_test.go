@@ -39,13 +39,13 @@ var homes = map[string][]string{
 	"github.com/hashicorp/go-retryablehttp": {"analysis/prometheus"},
 	"github.com/prometheus/prometheus/":     {"analysis"},
 	"sigs.k8s.io/kustomize/":                {"gate/manifest"},
-	"k8s.io/client-go/":                     {"gate/cluster"},
-	"k8s.io/streaming/":                     {"gate/cluster"},
+	"k8s.io/client-go/":                     {"gate/cluster", "gate/tunnel"},
+	"k8s.io/streaming/":                     {"gate/tunnel"},
 	"golang.org/x/oauth2":                   {"analysis/prometheus"},
 	"golang.org/x/net/":                     {"analysis/prometheus"},
 	"k8s.io/cli-runtime/":                   {"cmd/rolloutgate"},
 	"k8s.io/apimachinery/pkg/watch":         {"gate/cluster"},
-	"net/http":                              {"gate/cluster", "analysis/prometheus", "cmd/rolloutgate"},
+	"net/http":                              {"gate/cluster", "gate/tunnel", "analysis/prometheus", "cmd/rolloutgate"},
 }
 
 type goPackage struct {

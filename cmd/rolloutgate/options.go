@@ -180,9 +180,14 @@ func (o *options) objects(p *program) ([]manifest.Object, error) {
 func (o *options) client() (*cluster.Client, error) {
 	config, err := o.kube.ToRESTConfig()
 	if err != nil {
-		return nil, &usageError{fmt.Sprintf("finding the cluster: %v", err), "set KUBECONFIG, or use --kubeconfig and --context"}
+		return nil, noCluster(err)
 	}
 	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts})
+}
+
+// noCluster is the error of a kubeconfig that leads nowhere.
+func noCluster(err error) error {
+	return &usageError{fmt.Sprintf("finding the cluster: %v", err), "set KUBECONFIG, or use --kubeconfig and --context"}
 }
 
 // namespace is the one of the flag, of the context, or "default".
@@ -220,7 +225,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 	if longest := g.Timing.Longest(g.Criteria); o.timeout > 0 && longest > o.timeout {
 		return g, tooLong(longest, o.timeout)
 	}
-	return g, o.reach(&g, client, getenv)
+	return g, o.reach(&g, getenv)
 }
 
 func usage(err error) error {

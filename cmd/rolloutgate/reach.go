@@ -7,7 +7,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/tunnel"
 )
 
 // tokenEnv is where a bearer token for Prometheus is found when the config file names no other credentials.
@@ -40,7 +40,7 @@ func (o *options) settings(getenv func(string) string) (prometheus.Settings, err
 
 // reach finds the way to Prometheus and gives it to the gate. Where that leads through the cluster it is only looked
 // for when the gate begins to ask: nothing of a mistake in the manifests should wait for it.
-func (o *options) reach(g *gate.Gate, client *cluster.Client, getenv func(string) string) error {
+func (o *options) reach(g *gate.Gate, getenv func(string) string) error {
 	settings, err := o.settings(getenv)
 	if err != nil {
 		return err
@@ -53,15 +53,23 @@ func (o *options) reach(g *gate.Gate, client *cluster.Client, getenv func(string
 		g.Querier, err = prometheus.New(config)
 		return usage(err)
 	}
-	service, err := cluster.ParseService(settings.Service)
+	service, err := tunnel.ParseService(settings.Service)
 	if err != nil {
 		return usage(err)
 	}
-	service.TunnelOnly = settings.TunnelReason()
+	service.NoProxy = settings.TunnelReason()
 	early := settings // what is missing shows before anything is asked
 	early.URL = "http://" + service.Name
 	if _, err := early.Config(getenv); err != nil {
 		return usage(err)
+	}
+	config, err := o.kube.ToRESTConfig()
+	if err != nil {
+		return noCluster(err)
+	}
+	client, err := tunnel.New(config)
+	if err != nil {
+		return err
 	}
 	g.Reach = func(ctx context.Context) (analysis.Querier, string, func(), error) {
 		ctx, cancel := context.WithTimeout(ctx, reachTime)

@@ -34,7 +34,6 @@ type Client struct {
 	names   metadata.Interface   // names only, of what is not this run's business
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 	clock   *serverClock
-	config  *rest.Config // for what has no client: proxies and port-forwards
 
 	// Namespace is where namespaced objects go that name no namespace.
 	namespace    string
@@ -83,7 +82,6 @@ func New(config *rest.Config, o Options) (*Client, error) {
 		names:        meta,
 		mapper:       restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)),
 		clock:        clock,
-		config:       config,
 		namespace:    o.Namespace,
 		fieldManager: o.FieldManager,
 		force:        o.Force,

@@ -1,4 +1,8 @@
-package cluster
+// Package tunnel finds a way to a Service inside the cluster, for a Prometheus that nobody can reach from outside.
+//
+// Takes: a rest.Config and the name of a Service. Returns: a route with a URL and an http.RoundTripper. Never: opens a
+// port on this machine, sends the credentials of the kubeconfig to anything but the API server, or follows a redirect.
+package tunnel
 
 import (
 	"context"
@@ -10,8 +14,31 @@ import (
 	"strconv"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 )
+
+// Client finds ways into one cluster. It is safe for concurrent use.
+type Client struct {
+	config *rest.Config
+	typed  kubernetes.Interface
+}
+
+// New returns a client for the cluster of config. It does not connect.
+func New(config *rest.Config) (*Client, error) {
+	config = rest.CopyConfig(config)
+	config.QPS, config.Burst = -1, -1 // the API server's own limits are enough
+	typed, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("building the client for tunnels: %w", err)
+	}
+	return &Client{config: config, typed: typed}, nil
+}
+
+// isDenied tells whether the API server refused because of who asks.
+func isDenied(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
 
 // Service names a Service that speaks HTTP, and one of its ports.
 type Service struct {
@@ -19,9 +46,9 @@ type Service struct {
 	Namespace, Name string
 	Port            string // number or name, of the Service
 
-	// TunnelOnly says why the API server must not carry the requests, for
-	// example because it would take their credentials for its own. Empty: it may.
-	TunnelOnly string
+	// NoProxy says why the API server's proxy must not carry the requests, for example because it would take their
+	// credentials for its own. Empty: it may.
+	NoProxy string
 }
 
 // String is the form that [ParseService] reads.
@@ -103,12 +130,12 @@ func (c *Client) Reach(ctx context.Context, s Service, path string) (Route, erro
 	if path = strings.Trim(path, "/"); path != "" {
 		path = "/" + path
 	}
-	if s.TunnelOnly != "" {
-		route, err := c.byTunnel(ctx, s, path)
+	if s.NoProxy != "" {
+		route, err := c.byPortForward(ctx, s, path)
 		if err != nil {
-			return Route{}, unreached(s, s.TunnelOnly, err)
+			return Route{}, unreached(s, s.NoProxy, err)
 		}
-		route.Note = s.TunnelOnly
+		route.Note = s.NoProxy
 		return route, nil
 	}
 	proxied, err := c.byProxy(ctx, s, path)
@@ -119,7 +146,7 @@ func (c *Client) Reach(ctx context.Context, s Service, path string) (Route, erro
 	if !errors.As(err, &refused) || refused.final {
 		return Route{}, unreached(s, "", err)
 	}
-	tunnelled, second := c.byTunnel(ctx, s, path)
+	tunnelled, second := c.byPortForward(ctx, s, path)
 	switch {
 	case second == nil:
 		tunnelled.Note = "the API server's proxy did not do: " + refused.text

@@ -1,4 +1,4 @@
-package cluster
+package tunnel
 
 import (
 	"context"
@@ -83,11 +83,11 @@ func probe(ctx context.Context, way http.RoundTripper, address string) error {
 	if err != nil {
 		return &wayError{way: proxyWay, text: oneLine(err.Error())}
 	}
-	return judge(resp, body)
+	return checkAnswer(resp, body)
 }
 
-// judge says what the answer to the probe means; nil is an answer of Prometheus.
-func judge(resp *http.Response, body []byte) error {
+// checkAnswer says what the answer to the probe means; nil is an answer of Prometheus.
+func checkAnswer(resp *http.Response, body []byte) error {
 	var answer struct{ Kind, Status, ErrorType, Message, Reason string }
 	_ = json.Unmarshal(body, &answer) // what is no JSON is neither
 	e := &wayError{way: proxyWay, text: fmt.Sprintf("%d %s", resp.StatusCode, http.StatusText(resp.StatusCode))}

@@ -1,6 +1,6 @@
 //go:build cluster && realnode
 
-package cluster
+package tunnel
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 // TestReachRealNode: port-forwards to real pods by a real kubelet, also when a pod goes away. It needs a cluster that
 // `sandbox up --real-node` made.
 func TestReachRealNode(t *testing.T) {
-	f := onCluster(t, Options{})
+	f := onCluster(t)
 	f.kubectl(fmt.Sprintf(`
 apiVersion: apps/v1
 kind: Deployment
@@ -35,7 +35,7 @@ metadata: {name: web, namespace: %[1]s}
 spec: {selector: {app: web}, ports: [{name: web, port: 80, targetPort: http}, {name: closed, port: 81, targetPort: 81}]}
 `, f.ns), "apply", "-f", "-")
 	f.kubectl("", "rollout", "status", "deployment/web", "-n", f.ns, "--timeout=90s")
-	s := Service{Scheme: "http", Namespace: f.ns, Name: "web", Port: "80", TunnelOnly: "this test wants it"}
+	s := Service{Scheme: "http", Namespace: f.ns, Name: "web", Port: "80", NoProxy: "this test wants it"}
 	forwarder := f.as("forwarder", `{apiGroups: [""], resources: [pods/portforward], verbs: [create]}, {apiGroups: [""], resources: [services], verbs: [get]}, {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list]}`)
 	r, err := forwarder.Reach(t.Context(), s, "")
 	if err != nil {

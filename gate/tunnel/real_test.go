@@ -1,23 +1,61 @@
 //go:build cluster
 
-package cluster
+package tunnel
 
 import (
+	"crypto/rand"
 	"fmt"
 	"net"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	authv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
+
+// fixture is a namespace of its own on the cluster of KUBECONFIG.
+type fixture struct {
+	typed kubernetes.Interface
+	t     *testing.T
+	ns    string
+}
+
+func onCluster(t *testing.T) fixture {
+	t.Helper()
+	path := os.Getenv("KUBECONFIG")
+	if path == "" {
+		t.Fatal("KUBECONFIG is not set: run this test with `sandbox run -- go test -tags cluster`")
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := fixture{t: t, ns: "t-" + strings.ToLower(t.Name()+"-"+rand.Text()[:4])}
+	if f.typed, err = kubernetes.NewForConfig(config); err != nil {
+		t.Fatal(err)
+	}
+	f.kubectl("", "create", "namespace", f.ns)
+	t.Cleanup(func() { f.kubectl("", "delete", "namespace", f.ns, "--wait=false") })
+	return f
+}
+
+func (f fixture) kubectl(stdin string, args ...string) {
+	f.t.Helper()
+	c := exec.Command("kubectl", args...)
+	c.Stdin = strings.NewReader(stdin)
+	if out, err := c.CombinedOutput(); err != nil {
+		f.t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
 
 // as is a client for a ServiceAccount that may do what the rules say and no more.
 func (f fixture) as(account, rules string) *Client {
@@ -48,7 +86,7 @@ subjects: [{kind: ServiceAccount, name: %[1]s, namespace: %[2]s}]
 	}
 	config = rest.AnonymousClientConfig(config)
 	config.BearerToken = token.Status.Token
-	c, err := New(config, Options{})
+	c, err := New(config)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -107,7 +145,7 @@ spec: {containers: [{name: prometheus, image: prometheus}]}
 
 // TestReachRealAPIServer: a read-only account gets to a real Prometheus through a real API server, by GET alone.
 func TestReachRealAPIServer(t *testing.T) {
-	f := onCluster(t, Options{})
+	f := onCluster(t)
 	s := f.prometheusBehind()
 	reader := f.as("reader", `{apiGroups: [""], resources: [services/proxy], verbs: [get]}`)
 	var r Route
@@ -143,7 +181,7 @@ func TestReachRealAPIServer(t *testing.T) {
 
 // TestReachRealDenials: what a real API server says to an account that may not.
 func TestReachRealDenials(t *testing.T) {
-	f := onCluster(t, Options{})
+	f := onCluster(t)
 	s := f.prometheusBehind()
 	for rules, want := range map[string]string{
 		"": "hint: give this account, in the namespace " + f.ns + ", either get services/proxy, or create pods/portforward",

@@ -1,4 +1,4 @@
-package cluster
+package tunnel
 
 import (
 	"context"
@@ -24,10 +24,10 @@ import (
 	streamspdy "k8s.io/streaming/pkg/httpstream/spdy"
 )
 
-// forward opens a tunnel to a pod: by WebSocket, or by SPDY where the API server or a proxy on the way does not let
+// connect opens a tunnel to a pod: by WebSocket, or by SPDY where the API server or a proxy on the way does not let
 // that through. That includes what is forbidden: there are versions that want another right for the one than for the
 // other.
-func (c *Client) forward(ctx context.Context, namespace, pod string) (httpstream.Connection, error) {
+func (c *Client) connect(ctx context.Context, namespace, pod string) (httpstream.Connection, error) {
 	address := c.typed.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL().String()
 	conn, err := c.byWebSocket(ctx, address)
 	if !httpstream.IsUpgradeFailure(err) && !httpstream.IsHTTPSProxyError(err) {
@@ -101,19 +101,19 @@ func within[T io.Closer](ctx context.Context, do func() (T, error)) (T, error) {
 	}
 }
 
-// podConn is one connection through a tunnel: a stream of bytes, and one for the words of a node that cannot connect
-// to the pod.
+// podConn is one connection through a tunnel: a stream of bytes, and one on which a node says why it cannot connect to
+// the pod.
 type podConn struct {
 	httpstream.Stream
-	words  httpstream.Stream
+	errors httpstream.Stream
 	tunnel httpstream.Connection
 	to     podPort
 
 	broken func() // called when the node cannot connect
 
-	once  sync.Once
-	fault atomic.Value  // string: what the node said
-	heard chan struct{} // closed when it will say no more
+	once       sync.Once
+	nodeError  atomic.Value  // string: what the node said
+	errorsRead chan struct{} // closed when it will say no more
 }
 
 // newPodConn opens the streams of one connection. Both have its number.
@@ -123,27 +123,27 @@ func newPodConn(ctx context.Context, tunnel httpstream.Connection, to podPort, n
 		header.Set(corev1.PortHeader, strconv.Itoa(int(to.port)))
 		header.Set(corev1.PortForwardRequestIDHeader, strconv.FormatInt(number, 10))
 		header.Set(corev1.StreamType, corev1.StreamTypeError)
-		words, err := tunnel.CreateStream(header)
+		failures, err := tunnel.CreateStream(header)
 		if err != nil {
 			return nil, err
 		}
-		_ = words.Close() // nothing is written to it
+		_ = failures.Close() // nothing is written to it
 		header.Set(corev1.StreamType, corev1.StreamTypeData)
 		data, err := tunnel.CreateStream(header)
 		if err != nil {
-			_ = words.Reset()
+			_ = failures.Reset()
 			return nil, err
 		}
-		return &podConn{Stream: data, words: words, tunnel: tunnel, to: to, heard: make(chan struct{})}, nil
+		return &podConn{Stream: data, errors: failures, tunnel: tunnel, to: to, errorsRead: make(chan struct{})}, nil
 	})
 }
 
-// listen waits for what the node says.
-func (c *podConn) listen() {
-	defer close(c.heard)
-	said, err := io.ReadAll(io.LimitReader(c.words, 4<<10))
+// readErrors waits for what the node says, and calls broken when it says anything.
+func (c *podConn) readErrors() {
+	defer close(c.errorsRead)
+	said, err := io.ReadAll(io.LimitReader(c.errors, 4<<10))
 	if err == nil && len(said) > 0 {
-		c.fault.Store(oneLine(string(said)))
+		c.nodeError.Store(oneLine(string(said)))
 		c.broken()
 	}
 }
@@ -154,7 +154,7 @@ func (c *podConn) Read(p []byte) (int, error) {
 		return n, err
 	}
 	select {
-	case <-c.heard: // the node explains before it hangs up
+	case <-c.errorsRead: // the node explains before it hangs up
 	case <-time.After(time.Second):
 	}
 	return 0, c.explained(err)
@@ -170,8 +170,8 @@ func (c *podConn) Write(p []byte) (int, error) {
 
 // explained is what the node said, if it said anything, or else the error itself.
 func (c *podConn) explained(err error) error {
-	if said, ok := c.fault.Load().(string); ok {
-		return &wayError{way: tunnelWay, text: "pod " + c.to.pod + ": " + said}
+	if said, ok := c.nodeError.Load().(string); ok {
+		return &wayError{way: forwardWay, text: "pod " + c.to.pod + ": " + said}
 	}
 	return err
 }
@@ -181,8 +181,8 @@ func (c *podConn) Close() error {
 	c.once.Do(func() {
 		_ = c.Stream.Close()
 		_ = c.Stream.Reset()
-		_ = c.words.Reset()
-		c.tunnel.RemoveStreams(c.Stream, c.words)
+		_ = c.errors.Reset()
+		c.tunnel.RemoveStreams(c.Stream, c.errors)
 	})
 	return nil
 }

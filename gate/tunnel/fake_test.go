@@ -1,4 +1,4 @@
-package cluster
+package tunnel
 
 import (
 	"encoding/json"
@@ -56,7 +56,7 @@ func newFakeAPIServer(t *testing.T) *fakeAPIServer {
 func (f *fakeAPIServer) client() *Client {
 	f.t.Helper()
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
-	c, err := New(&rest.Config{Host: f.URL, BearerToken: kubeToken, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}, Options{})
+	c, err := New(&rest.Config{Host: f.URL, BearerToken: kubeToken, TLSClientConfig: rest.TLSClientConfig{CAData: ca}})
 	if err != nil {
 		f.t.Fatal(err)
 	}

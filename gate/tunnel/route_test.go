@@ -1,4 +1,4 @@
-package cluster
+package tunnel
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package cluster
+package tunnel
 
 import (
 	"context"
@@ -24,14 +24,14 @@ type podPort struct {
 func (c *Client) readyPods(ctx context.Context, s Service) ([]podPort, error) {
 	service, err := c.typed.CoreV1().Services(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
 	switch {
-	case IsDenied(err):
+	case isDenied(err):
 		service = nil
 	case apierrors.IsNotFound(err):
-		return nil, &wayError{way: tunnelWay, text: oneLine(err.Error()), hint: "check the namespace and the name of the Service"}
+		return nil, &wayError{way: forwardWay, text: oneLine(err.Error()), hint: "check the namespace and the name of the Service"}
 	case err != nil:
-		return nil, &wayError{way: tunnelWay, text: oneLine(err.Error())}
+		return nil, &wayError{way: forwardWay, text: oneLine(err.Error())}
 	case service.Spec.Type == corev1.ServiceTypeExternalName:
-		return nil, &wayError{way: tunnelWay, text: "it is the name of something outside of the cluster", hint: "give the URL of " + service.Spec.ExternalName + " instead of the Service"}
+		return nil, &wayError{way: forwardWay, text: "it is the name of something outside of the cluster", hint: "give the URL of " + service.Spec.ExternalName + " instead of the Service"}
 	}
 	port, err := portName(service, s.Port)
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *Client) readyPods(ctx context.Context, s Service) ([]podPort, error) {
 	}
 	list, err := c.typed.DiscoveryV1().EndpointSlices(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + s.Name})
 	if err != nil {
-		return nil, &wayError{way: tunnelWay, text: oneLine(err.Error()), denied: IsDenied(err)}
+		return nil, &wayError{way: forwardWay, text: oneLine(err.Error()), denied: isDenied(err)}
 	}
 	var found []podPort
 	for _, slice := range list.Items {
@@ -55,7 +55,7 @@ func (c *Client) readyPods(ctx context.Context, s Service) ([]podPort, error) {
 		}
 	}
 	if len(found) == 0 {
-		return nil, &wayError{way: tunnelWay, text: "no ready pod stands behind the port " + s.Port}
+		return nil, &wayError{way: forwardWay, text: "no ready pod stands behind the port " + s.Port}
 	}
 	return found, nil
 }
@@ -77,7 +77,7 @@ func portName(service *corev1.Service, port string) (string, error) {
 		known = append(known, number)
 	}
 	return "", &wayError{
-		way: tunnelWay, text: fmt.Sprintf("the Service has no port %s", port),
+		way: forwardWay, text: fmt.Sprintf("the Service has no port %s", port),
 		hint: "its ports are " + strings.Join(known, ", "),
 	}
 }

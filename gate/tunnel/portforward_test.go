@@ -1,4 +1,4 @@
-package cluster
+package tunnel
 
 import (
 	"context"
@@ -99,7 +99,7 @@ func TestReachFails(t *testing.T) {
 			"\n  hint: give this account, in the namespace monitoring, either get services/proxy, or create pods/portforward, get services and list endpointslices.discovery.k8s.io",
 		}},
 		"slices denied": {func(f *fakeAPIServer) { denied(f, "endpointslices") }, nil, []string{"by port-forward: endpointslices is forbidden", "hint: give this account"}},
-		"tunnel only": {func(f *fakeAPIServer) { denied(f, "pods/portforward") }, func(s *Service) { s.TunnelOnly = "the bearer token would collide" }, []string{
+		"tunnel only": {func(f *fakeAPIServer) { denied(f, "pods/portforward") }, func(s *Service) { s.NoProxy = "the bearer token would collide" }, []string{
 			"web: by port-forward: pod prometheus-0: ", "(the bearer token would collide)\n  hint: give this account, in the namespace monitoring, create pods/portforward",
 		}},
 		"no pods":           {func(f *fakeAPIServer) { denied(f); clear(f.pods) }, nil, []string{"no ready pod stands behind the port web"}},
