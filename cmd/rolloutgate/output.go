@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,44 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/rolloutgate/rolloutgate/gate"
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
-
-// targetRun is a method of Gate that works on named workloads.
-type targetRun func(gate.Gate, context.Context, []cluster.Target) (gate.Report, error)
-
-// withGate builds the gate, shows its progress while it runs, prints the report in every form that is asked for, and
-// takes the exit code from it.
-func (p *program) withGate(o *options, run func(gate.Gate) (gate.Report, error)) error {
-	client, err := o.client()
-	if err != nil {
-		return err
-	}
-	g, err := o.gate(client, p.getenv)
-	if err != nil {
-		return err
-	}
-	out, err := p.sink(o)
-	if err != nil {
-		return err
-	}
-	g.Progress = out.console.event
-	if out.github != nil {
-		g.Secrets = func(values []string) { out.warn(out.github.mask(values)) }
-	}
-	r, err := run(g)
-	out.console.close()
-	if r.SchemaVersion == "" {
-		return err // it did not come to a run
-	}
-	p.code = r.Exit.Code
-	if err != nil && len(r.Findings) == 0 {
-		fmt.Fprintf(p.stderr, "error: %s\n", told(err)) // a finding would have said it better
-	}
-	out.print(r)
-	return nil
-}
 
 // sink is where one run's words go.
 type sink struct {

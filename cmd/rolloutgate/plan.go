@@ -1,0 +1,19 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func (p *program) planCommand() *cobra.Command {
+	o := newOptions()
+	c := &cobra.Command{
+		Use:   "plan -f FILENAME",
+		Short: "Show what run would change, without changing anything",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.gateManifests(c, o, func(*options) bool { return true })
+		},
+	}
+	o.connection(c.Flags())
+	o.manifests(c.Flags())
+	o.gating(c.Flags())
+	return c
+}

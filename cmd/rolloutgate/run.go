@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+)
+
+func (p *program) runCommand() *cobra.Command {
+	o := newOptions()
+	c := &cobra.Command{
+		Use:   "run -f FILENAME",
+		Short: "Apply manifests, gate the rollout, undo it when it is bad",
+		Example: `  rolloutgate run -f deploy/
+  rolloutgate run -f deploy/ --prometheus-url http://prometheus:9090 \
+    --check 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) <= 0.01'`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return p.gateManifests(c, o, func(o *options) bool { return o.dryRun == "server" })
+		},
+	}
+	o.connection(c.Flags())
+	o.manifests(c.Flags())
+	o.gating(c.Flags())
+	o.undoing(c.Flags())
+	return c
+}
+
+// gateManifests is run, and plan when onlyPlan says so.
+func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*options) bool) error {
+	if err := o.settled(c, p.getenv); err != nil {
+		return err
+	}
+	objects, err := o.objects(p)
+	if err != nil {
+		return err
+	}
+	return p.withGate(o, func(g gate.Gate) (gate.Report, error) {
+		if onlyPlan(o) {
+			return g.Plan(c.Context(), objects)
+		}
+		return g.Run(c.Context(), objects)
+	})
+}
+
+// withGate builds the gate, shows its progress while it runs, prints the report in every form that is asked for, and
+// takes the exit code from it.
+func (p *program) withGate(o *options, run func(gate.Gate) (gate.Report, error)) error {
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
+	g, err := o.gate(client, p.getenv)
+	if err != nil {
+		return err
+	}
+	out, err := p.sink(o)
+	if err != nil {
+		return err
+	}
+	g.Progress = out.console.event
+	if out.github != nil {
+		g.Secrets = func(values []string) { out.warn(out.github.mask(values)) }
+	}
+	r, err := run(g)
+	out.console.close()
+	if r.SchemaVersion == "" {
+		return err // it did not come to a run
+	}
+	p.code = r.Exit.Code
+	if err != nil && len(r.Findings) == 0 {
+		fmt.Fprintf(p.stderr, "error: %s\n", told(err)) // a finding would have said it better
+	}
+	out.print(r)
+	return nil
+}

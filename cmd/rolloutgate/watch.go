@@ -1,0 +1,42 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
+)
+
+func (p *program) watchCommand() *cobra.Command {
+	o := newOptions()
+	c := &cobra.Command{
+		Use:     "watch KIND/NAME…",
+		Short:   "Gate a rollout that is already going on, without changing anything",
+		Example: "  rolloutgate watch deployment/web statefulset/db --timeout 5m",
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.onTargets(c, o, args, gate.Gate.Watch)
+		},
+	}
+	o.connection(c.Flags())
+	o.gating(c.Flags())
+	return c
+}
+
+// targetRun is a method of Gate that works on named workloads.
+type targetRun func(gate.Gate, context.Context, []cluster.Target) (gate.Report, error)
+
+// onTargets runs a command that names workloads instead of manifests.
+func (p *program) onTargets(c *cobra.Command, o *options, args []string, run targetRun) error {
+	if err := o.settled(c, p.getenv); err != nil {
+		return err
+	}
+	return p.withGate(o, func(g gate.Gate) (gate.Report, error) {
+		targets, err := o.targets(c.Context(), g.Cluster, args)
+		if err != nil {
+			return gate.Report{}, err
+		}
+		return run(g, c.Context(), targets)
+	})
+}
