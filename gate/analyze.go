@@ -3,11 +3,13 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
@@ -19,7 +21,7 @@ func (g Gate) Analyze(ctx context.Context, targets []cluster.Target, backtest ti
 	r.g.NeverUndo = true
 	r.begins()
 	if g.Timing.Settle == analysis.Auto {
-		r.g.Timing.Settle = 0 // nothing has changed that had to settle
+		r.g.Timing.Settle, r.criteria.Timing.Settle = 0, 0 // nothing has changed that had to settle
 	}
 	if err := r.named(targets); err != nil {
 		return r.end(), err
@@ -39,16 +41,10 @@ func (g Gate) Analyze(ctx context.Context, targets []cluster.Target, backtest ti
 		return r.end(), err
 	}
 	r.report.Workloads = l.statuses()
-	s := l.session()
-	all := s.Pods
-	if all != nil {
-		s.Pods = func() analysis.Pods { return asTheyRun(all()) }
-	}
-	s.Observe = r.measured
-	r.sessions = &s
-	t := r.g.Timing.With(r.facts.Scrape, r.facts.Lag)
+	r.criteria.AsTheyRun = true
+	t := r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
 	r.tell(EventStep, manifest.Ref{}, "analyze: %s, watching %s", count(len(r.g.Criteria), "criterion", "criteria"), t.Window)
-	r.report.Criteria = s.Run(ctx)
+	r.report.Criteria = l.measureAsTheyRun(ctx)
 	switch e := r.judged(r.report.Criteria); {
 	case ctx.Err() != nil:
 		r.exit(cancelledBy(ctx), "nothing was changed")
@@ -60,29 +56,27 @@ func (g Gate) Analyze(ctx context.Context, targets []cluster.Target, backtest ti
 	return r.end(), nil
 }
 
-// asTheyRun makes the pods that run the ones to judge, from now on: what they counted before is the past.
-func asTheyRun(pods analysis.Pods) analysis.Pods {
-	var out analysis.Pods
-	for _, p := range append(pods.New, pods.Old...) {
-		p.Reused = true
-		out.New = append(out.New, p)
+// measureAsTheyRun measures the criteria to their end.
+func (l *watching) measureAsTheyRun(ctx context.Context) []analysis.Result {
+	m := l.r.criteria.Measure(ctx, asWorkloads(l.targets), l.workloads())
+	m.Complete(time.Time{}, l.workloads())
+	for {
+		select {
+		case <-l.w.Changed():
+			m.Update(l.workloads())
+		case n := <-m.News:
+			if n.Done {
+				return n.Results
+			}
+			l.r.measured(n.Measurement)
+		}
 	}
-	out.Old = pods.Old
-	return out
 }
 
 // named refuses criteria about pods when no workload is named whose pods these could be.
 func (r *run) named(targets []cluster.Target) error {
-	if len(withPods(targets)) > 0 {
-		return nil
-	}
-	var about []string
-	for _, c := range r.g.Criteria {
-		if c.Scope == analysis.ScopeNew || c.Scope == analysis.ScopeOld || c.Scope == "" && c.Counts != nil {
-			about = append(about, c.Name)
-		}
-	}
-	if len(about) == 0 {
+	about := r.criteria.AboutPods()
+	if len(about) == 0 || slices.ContainsFunc(targets, func(t cluster.Target) bool { return criteria.HasPods(t.Ref) }) {
 		return nil
 	}
 	r.exit(Invalid, "nothing was changed")
@@ -110,7 +104,7 @@ func (r *run) survey(ctx context.Context, targets []cluster.Target) error {
 		r.note("the running pods could not be listed: %v", err)
 	}
 	r.findService(limited, targets)
-	facts, err := r.preflightSession(targets, pods).Preflight(limited)
+	err = r.criteria.Preflight(limited, asWorkloads(targets), pods)
 	if ctx.Err() != nil {
 		r.exit(cancelledBy(ctx), "nothing was changed")
 		return context.Cause(ctx)
@@ -118,17 +112,14 @@ func (r *run) survey(ctx context.Context, targets []cluster.Target) error {
 	if err != nil {
 		return r.unasked(err)
 	}
-	r.facts = facts
-	r.tellFacts(facts)
+	r.tellFacts(r.criteria.Facts)
 	return nil
 }
 
 // replay is the backtest.
 func (r *run) replay(ctx context.Context, targets []cluster.Target, over time.Duration) (Report, error) {
 	r.tell(EventStep, manifest.Ref{}, "backtest: the windows of the last %s", over)
-	s := r.preflightSession(targets, nil)
-	s.Facts = r.facts
-	r.report.Backtest = s.Backtest(ctx, over)
+	r.report.Backtest = r.criteria.Backtest(ctx, asWorkloads(targets), over)
 	if ctx.Err() != nil {
 		r.exit(cancelledBy(ctx), "nothing was changed")
 		return r.end(), context.Cause(ctx)

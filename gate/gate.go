@@ -5,12 +5,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync"
 	"syscall"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
@@ -158,38 +158,16 @@ type run struct {
 
 	changedConfig []diagnosis.Changed // ConfigMaps and Secrets that this run changed
 
-	// Of the criteria: what the preflight found out, which pods there were, and what they are asked with.
-	facts    analysis.Facts
-	crowd    crowd
-	sessions *analysis.Session
+	criteria criteria.Asker
 	began    time.Time // when the apply began
 	unreach  func()    // ends the way to the server; nil when there is nothing to end
-
-	mu    sync.Mutex
-	ready time.Time // when the rollout was complete
 }
 
 // begins notes when the change began.
 func (r *run) begins() {
 	r.began = time.Now()
-	r.crowd.since = r.began
+	r.criteria.Began(r.began)
 	r.report.Marks.Applied = r.began.UTC().Truncate(time.Millisecond)
-}
-
-func (r *run) setReady(at time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ready = at
-}
-
-// readyAt is when the rollout was complete, by the server's clock; zero before.
-func (r *run) readyAt() time.Time {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.ready.IsZero() {
-		return r.ready
-	}
-	return r.ready.Add(r.facts.Skew)
 }
 
 func (g Gate) begin(command string) *run {
@@ -205,7 +183,10 @@ func (g Gate) begin(command string) *run {
 	if g.Heartbeat == 0 {
 		g.Heartbeat = DefaultHeartbeat
 	}
-	return &run{g: g, redact: newRedactor(nil), told: map[manifest.Ref]string{}, report: Report{
+	vars := g.Vars
+	vars.Namespace = g.Namespace
+	asker := criteria.Asker{Querier: g.Querier, Criteria: g.Criteria, Timing: g.Timing, Vars: vars}
+	return &run{g: g, criteria: asker, redact: newRedactor(nil), told: map[manifest.Ref]string{}, report: Report{
 		SchemaVersion: SchemaVersion,
 		Run: Run{
 			ID: rand.Text()[:10], Command: command, Version: g.Version, Started: time.Now().UTC().Truncate(time.Millisecond),

@@ -9,14 +9,15 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // overdue is the ending when the time is up or the run was cancelled. The measurement ends by the same context; what
 // it has seen goes into the report.
-func (l *watching) overdue(ctx context.Context, m *measuring) ending {
-	m.finish(l.r)
+func (l *watching) overdue(ctx context.Context, m *criteria.Measurement) ending {
+	l.r.stopMeasuring(m)
 	switch {
 	case !errors.Is(context.Cause(ctx), errTimeout):
 		return ending{outcome: cancelledBy(ctx), target: -1}
@@ -28,97 +29,51 @@ func (l *watching) overdue(ctx context.Context, m *measuring) ending {
 	return ending{outcome: TimedOut, target: -1}
 }
 
-// measuring is a measurement that runs in the background. Its channels are nil while there is none.
-type measuring struct {
-	seen     chan analysis.Measurement
-	results  chan []analysis.Result // gives the results once
-	complete chan struct{}          // closed when the rollout is complete
-	stop     context.CancelCauseFunc
-}
-
 // errRolloutEnded is why a measurement ends before its window.
 var errRolloutEnded = errors.New("the rollout was judged without it")
 
-// session is what the criteria are asked with: what the watch knows about pods and workloads.
-func (l *watching) session() analysis.Session {
-	r := l.r
-	relevant := withPods(l.targets)
-	current := func() []rollout.Workload {
-		var out []rollout.Workload
-		for i, t := range l.targets {
-			if len(withPods([]cluster.Target{t})) > 0 && l.w.Synced(i) {
-				out = append(out, l.w.Workload(i))
-			}
+// workloads are those that were read, as they are now.
+func (l *watching) workloads() []rollout.Workload {
+	var out []rollout.Workload
+	for i := range l.targets {
+		if l.w.Synced(i) {
+			out = append(out, l.w.Workload(i))
 		}
-		return out
 	}
-	s := analysis.Session{Querier: r.g.Querier, Criteria: r.g.Criteria, Timing: r.g.Timing, Facts: r.facts, Family: family(relevant)}
-	if len(relevant) > 0 {
-		s.Pods = func() analysis.Pods { return r.crowd.pods(current()) }
-	}
-	s.Vars = func() analysis.Vars {
-		vars := r.variables()
-		if pods := current(); len(pods) == 1 {
-			about(&vars, pods[0], rollout.Evaluate(pods[0]))
-		}
-		return vars
-	}
-	return s
+	return out
 }
 
-// variables are those that do not depend on the watch.
-func (r *run) variables() analysis.Vars {
-	vars := r.g.Vars
-	vars.Namespace, vars.RolloutStart, vars.ReadyAt = r.g.Namespace, r.began.Add(r.facts.Skew), r.readyAt()
-	vars.Since = max(time.Since(r.began), time.Second)
-	return vars
-}
-
-// measure begins to ask the criteria. Whoever reads results must read seen until they are there.
-func (l *watching) measure(ctx context.Context) *measuring {
-	ctx, stop := context.WithCancelCause(ctx)
-	m := &measuring{seen: make(chan analysis.Measurement), results: make(chan []analysis.Result, 1), complete: make(chan struct{}), stop: stop}
+// measure begins to ask the criteria.
+func (l *watching) measure(ctx context.Context) *criteria.Measurement {
 	for i := range l.targets {
 		l.w.LookCloser(i) // the criteria ask for the metrics of single pods
 	}
-	s := l.session()
-	s.Complete = m.complete
-	s.Observe = func(x analysis.Measurement) {
-		select {
-		case m.seen <- x:
-		case <-time.After(time.Second): // the reader has left by a verdict of its own
-		}
-	}
-	l.r.sessions = &s
-	go func() { m.results <- s.Run(ctx) }()
-	return m
+	return l.r.criteria.Measure(ctx, asWorkloads(l.targets), l.workloads())
 }
 
 // begin tells the measurement that the rollout is complete.
-func (m *measuring) begin(l *watching) {
+func (l *watching) begin(m *criteria.Measurement) {
 	l.judging = true
-	l.r.setReady(time.Now())
 	l.r.report.Marks.Complete = time.Now().UTC().Truncate(time.Millisecond)
-	close(m.complete)
-	t := l.r.g.Timing.With(l.r.facts.Scrape, l.r.facts.Lag)
+	m.Complete(time.Now(), l.workloads())
+	t := l.r.g.Timing.With(l.r.criteria.Facts.Scrape, l.r.criteria.Facts.Lag)
 	l.r.tell(EventStep, manifest.Ref{}, "analyze: %s, settling %s, then watching %s", count(len(l.r.g.Criteria), "criterion", "criteria"), t.Settle, t.Window)
 }
 
-// finish ends a measurement and takes what it has seen into the report.
-func (m *measuring) finish(r *run) {
-	if m == nil || m.results == nil {
-		return
+// stopMeasuring ends a measurement, if there is one, and takes what it has seen into the report.
+func (r *run) stopMeasuring(m *criteria.Measurement) {
+	if m != nil {
+		r.report.Criteria = m.Stop(errRolloutEnded, r.measured)
 	}
-	m.stop(errRolloutEnded)
-	for {
-		select {
-		case x := <-m.seen:
-			r.measured(x)
-		case r.report.Criteria = <-m.results:
-			m.results = nil
-			return
-		}
+}
+
+// asWorkloads are targets before anything is known of them but what was planned.
+func asWorkloads(targets []cluster.Target) []rollout.Workload {
+	out := make([]rollout.Workload, len(targets))
+	for i, t := range targets {
+		out[i] = rollout.Workload{Ref: t.Ref, Live: t.Previous, Applied: t.Applied}
 	}
+	return out
 }
 
 // measured tells of one measurement.

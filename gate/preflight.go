@@ -5,12 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -34,7 +34,7 @@ func (r *run) fits() error {
 	if len(r.g.Criteria) == 0 {
 		return nil
 	}
-	longest := r.g.Timing.With(r.facts.Scrape, r.facts.Lag).Longest(r.g.Criteria)
+	longest := r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag).Longest(r.g.Criteria)
 	if longest < r.g.Timeout {
 		return nil
 	}
@@ -44,7 +44,7 @@ func (r *run) fits() error {
 
 // reach finds the way to a server inside the cluster, once. On an error the exit is set and nothing was changed.
 func (r *run) reach(ctx context.Context) error {
-	if r.g.Querier != nil || r.g.Reach == nil {
+	if r.criteria.Querier != nil || r.g.Reach == nil {
 		return nil
 	}
 	querier, how, end, err := r.g.Reach(ctx)
@@ -59,7 +59,7 @@ func (r *run) reach(ctx context.Context) error {
 		r.exit(Retry, "nothing was changed")
 		return err
 	}
-	r.g.Querier, r.unreach = querier, end
+	r.criteria.Querier, r.unreach = querier, end
 	r.note("%s", how)
 	return nil
 }
@@ -83,8 +83,7 @@ func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []ro
 		r.note("the running pods could not be listed, so the preflight could not tell versions apart: %v", err)
 	}
 	r.findService(limited, targets)
-	s := r.preflightSession(targets, pods)
-	facts, err := s.Preflight(limited)
+	err = r.criteria.Preflight(limited, asWorkloads(targets), pods)
 	if ctx.Err() != nil {
 		r.exit(cancelledBy(ctx), "nothing was changed")
 		return context.Cause(ctx)
@@ -92,12 +91,12 @@ func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []ro
 	if err != nil {
 		return r.unasked(err)
 	}
-	r.facts = facts
+	facts := r.criteria.Facts
 	r.tellFacts(facts)
 	if err := r.fits(); err != nil {
 		return err
 	}
-	err = facts.Refusal(r.g.Criteria, r.g.Timing, !known(pods, time.Now()))
+	err = facts.Refusal(r.g.Criteria, r.g.Timing, !criteria.Known(pods, time.Now()))
 	if err == nil {
 		return nil
 	}
@@ -113,32 +112,11 @@ func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []ro
 	return err
 }
 
-// settledIn is how long a pod has to serve before Prometheus can be expected to know it: it has to be found, and scraped
-// a few times.
-const settledIn = time.Minute
-
-// known reports whether something can be expected to be known about the running version: a first release has no pods,
-// and those of one that came a moment ago may not have been scraped.
-func known(pods []cluster.PodOf, now time.Time) bool {
-	return slices.ContainsFunc(pods, func(p cluster.PodOf) bool {
-		since := readySince(p.Pod)
-		return !since.IsZero() && now.Sub(since) >= settledIn
-	})
-}
-
 // findService gives ${service} its value: the one Service that selects the pods of the one workload. Nobody is asked
 // when no criterion wants to know.
 func (r *run) findService(ctx context.Context, targets []cluster.Target) {
-	relevant := withPods(targets)
-	wanted := slices.ContainsFunc(r.g.Criteria, func(c analysis.Criterion) bool { return c.Uses("service") })
-	if !wanted || len(relevant) != 1 || r.g.Vars.Service != "" {
-		return
-	}
-	object := relevant[0].Applied
-	if object == nil {
-		object = relevant[0].Previous
-	}
-	if object == nil {
+	object, ref, wanted := r.criteria.WantsService(asWorkloads(targets))
+	if !wanted {
 		return
 	}
 	found, err := r.g.Cluster.ServicesOf(ctx, object)
@@ -146,37 +124,9 @@ func (r *run) findService(ctx context.Context, targets []cluster.Target) {
 	case err != nil:
 		r.note("${service} has no value: %v", err)
 	case len(found) != 1:
-		r.note("${service} has no value: %d Services select the pods of %s", len(found), relevant[0].Ref)
+		r.note("${service} has no value: %d Services select the pods of %s", len(found), ref)
 	default:
-		r.g.Vars.Service = found[0]
-	}
-}
-
-// preflightSession knows the running pods as the old ones; new ones there are none yet.
-func (r *run) preflightSession(targets []cluster.Target, pods []cluster.PodOf) analysis.Session {
-	var old []analysis.Pod
-	for _, p := range pods {
-		old = append(old, r.crowd.pod(p.Owner, p.Pod))
-	}
-	relevant := withPods(targets)
-	vars := r.variables()
-	vars.RolloutStart, vars.ReadyAt, vars.Since = time.Now(), time.Now(), time.Minute
-	if len(relevant) == 1 {
-		t := relevant[0]
-		about(&vars, rollout.Workload{Ref: t.Ref, Live: t.Previous, Applied: t.Applied}, rollout.Status{})
-	}
-	for _, p := range old {
-		vars.OldPods = append(vars.OldPods, p.Name)
-	}
-	vars.NewPods = vars.OldPods // the question is whether the criterion works; today's pods stand in for tomorrow's
-	if i := slices.IndexFunc(pods, func(p cluster.PodOf) bool { return p.Revision != "" }); i >= 0 && len(relevant) == 1 {
-		vars.NewHash, vars.OldHash, vars.Revision = pods[i].Revision, pods[i].Revision, pods[i].Revision
-		vars.NewReplicaSet = relevant[0].Ref.Name + "-" + pods[i].Revision
-		vars.OldReplicaSet = vars.NewReplicaSet
-	}
-	return analysis.Session{
-		Querier: r.g.Querier, Criteria: r.g.Criteria, Timing: r.g.Timing, Family: family(relevant),
-		Pods: func() analysis.Pods { return analysis.Pods{Old: old} }, Vars: func() analysis.Vars { return vars },
+		r.criteria.Vars.Service = found[0]
 	}
 }
 

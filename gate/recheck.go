@@ -11,14 +11,11 @@ import (
 // recheck asks the criteria that failed again, once the previous version is back: whether the undo has repaired what
 // it was meant to repair. It changes nothing about the outcome.
 func (r *run) recheck(ctx context.Context) {
-	if r.sessions == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, r.g.Recovery)
 	defer cancel()
 	r.tell(EventStep, manifest.Ref{}, "recheck: do the criteria hold again? for at most %s", r.g.Recovery)
 	since := time.Now()
-	r.sessions.Recheck(ctx, r.report.Criteria, since, r.measured)
+	r.criteria.Recheck(ctx, r.report.Criteria, since, r.measured)
 	for _, c := range r.report.Criteria {
 		switch {
 		case c.Verdict != analysis.Fail || c.ReportOnly:
@@ -37,10 +34,10 @@ const plotTime = 10 * time.Second
 
 // plot adds the course of each criterion to the report.
 func (r *run) plot(ctx context.Context) {
-	if r.sessions == nil || len(r.report.Criteria) == 0 || ctx.Err() != nil {
+	if len(r.report.Criteria) == 0 || ctx.Err() != nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, plotTime)
 	defer cancel()
-	r.sessions.Plot(ctx, r.report.Criteria, r.began)
+	r.criteria.Plot(ctx, r.report.Criteria)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -113,12 +114,14 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 	defer heartbeat.Stop()
 	recheck := time.NewTimer(0)
 	defer recheck.Stop()
-	m := &measuring{}
+	var m *criteria.Measurement // nil when there is none, and when it has results
+	var news <-chan criteria.News
 	judge = judge && len(l.r.g.Criteria) > 0
 	if judge {
 		m = l.measure(ctx)
+		news = m.News
 	}
-	defer func() { m.finish(l.r) }()
+	defer func() { l.r.stopMeasuring(m) }()
 	var results []analysis.Result
 	started := time.Now()
 	deadline, _ := ctx.Deadline()
@@ -128,6 +131,9 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 		if e != nil {
 			return *e
 		}
+		if m != nil {
+			m.Update(l.workloads())
+		}
 		if l.complete() {
 			switch {
 			case !judge:
@@ -135,7 +141,7 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 			case results != nil:
 				return l.r.judged(results)
 			case !l.judging:
-				m.begin(l)
+				l.begin(m)
 			}
 		}
 		recheck.Reset(next)
@@ -147,10 +153,13 @@ func (l *watching) until(ctx context.Context, judge bool) ending {
 		case <-recheck.C:
 		case <-heartbeat.C:
 			l.r.tell(EventWaiting, manifest.Ref{}, "waiting %s of %s: %s", short(time.Since(started)), short(budget), l.awaited())
-		case measurement := <-m.seen:
-			l.r.measured(measurement)
-		case results = <-m.results:
-			l.r.report.Criteria, m.results = results, nil // nothing more will come from there
+		case n := <-news:
+			if !n.Done {
+				l.r.measured(n.Measurement)
+				continue
+			}
+			results, l.r.report.Criteria = n.Results, n.Results
+			m, news = nil, nil // nothing more will come from there
 			if e := l.r.judged(results); e.outcome != Passed {
 				return e
 			}

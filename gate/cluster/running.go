@@ -14,18 +14,10 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// PodOf is a pod and the workload that it was found for.
-type PodOf struct {
-	Owner manifest.Ref
-	Pod   *corev1.Pod
-	// Revision is the pod's pod-template-hash or controller-revision-hash; empty for pods without one.
-	Revision string
-}
-
 // PodsOf lists the pods that run for live workloads, without those that end. Objects without pods of their own are
 // passed over.
-func (c *Client) PodsOf(ctx context.Context, live []rollout.Object) ([]PodOf, error) {
-	var out []PodOf
+func (c *Client) PodsOf(ctx context.Context, live []rollout.Object) ([]rollout.RunningPod, error) {
+	var out []rollout.RunningPod
 	for _, object := range live {
 		if u, ok := object.(*unstructured.Unstructured); ok {
 			object = typed(u)
@@ -48,7 +40,7 @@ func (c *Client) PodsOf(ctx context.Context, live []rollout.Object) ([]PodOf, er
 			if revision == "" {
 				revision = p.Labels[appsv1.ControllerRevisionHashLabelKey]
 			}
-			out = append(out, PodOf{Owner: owner, Pod: p, Revision: revision})
+			out = append(out, rollout.RunningPod{Owner: owner, Pod: p, Revision: revision})
 		}
 	}
 	return out, nil

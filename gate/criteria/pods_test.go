@@ -1,4 +1,4 @@
-package gate
+package criteria
 
 import (
 	"regexp"
@@ -10,7 +10,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
@@ -59,50 +58,50 @@ func TestProbeRequests(t *testing.T) {
 }
 
 // A pod that is unready for a moment was ready before: what it counted since then still counts.
-func TestCrowdRemembers(t *testing.T) {
-	var c crowd
+func TestTrackerRemembers(t *testing.T) {
+	var tracked podTracker
 	p := probed(5 * time.Second)
-	first := c.pod(manifest.Ref{Kind: "Deployment"}, p)
+	first := tracked.pod(manifest.Ref{Kind: "Deployment"}, p)
 	p.Status.Conditions[0].Status = corev1.ConditionFalse
-	if again := c.pod(manifest.Ref{Kind: "Deployment"}, p); !again.Ready.Equal(first.Ready) || first.Ready.IsZero() || again.Reused {
+	if again := tracked.pod(manifest.Ref{Kind: "Deployment"}, p); !again.Ready.Equal(first.Ready) || first.Ready.IsZero() || again.Reused {
 		t.Errorf("first %+v, then %+v", first, again)
 	}
-	c.since = start
-	if again := c.pod(manifest.Ref{Kind: "Deployment"}, p); !again.Reused {
+	tracked.changed = start
+	if again := tracked.pod(manifest.Ref{Kind: "Deployment"}, p); !again.Reused {
 		t.Error("what a pod counted before the run is taken for news")
 	}
-	c.since = time.Time{}
-	if db := c.pod(manifest.Ref{Kind: "StatefulSet"}, p); !db.Reused {
+	tracked.changed = time.Time{}
+	if db := tracked.pod(manifest.Ref{Kind: "StatefulSet"}, p); !db.Reused {
 		t.Error("the name of a StatefulSet's pod was not told to be an old one's")
 	}
 }
 
 func TestKnown(t *testing.T) {
-	pods := func(after ...time.Duration) (out []cluster.PodOf) {
+	pods := func(after ...time.Duration) (out []rollout.RunningPod) {
 		for _, d := range after {
-			out = append(out, cluster.PodOf{Pod: probed(d)})
+			out = append(out, rollout.RunningPod{Pod: probed(d)})
 		}
 		return out
 	}
 	now := start.Add(90 * time.Second)
 	for name, c := range map[string]struct {
-		pods []cluster.PodOf
+		pods []rollout.RunningPod
 		want bool
 	}{
 		"none": {nil, false}, "young ones": {pods(40*time.Second, 80*time.Second), false}, "one of them old": {pods(10*time.Second, 80*time.Second), true},
 	} {
-		if got := known(c.pods, now); got != c.want {
+		if got := Known(c.pods, now); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
 }
 
-func TestFamily(t *testing.T) {
-	targets := []cluster.Target{
+func TestPodNames(t *testing.T) {
+	workloads := []rollout.Workload{
 		{Ref: manifest.Ref{Kind: "Deployment", Name: "web.v1"}}, {Ref: manifest.Ref{Kind: "StatefulSet", Name: "db"}},
 		{Ref: manifest.Ref{Kind: "DaemonSet", Name: "agent"}}, {Ref: manifest.Ref{Kind: "ConfigMap", Name: "settings"}},
 	}
-	pattern := regexp.MustCompile("^(?:" + family(targets) + ")$")
+	pattern := regexp.MustCompile("^(?:" + allVersions(workloads) + ")$")
 	for name, want := range map[string]bool{
 		"web.v1-7c9f8d-abcde": true, "db-0": true, "db-12": true, "agent-x2x4z": true,
 		"web-v1-7c9f8d-abcde": false, "web.v1-abcde": false, "db-a": false, "other-db-0": false, "settings": false, "agent-7c9f8d-abcde": false,
@@ -111,16 +110,16 @@ func TestFamily(t *testing.T) {
 			t.Errorf("%s: %t, want %t", name, got, want)
 		}
 	}
-	if n := len(withPods(targets)); n != 3 {
-		t.Errorf("%d of the targets have pods", n)
+	if n := len(withPods(workloads)); n != 3 {
+		t.Errorf("%d of the workloads have pods", n)
 	}
 }
 
-func TestAbout(t *testing.T) {
+func TestDescribe(t *testing.T) {
 	d := &appsv1.Deployment{}
 	d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "app", Image: "registry.example:5000/shop/web:v2@sha256:abc"}, {Name: "proxy"}}
 	var vars analysis.Vars
-	about(&vars, rollout.Workload{Ref: manifest.Ref{Kind: "Deployment", Name: "web"}, Live: d}, rollout.Status{Revision: "7c9f8d", PreviousRevision: "5d4c3b"})
+	describe(&vars, rollout.Workload{Ref: manifest.Ref{Kind: "Deployment", Name: "web"}, Live: d}, rollout.Status{Revision: "7c9f8d", PreviousRevision: "5d4c3b"})
 	for what, got := range map[string][2]string{
 		"workload": {vars.Workload, "web"}, "newHash": {vars.NewHash, "7c9f8d"}, "newReplicaSet": {vars.NewReplicaSet, "web-7c9f8d"},
 		"oldReplicaSet": {vars.OldReplicaSet, "web-5d4c3b"}, "container": {vars.Container, "app"}, "imageTag": {vars.ImageTag, "v2"},

@@ -1,0 +1,158 @@
+package criteria
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// Asker asks the criteria of one run. Its fields and methods belong to the goroutine of the run; a [Measurement] that
+// goes on in the background sees only what it is told.
+type Asker struct {
+	Querier  analysis.Querier
+	Criteria []analysis.Criterion
+	Timing   analysis.Timing
+	// Vars are the variables that do not come from workloads; the namespace is among them.
+	Vars analysis.Vars
+	// Facts are what the preflight found out. The zero value assumes what is usual.
+	Facts analysis.Facts
+	// AsTheyRun makes the pods that run the ones to judge, for criteria without a rollout.
+	AsTheyRun bool
+
+	tracker podTracker
+	single  bool              // whether the measurement is of one workload: with several no single value is right
+	session *analysis.Session // that of the last measurement, for Recheck and Plot; nil before
+}
+
+// Began says when the run began to change things.
+func (a *Asker) Began(at time.Time) { a.tracker.changed = at }
+
+// AboutPods are the names of the criteria that are about the pods of a workload.
+func (a *Asker) AboutPods() []string {
+	var out []string
+	for _, c := range a.Criteria {
+		if c.Scope == analysis.ScopeNew || c.Scope == analysis.ScopeOld || c.Scope == "" && c.Counts != nil {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+// WantsService returns the workload whose Service ${service} stands for, if a criterion wants to know and there is
+// exactly one. object is nil where the workload does not exist and will not.
+func (a *Asker) WantsService(workloads []rollout.Workload) (object rollout.Object, ref manifest.Ref, wanted bool) {
+	relevant := withPods(workloads)
+	asked := slices.ContainsFunc(a.Criteria, func(c analysis.Criterion) bool { return c.Uses("service") })
+	if !asked || len(relevant) != 1 || a.Vars.Service != "" {
+		return nil, manifest.Ref{}, false
+	}
+	object = relevant[0].Applied
+	if object == nil {
+		object = relevant[0].Live
+	}
+	return object, relevant[0].Ref, object != nil
+}
+
+// Preflight asks every criterion about the running version, whose pods are given, and keeps what it learns in Facts. Of
+// the workloads, Live is the object before the run and Applied what it will be. The error is that of a server that does
+// not answer, an *analysis.QueryError.
+func (a *Asker) Preflight(ctx context.Context, workloads []rollout.Workload, pods []rollout.RunningPod) error {
+	facts, err := a.before(workloads, pods).Preflight(ctx)
+	if err == nil {
+		a.Facts = facts
+	}
+	return err
+}
+
+// Backtest replays the criteria over the windows of the past.
+func (a *Asker) Backtest(ctx context.Context, workloads []rollout.Workload, over time.Duration) []analysis.Replay {
+	s := a.before(workloads, nil)
+	s.Facts = a.Facts
+	return s.Backtest(ctx, over)
+}
+
+// before is a session that knows the running pods as the old ones; new ones there are none yet.
+func (a *Asker) before(workloads []rollout.Workload, pods []rollout.RunningPod) analysis.Session {
+	var old []analysis.Pod
+	for _, p := range pods {
+		old = append(old, a.tracker.pod(p.Owner, p.Pod))
+	}
+	relevant := withPods(workloads)
+	vars, now := a.Vars, time.Now()
+	vars.RolloutStart, vars.ReadyAt, vars.Since = now, now, time.Minute
+	for _, p := range old {
+		vars.OldPods = append(vars.OldPods, p.Name)
+	}
+	vars.NewPods = vars.OldPods // the question is whether the criterion works; today's pods stand in for tomorrow's
+	if len(relevant) == 1 {
+		var status rollout.Status
+		if i := slices.IndexFunc(pods, func(p rollout.RunningPod) bool { return p.Revision != "" }); i >= 0 {
+			status.Revision, status.PreviousRevision = pods[i].Revision, pods[i].Revision
+		}
+		describe(&vars, relevant[0], status)
+	}
+	return analysis.Session{
+		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Family: allVersions(relevant),
+		Pods: func() analysis.Pods { return analysis.Pods{Old: old} }, Vars: func() analysis.Vars { return vars },
+	}
+}
+
+// scene is what a measurement knows at one moment. It is never changed.
+type scene struct {
+	pods analysis.Pods
+	vars analysis.Vars
+}
+
+// rolling is a session about workloads while they roll out. It asks about what current holds at the moment of a look.
+func (a *Asker) rolling(workloads []rollout.Workload, current *atomic.Pointer[scene]) analysis.Session {
+	relevant := withPods(workloads)
+	began := a.tracker.changed
+	s := analysis.Session{Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, Family: allVersions(relevant)}
+	if len(relevant) > 0 {
+		s.Pods = func() analysis.Pods { return current.Load().pods }
+	}
+	s.Vars = func() analysis.Vars {
+		vars := current.Load().vars
+		vars.Since = max(time.Since(began), time.Second)
+		return vars
+	}
+	return s
+}
+
+// see makes a scene of the workloads as they are now.
+func (a *Asker) see(workloads []rollout.Workload, ready time.Time) *scene {
+	relevant := withPods(workloads)
+	vars := a.Vars
+	vars.RolloutStart, vars.ReadyAt = a.tracker.changed.Add(a.Facts.Skew), ready
+	if !ready.IsZero() {
+		vars.ReadyAt = ready.Add(a.Facts.Skew) // by the server's clock
+	}
+	if a.single && len(relevant) == 1 {
+		describe(&vars, relevant[0], rollout.Evaluate(relevant[0]))
+	}
+	pods := a.tracker.pods(relevant)
+	if a.AsTheyRun {
+		pods = asTheyRun(pods)
+	}
+	return &scene{pods: pods, vars: vars}
+}
+
+// Recheck asks the criteria that failed again, until they hold or ctx ends, and notes in their results whether they do.
+// undone is when the previous version was back. Without a measurement there is nothing to ask.
+func (a *Asker) Recheck(ctx context.Context, results []analysis.Result, undone time.Time, observe func(analysis.Measurement)) {
+	if a.session != nil {
+		a.session.Recheck(ctx, results, undone, observe)
+	}
+}
+
+// Plot adds the course of each criterion to its result.
+func (a *Asker) Plot(ctx context.Context, results []analysis.Result) {
+	if a.session != nil {
+		a.session.Plot(ctx, results, a.tracker.changed)
+	}
+}
