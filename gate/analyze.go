@@ -8,16 +8,14 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // Analyze asks the criteria about workloads as they run now, without a rollout. It changes nothing. With a time to
 // look back over it replays the criteria over the windows of that time instead.
-func (g Gate) Analyze(ctx context.Context, targets []cluster.Target, backtest time.Duration) (Report, error) {
-	r := g.begin("analyze")
+func (g Gate) Analyze(ctx context.Context, targets []rollout.Target, backtest time.Duration) (Report, error) {
+	r := g.begin(ctx, "analyze")
 	r.g.NeverUndo = true
 	r.begins()
 	if g.Timing.Settle == analysis.Auto {
@@ -26,104 +24,90 @@ func (g Gate) Analyze(ctx context.Context, targets []cluster.Target, backtest ti
 	if err := r.named(targets); err != nil {
 		return r.end(), err
 	}
-	if err := r.survey(ctx, targets); err != nil {
+	if err := r.survey(targets); err != nil {
 		return r.end(), err
 	}
 	if backtest > 0 {
-		return r.replay(ctx, targets, backtest)
+		return r.replay(targets, backtest)
 	}
-	watchCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w := g.Cluster.Watch(watchCtx, targets)
-	defer func() { stop(); w.Wait() }()
-	l := r.watching(w, targets)
-	if err := l.firstLook(ctx); err != nil {
-		r.exit(r.before(ctx, err), "nothing was changed")
+	if err := r.measureNow(targets); err != nil {
 		return r.end(), err
 	}
-	r.report.Workloads = l.statuses()
-	r.criteria.AsTheyRun = true
-	t := r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
-	r.tell(EventStep, manifest.Ref{}, "analyze: %s, watching %s", count(len(r.g.Criteria), "criterion", "criteria"), t.Window)
-	r.report.Criteria = l.measureAsTheyRun(ctx)
-	switch e := r.judged(r.report.Criteria); {
-	case ctx.Err() != nil:
-		r.exit(cancelledBy(ctx), "nothing was changed")
-	default:
-		r.report.Findings = criteriaFindings(r.report.Criteria)
-		r.exit(e.outcome, "nothing was changed")
-	}
-	r.plot(ctx)
+	r.plot()
 	return r.end(), nil
 }
 
-// measureAsTheyRun measures the criteria to their end.
-func (l *watching) measureAsTheyRun(ctx context.Context) []analysis.Result {
-	m := l.r.criteria.Measure(ctx, asWorkloads(l.targets), l.workloads())
-	m.Complete(time.Time{}, l.workloads())
-	for {
+// measureNow asks the criteria over one window, about the pods that run.
+func (r *run) measureNow(targets []rollout.Target) error {
+	f, stop := r.follow(targets)
+	defer stop()
+	ctx, release := r.course.enter(Watching, 0)
+	defer release()
+	if err := f.firstLook(ctx); err != nil {
+		return r.fail(err)
+	}
+	r.report.Workloads = f.statuses()
+	r.criteria.AsTheyRun = true
+	t := r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
+	r.step(Step{Name: StepAnalyze, Criteria: len(r.g.Criteria), Limit: t.Window})
+	f.measure(ctx)
+	f.measurement.Complete(time.Time{}, f.workloads())
+	for f.measurement != nil {
 		select {
-		case <-l.w.Changed():
-			m.Update(l.workloads())
-		case n := <-m.News:
-			if n.Done {
-				return n.Results
-			}
-			l.r.measured(n.Measurement)
+		case <-f.w.Changed():
+			f.measurement.Update(f.workloads())
+		case n := <-f.news:
+			f.hear(n)
 		}
 	}
+	if signal, cancelled := r.course.cancelled(); cancelled {
+		r.exit(cancelledBy(signal), nothingChanged)
+		return nil
+	}
+	r.findings = append(r.findings, criteriaFindings(r.report.Criteria)...)
+	r.notePolicy()
+	r.exit(byCriteria(Situation{Results: r.report.Criteria, Policy: r.g.Policy}).Outcome, nothingChanged)
+	return nil
 }
 
 // named refuses criteria about pods when no workload is named whose pods these could be.
-func (r *run) named(targets []cluster.Target) error {
+func (r *run) named(targets []rollout.Target) error {
 	about := r.criteria.AboutPods()
-	if len(about) == 0 || slices.ContainsFunc(targets, func(t cluster.Target) bool { return criteria.HasPods(t.Ref) }) {
+	if len(about) == 0 || slices.ContainsFunc(targets, func(t rollout.Target) bool { return criteria.HasPods(t.Ref) }) {
 		return nil
 	}
-	r.exit(Invalid, "nothing was changed")
-	return fmt.Errorf("criteria about the pods of a workload, and none is named: %s\n  hint: name it, as in 'rolloutgate analyze deployment/web', or give the criterion scope: all", strings.Join(about, ", "))
+	return r.fail(invalidError{fmt.Errorf("criteria about the pods of a workload, and none is named: %s\n  hint: name it, as in 'rolloutgate analyze deployment/web', or give the criterion scope: all", strings.Join(about, ", "))})
 }
 
 // survey finds out what is needed to ask about targets that run already.
-func (r *run) survey(ctx context.Context, targets []cluster.Target) error {
+func (r *run) survey(targets []rollout.Target) error {
 	if len(r.g.Criteria) == 0 {
 		return nil
 	}
+	ctx, release := r.course.enter(Planning, preflightTime)
+	defer release()
 	if err := r.reach(ctx); err != nil || r.g.Preflight == PreflightOff {
 		return err
 	}
-	limited, cancel := context.WithTimeout(ctx, preflightTime)
-	defer cancel()
 	var live []rollout.Object
 	for _, t := range targets {
 		if t.Applied != nil {
 			live = append(live, t.Applied)
 		}
 	}
-	pods, err := r.g.Cluster.PodsOf(limited, live)
-	if err != nil {
-		r.note("the running pods could not be listed: %v", err)
-	}
-	r.findService(limited, targets)
-	err = r.criteria.Preflight(limited, asWorkloads(targets), pods)
-	if ctx.Err() != nil {
-		r.exit(cancelledBy(ctx), "nothing was changed")
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		return r.unasked(err)
-	}
-	r.tellFacts(r.criteria.Facts)
-	return nil
+	_, err := r.ask(ctx, targets, live)
+	return err
 }
 
 // replay is the backtest.
-func (r *run) replay(ctx context.Context, targets []cluster.Target, over time.Duration) (Report, error) {
-	r.tell(EventStep, manifest.Ref{}, "backtest: the windows of the last %s", over)
+func (r *run) replay(targets []rollout.Target, over time.Duration) (Report, error) {
+	ctx, release := r.course.enter(Watching, 0)
+	defer release()
+	r.step(Step{Name: StepBacktest, Limit: over})
 	r.report.Backtest = r.criteria.Backtest(ctx, asWorkloads(targets), over)
-	if ctx.Err() != nil {
-		r.exit(cancelledBy(ctx), "nothing was changed")
-		return r.end(), context.Cause(ctx)
+	if ended := r.interrupted(ctx, "replaying the criteria"); ended != nil {
+		return r.end(), r.fail(ended)
 	}
-	r.exit(Passed, "nothing was changed")
+	r.exit(Passed, nothingChanged)
 	return r.end(), nil
 }

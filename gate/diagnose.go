@@ -2,51 +2,82 @@ package gate
 
 import (
 	"context"
-	"fmt"
+	"maps"
+	"slices"
 	"time"
 
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// firstAnswer is how long Diagnose waits for the first answers of its watches.
-const firstAnswer = 10 * time.Second
+const (
+	// firstAnswer is how long Diagnose waits for the first answers of its watches.
+	firstAnswer = 10 * time.Second
+	// diagnoseTime is how long it may read after that.
+	diagnoseTime = time.Minute
+)
 
 // Diagnose says what is wrong with workloads now. It changes nothing, and finding something wrong is no failure of
 // the command.
-func (g Gate) Diagnose(ctx context.Context, targets []cluster.Target) (Report, error) {
-	r := g.begin("diagnose")
-	r.targets = targets
-	watchCtx, stop := context.WithCancel(ctx)
-	w := g.Cluster.Watch(watchCtx, targets)
-	defer func() { stop(); w.Wait() }()
-
-	l := r.watching(w, targets)
-	if err := l.firstLook(ctx); err != nil {
-		r.exit(r.before(ctx, err), "nothing was changed")
-		return r.end(), err
+func (g Gate) Diagnose(ctx context.Context, targets []rollout.Target) (Report, error) {
+	r := g.begin(ctx, "diagnose")
+	f, stop := r.follow(targets)
+	defer stop()
+	reading, release := r.course.enter(Watching, diagnoseTime)
+	defer release()
+	if err := f.firstLook(reading); err != nil {
+		return r.end(), r.fail(err)
 	}
-	r.report.Workloads = l.statuses()
+	r.report.Workloads = f.statuses()
 	// Whatever deserves patience in a gate is the answer here: somebody asks now.
-	r.report.Findings = l.explain(ctx, ending{outcome: TimedOut, target: -1})
-	bad := 0
-	for _, s := range r.report.Workloads {
-		if s.Phase != rollout.Complete {
-			bad++
-		}
+	r.findings = f.explainIn(reading, Verdict{Outcome: TimedOut, Target: -1})
+	if ended := r.interrupted(reading, "reading the workloads"); ended != nil {
+		return r.end(), r.fail(ended)
 	}
-	r.exit(Passed, fmt.Sprintf("%d of %d workloads are complete; nothing was changed", len(targets)-bad, len(targets)))
+	r.exit(Passed, diagnosedState(r.report.Workloads, r.findings))
 	return r.end(), nil
 }
 
+// diagnosedState counts the workloads that are not in order, by their status or by a finding that blames something.
+func diagnosedState(workloads []rollout.Status, findings []diagnosis.Finding) string {
+	broken := map[string]bool{}
+	for _, s := range workloads {
+		if s.Phase != rollout.Complete {
+			broken[s.Ref.String()] = true
+		}
+	}
+	for _, x := range findings {
+		if x.Blames() {
+			broken[x.Workload.String()] = true
+		}
+	}
+	if len(broken) == 0 {
+		return list(namesOf(workloads), "there are no workloads", " in order")
+	}
+	names := slices.Sorted(maps.Keys(broken))
+	state := list(names, "", " not in order")
+	if len(findings) > 0 && findings[0].Blames() {
+		state += ": " + findings[0].Code
+	}
+	return state
+}
+
+func namesOf(workloads []rollout.Status) []string {
+	names := make([]string, len(workloads))
+	for i, s := range workloads {
+		names[i] = s.Ref.String()
+	}
+	return names
+}
+
 // firstLook waits until everything that a status needs has arrived once.
-func (l *watching) firstLook(ctx context.Context) error {
+func (f *follower) firstLook(ctx context.Context) error {
 	deadline := time.NewTimer(firstAnswer)
 	defer deadline.Stop()
 	for {
 		ready := true
-		for i := range l.targets {
-			ready = l.ask(i) && ready
+		for i := range f.targets {
+			ready = f.want(i) && ready
 		}
 		if ready {
 			return nil
@@ -56,22 +87,22 @@ func (l *watching) firstLook(ctx context.Context) error {
 			return context.Cause(ctx)
 		case <-deadline.C:
 			return nil
-		case <-l.w.Changed():
+		case <-f.w.Changed():
 		}
 	}
 }
 
-// ask wants everything about target i, and tells whether it is there.
-func (l *watching) ask(i int) bool {
-	l.w.LookCloser(i)
-	if !l.w.Synced(i) {
+// want asks for everything about target i, and tells whether it is there.
+func (f *follower) want(i int) bool {
+	f.w.LookCloser(i)
+	if !f.w.Synced(i) {
 		return false
 	}
-	workload := l.w.Workload(i)
+	workload := f.w.Workload(i)
 	status := rollout.Evaluate(workload)
-	l.states[i].status = status
+	f.states[i].status = status
 	if status.Reason == rollout.ReasonCheckingServices {
-		l.w.LookAtServices(i)
+		f.w.LookAtServices(i)
 		return false
 	}
 	_, hasPods := rollout.PodSelector(workload.Live)

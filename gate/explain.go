@@ -5,104 +5,135 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// maxFrozen bounds how many workloads are looked into when many fail at once: the first ones tell the story.
-const maxFrozen = 8
+const (
+	// maxExplained bounds how many workloads are looked into when many fail at once: the first ones tell the story.
+	maxExplained = 8
+	// explainTime is how long the evidence may take to read. An API server that hangs must not hold the undo up.
+	explainTime = 15 * time.Second
+)
 
-// evidence adds what the gate knows and the cluster does not.
-func (l *watching) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
-	for _, c := range l.r.report.Changes {
+// evidence adds what the run knows and the cluster does not.
+func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
+	for _, c := range f.r.report.Changes {
 		ev.Together = append(ev.Together, c.Object)
 	}
-	ev.Changed = l.r.changedConfig
-	ev.History = l.states[i].history.seen()
-	ev.Undoing = l.undo != nil
-	ev.Timeout = l.r.g.Timeout
+	if accepted := f.states[i].accepted; accepted != nil {
+		ev.Workload.Applied = accepted
+	}
+	ev.Changed = f.r.config
+	ev.History = f.states[i].progress.seen()
+	ev.Undoing = f.undone != nil
+	ev.Timeout = f.r.g.Timeout
 	return ev
 }
 
-// explain freezes the evidence of every workload that is not complete and says what is wrong, the workload that
-// decided first. It runs before the undo, which destroys the evidence.
-func (l *watching) explain(ctx context.Context, e ending) []diagnosis.Finding {
-	ctx = context.WithoutCancel(ctx) // the time of the gate is up, that of the diagnosis is not
+// explain reads the evidence of every workload that is not complete and says what is wrong, the workload that decided
+// first. A signal cuts the reading short; what has been read by then is explained.
+func (f *follower) explain(v Verdict) []diagnosis.Finding {
+	phase := Explaining
+	if f.undone != nil {
+		phase = Verifying
+	}
+	ctx, release := f.r.course.enter(phase, explainTime)
+	defer release()
+	return f.explainIn(ctx, v)
+}
+
+func (f *follower) explainIn(ctx context.Context, v Verdict) []diagnosis.Finding {
+	byCriteria := v.Outcome == CriteriaFailed || v.Outcome == Inconclusive
 	var findings []diagnosis.Finding
-	if e.outcome == CriteriaFail || e.outcome == Inconclusive {
-		findings = criteriaFindings(l.r.report.Criteria)
+	if byCriteria {
+		findings = criteriaFindings(f.r.report.Criteria)
 	}
-	order := l.incomplete(e)
-	found, frozen := make([][]diagnosis.Finding, len(order)), make([]diagnosis.Evidence, len(order))
-	var wg sync.WaitGroup
-	for n, i := range order {
-		wg.Go(func() {
-			var ev diagnosis.Evidence
-			if i == e.target && e.evidence != nil {
-				ev = *e.evidence
-			} else {
-				ev = l.evidence(i, l.w.Freeze(ctx, i, l.states[i].status))
-			}
-			// Criteria that decide before a rollout is complete do not make it late.
-			ev.TimedOut = e.finding == nil && e.outcome != CriteriaFail && e.outcome != Inconclusive
-			ev.CriteriaFailed = e.outcome == CriteriaFail
-			found[n] = diagnosis.Explain(ev)
-			frozen[n] = ev
-		})
-	}
-	wg.Wait()
-	for _, ev := range frozen {
-		for _, note := range ev.Unreadable {
-			if !slices.Contains(l.r.report.Notes, note) {
-				l.r.report.Notes = append(l.r.report.Notes, note)
-			}
+	order := f.worthExplaining(v)
+	evidence := f.readAll(ctx, order, v)
+	found := make([][]diagnosis.Finding, len(order))
+	for n := range order {
+		// Criteria that decide before a rollout is complete do not make it late.
+		evidence[n].TimedOut = v.Finding == nil && !byCriteria
+		evidence[n].CriteriaFailed = v.Outcome == CriteriaFailed
+		found[n] = diagnosis.Explain(evidence[n])
+		for _, note := range evidence[n].Unreadable {
+			f.r.note("%s", note)
 		}
 	}
-	if e.finding != nil {
-		found[0] = headline(*e.finding, found[0])
-		found[0][0] = tuned(found[0][0], l.states[e.target].patience)
+	if v.Finding != nil {
+		found[0] = headline(*v.Finding, found[0])
 	}
-	if len(order) > 0 && l.undo == nil {
-		l.r.report.Layers = diagnosis.Layers(frozen[0], slices.Concat(findings, found[0]))
+	if len(order) > 0 && f.undone == nil {
+		f.r.report.Layers = diagnosis.Layers(evidence[0], slices.Concat(findings, found[0]))
 	}
 	return append(findings, slices.Concat(found...)...)
+}
+
+// readAll reads the evidence of several targets at once. What decided is not read again.
+func (f *follower) readAll(ctx context.Context, order []int, v Verdict) []diagnosis.Evidence {
+	evidence := make([]diagnosis.Evidence, len(order))
+	var reading sync.WaitGroup
+	for n, i := range order {
+		reading.Go(func() {
+			if i == v.Target && v.Evidence != nil {
+				evidence[n] = *v.Evidence
+				return
+			}
+			evidence[n] = f.w.Read(ctx, i, f.states[i].status)
+		})
+	}
+	reading.Wait()
+	for n, i := range order {
+		evidence[n] = f.evidence(i, evidence[n])
+	}
+	return evidence
 }
 
 // headline puts the finding that decided first, as it was explained with all the evidence, or as it was seen when it
 // has vanished since.
 func headline(decided diagnosis.Finding, found []diagnosis.Finding) []diagnosis.Finding {
-	same := func(f diagnosis.Finding) bool { return f.Code == decided.Code && f.Container == decided.Container }
+	same := func(x diagnosis.Finding) bool { return x.Code == decided.Code && x.Container == decided.Container }
 	if i := slices.IndexFunc(found, same); i >= 0 {
-		decided = found[i]
-		found = slices.Delete(found, i, i+1)
+		rule := decided.Rule
+		decided, found = found[i], slices.Delete(found, i, i+1)
+		decided.Rule = rule
 	}
 	return append([]diagnosis.Finding{decided}, found...)
 }
 
-// tuned says of a finding that somebody else's patience than the rule's own was asked for.
-func tuned(f diagnosis.Finding, p diagnosis.Patience) diagnosis.Finding {
-	if grace, ok := p.Grace[f.Code]; ok {
-		f.Rule += fmt.Sprintf("; here after %s, as asked", short(grace))
-	}
-	return f
-}
-
-// incomplete are the targets to look into: the one that decided, then the others in the order of the manifests. When a
-// criterion failed, that of a complete workload may have a reason in the cluster.
-func (l *watching) incomplete(e ending) []int {
+// worthExplaining are the targets to look into: the one that decided, then the others in the order of the manifests.
+// When a criterion failed, that of a complete workload may have a reason in the cluster.
+func (f *follower) worthExplaining(v Verdict) []int {
 	var order []int
-	if e.target >= 0 {
-		order = append(order, e.target)
+	if v.Target >= 0 {
+		order = append(order, v.Target)
 	}
-	for i := range l.states {
-		worth := l.states[i].status.Phase != rollout.Complete || e.outcome == CriteriaFail
-		if i != e.target && worth && len(order) < maxFrozen {
+	for i := range f.states {
+		worth := f.states[i].status.Phase != rollout.Complete || v.Outcome == CriteriaFailed
+		if i != v.Target && worth && len(order) < maxExplained {
 			order = append(order, i)
 		}
 	}
 	return order
+}
+
+// remarks are what is worth saying of a rollout that has passed: that nothing runs, that pods go on with an old
+// configuration, that something else was broken before and still is. It reads nothing.
+func (f *follower) remarks(v Verdict) []diagnosis.Finding {
+	var remarks []diagnosis.Finding
+	for i := range f.states {
+		ev := f.evidence(i, f.w.Evidence(i, f.states[i].status))
+		remarks = append(remarks, slices.DeleteFunc(diagnosis.Explain(ev), diagnosis.Finding.Blames)...)
+		if f.states[i].before {
+			f.r.troubledBefore = append(f.r.troubledBefore, f.targets[i].Ref)
+			f.r.note("%s was not in order before this run and still is not; this run did not change it: %s", f.targets[i].Ref, f.states[i].status.Message)
+		}
+	}
+	return remarks
 }
 
 // criteriaFindings say which criteria did not hold, in the form of every other cause.

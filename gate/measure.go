@@ -8,67 +8,65 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// overdue is the ending when the time is up or the run was cancelled. The measurement ends by the same context; what
-// it has seen goes into the report.
-func (l *watching) overdue(ctx context.Context, m *criteria.Measurement) ending {
-	l.r.stopMeasuring(m)
-	switch {
-	case !errors.Is(context.Cause(ctx), errTimeout):
-		return ending{outcome: cancelledBy(ctx), target: -1}
-	case analysis.Overall(l.r.report.Criteria) == analysis.Fail:
-		return l.r.judged(l.r.report.Criteria)
-	case l.judging && l.complete():
-		return l.r.judged(l.r.report.Criteria)
-	}
-	return ending{outcome: TimedOut, target: -1}
-}
-
 // errRolloutEnded is why a measurement ends before its window.
 var errRolloutEnded = errors.New("the rollout was judged without it")
 
 // workloads are those that were read, as they are now.
-func (l *watching) workloads() []rollout.Workload {
+func (f *follower) workloads() []rollout.Workload {
 	var out []rollout.Workload
-	for i := range l.targets {
-		if l.w.Synced(i) {
-			out = append(out, l.w.Workload(i))
+	for i := range f.targets {
+		if f.w.Synced(i) {
+			out = append(out, f.w.Workload(i))
 		}
 	}
 	return out
 }
 
-// measure begins to ask the criteria.
-func (l *watching) measure(ctx context.Context) *criteria.Measurement {
-	for i := range l.targets {
-		l.w.LookCloser(i) // the criteria ask for the metrics of single pods
+// measure begins to ask the criteria. The loop takes every news of it, until finishMeasuring.
+func (f *follower) measure(ctx context.Context) {
+	for i := range f.targets {
+		f.w.LookCloser(i) // the criteria ask for the metrics of single pods
 	}
-	return l.r.criteria.Measure(ctx, asWorkloads(l.targets), l.workloads())
+	f.measurement = f.r.criteria.Measure(ctx, asWorkloads(f.targets), f.workloads())
+	f.news = f.measurement.News
+	f.asking = Rolling
 }
 
-// begin tells the measurement that the rollout is complete.
-func (l *watching) begin(m *criteria.Measurement) {
-	l.judging = true
-	l.r.report.Marks.Complete = time.Now().UTC().Truncate(time.Millisecond)
-	m.Complete(time.Now(), l.workloads())
-	t := l.r.g.Timing.With(l.r.criteria.Facts.Scrape, l.r.criteria.Facts.Lag)
-	l.r.tell(EventStep, manifest.Ref{}, "analyze: %s, settling %s, then watching %s", count(len(l.r.g.Criteria), "criterion", "criteria"), t.Settle, t.Window)
+// openWindow tells the measurement that the rollout is complete.
+func (f *follower) openWindow() {
+	r := f.r
+	f.asking = InWindow
+	r.report.Marks.Complete = now()
+	f.measurement.Complete(time.Now(), f.workloads())
+	t := r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
+	r.step(Step{Name: StepAnalyze, Criteria: len(r.g.Criteria), Settle: t.Settle, Limit: t.Window})
 }
 
-// stopMeasuring ends a measurement, if there is one, and takes what it has seen into the report.
-func (r *run) stopMeasuring(m *criteria.Measurement) {
-	if m != nil {
-		r.report.Criteria = m.Stop(errRolloutEnded, r.measured)
+// hear takes news of the criteria in. Their results are the last that comes.
+func (f *follower) hear(n criteria.News) {
+	if !n.Done {
+		f.r.measured(n.Measurement)
+		return
+	}
+	f.r.report.Criteria, f.asking = n.Results, Answered
+	f.measurement, f.news = nil, nil
+}
+
+// finishMeasuring ends a measurement, if there is one, and takes what it has seen into the report.
+func (f *follower) finishMeasuring() {
+	if f.measurement != nil {
+		f.r.report.Criteria = f.measurement.Stop(errRolloutEnded, f.r.measured)
+		f.measurement, f.news = nil, nil
 	}
 }
 
 // asWorkloads are targets before anything is known of them but what was planned.
-func asWorkloads(targets []cluster.Target) []rollout.Workload {
+func asWorkloads(targets []rollout.Target) []rollout.Workload {
 	out := make([]rollout.Workload, len(targets))
 	for i, t := range targets {
 		out[i] = rollout.Workload{Ref: t.Ref, Live: t.Previous, Applied: t.Applied}
@@ -81,49 +79,31 @@ func (r *run) measured(m analysis.Measurement) {
 	if m.Early && m.Point.State != analysis.Breach && m.Result.Verdict != analysis.Fail {
 		return // before the window nothing is expected yet
 	}
-	value := "no value: " + m.Point.Note
+	told := Measured{Criterion: m.Result.Name, Limit: limitText(m.Result), State: m.Point.State, Events: m.Point.Events, Note: m.Point.Note}
 	if m.Point.Value != nil {
-		value = m.Result.Unit.Format(float64(*m.Point.Value))
-		if m.Point.Events > 0 {
-			value += fmt.Sprintf(" of %.0f", m.Point.Events)
-		}
+		told.Value = m.Result.Unit.Format(float64(*m.Point.Value))
 	}
-	r.tell(EventMeasurement, manifest.Ref{}, "%s: %s (%s) %s", m.Result.Name, value, limitText(m.Result), m.Point.State)
+	r.tell(manifest.Ref{}, told)
 }
 
 func limitText(c analysis.Result) string {
 	if c.Baseline != "" {
-		return "limit " + c.Baseline
+		return c.Baseline
 	}
-	return fmt.Sprintf("limit %s %s", c.Op, c.Unit.Format(float64(c.Limit)))
+	return fmt.Sprintf("%s %s", c.Op, c.Unit.Format(float64(c.Limit)))
 }
 
-// judged is the ending that the criteria's results mean, by the policy.
-func (r *run) judged(results []analysis.Result) ending {
-	verdict, action := r.g.Policy.Decide(results)
-	e := ending{outcome: Inconclusive, target: -1, action: action}
-	switch {
-	case verdict == analysis.Pass:
-		return ending{outcome: Passed, target: -1}
-	case action == analysis.ActionPass:
-		r.note("the criteria ended with %s, which passes as asked: %s", verdict, namesOf(results, verdict))
-		return ending{outcome: Passed, target: -1}
-	case verdict == analysis.Fail:
-		e.outcome = CriteriaFail
+// notePolicy says which criteria did not pass in a run that passed because it was asked to.
+func (r *run) notePolicy() {
+	verdict, action := r.g.Policy.Decide(r.report.Criteria)
+	if verdict == analysis.Pass || action != analysis.ActionPass {
+		return
 	}
-	return e
-}
-
-func namesOf(results []analysis.Result, v analysis.Verdict) string {
 	var names []string
-	for _, c := range results {
-		if c.Verdict == v && !c.ReportOnly {
+	for _, c := range r.report.Criteria {
+		if c.Verdict == verdict && !c.ReportOnly {
 			names = append(names, c.Name)
 		}
 	}
-	return strings.Join(names, ", ")
-}
-
-func (r *run) note(format string, args ...any) {
-	r.report.Notes = append(r.report.Notes, fmt.Sprintf(format, args...))
+	r.note("the criteria ended with %s, which passes as asked: %s", verdict, strings.Join(names, ", "))
 }

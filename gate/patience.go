@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // Annotations of a workload that tune early verdicts for it alone, in the words of --grace and --no-fail-fast. They
@@ -40,13 +41,13 @@ func patience(base diagnosis.Patience, annotations map[string]string) (diagnosis
 
 // patienceFor is the patience with one target. Annotations of this run's manifests were checked before; those that
 // somebody else wrote wrongly are noted and left alone.
-func (r *run) patienceFor(t cluster.Target) diagnosis.Patience {
+func (r *run) patienceFor(t rollout.Target) diagnosis.Patience {
 	if t.Applied == nil {
 		return r.g.Patience
 	}
 	p, err := patience(r.g.Patience, t.Applied.GetAnnotations())
 	if err != nil {
-		r.report.Notes = append(r.report.Notes, fmt.Sprintf("%s: %v", t.Ref, err))
+		r.note("%s: %v", t.Ref, err)
 	}
 	return p
 }
@@ -66,3 +67,6 @@ func checkTuning(objects []manifest.Object) error {
 	}
 	return errors.Join(errs...)
 }
+
+// short prints a duration in whole seconds.
+func short(d time.Duration) string { return d.Round(time.Second).String() }

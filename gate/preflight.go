@@ -3,13 +3,11 @@ package gate
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -38,8 +36,24 @@ func (r *run) fits() error {
 	if longest < r.g.Timeout {
 		return nil
 	}
-	r.exit(Invalid, "nothing was changed")
-	return fmt.Errorf("the criteria alone take %s, and --timeout is %s\n  hint: raise --timeout, or shorten --settle and --window", short(longest), short(r.g.Timeout))
+	return r.fail(invalidError{fmt.Errorf("the criteria alone take %s, and --timeout is %s\n  hint: raise --timeout, or shorten --settle and --window", short(longest), short(r.g.Timeout))})
+}
+
+// invalidError is something that the user has asked for and that cannot be.
+type invalidError struct{ error }
+
+// Outcome says what it means for the run.
+func (invalidError) Outcome() Outcome { return Invalid }
+
+// unreachableError is a way to a server that could not be found.
+type unreachableError struct{ error }
+
+// Outcome says what it means for the run.
+func (u unreachableError) Outcome() Outcome {
+	if OutcomeOf(u.error) == Denied {
+		return Denied
+	}
+	return Retry
 }
 
 // reach finds the way to a server inside the cluster, once. On an error the exit is set and nothing was changed.
@@ -48,16 +62,11 @@ func (r *run) reach(ctx context.Context) error {
 		return nil
 	}
 	querier, how, end, err := r.g.Reach(ctx)
-	switch {
-	case ctx.Err() != nil:
-		r.exit(cancelledBy(ctx), "nothing was changed")
-		return context.Cause(ctx)
-	case err != nil && cluster.IsDenied(err):
-		r.exit(Denied, "nothing was changed")
-		return err
-	case err != nil:
-		r.exit(Retry, "nothing was changed")
-		return err
+	if ended := r.interrupted(ctx, "finding the way to Prometheus"); ended != nil {
+		return r.fail(ended)
+	}
+	if err != nil {
+		return r.fail(unreachableError{err})
 	}
 	r.criteria.Querier, r.unreach = querier, end
 	r.note("%s", how)
@@ -65,37 +74,27 @@ func (r *run) reach(ctx context.Context) error {
 }
 
 // preflight asks every criterion about the running version. On an error the exit is set and nothing was changed.
-func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []rollout.Object) error {
+func (r *run) preflight(targets []rollout.Target, live []rollout.Object) error {
 	if len(r.g.Criteria) == 0 {
 		return nil
 	}
 	if err := r.fits(); err != nil {
 		return err
 	}
+	ctx, release := r.course.enter(Planning, preflightTime)
+	defer release()
 	if err := r.reach(ctx); err != nil || r.g.Preflight == PreflightOff {
 		return err
 	}
-	r.tell(EventStep, manifest.Ref{}, "preflight: %s against the running version", count(len(r.g.Criteria), "criterion", "criteria"))
-	limited, cancel := context.WithTimeout(ctx, preflightTime)
-	defer cancel()
-	pods, err := r.g.Cluster.PodsOf(limited, live)
+	r.step(Step{Name: StepPreflight, Criteria: len(r.g.Criteria)})
+	pods, err := r.ask(ctx, targets, live)
 	if err != nil {
-		r.note("the running pods could not be listed, so the preflight could not tell versions apart: %v", err)
+		return err
 	}
-	r.findService(limited, targets)
-	err = r.criteria.Preflight(limited, asWorkloads(targets), pods)
-	if ctx.Err() != nil {
-		r.exit(cancelledBy(ctx), "nothing was changed")
-		return context.Cause(ctx)
-	}
-	if err != nil {
-		return r.unasked(err)
-	}
-	facts := r.criteria.Facts
-	r.tellFacts(facts)
 	if err := r.fits(); err != nil {
 		return err
 	}
+	facts := r.criteria.Facts
 	err = facts.Refusal(r.g.Criteria, r.g.Timing, !criteria.Known(pods, time.Now()))
 	if err == nil {
 		return nil
@@ -112,9 +111,27 @@ func (r *run) preflight(ctx context.Context, targets []cluster.Target, live []ro
 	return err
 }
 
+// ask asks the criteria once about the pods that run now. On an error that ends the run the exit is set.
+func (r *run) ask(ctx context.Context, targets []rollout.Target, live []rollout.Object) ([]rollout.RunningPod, error) {
+	pods, err := r.g.Cluster.PodsOf(ctx, live)
+	if err != nil {
+		r.note("the running pods could not be listed, so the preflight could not tell versions apart: %v", err)
+	}
+	r.findService(ctx, targets)
+	err = r.criteria.Preflight(ctx, asWorkloads(targets), pods)
+	if ended := r.interrupted(ctx, "asking the criteria"); ended != nil {
+		return pods, r.fail(ended)
+	}
+	if err != nil {
+		return pods, r.unasked(err)
+	}
+	r.tellFacts(r.criteria.Facts)
+	return pods, nil
+}
+
 // findService gives ${service} its value: the one Service that selects the pods of the one workload. Nobody is asked
 // when no criterion wants to know.
-func (r *run) findService(ctx context.Context, targets []cluster.Target) {
+func (r *run) findService(ctx context.Context, targets []rollout.Target) {
 	object, ref, wanted := r.criteria.WantsService(asWorkloads(targets))
 	if !wanted {
 		return
@@ -132,28 +149,20 @@ func (r *run) findService(ctx context.Context, targets []cluster.Target) {
 
 // unasked is a server that does not answer before anything was changed.
 func (r *run) unasked(err error) error {
-	var q *analysis.QueryError
-	outcome := Retry
-	if errors.As(err, &q) {
-		switch q.Kind {
-		case analysis.Unauthorized:
-			outcome = Denied
-		case analysis.Unreadable, analysis.Rejected:
-			outcome = Invalid
-		}
-	}
 	if r.g.Preflight == PreflightWarn {
 		r.note("preflight: %s", strings.Split(err.Error(), "\n")[0])
 		return nil
 	}
-	r.exit(outcome, "nothing was changed")
-	return err
+	if OutcomeOf(err) == Internal {
+		err = unreachableError{err}
+	}
+	return r.fail(err)
 }
 
 // tellFacts says what was found out, as far as a reader needs it.
 func (r *run) tellFacts(f analysis.Facts) {
 	if f.Scrape > 0 {
-		r.tell(EventMeasurement, manifest.Ref{}, "%s answers; its series are scraped every %s", cmp.Or(f.Backend, "Prometheus"), f.Scrape)
+		r.tell(manifest.Ref{}, Source{Backend: cmp.Or(f.Backend, "Prometheus"), Scrape: f.Scrape})
 	}
 	if f.Skew.Abs() > 5*time.Second {
 		r.note("the clock of Prometheus differs from this machine's by %s", f.Skew.Round(time.Second))
@@ -165,21 +174,17 @@ func (r *run) tellFacts(f analysis.Facts) {
 		for _, n := range c.Notes {
 			r.note("criterion %q: %s", c.Name, n)
 		}
-		text := string(c.State)
-		if c.Problem != "" {
-			text += ": " + c.Problem
-		}
-		value := "no value"
+		before := Before{Criterion: c.Name, State: c.State, Problem: c.Problem}
 		if c.Before != nil {
-			value = r.g.Criteria[i].Limit.Unit.Format(float64(*c.Before))
+			before.Value = r.g.Criteria[i].Limit.Unit.Format(float64(*c.Before))
 		}
-		r.tell(EventMeasurement, manifest.Ref{}, "%s before: %s %s", c.Name, value, text)
+		r.tell(manifest.Ref{}, before)
 	}
 }
 
 // refuseByCriteria writes the findings of a run that does not begin.
 func (r *run) refuseByCriteria(f analysis.Facts) {
-	r.exit(Refused, "nothing was changed")
+	r.exit(Refused, nothingChanged)
 	for i, c := range f.Criteria {
 		criterion := r.g.Criteria[i]
 		if criterion.Report || c.State == analysis.OK || c.State == analysis.Thin {
@@ -202,6 +207,6 @@ func (r *run) refuseByCriteria(f analysis.Facts) {
 			finding.Cause = fmt.Sprintf("criterion %q says nothing about the running version: %s", c.Name, c.Problem)
 			finding.Fix = []string{"correct the query, or have the pods scraped; 'rolloutgate analyze' tries criteria alone"}
 		}
-		r.report.Findings = append(r.report.Findings, finding)
+		r.findings = append(r.findings, finding)
 	}
 }

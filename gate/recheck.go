@@ -1,21 +1,25 @@
 package gate
 
 import (
-	"context"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // recheck asks the criteria that failed again, once the previous version is back: whether the undo has repaired what
 // it was meant to repair. It changes nothing about the outcome.
-func (r *run) recheck(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, r.g.Recovery)
-	defer cancel()
-	r.tell(EventStep, manifest.Ref{}, "recheck: do the criteria hold again? for at most %s", r.g.Recovery)
+func (r *run) recheck() {
+	ctx, release := r.course.enter(Rechecking, r.g.Recovery)
+	defer release()
+	if ctx.Err() != nil {
+		return
+	}
+	r.step(Step{Name: StepRecheck, Limit: r.g.Recovery})
 	since := time.Now()
 	r.criteria.Recheck(ctx, r.report.Criteria, since, r.measured)
+	if _, cancelled := r.course.cancelled(); cancelled {
+		return
+	}
 	for _, c := range r.report.Criteria {
 		switch {
 		case c.Verdict != analysis.Fail || c.ReportOnly:
@@ -33,11 +37,11 @@ func (r *run) recheck(ctx context.Context) {
 const plotTime = 10 * time.Second
 
 // plot adds the course of each criterion to the report.
-func (r *run) plot(ctx context.Context) {
+func (r *run) plot() {
+	ctx, release := r.course.enter(Reporting, plotTime)
+	defer release()
 	if len(r.report.Criteria) == 0 || ctx.Err() != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, plotTime)
-	defer cancel()
 	r.criteria.Plot(ctx, r.report.Criteria)
 }

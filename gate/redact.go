@@ -84,8 +84,8 @@ func (r redactor) report(rep *Report) {
 			c.Series[j].Note = r.text(c.Series[j].Note)
 		}
 	}
-	for i := range rep.Timeline {
-		rep.Timeline[i] = r.event(rep.Timeline[i])
+	for i, e := range rep.Timeline {
+		rep.Timeline[i].Payload = e.Payload.redacted(r) // told before all secrets were known
 	}
 	for i := range rep.Notes {
 		rep.Notes[i] = r.text(rep.Notes[i])
@@ -120,12 +120,52 @@ func (r redactor) finding(f *diagnosis.Finding) {
 	}
 }
 
-func (r redactor) event(e Event) Event {
-	e.Text = r.text(e.Text)
-	if e.Status != nil {
-		status := *e.Status
-		status.Message = r.text(status.Message)
-		e.Status = &status
+func (p Step) redacted(redactor) Payload    { return p }
+func (p Planned) redacted(redactor) Payload { return p }
+func (p Applied) redacted(redactor) Payload { return p }
+func (p Foreign) redacted(redactor) Payload { return p }
+func (p Source) redacted(redactor) Payload  { return p }
+func (p Freed) redacted(redactor) Payload   { return p }
+
+func (p Status) redacted(r redactor) Payload {
+	p.Message = r.text(p.Message)
+	return p
+}
+
+func (p Waiting) redacted(r redactor) Payload {
+	p.Workloads = slices.Clone(p.Workloads)
+	for i := range p.Workloads {
+		p.Workloads[i].Message = r.text(p.Workloads[i].Message)
 	}
-	return e
+	return p
+}
+
+func (p Warning) redacted(r redactor) Payload {
+	p.Cause = r.text(p.Cause)
+	return p
+}
+
+func (p Trouble) redacted(r redactor) Payload {
+	p.Text = r.text(p.Text)
+	return p
+}
+
+func (p Before) redacted(r redactor) Payload {
+	p.Problem = r.text(p.Problem)
+	return p
+}
+
+func (p Measured) redacted(r redactor) Payload {
+	p.Note = r.text(p.Note)
+	return p
+}
+
+func (p Judged) redacted(r redactor) Payload {
+	p.Cause = r.text(p.Cause)
+	return p
+}
+
+func (p Taken) redacted(r redactor) Payload {
+	p.Why, p.Failure = r.text(p.Why), r.text(p.Failure)
+	return p
 }

@@ -30,22 +30,38 @@ func TestRedactText(t *testing.T) {
 	}
 }
 
+// timelineOf is one event of each type, with a text in every field that can hold text of the cluster.
+func timelineOf(text string) []Event {
+	status := rollout.Status{Message: text}
+	var all []Event
+	for _, p := range []Payload{
+		Step{}, Planned{}, Applied{}, Status{status}, Waiting{Workloads: []rollout.Status{status}}, Warning{Cause: text}, Foreign{},
+		Trouble{Text: text}, Source{}, Before{Problem: text}, Measured{Note: text}, Judged{Cause: text},
+		Taken{Why: text, Failure: text}, Freed{},
+	} {
+		all = append(all, Event{Type: p.eventType(), Payload: p})
+	}
+	return all
+}
+
 // TestRedactReport: every field that can hold text of the cluster is redacted, wherever it stands.
 func TestRedactReport(t *testing.T) {
 	const secret = "correct-horse-battery"
 	finding := diagnosis.Finding{Cause: secret, Detail: secret, Fix: []string{secret}, Evidence: []diagnosis.Proof{{Text: secret}}, Changes: []diagnosis.Change{{Before: secret, After: secret}}}
 	status := rollout.Status{Message: secret}
-	r := &run{redact: newRedactor([]string{secret}), report: Report{
+	r := Gate{}.begin(t.Context(), "run")
+	r.redact = newRedactor([]string{secret})
+	r.report = Report{
 		Exit:      Exit{State: secret},
 		Changes:   []Change{{Diff: secret}},
 		Workloads: []rollout.Status{status},
 		Findings:  []diagnosis.Finding{finding},
 		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}}},
 		Undo:      &Undo{Objects: []Undone{{Result: secret}}, Findings: []diagnosis.Finding{finding}},
-		Timeline:  []Event{{Text: secret, Status: &status}},
+		Timeline:  timelineOf(secret),
 		Layers:    []diagnosis.Layered{{Healthy: []string{secret}, Unknown: []string{secret}}},
 		Notes:     []string{secret},
-	}}
+	}
 	report := r.end()
 	var found []string
 	walk(report, "report", func(path, text string) {

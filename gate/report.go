@@ -6,6 +6,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -93,31 +94,6 @@ type Undone struct {
 	Action string       `json:"action"` // restored, deleted, recreated, left
 	// Result is "ok", or why not: the API server's words, or who changed the object after this run.
 	Result string `json:"result"`
+	// Kept are the parts that stayed as they are, because somebody else has written them since.
+	Kept []patch.Kept `json:"kept,omitempty"`
 }
-
-// Event is one line of the timeline. It is also what the caller hears while the run goes on.
-type Event struct {
-	Time time.Time `json:"time"`
-	Type EventType `json:"type"`
-	// Object is zero for events of the whole run.
-	Object manifest.Ref `json:"object,omitzero"`
-	Text   string       `json:"text"`
-	// Status is set on EventStatus, for live progress; it is not part of the report.
-	Status *rollout.Status `json:"-"`
-}
-
-// EventType tells what an Event is about.
-type EventType string
-
-// The types of events, in the order in which a run meets them.
-const (
-	EventStep        EventType = "step"        // a new step began: plan, apply, watch, analyze, diagnose, undo
-	EventPlan        EventType = "plan"        // an object was planned
-	EventApplied     EventType = "applied"     // an object was written
-	EventStatus      EventType = "status"      // a workload's status changed
-	EventWaiting     EventType = "waiting"     // nothing changed for a while; the text names what is awaited
-	EventWarning     EventType = "warning"     // something that may become a finding
-	EventMeasurement EventType = "measurement" // a criterion was asked
-	EventVerdict     EventType = "verdict"     // the run is judged
-	EventUndo        EventType = "undo"        // an object was put back
-)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 func (p *program) analyzeCommand() *cobra.Command {
@@ -28,11 +29,11 @@ func (p *program) analyzeCommand() *cobra.Command {
 			if backtest < 0 {
 				return &usageError{fmt.Sprintf("reading --backtest: %s is negative", backtest), ""}
 			}
-			return p.withGate(o, func(g gate.Gate) (gate.Report, error) {
-				var targets []cluster.Target
+			return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
+				var targets []rollout.Target
 				if len(args) > 0 {
 					var err error
-					if targets, err = o.targets(c.Context(), g.Cluster, args); err != nil {
+					if targets, err = o.targets(c.Context(), client, args); err != nil {
 						return gate.Report{}, err
 					}
 				}

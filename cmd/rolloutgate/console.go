@@ -54,6 +54,7 @@ type console struct {
 	shown     time.Time // when that was, on this machine's clock
 	column    int       // width of the column of objects
 	workloads []rollout.Status
+	names     []string // of the criteria
 	criteria  []string // last measurements, by order of first appearance
 	measured  map[string]time.Time
 	last      map[manifest.Ref]string
@@ -125,24 +126,29 @@ func (c *console) note(e gate.Event) (permanent bool) {
 	case gate.EventWaiting:
 		return !c.Live // the block says it
 	case gate.EventMeasurement:
-		return c.noteMeasurement(text, e.Time)
+		return c.noteMeasurement(e.Payload, text, e.Time)
 	case gate.EventStatus:
-		c.noteStatus(e.Status)
+		status := e.Payload.(gate.Status)
+		c.noteStatus(status.Status)
 		if c.last[e.Object] == text {
 			return false
 		}
 		c.last[e.Object] = text
-		return !c.Live || e.Status == nil || e.Status.Phase != rollout.Progressing
+		return !c.Live || status.Phase != rollout.Progressing
 	}
 	return true
 }
 
-// noteMeasurement keeps the last text of every criterion; "name: value" tells them apart.
-func (c *console) noteMeasurement(text string, at time.Time) (permanent bool) {
-	name, _, _ := strings.Cut(text, ":")
-	i := slices.IndexFunc(c.criteria, func(other string) bool { return strings.HasPrefix(other+":", name+":") })
+// noteMeasurement keeps the last text of every criterion.
+func (c *console) noteMeasurement(p gate.Payload, text string, at time.Time) (permanent bool) {
+	m, measured := p.(gate.Measured)
+	if !measured {
+		return true
+	}
+	name := m.Criterion
+	i := slices.Index(c.names, name)
 	if i < 0 {
-		i, c.criteria = len(c.criteria), append(c.criteria, "")
+		i, c.names, c.criteria = len(c.names), append(c.names, name), append(c.criteria, "")
 	}
 	c.criteria[i] = text
 	if before, ok := c.measured[name]; c.Live || ok && at.Sub(before) < measurementEvery {
@@ -152,15 +158,15 @@ func (c *console) noteMeasurement(text string, at time.Time) (permanent bool) {
 	return true
 }
 
-func (c *console) noteStatus(s *rollout.Status) {
-	if s == nil || !s.Watched {
+func (c *console) noteStatus(s rollout.Status) {
+	if !s.Watched {
 		return
 	}
 	i := slices.IndexFunc(c.workloads, func(other rollout.Status) bool { return other.Ref == s.Ref })
 	if i < 0 {
-		i, c.workloads = len(c.workloads), append(c.workloads, *s)
+		i, c.workloads = len(c.workloads), append(c.workloads, s)
 	}
-	c.workloads[i] = *s
+	c.workloads[i] = s
 	c.widen(flat(s.Ref.String()))
 }
 
@@ -170,13 +176,8 @@ func (c *console) widen(object string) int {
 	return c.column
 }
 
-// wordsOf is what an event says: a status without words is its phase.
-func wordsOf(e gate.Event) string {
-	if e.Text == "" && e.Status != nil {
-		return strings.ToLower(string(e.Status.Phase))
-	}
-	return flat(e.Text)
-}
+// wordsOf is what an event says, on one line.
+func wordsOf(e gate.Event) string { return flat(report.EventText(e)) }
 
 // line is an event on a line of its own.
 func (c *console) line(e gate.Event) string {
@@ -193,9 +194,7 @@ func (c *console) line(e gate.Event) string {
 	case gate.EventWaiting:
 		text, style = labelled("waiting: ", text), "2"
 	case gate.EventStatus:
-		if e.Status != nil {
-			style = phaseStyle(e.Status.Phase)
-		}
+		style = phaseStyle(e.Payload.(gate.Status).Phase)
 	}
 	object := ""
 	if e.Object != (manifest.Ref{}) {

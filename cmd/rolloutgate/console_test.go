@@ -13,47 +13,54 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var deploymentWeb = manifest.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}
 
 // eventAt is an event some seconds after the start of the run.
-func eventAt(seconds int, typ gate.EventType, object manifest.Ref, text string) gate.Event {
+func eventAt(seconds int, object manifest.Ref, p gate.Payload) gate.Event {
 	start := time.Date(2026, 11, 20, 16, 40, 0, 0, time.UTC)
-	return gate.Event{Time: start.Add(time.Duration(seconds) * time.Second), Type: typ, Object: object, Text: text}
+	return gate.NewEvent(start.Add(time.Duration(seconds)*time.Second), object, p)
 }
 
 func statusAt(seconds int, ref manifest.Ref, phase rollout.Phase, ready int32, text string) gate.Event {
-	e := eventAt(seconds, gate.EventStatus, ref, text)
-	e.Status = &rollout.Status{Ref: ref, Phase: phase, Desired: 3, Updated: ready, Ready: ready, Available: ready, Message: text, Watched: true}
-	return e
+	return eventAt(seconds, ref, gate.Status{Status: rollout.Status{
+		Ref: ref, Phase: phase, Desired: 3, Updated: ready, Ready: ready, Available: ready, Message: text, Watched: true,
+	}})
+}
+
+func measuredAt(seconds int, name, value string) gate.Event {
+	return eventAt(seconds, manifest.Ref{}, gate.Measured{Criterion: name, Value: value, Limit: "<= 1%", State: analysis.OK})
 }
 
 // aRun is what an engine says while a rollout goes wrong.
 func aRun() []gate.Event {
 	nobody := manifest.Ref{}
+	step := func(seconds int, s gate.Step) gate.Event { return eventAt(seconds, nobody, s) }
 	return []gate.Event{
-		eventAt(0, gate.EventStep, nobody, "plan"),
-		eventAt(1, gate.EventPlan, deploymentWeb, "would be configured"),
-		eventAt(2, gate.EventStep, nobody, "apply"),
-		eventAt(2, gate.EventApplied, deploymentWeb, "configured"),
-		eventAt(2, gate.EventStep, nobody, "watch"),
+		step(0, gate.Step{Name: gate.StepPlan, Objects: 1}),
+		eventAt(1, deploymentWeb, gate.Planned{Action: patch.Configured}),
+		step(2, gate.Step{Name: gate.StepApply}),
+		eventAt(2, deploymentWeb, gate.Applied{Action: patch.Configured}),
+		step(2, gate.Step{Name: gate.StepApply, Stage: "all"}),
 		statusAt(3, deploymentWeb, rollout.Progressing, 0, "0 of 3 new pods available"),
 		statusAt(12, deploymentWeb, rollout.Progressing, 1, "1 of 3 new pods available"),
 		statusAt(14, deploymentWeb, rollout.Progressing, 1, "1 of 3 new pods available"),
-		eventAt(15, gate.EventMeasurement, nobody, "errors: 0.21% (limit <= 1%)"),
-		eventAt(30, gate.EventMeasurement, nobody, "errors: 0.35% (limit <= 1%)"),
-		eventAt(46, gate.EventMeasurement, nobody, "errors: 0.4% (limit <= 1%)"),
-		eventAt(60, gate.EventWaiting, nobody, "waiting for deployment/web: 1 of 3 new pods available"),
-		eventAt(61, gate.EventWarning, deploymentWeb, "pod web-1: \x1b[31mImagePullBackOff\x1b[0m\n::error::owned"),
+		measuredAt(15, "errors: 5xx", "0.21%"),
+		measuredAt(30, "errors: 5xx", "0.35%"),
+		measuredAt(46, "errors: 5xx", "0.4%"),
+		eventAt(60, nobody, gate.Waiting{Since: time.Minute, Workloads: []rollout.Status{{Ref: deploymentWeb, Message: "1 of 3 new pods available"}}}),
+		eventAt(61, deploymentWeb, gate.Warning{Code: "pod web-1", Cause: "\x1b[31mImagePullBackOff\x1b[0m\n::error::owned"}),
 		statusAt(75, deploymentWeb, rollout.Failed, 1, "the image does not exist"),
 		statusAt(76, manifest.Ref{Kind: "ConfigMap", Name: "web"}, rollout.Complete, 0, ""),
-		eventAt(130, gate.EventVerdict, nobody, "failed: ImageNotFound"),
-		eventAt(130, gate.EventStep, nobody, "undo"),
-		eventAt(3700, gate.EventUndo, deploymentWeb, "restored"),
+		eventAt(130, nobody, gate.Judged{Outcome: gate.RolloutFailed, Code: "ImageNotFound", Cause: "no such tag"}),
+		step(130, gate.Step{Name: gate.StepUndo, Limit: 5 * time.Minute}),
+		eventAt(3700, deploymentWeb, gate.Taken{Action: patch.Restored}),
 	}
 }
 
@@ -65,21 +72,21 @@ func TestLines(t *testing.T) {
 	}
 	c.close()
 	want := `
-    0s  → plan
-    1s  deployment/web  would be configured
+    0s  → plan: 1 object
+    1s  deployment/web  will be changed
     2s  → apply
     2s  deployment/web  configured
-    2s  → watch
+    2s  → apply (stage all)
     3s  deployment/web  0 of 3 new pods available
    12s  deployment/web  1 of 3 new pods available
-   15s  errors: 0.21% (limit <= 1%)
-   46s  errors: 0.4% (limit <= 1%)
- 1m00s  waiting for deployment/web: 1 of 3 new pods available
+   15s  errors: 5xx: 0.21% (limit <= 1%) ok
+   46s  errors: 5xx: 0.4% (limit <= 1%) ok
+ 1m00s  waiting 1m0s: deployment/web: 1 of 3 new pods available
  1m01s  deployment/web  warning: pod web-1: ImagePullBackOff ::error::owned
  1m15s  deployment/web  the image does not exist
  1m16s  configmap/web   complete
- 2m10s  verdict: failed: ImageNotFound
- 2m10s  → undo
+ 2m10s  verdict: failed: ImageNotFound: no such tag
+ 2m10s  → undo, for at most 5m0s
  1h01m  deployment/web  undo: restored
 `
 	if diff := cmp.Diff(want, "\n"+out.String()); diff != "" {
@@ -159,45 +166,45 @@ func TestLiveFrames(t *testing.T) {
 		c := newConsole(s, consoleOptions{Live: true, Width: func() int { return s.width }, Timeout: 10 * time.Minute})
 		frames := map[int]string{
 			0: `
-    0s  → plan
-  0s of 10m00s  plan
+    0s  → plan: 1 object
+  0s of 10m00s  plan: 1 object
 `,
 			7: `
-    0s  → plan
-    1s  deployment/web  would be configured
+    0s  → plan: 1 object
+    1s  deployment/web  will be changed
     2s  → apply
     2s  deployment/web  configured
-    2s  → watch
+    2s  → apply (stage all)
   deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
-  14s of 10m00s  watch
+  14s of 10m00s  apply (stage all)
 `,
 			11: `
-    0s  → plan
-    1s  deployment/web  would be configured
+    0s  → plan: 1 object
+    1s  deployment/web  will be changed
     2s  → apply
     2s  deployment/web  configured
-    2s  → watch
+    2s  → apply (stage all)
   deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
-  errors: 0.4% (limit <= 1%)
-  1m00s of 10m00s  watch
+  errors: 5xx: 0.4% (limit <= 1%) ok
+  1m00s of 10m00s  apply (stage all)
 `,
 			13: `
-    0s  → plan
-    1s  deployment/web  would be configured
+    0s  → plan: 1 object
+    1s  deployment/web  will be changed
     2s  → apply
     2s  deployment/web  configured
-    2s  → watch
+    2s  → apply (stage all)
  1m01s  deployment/web  warning: pod web-1: red
  1m15s  deployment/web  the image does not exist
   deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  failed  the im…
-  errors: 0.4% (limit <= 1%)
-  1m15s of 10m00s  watch
+  errors: 5xx: 0.4% (limit <= 1%) ok
+  1m15s of 10m00s  apply (stage all)
 `,
 		}
 		began := time.Now()
 		for i, e := range aRun()[:14] {
 			if e.Type == gate.EventWarning {
-				e.Text = "pod web-1: red"
+				e.Payload = gate.Warning{Code: "pod web-1", Cause: "red"}
 			}
 			time.Sleep(time.Until(began.Add(e.Time.Sub(aRun()[0].Time))))
 			c.event(e)
@@ -211,7 +218,7 @@ func TestLiveFrames(t *testing.T) {
 
 		time.Sleep(5500 * time.Millisecond)
 		synctest.Wait()
-		if !strings.Contains(s.frame(), "\n  1m20s of 10m00s  watch\n") {
+		if !strings.Contains(s.frame(), "\n  1m20s of 10m00s  apply (stage all)\n") {
 			t.Errorf("the clock stands still:%s", s.frame())
 		}
 
@@ -234,11 +241,10 @@ func TestLiveBlockStaysSmall(t *testing.T) {
 				phase = rollout.Complete
 			}
 			e := statusAt(i, ref, phase, int32(i), "waiting for äöü and many other things that take a while")
-			e.Text = ""
 			c.mu.Lock()
 			c.started, c.shown = e.Time, time.Now()
 			c.note(e)
-			c.note(eventAt(i, gate.EventMeasurement, manifest.Ref{}, fmt.Sprintf("criterion %d: 1 (limit <= 2)", i)))
+			c.note(measuredAt(i, fmt.Sprintf("criterion %d", i), "1"))
 			c.draw("")
 			c.mu.Unlock()
 		}
@@ -259,7 +265,7 @@ func TestConsoleFromManyGoroutines(t *testing.T) {
 	for i := range 20 {
 		wg.Go(func() {
 			for n := range 20 {
-				c.event(eventAt(n, gate.EventApplied, manifest.Ref{Kind: "ConfigMap", Name: strconv.Itoa(i)}, "created"))
+				c.event(eventAt(n, manifest.Ref{Kind: "ConfigMap", Name: strconv.Itoa(i)}, gate.Applied{Action: patch.Created}))
 			}
 		})
 	}

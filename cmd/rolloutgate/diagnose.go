@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
 )
 
 func (p *program) diagnoseCommand() *cobra.Command {
@@ -37,10 +38,10 @@ func (p *program) onAll(c *cobra.Command, o *options, everywhere bool) error {
 	if err := o.settled(c, p.getenv); err != nil {
 		return err
 	}
-	return p.withGate(o, func(g gate.Gate) (gate.Report, error) {
+	return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 		ctx, cancel := context.WithTimeout(c.Context(), findTime)
 		defer cancel()
-		targets, notes, err := g.Cluster.FindAll(ctx, everywhere)
+		targets, notes, err := client.FindAll(ctx, everywhere)
 		if err != nil {
 			return gate.Report{}, err
 		}

@@ -29,7 +29,7 @@ func TestReadmeExitCodes(t *testing.T) {
 	var table strings.Builder
 	table.WriteString("| code | name | meaning |\n|---|---|---|\n")
 	for _, o := range gate.Outcomes() {
-		fmt.Fprintf(&table, "| %d | `%s` | %s |\n", o.Code, o.Name, o.Meaning)
+		fmt.Fprintf(&table, "| %d | `%s` | %s |\n", o.Code(), o.Name(), o.Meaning())
 	}
 	generated(t, "README.md", "exit codes", table.String())
 }

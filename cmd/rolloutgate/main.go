@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate"
 )
@@ -20,14 +21,23 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		first := (<-signals).(syscall.Signal)
-		cancel(gate.Cancelled{Signal: first})
-		// Whoever asks twice means it. The cluster stays as it is at this moment.
-		second := (<-signals).(syscall.Signal)
-		os.Exit(128 + int(second))
-	}()
-	os.Exit(execute(ctx, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	signals, later := make(chan os.Signal, 8), make(chan os.Signal, 8)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go handOn(signals, cancel, later)
+	os.Exit(execute(ctx, later, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+}
+
+// lastWords is how long the process lives on after its third signal, for the report.
+const lastWords = time.Second
+
+// handOn gives the signals to whoever is at work: the first one cancels, the later ones go to the run, which knows what
+// they mean in each of its phases. A third one ends the process even if the run does not.
+func handOn(signals <-chan os.Signal, cancel context.CancelCauseFunc, later chan<- os.Signal) {
+	first := (<-signals).(syscall.Signal)
+	cancel(gate.Cancelled{Signal: first})
+	later <- <-signals
+	third := <-signals
+	later <- third
+	time.Sleep(lastWords)
+	os.Exit(128 + int(third.(syscall.Signal)))
 }

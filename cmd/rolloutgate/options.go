@@ -17,6 +17,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // options are the flags of all commands; each command registers the groups that it understands.
@@ -210,7 +211,7 @@ func (o *options) contextName() string {
 // gate builds the gate from the options.
 func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate.Gate, error) {
 	g := gate.Gate{
-		Cluster: client, Timeout: o.timeout, UndoTimeout: o.undoTimeout, NeverUndo: o.undo == "never",
+		Cluster: wired{client}, Timeout: o.timeout, UndoTimeout: o.undoTimeout, NeverUndo: o.undo == "never",
 		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck, Timing: o.spec.Timing,
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
 		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery,
@@ -279,7 +280,7 @@ func (o *options) patience() (diagnosis.Patience, error) {
 const findTime = 30 * time.Second
 
 // targets finds the workloads that the arguments name.
-func (o *options) targets(ctx context.Context, client *cluster.Client, args []string) ([]cluster.Target, error) {
+func (o *options) targets(ctx context.Context, client *cluster.Client, args []string) ([]rollout.Target, error) {
 	if len(args) == 0 {
 		return nil, &usageError{"no workload named", "name them as KIND/NAME, for example deployment/web"}
 	}

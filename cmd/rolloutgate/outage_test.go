@@ -50,10 +50,10 @@ func cutOff(t *testing.T, after time.Duration, fault promtest.Fault) {
 		env := func(name string) string { return map[string]string{"KUBECONFIG": kubeconfig}[name] }
 		args = append([]string{"run", "-f", filepath.Join(dir, file), "--kubeconfig", kubeconfig, "--config", filepath.Join(dir, "criteria.yaml"),
 			"--prometheus-url", proxy.URL, "--ci", "none", "--color", "never"}, args...)
-		code := execute(context.Background(), args, env, strings.NewReader(""), &out, &out)
+		code := execute(context.Background(), nil, args, env, strings.NewReader(""), &out, &out)
 		return code, out.String()
 	}
-	if code, out := run("v1.yaml", "--preflight", "off", "--window", "0s"); code == gate.CriteriaFail.Code {
+	if code, out := run("v1.yaml", "--preflight", "off", "--window", "0s"); code == gate.CriteriaFailed.Code() {
 		t.Fatalf("the first release failed: %s", out)
 	}
 	time.Sleep(5 * time.Second) // so that the running version has events
@@ -64,9 +64,9 @@ func cutOff(t *testing.T, after time.Duration, fault promtest.Fault) {
 	image := kubectl(t, "get", "deployment", "web", "-n", ns, "-o", "jsonpath={.spec.template.spec.containers[0].image}")
 	kept := strings.HasSuffix(image, ":v2")
 	switch {
-	case code == gate.Inconclusive.Code && kept && proxy.Hits() > 0:
-	case (code == gate.Retry.Code || code == gate.Refused.Code) && !kept && proxy.Hits() > 0:
-	case code == gate.Passed.Code && kept && time.Since(begun) <= after+outageSlack:
+	case code == gate.Inconclusive.Code() && kept && proxy.Hits() > 0:
+	case (code == gate.Retry.Code() || code == gate.Refused.Code()) && !kept && proxy.Hits() > 0:
+	case code == gate.Passed.Code() && kept && time.Since(begun) <= after+outageSlack:
 	default:
 		t.Errorf("exit %d, %s runs, %d queries were cut off, %s after the beginning:\n%s", code, image, proxy.Hits(), time.Since(begun).Round(time.Second), out)
 	}

@@ -13,15 +13,13 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
 
-	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate"
-	"github.com/rolloutgate/rolloutgate/gate/cluster"
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
 // program is one invocation: the world outside, and the exit code that came of it.
 type program struct {
+	later          <-chan os.Signal // those after the first one, which cancels the context
 	getenv         func(string) string
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -30,18 +28,24 @@ type program struct {
 
 // execute runs one command line and returns the exit code. A panic is a bug of ours: exit code 1, and the stack for
 // whoever reports it.
-func execute(ctx context.Context, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+func execute(ctx context.Context, later <-chan os.Signal, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer func() {
 		if p := recover(); p != nil {
 			fmt.Fprintf(stderr, "rolloutgate: internal error: %v\n%s", p, debug.Stack())
-			code = gate.Internal.Code
+			code = gate.Internal.Code()
 		}
 	}()
 	klog.SetLogger(logr.Discard()) // client-go's own log says nothing that a report does not
-	p := &program{getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
+	p := &program{later: later, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := p.root()
 	root.SetArgs(args)
-	if err := root.ExecuteContext(ctx); err != nil {
+	parsed := false // errors before that are about the command line, and cobra's own
+	root.PersistentPreRun = func(*cobra.Command, []string) { parsed = true }
+	err := root.ExecuteContext(ctx)
+	if err != nil && !parsed {
+		err = &usageError{err.Error(), ""}
+	}
+	if err != nil {
 		p.fail(err)
 	}
 	return p.code
@@ -89,18 +93,8 @@ func told(err error) string {
 
 // codeOf is the exit code of an error that came before any report.
 func codeOf(err error) int {
-	var usage *usageError
-	var invalid *manifest.Error
-	var spec *analysis.SpecError
-	switch {
-	case errors.As(err, &usage), errors.As(err, &invalid), errors.As(err, &spec):
-		return gate.Invalid.Code
-	case cluster.IsDenied(err):
-		return gate.Denied.Code
-	case errors.Is(err, os.ErrNotExist), errors.Is(err, os.ErrPermission):
-		return gate.Invalid.Code
-	case cluster.IsTransient(err):
-		return gate.Retry.Code
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
+		return gate.Invalid.Code()
 	}
-	return gate.Invalid.Code
+	return gate.OutcomeOf(err).Code()
 }

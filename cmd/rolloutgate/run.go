@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
 )
 
 func (p *program) runCommand() *cobra.Command {
@@ -37,7 +38,7 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 	if err != nil {
 		return err
 	}
-	return p.withGate(o, func(g gate.Gate) (gate.Report, error) {
+	return p.withGate(o, func(g gate.Gate, _ *cluster.Client) (gate.Report, error) {
 		if onlyPlan(o) {
 			return g.Plan(c.Context(), objects)
 		}
@@ -47,7 +48,7 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 
 // withGate builds the gate, shows its progress while it runs, prints the report in every form that is asked for, and
 // takes the exit code from it.
-func (p *program) withGate(o *options, run func(gate.Gate) (gate.Report, error)) error {
+func (p *program) withGate(o *options, run func(gate.Gate, *cluster.Client) (gate.Report, error)) error {
 	client, err := o.client()
 	if err != nil {
 		return err
@@ -60,11 +61,11 @@ func (p *program) withGate(o *options, run func(gate.Gate) (gate.Report, error))
 	if err != nil {
 		return err
 	}
-	g.Progress = out.console.event
+	g.Progress, g.Signals = out.console.event, p.later
 	if out.github != nil {
 		g.Secrets = func(values []string) { out.warn(out.github.mask(values)) }
 	}
-	r, err := run(g)
+	r, err := run(g, client)
 	out.console.close()
 	if r.SchemaVersion == "" {
 		return err // it did not come to a run

@@ -58,7 +58,7 @@ func TestPanicIsInternal(t *testing.T) {
 	}
 	defer devnull.Close()
 	boom := func(string) string { panic("boom") }
-	if code := execute(context.Background(), []string{"run", "-f", "x"}, boom, devnull, devnull, devnull); code != 1 {
+	if code := execute(context.Background(), nil, []string{"run", "-f", "x"}, boom, devnull, devnull, devnull); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 }

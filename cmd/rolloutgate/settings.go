@@ -13,6 +13,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
+	"github.com/rolloutgate/rolloutgate/gate"
 )
 
 // defaultConfig is read when it is there and --config names no other.
@@ -43,6 +44,9 @@ func fileKey(flag string) string {
 
 // usageError is bad input of the user: exit code 2.
 type usageError struct{ text, hint string }
+
+// Outcome says what it means for the exit code.
+func (*usageError) Outcome() gate.Outcome { return gate.Invalid }
 
 func (e *usageError) Error() string {
 	if e.hint == "" {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 func (p *program) watchCommand() *cobra.Command {
@@ -25,15 +26,15 @@ func (p *program) watchCommand() *cobra.Command {
 }
 
 // targetRun is a method of Gate that works on named workloads.
-type targetRun func(gate.Gate, context.Context, []cluster.Target) (gate.Report, error)
+type targetRun func(gate.Gate, context.Context, []rollout.Target) (gate.Report, error)
 
 // onTargets runs a command that names workloads instead of manifests.
 func (p *program) onTargets(c *cobra.Command, o *options, args []string, run targetRun) error {
 	if err := o.settled(c, p.getenv); err != nil {
 		return err
 	}
-	return p.withGate(o, func(g gate.Gate) (gate.Report, error) {
-		targets, err := o.targets(c.Context(), g.Cluster, args)
+	return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
+		targets, err := o.targets(c.Context(), client, args)
 		if err != nil {
 			return gate.Report{}, err
 		}

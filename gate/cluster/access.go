@@ -7,18 +7,20 @@ import (
 
 	authv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
-// cannotUndo lists the verbs that an undo of the items would need and that the account lacks. The dry-run has proven
+// cannotUndo lists the verbs that an undo of the writes would need and that the account lacks. The dry-run has proven
 // that it may apply; whether it may also put back what it applied would else come out when it is too late. An API
 // server that does not answer the question is given the benefit of the doubt.
-func (c *Client) cannotUndo(ctx context.Context, items []Item) []string {
+func (c *Client) cannotUndo(ctx context.Context, writes []patch.Write) []string {
 	type question struct{ verb, group, resource, namespace string }
 	var questions []question
-	for _, i := range items {
-		verb := map[Action]string{Created: "delete", Configured: "update"}[i.Action]
-		q := question{verb, i.resource.gvr.Group, i.resource.gvr.Resource, i.Object.GetNamespace()}
-		if verb != "" && !i.deferred && !slices.Contains(questions, q) {
+	for _, w := range writes {
+		verb := map[patch.Action]string{patch.Created: "delete", patch.Configured: "update"}[w.Action]
+		q := question{verb, w.Resource.Group, w.Resource.Resource, w.Ref.Namespace}
+		if verb != "" && !w.Deferred && !slices.Contains(questions, q) {
 			questions = append(questions, q)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,120 +15,90 @@ import (
 	"k8s.io/client-go/util/csaupgrade"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
 // maxConflicts is how often a write is tried again because a controller touched the object in between.
 const maxConflicts = 5
 
-// Change is one object that this run wrote, or looked at and left unchanged.
-type Change struct {
-	Item
-	// Written is the object as the API server returned it for our write; for Unchanged it is the live object.
-	Written *unstructured.Unstructured
-	// At is the API server's time of the write.
-	At time.Time
-}
-
-// ApplyError is one object that could not be applied although its dry-run went through.
-type ApplyError struct {
-	Object manifest.Object
-	Err    error
-}
-
-func (e *ApplyError) Error() string { return fmt.Sprintf("applying %s: %v", e.Object.Ref(), e.Err) }
-
-// Unwrap returns what the API server said.
-func (e *ApplyError) Unwrap() error { return e.Err }
-
 // oneWrite is how long one write may take. A write is not cut short by a cancellation: its effect would be unknown.
 const oneWrite = 20 * time.Second
 
-// Apply writes the plan in its order and tells wrote of each object. It returns what it has written so far also when
-// it fails, for Undo. Every write carries the precondition that the object is still the one that was planned.
-func (c *Client) Apply(ctx context.Context, plan Plan, wrote func(Change)) ([]Change, error) {
-	changes := make([]Change, 0, len(plan.Items))
-	for _, item := range plan.Items {
-		if item.deferred {
-			if err := c.resolve(ctx, &item); err != nil {
-				return changes, &ApplyError{item.Object, err}
-			}
-		}
-		if ctx.Err() != nil {
-			return changes, context.Cause(ctx)
-		}
-		change, err := c.applyItem(ctx, item)
-		if change.Written != nil {
-			changes = append(changes, change)
-			wrote(change)
-		}
-		if err != nil {
-			return changes, &ApplyError{item.Object, err}
-		}
-		if isCRD(item.Object.Unstructured) && item.Action == Created {
-			if err := c.awaitEstablished(ctx, item.Ref().Name); err != nil {
-				return changes, fmt.Errorf("waiting for %s to be served: %w", item.Ref(), err)
-			}
+// Write carries out one write of a plan, under the precondition that the object is still the one that was planned. It
+// sets Written and At, also with an error when something was written nevertheless; with an error and no Written the
+// write may still have arrived, which Undo finds out. A write is not cut short by a cancellation: its effect would be
+// unknown. For a CRD that is new it returns once the kind is served.
+func (c *Client) Write(ctx context.Context, w *patch.Write) error {
+	if w.Deferred {
+		if err := c.resolve(ctx, w); err != nil {
+			return err
 		}
 	}
-	return changes, nil
+	if err := c.writeOne(ctx, w); err != nil {
+		return err
+	}
+	if isCRD(w.Sent) && w.Action == patch.Created {
+		if err := c.awaitEstablished(ctx, w.Ref.Name); err != nil {
+			return fmt.Errorf("waiting for %s to be served: %w", w.Ref, err)
+		}
+	}
+	return nil
 }
 
-func (c *Client) applyItem(ctx context.Context, item Item) (Change, error) {
+func (c *Client) writeOne(ctx context.Context, w *patch.Write) error {
+	if w.Action == patch.Unchanged {
+		w.Written = w.Before
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), oneWrite)
 	defer cancel()
-	change := Change{Item: item, At: c.Now()}
-	if item.Action == Unchanged {
-		change.Written = item.Live
-		return change, nil
-	}
 	for attempt := 0; ; attempt++ {
-		err := c.write(ctx, &change)
+		err := c.write(ctx, w)
 		if attempt == maxConflicts || !isOptimisticConflict(err) && !IsUnreachable(err) {
-			return change, err
+			return err
 		}
-		if ours, err := c.reread(ctx, &change.Item); err != nil || ours != nil {
+		if ours, err := c.reread(ctx, w); err != nil || ours != nil {
 			if ours != nil {
-				change.Written, change.At = ours, writeTime(ours, c.fieldManager, change.At)
+				w.Written, w.At = ours, writeTime(ours, c.fieldManager, c.Now())
 			}
-			return change, err
+			return err
 		}
 	}
 }
 
 // write takes kubectl's ownership over where there is any, then applies.
-func (c *Client) write(ctx context.Context, change *Change) error {
-	item := &change.Item
-	body := item.desired.DeepCopy()
-	if item.Live != nil {
-		version := item.Live.GetResourceVersion()
-		if takenOverBy(item.Live) {
-			moved, err := c.takeOver(ctx, item)
+func (c *Client) write(ctx context.Context, w *patch.Write) error {
+	body := w.Sent.DeepCopy()
+	if w.Before != nil {
+		version := w.Before.GetResourceVersion()
+		if takenOverBy(w.Before) {
+			moved, err := c.takeOver(ctx, w)
 			if err != nil {
 				return err
 			}
-			change.Written, version = moved, moved.GetResourceVersion()
+			w.Written, version = moved, moved.GetResourceVersion()
 		}
 		body.SetResourceVersion(version)
 	}
-	written, err := c.patch(ctx, item, body, false)
+	written, err := c.patch(ctx, w, body, false)
 	if err != nil {
 		return err
 	}
-	change.Written, change.At = written, writeTime(written, c.fieldManager, c.Now())
-	if item.Live == nil && change.At.Sub(written.GetCreationTimestamp().Time) > 2*time.Second {
-		return &localError{fmt.Errorf("%s was created by somebody else while this run was planning", item.Ref())}
+	w.Written, w.At = written, writeTime(written, c.fieldManager, c.Now())
+	if w.Before == nil && w.At.Sub(written.GetCreationTimestamp().Time) > 2*time.Second {
+		return &localError{fmt.Errorf("%s was created by somebody else while this run was planning", w.Ref)}
 	}
 	return nil
 }
 
 // takeOver moves the ownership of the fields that `kubectl apply` owns to our manager. It is a change of
 // metadata.managedFields only, so no controller sees it; the apply that follows is then one change, not two.
-func (c *Client) takeOver(ctx context.Context, item *Item) (*unstructured.Unstructured, error) {
-	data, err := csaupgrade.UpgradeManagedFieldsPatch(item.Live.DeepCopy(), kubectlManagers(), c.fieldManager)
+func (c *Client) takeOver(ctx context.Context, w *patch.Write) (*unstructured.Unstructured, error) {
+	data, err := csaupgrade.UpgradeManagedFieldsPatch(w.Before.DeepCopy(), kubectlManagers(), c.fieldManager)
 	if err != nil {
-		return nil, &localError{fmt.Errorf("taking the ownership of %s over from kubectl: %w", item.Ref(), err)}
+		return nil, &localError{fmt.Errorf("taking the ownership of %s over from kubectl: %w", w.Ref, err)}
 	}
-	return c.at(item.resource, item.Object.GetNamespace()).Patch(ctx, item.Object.GetName(), types.JSONPatchType, data,
+	return c.of(w).Patch(ctx, w.Ref.Name, types.JSONPatchType, data,
 		metav1.PatchOptions{FieldManager: c.fieldManager})
 }
 
@@ -163,25 +132,25 @@ func isOptimisticConflict(err error) bool {
 // reread renews the snapshot after a conflict or a lost answer. A controller that wrote its status or scaled is no
 // obstacle; anybody who changed what we planned against is. When the object is already as we meant it to be, by our
 // own hand, our write did arrive and the object is returned.
-func (c *Client) reread(ctx context.Context, item *Item) (ours *unstructured.Unstructured, err error) {
-	live, err := c.at(item.resource, item.Object.GetNamespace()).Get(ctx, item.Object.GetName(), metav1.GetOptions{})
-	if apierrors.IsNotFound(err) && item.Live == nil {
+func (c *Client) reread(ctx context.Context, w *patch.Write) (ours *unstructured.Unstructured, err error) {
+	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) && w.Before == nil {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if item.Predicted != nil && sameAuthored(live, item.Predicted) && hasManager(live.GetManagedFields(), c.fieldManager) {
+	if w.After != nil && patch.SameAuthored(live, w.After) && hasManager(live.GetManagedFields(), c.fieldManager) {
 		return live, nil
 	}
-	if item.Live == nil || live.GetUID() != item.Live.GetUID() || !sameAuthored(live, item.Live) {
-		return nil, &localError{fmt.Errorf("%s was changed by %s while this run was planning", item.Ref(), c.lastWriter(live))}
+	if w.Before == nil || live.GetUID() != w.Before.GetUID() || !patch.SameAuthored(live, w.Before) {
+		return nil, &localError{fmt.Errorf("%s was changed by %s while this run was planning", w.Ref, c.lastWriter(live))}
 	}
-	managed := item.Live.GetManagedFields()
-	item.Live = live
+	managed := w.Before.GetManagedFields()
+	w.Before = live
 	if !takenOverBy(live) && hasManager(managed, kubectlManager) {
 		// Our own take-over went through before the conflict: the snapshot keeps the owners from before it.
-		item.Live.SetManagedFields(managed)
+		w.Before.SetManagedFields(managed)
 	}
 	return nil, nil
 }
@@ -193,14 +162,6 @@ func hasManager(entries []metav1.ManagedFieldsEntry, manager string) bool {
 		}
 	}
 	return false
-}
-
-// sameAuthored compares what users write; the number of replicas is left out because autoscalers write it as well.
-func sameAuthored(a, b *unstructured.Unstructured) bool {
-	x, y := authored(a), authored(b)
-	unstructured.RemoveNestedField(x, "spec", "replicas")
-	unstructured.RemoveNestedField(y, "spec", "replicas")
-	return equality.Semantic.DeepEqual(x, y)
 }
 
 // lastWriter names the field manager of the newest write that was neither ours nor one of a status.
@@ -238,18 +199,18 @@ func hasCondition(u *unstructured.Unstructured, kind, status string) bool {
 
 // resolve plans an item whose kind was not served when the plan was made. Discovery lags behind Established by a
 // moment.
-func (c *Client) resolve(ctx context.Context, item *Item) error {
+func (c *Client) resolve(ctx context.Context, w *patch.Write) error {
 	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
 		c.mapper.Reset()
-		r, err := c.resourceFor(item.Object.GroupVersionKind())
-		item.resource = r
+		r, err := c.resourceFor(w.Sent.GroupVersionKind())
+		w.Resource = r
 		return err == nil, ignoreNoMatch(err)
 	})
 	if err != nil {
 		return err
 	}
-	item.deferred = false
-	return c.planItem(ctx, item, map[manifest.Ref]bool{}, map[string]bool{})
+	w.Deferred = false
+	return c.planWrite(ctx, w, map[manifest.Ref]bool{}, map[string]bool{})
 }
 
 func ignoreNoMatch(err error) error {

@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/restmapper"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
 // DefaultFieldManager owns the fields that a run applies.
@@ -98,25 +99,24 @@ func New(config *rest.Config, o Options) (*Client, error) {
 // Now is the API server's time, to the second. Before the first answer it is the local time.
 func (c *Client) Now() time.Time { return c.clock.now() }
 
-// resource is where an object of one kind lives.
-type resource struct {
-	gvr        schema.GroupVersionResource
-	namespaced bool
-}
-
-func (c *Client) resourceFor(gvk schema.GroupVersionKind) (resource, error) {
+func (c *Client) resourceFor(gvk schema.GroupVersionKind) (manifest.Resource, error) {
 	m, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
-		return resource{}, err
+		return manifest.Resource{}, err
 	}
-	return resource{gvr: m.Resource, namespaced: m.Scope.Name() == meta.RESTScopeNameNamespace}, nil
+	return manifest.ResourceOf(m.Resource, m.Scope.Name() == meta.RESTScopeNameNamespace), nil
 }
 
-func (c *Client) at(r resource, namespace string) dynamic.ResourceInterface {
-	if r.namespaced {
-		return c.dynamic.Resource(r.gvr).Namespace(namespace)
+func (c *Client) at(r manifest.Resource, namespace string) dynamic.ResourceInterface {
+	if r.Namespaced {
+		return c.dynamic.Resource(r.GVR()).Namespace(namespace)
 	}
-	return c.dynamic.Resource(r.gvr)
+	return c.dynamic.Resource(r.GVR())
+}
+
+// of is where the object of a write lives.
+func (c *Client) of(w *patch.Write) dynamic.ResourceInterface {
+	return c.at(w.Resource, w.Ref.Namespace)
 }
 
 func refOf(u *unstructured.Unstructured) manifest.Ref {

@@ -15,14 +15,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
 // kubectlManager is the field manager of `kubectl apply` without --server-side. It owns its fields by Update, so a
 // server-side apply next to it would add to its fields where the user means to replace them.
 const kubectlManager = "kubectl-client-side-apply"
-
-// lastApplied is where `kubectl apply` keeps what it applied. It can hold the data of a Secret.
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 func kubectlManagers() sets.Set[string] { return sets.New(kubectlManager) }
 
@@ -55,28 +54,28 @@ func (c *Client) owns(live *unstructured.Unstructured, path ...string) bool {
 
 // dryRun asks the API server what the object would become. Schema, admission, quota of the object itself, immutable
 // fields and field ownership are all checked by it.
-func (c *Client) dryRun(ctx context.Context, item *Item) (*unstructured.Unstructured, error) {
-	predicted, err := c.patch(ctx, item, item.desired, true)
-	if item.Live == nil || !takenOverBy(item.Live) {
+func (c *Client) dryRun(ctx context.Context, w *patch.Write) (*unstructured.Unstructured, error) {
+	predicted, err := c.patch(ctx, w, w.Sent, true)
+	if w.Before == nil || !takenOverBy(w.Before) {
 		return predicted, err
 	}
 	if err = withoutConflicts(err, kubectlManager); err != nil {
 		return nil, err
 	}
-	return c.dryRunTakeOver(ctx, item)
+	return c.dryRunTakeOver(ctx, w)
 }
 
 // patch sends one server-side apply.
-func (c *Client) patch(ctx context.Context, item *Item, body *unstructured.Unstructured, dryRun bool) (*unstructured.Unstructured, error) {
+func (c *Client) patch(ctx context.Context, w *patch.Write, body *unstructured.Unstructured, dryRun bool) (*unstructured.Unstructured, error) {
 	data, err := json.Marshal(body)
 	if err != nil {
-		return nil, &localError{fmt.Errorf("encoding %s: %w", item.Ref(), err)}
+		return nil, &localError{fmt.Errorf("encoding %s: %w", w.Ref, err)}
 	}
 	o := metav1.PatchOptions{FieldManager: c.fieldManager, Force: &c.force, FieldValidation: metav1.FieldValidationStrict}
 	if dryRun {
 		o.DryRun = []string{metav1.DryRunAll}
 	}
-	return c.at(item.resource, item.Object.GetNamespace()).Patch(ctx, item.Object.GetName(), types.ApplyPatchType, data, o)
+	return c.of(w).Patch(ctx, w.Ref.Name, types.ApplyPatchType, data, o)
 }
 
 // withoutConflicts drops the conflicts with one manager from an apply's error; nil when nothing else is left.
@@ -105,24 +104,24 @@ func withoutConflicts(err error, manager string) error {
 // dryRunTakeOver predicts an apply that first takes the ownership of kubectl's fields over. The API server cannot try
 // two writes in a row, so the three-way merge that kubectl itself would make stands in for them: it removes what
 // kubectl applied before and the manifest no longer has.
-func (c *Client) dryRunTakeOver(ctx context.Context, item *Item) (*unstructured.Unstructured, error) {
-	original := []byte(item.Live.GetAnnotations()[lastApplied])
+func (c *Client) dryRunTakeOver(ctx context.Context, w *patch.Write) (*unstructured.Unstructured, error) {
+	original := []byte(w.Before.GetAnnotations()[patch.LastApplied])
 	if len(original) == 0 {
 		original = []byte("{}")
 	}
-	modified, err := json.Marshal(item.desired)
+	modified, err := json.Marshal(w.Sent)
 	if err != nil {
-		return nil, &localError{fmt.Errorf("encoding %s: %w", item.Ref(), err)}
+		return nil, &localError{fmt.Errorf("encoding %s: %w", w.Ref, err)}
 	}
-	current, err := json.Marshal(item.Live)
+	current, err := json.Marshal(w.Before)
 	if err != nil {
-		return nil, &localError{fmt.Errorf("encoding the live %s: %w", item.Ref(), err)}
+		return nil, &localError{fmt.Errorf("encoding the live %s: %w", w.Ref, err)}
 	}
-	kind, data, err := threeWay(item.Live, original, modified, current)
+	kind, data, err := threeWay(w.Before, original, modified, current)
 	if err != nil {
-		return nil, &localError{fmt.Errorf("comparing %s with what kubectl applied: %w", item.Ref(), err)}
+		return nil, &localError{fmt.Errorf("comparing %s with what kubectl applied: %w", w.Ref, err)}
 	}
-	return c.at(item.resource, item.Object.GetNamespace()).Patch(ctx, item.Object.GetName(), kind, data, metav1.PatchOptions{
+	return c.of(w).Patch(ctx, w.Ref.Name, kind, data, metav1.PatchOptions{
 		FieldManager: kubectlManager, DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
 	})
 }

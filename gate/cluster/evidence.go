@@ -39,7 +39,7 @@ func (w *Watch) Freeze(ctx context.Context, i int, status rollout.Status) diagno
 	f.together(
 		func() { f.pods(ctx) },
 		func() { f.revisions(ctx) },
-		func() { live = f.writers(ctx, w.tends[i].target.resource) },
+		func() { live = f.writers(ctx, w.tends[i].target.Resource) },
 	)
 	f.ev.Workload.Live = live
 	troubled := f.troubled()

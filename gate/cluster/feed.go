@@ -93,11 +93,11 @@ func batchClient(c kubernetes.Interface) rest.Interface { return c.BatchV1().RES
 func coreClient(c kubernetes.Interface) rest.Interface  { return c.CoreV1().RESTClient() }
 
 // objectSource watches one object by its name.
-func (c *Client) objectSource(t Target) source {
+func (c *Client) objectSource(t rollout.Target) source {
 	if kind, ok := builtin[t.Ref.GroupKind()]; ok {
 		return typedSource(kind.client(c.typed), kind.resource, t.Ref.Namespace, kind.object, named(t.Ref.Name))
 	}
-	at, only := c.at(t.resource, t.Ref.Namespace), named(t.Ref.Name)
+	at, only := c.at(t.Resource, t.Ref.Namespace), named(t.Ref.Name)
 	return source{
 		object: &unstructured.Unstructured{}, what: t.Ref.String(),
 		lw: &cache.ListWatch{

@@ -11,13 +11,16 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/restmapper"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // Find returns the objects that names name, as KIND/NAME in all the spellings of kubectl (deploy/web, sts/db), in the
 // client's namespace. Their rollout began with the last write that was not one of a status.
-func (c *Client) Find(ctx context.Context, names []string) ([]Target, error) {
+func (c *Client) Find(ctx context.Context, names []string) ([]rollout.Target, error) {
 	mapper := restmapper.NewShortcutExpander(c.mapper, c.typed.Discovery(), nil)
-	targets := make([]Target, 0, len(names))
+	targets := make([]rollout.Target, 0, len(names))
 	for _, text := range names {
 		kind, name, ok := strings.Cut(text, "/")
 		if !ok || kind == "" || name == "" || strings.Contains(name, "/") {
@@ -32,23 +35,23 @@ func (c *Client) Find(ctx context.Context, names []string) ([]Target, error) {
 	return targets, nil
 }
 
-func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name string) (Target, error) {
+func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name string) (rollout.Target, error) {
 	gvk, err := mapper.KindFor(schema.ParseGroupResource(strings.ToLower(kind)).WithVersion(""))
 	if meta.IsNoMatchError(err) {
-		return Target{}, fmt.Errorf("the API server has no kind %q\n  hint: `kubectl api-resources` lists them", kind)
+		return rollout.Target{}, fmt.Errorf("the API server has no kind %q\n  hint: `kubectl api-resources` lists them", kind)
 	}
 	if err != nil {
-		return Target{}, err
+		return rollout.Target{}, err
 	}
 	r, err := c.resourceFor(gvk)
 	if err != nil {
-		return Target{}, err
+		return rollout.Target{}, err
 	}
 	live, err := c.at(r, c.namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return Target{}, err
+		return rollout.Target{}, err
 	}
-	return Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), resource: r}, nil
+	return rollout.Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), Resource: r}, nil
 }
 
 // lastWrite is the time of the newest write by anybody but a controller of the control plane.
@@ -73,7 +76,7 @@ var kindsOfAll = []schema.GroupVersionResource{
 
 // FindAll returns every workload of the client's namespace, or of all namespaces, that no other workload made, and
 // notes for the kinds that the account may not list.
-func (c *Client) FindAll(ctx context.Context, everywhere bool) (targets []Target, notes []string, err error) {
+func (c *Client) FindAll(ctx context.Context, everywhere bool) (targets []rollout.Target, notes []string, err error) {
 	namespace := c.namespace
 	if everywhere {
 		namespace = metav1.NamespaceAll
@@ -93,7 +96,7 @@ func (c *Client) FindAll(ctx context.Context, everywhere bool) (targets []Target
 		for n := range lists[i].Items {
 			live := &lists[i].Items[n]
 			if owner := metav1.GetControllerOf(live); owner == nil || owner.Kind == "CronJob" {
-				targets = append(targets, Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), resource: resource{gvr, true}})
+				targets = append(targets, rollout.Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), Resource: manifest.ResourceOf(gvr, true)})
 			}
 		}
 	}

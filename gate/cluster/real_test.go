@@ -5,7 +5,6 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,6 +22,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
 // These tests prove against a real API server what no fake can: field ownership, admission, exact undo.
@@ -79,7 +79,7 @@ func (f fixture) read(text string) []manifest.Object {
 	return objects
 }
 
-func (f fixture) plan(text string) Plan {
+func (f fixture) plan(text string) patch.Plan {
 	f.t.Helper()
 	plan, err := f.Plan(f.t.Context(), f.read(text))
 	if err != nil {
@@ -89,22 +89,31 @@ func (f fixture) plan(text string) Plan {
 }
 
 // apply plans and applies, and fails the test when anything is refused.
-func (f fixture) apply(text string) []Change {
+func (f fixture) apply(text string) []patch.Write {
 	f.t.Helper()
 	plan := f.plan(text)
 	for _, r := range plan.Refusals {
 		f.t.Fatalf("%s refused: %v", r.Object.Ref(), r.Err)
 	}
-	changes, err := f.Apply(f.t.Context(), plan, func(Change) {})
-	if err != nil {
-		f.t.Fatal(err)
+	for i := range plan.Writes {
+		if err := f.Write(f.t.Context(), &plan.Writes[i]); err != nil {
+			f.t.Fatal(err)
+		}
 	}
-	return changes
+	return plan.Writes
 }
 
-func (f fixture) live(r manifest.Ref, item Item) *unstructured.Unstructured {
+// undo takes writes back, the last one first.
+func (f fixture) undo(writes []patch.Write) (undone []patch.Undone) {
+	for _, w := range slices.Backward(writes) {
+		undone = append(undone, f.Undo(f.t.Context(), w))
+	}
+	return undone
+}
+
+func (f fixture) live(w patch.Write) *unstructured.Unstructured {
 	f.t.Helper()
-	u, err := f.at(item.resource, r.Namespace).Get(f.t.Context(), r.Name, metav1.GetOptions{})
+	u, err := f.of(&w).Get(f.t.Context(), w.Ref.Name, metav1.GetOptions{})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -132,16 +141,16 @@ func TestExactUndo(t *testing.T) {
 				f := onCluster(t, Options{Force: who == "other"})
 				apply(f, c.before)
 				changes := f.apply(c.after)
-				if len(changes) != 1 || changes[0].Action != Configured {
+				if len(changes) != 1 || changes[0].Action != patch.Configured {
 					t.Fatalf("changes: %+v", changes)
 				}
-				before := changes[0].Live
-				undone := f.Undo(t.Context(), changes, func(Undone) {})
-				if u := undone[0]; u.Err != nil || u.Action != Restored || !u.Exact() {
+				before := changes[0].Before
+				undone := f.undo(changes)
+				if u := undone[0]; u.Err != nil || u.Action != patch.Restored || !u.Exact() {
 					t.Fatalf("undo: %+v", u)
 				}
-				after := f.live(changes[0].Ref(), changes[0].Item)
-				if d := cmp.Diff(authored(before), authored(after)); d != "" {
+				after := f.live(changes[0])
+				if d := cmp.Diff(patch.Authored(before), patch.Authored(after)); d != "" {
 					t.Errorf("the object is not what it was (-before +after):\n%s", d)
 				}
 				if d := cmp.Diff(owners(before), owners(after)); d != "" {
@@ -159,14 +168,14 @@ func TestTakeOverIsOneRollout(t *testing.T) {
 	f.kubectl(deployment, "-n", f.ns, "apply", "-f", "-")
 	f.kubectl("", "-n", f.ns, "rollout", "status", "deployment/web", "--timeout=30s")
 	plan := f.plan(changedDeployment)
-	diff := plan.Items[0].Diff()
+	diff := plan.Writes[0].Diff()
 	for _, want := range []string{`(?m)^-\s+- name: A$`, `(?m)^\+\s+- name: B$`, `(?m)^-\s+image: registry.example/web:v1$`, `(?m)^\+\s+image: registry.example/web:v2$`} {
 		if !regexp.MustCompile(want).MatchString(diff) {
 			t.Errorf("the plan's diff lacks %s:\n%s", want, diff)
 		}
 	}
 	change := f.apply(changedDeployment)[0]
-	if got, want := change.Written.GetGeneration(), change.Live.GetGeneration()+1; got != want {
+	if got, want := change.Written.GetGeneration(), change.Before.GetGeneration()+1; got != want {
 		t.Errorf("generation %d, want %d: one change", got, want)
 	}
 	f.kubectl("", "-n", f.ns, "rollout", "status", "deployment/web", "--timeout=30s")
@@ -178,7 +187,7 @@ func TestTakeOverIsOneRollout(t *testing.T) {
 	if len(env) != 1 {
 		t.Errorf("env is %v, want only B", env)
 	}
-	if d := cmp.Diff(authored(plan.Items[0].Predicted), authored(change.Written)); d != "" {
+	if d := cmp.Diff(patch.Authored(plan.Writes[0].After), patch.Authored(change.Written)); d != "" {
 		t.Errorf("the plan did not predict what was written (-plan +written):\n%s", d)
 	}
 }
@@ -187,8 +196,8 @@ func TestUnchangedIsNotWritten(t *testing.T) {
 	f := onCluster(t, Options{})
 	first := f.apply(deployment)[0]
 	second := f.apply(deployment)[0]
-	if second.Action != Unchanged {
-		t.Errorf("action %s, want unchanged:\n%s", second.Action, f.plan(deployment).Items[0].Diff())
+	if second.Action != patch.Unchanged {
+		t.Errorf("action %s, want unchanged:\n%s", second.Action, f.plan(deployment).Writes[0].Diff())
 	}
 	if first.Written.GetGeneration() != second.Written.GetGeneration() {
 		t.Error("the generation changed")
@@ -235,8 +244,8 @@ func TestAutoscalerKeepsReplicas(t *testing.T) {
 	if n, _, _ := unstructured.NestedInt64(change.Written.Object, "spec", "replicas"); n != 3 {
 		t.Errorf("replicas %d, want 3 as the autoscaler left it", n)
 	}
-	undone := f.Undo(t.Context(), []Change{change}, func(Undone) {})
-	if n, _, _ := unstructured.NestedInt64(undone[0].Written.Object, "spec", "replicas"); n != 3 || undone[0].Err != nil {
+	undone := f.undo([]patch.Write{change})
+	if n, _, _ := unstructured.NestedInt64(undone[0].Restored.Object, "spec", "replicas"); n != 3 || undone[0].Err != nil {
 		t.Errorf("after the undo: replicas %d, error %v", n, undone[0].Err)
 	}
 }
@@ -248,18 +257,18 @@ func TestUndoGoesOnWhereItWasCut(t *testing.T) {
 	change := f.apply(changedDeployment)[0]
 	// The controller writes its status meanwhile, so the write may need the version after that.
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		half := f.live(change.Ref(), change.Item)
-		_, err := f.at(change.resource, f.ns).Update(t.Context(), snapshotOver(half, change.Written, change.Live), metav1.UpdateOptions{FieldManager: f.undoManager()})
+		half := f.live(change)
+		_, err := f.of(&change).Update(t.Context(), snapshotOver(half, change.Written, change.Before), metav1.UpdateOptions{FieldManager: f.undoManager()})
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	u := f.Undo(t.Context(), []Change{change}, func(Undone) {})[0]
-	if u.Err != nil || u.Action != Restored || !u.Exact() {
+	u := f.undo([]patch.Write{change})[0]
+	if u.Err != nil || u.Action != patch.Restored || !u.Exact() {
 		t.Fatalf("undo: %s %q %v", u.Action, u.Why, u.Err)
 	}
-	if d := cmp.Diff(owners(change.Live), owners(f.live(change.Ref(), change.Item))); d != "" {
+	if d := cmp.Diff(owners(change.Before), owners(f.live(change))); d != "" {
 		t.Errorf("its field owners are not what they were (-before +after):\n%s", d)
 	}
 }
@@ -271,9 +280,9 @@ func TestForeignChangesAreLeft(t *testing.T) {
 	changes := f.apply(changedDeployment + "---" + undoCases["configmap"].after)
 	f.kubectl("", "-n", f.ns, "set", "image", "deployment/web", "app=registry.example/web:v3")
 	f.kubectl("", "-n", f.ns, "patch", "configmap", "conf", "-p", `{"data":{"c":"theirs"}}`)
-	for _, u := range f.Undo(t.Context(), changes, func(Undone) {}) {
-		if u.Action != Left || u.Err != nil || !strings.Contains(u.Why, "kubectl") {
-			t.Errorf("%s: %s %q %v", u.Ref(), u.Action, u.Why, u.Err)
+	for _, u := range f.undo(changes) {
+		if u.Action != patch.Left || u.Err != nil || !strings.Contains(u.Why, "kubectl") {
+			t.Errorf("%s: %s %q %v", u.Write.Ref, u.Action, u.Why, u.Err)
 		}
 	}
 	if out := f.kubectl("", "-n", f.ns, "get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}"); !strings.HasSuffix(out, ":v3") {
@@ -288,11 +297,11 @@ func TestForeignMetadataSurvives(t *testing.T) {
 	changes := f.apply(changedDeployment)
 	f.kubectl("", "-n", f.ns, "annotate", "deployment/web", "note=theirs")
 	f.kubectl("", "-n", f.ns, "scale", "deployment/web", "--replicas=5")
-	u := f.Undo(t.Context(), changes, func(Undone) {})[0]
-	if u.Err != nil || u.Action != Restored {
+	u := f.undo(changes)[0]
+	if u.Err != nil || u.Action != patch.Restored {
 		t.Fatalf("undo: %s %v", u.Action, u.Err)
 	}
-	after := f.live(u.Ref(), u.Item)
+	after := f.live(u.Write)
 	replicas, _, _ := unstructured.NestedInt64(after.Object, "spec", "replicas")
 	if after.GetAnnotations()["note"] != "theirs" || replicas != 5 || after.GetLabels()["new"] != "" {
 		t.Errorf("annotations %v labels %v replicas %d", after.GetAnnotations(), after.GetLabels(), replicas)
@@ -305,16 +314,16 @@ func TestCreatedIsRemoved(t *testing.T) {
 	f := onCluster(t, Options{})
 	changes := f.apply(deployment + "---" + undoCases["service"].before + "---" + undoCases["secret"].before)
 	f.kubectl("", "-n", f.ns, "rollout", "status", "deployment/web", "--timeout=30s")
-	undone := f.Undo(t.Context(), changes, func(Undone) {})
+	undone := f.undo(changes)
 	for _, u := range undone {
-		if u.Err != nil || u.Action != Deleted {
-			t.Errorf("%s: %s %s %v", u.Ref(), u.Action, u.Why, u.Err)
+		if u.Err != nil || u.Action != patch.Deleted {
+			t.Errorf("%s: %s %s %v", u.Write.Ref, u.Action, u.Why, u.Err)
 		}
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
 			if gone, err := f.Gone(t.Context(), u); gone {
 				break
 			} else if err != nil || time.Now().After(deadline) {
-				t.Fatalf("%s is still there: %v", u.Ref(), err)
+				t.Fatalf("%s is still there: %v", u.Write.Ref, err)
 			}
 		}
 	}
@@ -350,7 +359,7 @@ func TestKindOfTheSamePlan(t *testing.T) {
 	parts := strings.Split(text, "---")
 	changes := f.apply(parts[1] + "---" + parts[0])
 	t.Cleanup(func() { f.kubectl("", "delete", "crd", "gadgets.rolloutgate.test") })
-	if len(changes) != 2 || changes[1].Ref().Kind != "Gadget" {
+	if len(changes) != 2 || changes[1].Ref.Kind != "Gadget" {
 		t.Fatalf("changes %v", changes)
 	}
 	if out := f.kubectl("", "-n", f.ns, "get", "gadget", "one", "-o", "jsonpath={.spec.size}"); out != "3" {
@@ -372,7 +381,7 @@ func TestSecretsAreMasked(t *testing.T) {
 	f := onCluster(t, Options{})
 	f.apply(undoCases["secret"].before)
 	plan := f.plan(undoCases["secret"].after)
-	diff := plan.Items[0].Diff()
+	diff := plan.Writes[0].Diff()
 	for _, secret := range plan.SecretValues() {
 		if len(secret) > 3 && strings.Contains(diff, secret) {
 			t.Errorf("the diff shows %q:\n%s", secret, diff)
@@ -392,10 +401,9 @@ func TestPlannedAgainstSomethingElse(t *testing.T) {
 	f.apply(deployment)
 	plan := f.plan(changedDeployment)
 	f.kubectl("", "-n", f.ns, "set", "image", "deployment/web", "app=registry.example/web:theirs")
-	changes, err := f.Apply(t.Context(), plan, func(Change) {})
-	var applying *ApplyError
-	if !errors.As(err, &applying) || !strings.Contains(err.Error(), "was changed by") || len(changes) != 0 {
-		t.Errorf("changes %v, error %v", changes, err)
+	w := plan.Writes[0]
+	if err := f.Write(t.Context(), &w); err == nil || !strings.Contains(err.Error(), "was changed by") || w.Written != nil {
+		t.Errorf("written %v, error %v", w.Written, err)
 	}
 }
 
@@ -420,13 +428,13 @@ func TestNamespaceWithForeignContentIsLeft(t *testing.T) {
 	text := "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + f.ns + "-new}\n---" + strings.Replace(deployment, "name: web\n", "name: web\n  namespace: "+f.ns+"-new\n", 1)
 	changes := f.apply(text)
 	f.kubectl("", "-n", f.ns+"-new", "create", "configmap", "theirs")
-	undone := f.Undo(t.Context(), changes, func(Undone) {})
-	if last := undone[len(undone)-1]; last.Action != Left || !strings.Contains(last.Why, "configmaps/theirs") {
+	undone := f.undo(changes)
+	if last := undone[len(undone)-1]; last.Action != patch.Left || !strings.Contains(last.Why, "configmaps/theirs") {
 		t.Errorf("namespace: %s %q %v", last.Action, last.Why, last.Err)
 	}
 	f.kubectl("", "-n", f.ns+"-new", "delete", "configmap", "theirs")
-	undone = f.Undo(t.Context(), changes, func(Undone) {})
-	if last := undone[len(undone)-1]; last.Action != Deleted || last.Err != nil {
+	undone = f.undo(changes)
+	if last := undone[len(undone)-1]; last.Action != patch.Deleted || last.Err != nil {
 		t.Errorf("empty namespace: %s %q %v", last.Action, last.Why, last.Err)
 	}
 }

@@ -46,36 +46,6 @@ func (c *Client) PodsOf(ctx context.Context, live []rollout.Object) ([]rollout.R
 	return out, nil
 }
 
-// Live are the objects of a plan as they are now, for those that exist.
-func (p Plan) Live() []rollout.Object {
-	var out []rollout.Object
-	for _, i := range p.Items {
-		if i.Live != nil {
-			out = append(out, i.Live)
-		}
-	}
-	return out
-}
-
-// Targets are the objects of a plan as targets, before anything is written.
-func (c *Client) Targets(p Plan) []Target {
-	var targets []Target
-	for _, i := range p.Items {
-		if !rollout.Watched(i.Object.GroupVersionKind().GroupKind()) {
-			continue
-		}
-		t := Target{Ref: i.Ref(), resource: i.resource}
-		if i.Live != nil {
-			t.Previous = typed(i.Live)
-		}
-		if i.Predicted != nil {
-			t.Applied = typed(i.Predicted)
-		}
-		targets = append(targets, t)
-	}
-	return targets
-}
-
 // ServicesOf names the Services that select pods with the template of an object.
 func (c *Client) ServicesOf(ctx context.Context, object rollout.Object) ([]string, error) {
 	if u, ok := object.(*unstructured.Unstructured); ok {

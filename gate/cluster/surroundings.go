@@ -18,6 +18,7 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -234,9 +235,9 @@ func (f *freezer) revisions(ctx context.Context) {
 }
 
 // writers is the object with the fields' writers: the watch leaves them out, because they are most of what it would keep.
-func (f *freezer) writers(ctx context.Context, r resource) rollout.Object {
+func (f *freezer) writers(ctx context.Context, r manifest.Resource) rollout.Object {
 	ref, live := f.ev.Workload.Ref, f.ev.Workload.Live
-	fresh, err := f.c.names.Resource(r.gvr).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
+	fresh, err := f.c.names.Resource(r.GVR()).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
 	if err != nil || fresh.UID != live.GetUID() {
 		return live
 	}
@@ -258,9 +259,9 @@ func (f *freezer) lookups(ctx context.Context) {
 		if !ok {
 			continue
 		}
-		list, err := f.c.names.Resource(r.gvr).Namespace(map[bool]string{true: ns}[r.namespaced]).List(ctx, metav1.ListOptions{Limit: maxNames})
+		list, err := f.c.names.Resource(r.GVR()).Namespace(map[bool]string{true: ns}[r.Namespaced]).List(ctx, metav1.ListOptions{Limit: maxNames})
 		if IsDenied(err) {
-			f.add(func() { f.denied = append(f.denied, r.gvr.Resource) })
+			f.add(func() { f.denied = append(f.denied, r.Resource) })
 		}
 		if err != nil {
 			continue

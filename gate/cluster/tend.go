@@ -34,7 +34,7 @@ const pollEvery = 2 * time.Second
 // have become possible. Nothing is listed inside a watch handler.
 type tended struct {
 	w      *Watch
-	target Target
+	target rollout.Target
 	wake   chan struct{}
 	object *feed
 
@@ -64,7 +64,7 @@ type serviceFeed struct {
 	slices *feed
 }
 
-func (w *Watch) tend(target Target) *tended {
+func (w *Watch) tend(target rollout.Target) *tended {
 	t := &tended{w: w, target: target, wake: make(chan struct{}, 1)}
 	polling := sync.OnceFunc(func() { w.running.Go(func() { t.poll(w.ctx) }) })
 	t.object = w.feed(w.ctx, w.c.objectSource(target), trimObject, t.rouse, func(text string) {
@@ -224,7 +224,7 @@ func (t *tended) seen() rollout.Object {
 
 // poll reads the object every two seconds, for an account that may get it but not watch it.
 func (t *tended) poll(ctx context.Context) {
-	at := t.w.c.at(t.target.resource, t.target.Ref.Namespace)
+	at := t.w.c.at(t.target.Resource, t.target.Ref.Namespace)
 	for ctx.Err() == nil && !t.object.synced() {
 		live, err := at.Get(ctx, t.target.Ref.Name, metav1.GetOptions{})
 		switch {

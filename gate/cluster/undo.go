@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -15,56 +14,21 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
-)
-
-// Undone is what became of one object of an undo.
-type Undone struct {
-	Change
-	Action UndoAction
-	// Written is the object as the API server returned it for the restoring write; nil when nothing was restored.
-	Written *unstructured.Unstructured
-	At      time.Time
-	Err     error // why the object could not be put back
-	// Why says in words why an object was left alone.
-	Why string
-}
-
-// UndoAction is what an undo did to one object.
-type UndoAction string
-
-// The actions of an undo.
-const (
-	Restored UndoAction = "restored"
-	Deleted  UndoAction = "deleted"
-	Left     UndoAction = "left" // somebody else has changed or removed it since: it is theirs now
 )
 
 // undoManager makes the write that puts an object back. It is never the manager that applies: its entry is removed
 // again by the second step of restore.
 func (c *Client) undoManager() string { return c.fieldManager + "-undo" }
 
-// Undo puts back every object that was changed, in reverse order, and tells did of each. An object that somebody
-// else has changed since is left alone. Errors are in the answers; one of them does not stop the others.
-func (c *Client) Undo(ctx context.Context, changes []Change, did func(Undone)) []Undone {
-	var undone []Undone
-	for _, change := range slices.Backward(changes) {
-		if change.Item.Action == Unchanged {
-			continue
-		}
-		u := c.undoItem(ctx, change)
-		undone = append(undone, u)
-		did(u)
+// Undo takes one write back. An object that somebody else has changed since is left alone. It tries until ctx ends:
+// transient trouble is no reason to leave a cluster half restored.
+func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
+	u := patch.Undone{Write: w, Action: patch.Restored, At: c.Now()}
+	if w.Before == nil {
+		u.Action = patch.Deleted
 	}
-	return undone
-}
-
-func (c *Client) undoItem(ctx context.Context, change Change) Undone {
-	u := Undone{Change: change, Action: Restored, At: c.Now()}
-	if change.Live == nil {
-		u.Action = Deleted
-	}
-	// Transient trouble is no reason to leave a cluster half restored: try until the undo's own time is up.
 	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 20, Cap: 5 * time.Second}
 	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
 		u.Err = c.undoOnce(ctx, &u)
@@ -76,36 +40,85 @@ func (c *Client) undoItem(ctx context.Context, change Change) Undone {
 	return u
 }
 
+// arrived finds out whether a write whose answer is not known was carried out, and returns what it made of the object:
+// nil when it was not. It was when our field manager has an entry from after the plan that was not there before. Where
+// the dry-run said what the object becomes, whatever differs from that now was changed by somebody else.
+func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unstructured {
+	ours := ownEntry(live, w.Manager)
+	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Truncate(time.Second)) {
+		return nil
+	}
+	if w.Before == nil {
+		if live.GetCreationTimestamp().Time.Before(w.At.Truncate(time.Second)) {
+			return nil
+		}
+	} else if live.GetUID() != w.Before.GetUID() {
+		return nil
+	} else if was := ownEntry(w.Before, w.Manager); was != nil && equality.Semantic.DeepEqual(was, ours) {
+		return nil
+	}
+	if w.After == nil {
+		return live
+	}
+	written := w.After.DeepCopy()
+	written.SetUID(live.GetUID())
+	written.SetCreationTimestamp(live.GetCreationTimestamp())
+	return written
+}
+
+// ownEntry is the entry of the manager that a run applies with.
+func ownEntry(u *unstructured.Unstructured, manager string) *metav1.ManagedFieldsEntry {
+	for _, m := range u.GetManagedFields() {
+		if m.Manager == manager && m.Operation == metav1.ManagedFieldsOperationApply && m.Subresource == "" {
+			return &m
+		}
+	}
+	return nil
+}
+
 func retriable(err error) bool {
 	return isOptimisticConflict(err) || IsUnreachable(err) || apierrors.IsInternalError(err) ||
 		apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err)
 }
 
-func (c *Client) undoOnce(ctx context.Context, u *Undone) error {
-	live, err := c.at(u.resource, u.Object.GetNamespace()).Get(ctx, u.Object.GetName(), metav1.GetOptions{})
+func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
+	if u.Write.Action == patch.Unchanged {
+		u.Action, u.Why = patch.NotWritten, "this run did not change it"
+		return nil
+	}
+	live, err := c.of(&u.Write).Get(ctx, u.Write.Ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		if u.Action == Restored {
-			u.Action, u.Why = Left, "it was deleted after this run wrote it"
+		switch {
+		case u.Write.Written == nil:
+			u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive, or it was deleted after that"
+		case u.Action == patch.Restored:
+			u.Action, u.Why = patch.Left, "it was deleted after this run wrote it"
 		}
 		return nil
 	}
 	if err != nil {
 		return err
 	}
+	if u.Write.Written == nil && u.Restored == nil {
+		if u.Write.Written = arrived(&u.Write, live); u.Write.Written == nil {
+			u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"
+			return nil
+		}
+	}
 	if c.restored(u, live) {
 		return c.restoreOwners(ctx, u, live)
 	}
-	if why := c.changedSince(live, u.Change); why != "" {
-		u.Action, u.Why = Left, why
+	if why := c.changedSince(live, u.Write); why != "" {
+		u.Action, u.Why = patch.Left, why
 		return nil
 	}
-	if u.Action == Deleted {
+	if u.Action == patch.Deleted {
 		foreign, err := c.foreignContent(ctx, live)
 		if err != nil {
 			return err
 		}
 		if foreign != "" {
-			u.Action, u.Why = Left, "it now holds "+foreign+", which this run did not create"
+			u.Action, u.Why = patch.Left, "it now holds "+foreign+", which this run did not create"
 			return nil
 		}
 		return c.remove(ctx, u, live)
@@ -116,16 +129,16 @@ func (c *Client) undoOnce(ctx context.Context, u *Undone) error {
 // changedSince says who has changed the object since this run wrote it, and "" when nobody has. A workload is ours
 // as long as its pod template is; any other object as long as every field that this run sent is as it was written.
 // What controllers and autoscalers add beside that (a volume name, a node name, replicas) takes nothing over.
-func (c *Client) changedSince(live *unstructured.Unstructured, change Change) string {
-	if live.GetUID() != change.Written.GetUID() {
+func (c *Client) changedSince(live *unstructured.Unstructured, w patch.Write) string {
+	if live.GetUID() != w.Written.GetUID() {
 		return "it was deleted and created again after this run wrote it"
 	}
 	theirs, isWorkload := templateOf(live)
-	ours, _ := templateOf(change.Written)
+	ours, _ := templateOf(w.Written)
 	switch {
 	case isWorkload && equality.Semantic.DeepEqual(theirs, ours):
 		return ""
-	case !isWorkload && sameWhereSent(authored(change.desired), authored(live), authored(change.Written)):
+	case !isWorkload && sameWhereSent(patch.Authored(w.Sent), patch.Authored(live), patch.Authored(w.Written)):
 		return ""
 	}
 	return "it was changed by " + c.lastWriter(live) + ", after this run wrote it"
@@ -157,10 +170,10 @@ func sameWhereSent(sent, live, written any) bool {
 }
 
 // remove deletes an object that this run created. Foreground: it is gone when everything below it is gone.
-func (c *Client) remove(ctx context.Context, u *Undone, live *unstructured.Unstructured) error {
+func (c *Client) remove(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
 	policy := metav1.DeletePropagationForeground
 	uid, version := live.GetUID(), live.GetResourceVersion()
-	err := c.at(u.resource, u.Object.GetNamespace()).Delete(ctx, u.Object.GetName(), metav1.DeleteOptions{
+	err := c.of(&u.Write).Delete(ctx, u.Write.Ref.Name, metav1.DeleteOptions{
 		PropagationPolicy: &policy,
 		Preconditions:     &metav1.Preconditions{UID: &uid, ResourceVersion: &version},
 	})
@@ -173,43 +186,43 @@ func (c *Client) remove(ctx context.Context, u *Undone, live *unstructured.Unstr
 // restore puts the snapshot back in two writes. The first restores what users write, under a manager of our own. The
 // second puts the field owners back, so that the next apply merges as if this run had never been; it changes no
 // generation. Both carry the resource version that was read.
-func (c *Client) restore(ctx context.Context, u *Undone, live *unstructured.Unstructured) error {
-	at := c.at(u.resource, u.Object.GetNamespace())
-	restored, err := at.Update(ctx, snapshotOver(live, u.Change.Written, u.Live), metav1.UpdateOptions{FieldManager: c.undoManager()})
+func (c *Client) restore(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
+	at := c.of(&u.Write)
+	restored, err := at.Update(ctx, snapshotOver(live, u.Write.Written, u.Write.Before), metav1.UpdateOptions{FieldManager: c.undoManager()})
 	if err != nil {
 		return err
 	}
-	u.Written, u.At = restored, writeTime(restored, c.undoManager(), c.Now())
+	u.Restored, u.At = restored, writeTime(restored, c.undoManager(), c.Now())
 	return c.restoreOwners(ctx, u, restored)
 }
 
 // restored tells whether the first write of restore has gone through in an earlier try whose answer, or whose second
 // write, was lost.
-func (c *Client) restored(u *Undone, live *unstructured.Unstructured) bool {
-	return u.Action == Restored && hasManager(live.GetManagedFields(), c.undoManager()) && sameAuthored(live, u.Live)
+func (c *Client) restored(u *patch.Undone, live *unstructured.Unstructured) bool {
+	return u.Action == patch.Restored && hasManager(live.GetManagedFields(), c.undoManager()) && patch.SameAuthored(live, u.Write.Before)
 }
 
 // restoreOwners is the second write. A controller may write in between, as it does at once when a pod template has
 // changed back; then it is tried again on what is there now.
-func (c *Client) restoreOwners(ctx context.Context, u *Undone, live *unstructured.Unstructured) error {
-	at := c.at(u.resource, u.Object.GetNamespace())
+func (c *Client) restoreOwners(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
+	at := c.of(&u.Write)
 	for range maxConflicts {
 		patch, err := json.Marshal([]map[string]any{
-			{"op": "replace", "path": "/metadata/managedFields", "value": ownersOver(live, u.Live)},
+			{"op": "replace", "path": "/metadata/managedFields", "value": ownersOver(live, u.Write.Before)},
 			{"op": "replace", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
 		})
 		if err != nil {
 			return fmt.Errorf("encoding the field owners: %w", err)
 		}
-		u.Written = live
-		owned, err := at.Patch(ctx, u.Object.GetName(), types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: c.undoManager()})
+		u.Restored = live
+		owned, err := at.Patch(ctx, u.Write.Ref.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: c.undoManager()})
 		if err == nil {
-			u.Written = owned
+			u.Restored = owned
 		}
 		if !isOptimisticConflict(err) {
 			return err
 		}
-		if live, err = at.Get(ctx, u.Object.GetName(), metav1.GetOptions{}); err != nil {
+		if live, err = at.Get(ctx, u.Write.Ref.Name, metav1.GetOptions{}); err != nil {
 			return err
 		}
 	}
@@ -280,14 +293,10 @@ func ownersOver(now, snapshot *unstructured.Unstructured) []metav1.ManagedFields
 }
 
 // Gone tells whether an object that the undo deleted is gone, with everything below it.
-func (c *Client) Gone(ctx context.Context, u Undone) (bool, error) {
-	_, err := c.at(u.resource, u.Object.GetNamespace()).Get(ctx, u.Object.GetName(), metav1.GetOptions{})
+func (c *Client) Gone(ctx context.Context, u patch.Undone) (bool, error) {
+	_, err := c.of(&u.Write).Get(ctx, u.Write.Ref.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return true, nil
 	}
 	return false, err
 }
-
-// Exact tells whether a restored object is what it was before, as far as users write it. An admission webhook can
-// stand in the way.
-func (u Undone) Exact() bool { return u.Written != nil && sameAuthored(u.Written, u.Live) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,7 +12,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -21,54 +20,6 @@ import (
 // only looked at when it is in trouble: a healthy one is judged by its controller's counts, and its pods' changes
 // would be most of what the API server sends.
 const smallRollout = 50
-
-// Target is one object to watch.
-type Target struct {
-	Ref manifest.Ref
-	// Applied is the object as written; see rollout.Workload.
-	Applied rollout.Object
-	// Previous is the object before; nil when there was none.
-	Previous rollout.Object
-	Since    time.Time
-	// Manifest is where it was written; nil when it was not this run's.
-	Manifest *manifest.Object
-	// Warnings are what the API server warned of when it was asked what the write would do.
-	Warnings []string
-
-	resource resource
-}
-
-// TargetsOf are the written objects that have a rollout or a status to wait for.
-func (c *Client) TargetsOf(changes []Change) []Target {
-	var targets []Target
-	for _, change := range changes {
-		if !rollout.Watched(change.Written.GroupVersionKind().GroupKind()) {
-			continue
-		}
-		object := change.Object
-		t := Target{Ref: change.Ref(), Applied: typed(change.Written), Since: change.At, Manifest: &object, Warnings: change.Warnings, resource: change.resource}
-		if change.Live != nil {
-			t.Previous = typed(change.Live)
-		}
-		if change.Action == Unchanged {
-			t.Since = change.Written.GetCreationTimestamp().Time
-		}
-		targets = append(targets, t)
-	}
-	return targets
-}
-
-// TargetsOfUndo are the restored objects that have a rollout to wait for.
-func (c *Client) TargetsOfUndo(undone []Undone) []Target {
-	var targets []Target
-	for _, u := range undone {
-		if u.Action != Restored || u.Written == nil || !rollout.Watched(u.Written.GroupVersionKind().GroupKind()) {
-			continue
-		}
-		targets = append(targets, Target{Ref: u.Ref(), Applied: typed(u.Written), Previous: typed(u.Change.Written), Since: u.At, resource: u.resource})
-	}
-	return targets
-}
 
 // typed turns the built-in kinds into their Go types, which the rules read.
 func typed(u *unstructured.Unstructured) rollout.Object {
@@ -96,7 +47,7 @@ type Watch struct {
 }
 
 // Watch begins to follow the targets. Stop ctx, then call Wait.
-func (c *Client) Watch(ctx context.Context, targets []Target) *Watch {
+func (c *Client) Watch(ctx context.Context, targets []rollout.Target) *Watch {
 	w := &Watch{c: c, ctx: ctx, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, around: &surroundings{}}
 	for _, t := range targets {
 		if w.services[t.Ref.Namespace] == nil {
@@ -193,7 +144,7 @@ func (l *serviceList) read(ctx context.Context) ([]corev1.Service, error) {
 	return l.items, nil
 }
 
-func namesIn(targets []Target, namespace string) []string {
+func namesIn(targets []rollout.Target, namespace string) []string {
 	var names []string
 	for _, t := range targets {
 		if t.Ref.Namespace == namespace {
@@ -207,7 +158,7 @@ func namesIn(targets []Target, namespace string) []string {
 func trimPod(o any) (any, error) {
 	if pod, ok := o.(*corev1.Pod); ok {
 		pod.ManagedFields = nil
-		delete(pod.Annotations, lastApplied)
+		delete(pod.Annotations, patch.LastApplied)
 		return pod, nil
 	}
 	return trimObject(o)

@@ -29,6 +29,24 @@ func (r Ref) String() string { return strings.ToLower(r.Kind) + "/" + r.Name }
 // GroupKind is the key under which kinds are looked up.
 func (r Ref) GroupKind() schema.GroupKind { return schema.GroupKind{Group: r.Group, Kind: r.Kind} }
 
+// Resource is where the objects of one kind live in the API.
+type Resource struct {
+	Group      string `json:"group,omitempty"`
+	Version    string `json:"version"`
+	Resource   string `json:"resource"` // the plural in paths: deployments
+	Namespaced bool   `json:"namespaced,omitempty"`
+}
+
+// GVR is the form that client-go uses.
+func (r Resource) GVR() schema.GroupVersionResource {
+	return schema.GroupVersionResource{Group: r.Group, Version: r.Version, Resource: r.Resource}
+}
+
+// ResourceOf is the Resource of client-go's form.
+func ResourceOf(gvr schema.GroupVersionResource, namespaced bool) Resource {
+	return Resource{Group: gvr.Group, Version: gvr.Version, Resource: gvr.Resource, Namespaced: namespaced}
+}
+
 // Source is the place where an object was written.
 type Source struct {
 	Path string `json:"path"` // as given or found; "-" is standard input

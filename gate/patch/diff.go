@@ -1,4 +1,4 @@
-package cluster
+package patch
 
 import (
 	"encoding/base64"
@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/rogpeppe/go-internal/diff"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
@@ -14,9 +15,12 @@ import (
 // serverFields are the metadata that the API server keeps; they change with every write and mean nothing to a user.
 var serverFields = []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"}
 
-// authored returns the part of an object that a user can have written: no status, no bookkeeping of the server's.
+// LastApplied is where `kubectl apply` keeps what it applied. It can hold the data of a Secret.
+const LastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// Authored returns the part of an object that a user can have written: no status, no bookkeeping of the server's.
 // The answer shares nothing with the argument.
-func authored(u *unstructured.Unstructured) map[string]any {
+func Authored(u *unstructured.Unstructured) map[string]any {
 	if u == nil {
 		return map[string]any{}
 	}
@@ -27,7 +31,7 @@ func authored(u *unstructured.Unstructured) map[string]any {
 		delete(metadata, f)
 	}
 	annotations, _ := metadata["annotations"].(map[string]any)
-	delete(annotations, lastApplied)
+	delete(annotations, LastApplied)
 	delete(annotations, "deployment.kubernetes.io/revision")        // the Deployment controller's
 	delete(annotations, "deprecated.daemonset.template.generation") // the API server's
 	if len(annotations) == 0 {
@@ -36,21 +40,29 @@ func authored(u *unstructured.Unstructured) map[string]any {
 	return out
 }
 
+// SameAuthored compares what users write; the number of replicas is left out because autoscalers write it as well.
+func SameAuthored(a, b *unstructured.Unstructured) bool {
+	x, y := Authored(a), Authored(b)
+	unstructured.RemoveNestedField(x, "spec", "replicas")
+	unstructured.RemoveNestedField(y, "spec", "replicas")
+	return equality.Semantic.DeepEqual(x, y)
+}
+
 // Diff is a unified diff of the object before and after, as `kubectl diff` prints it: Secret values masked, the
 // server's own fields left out. It is empty when nothing changes.
-func (i Item) Diff() string {
-	after := i.Predicted
+func (w Write) Diff() string {
+	after := w.After
 	if after == nil {
-		after = i.desired
+		after = w.Sent
 	}
-	if i.Action == Unchanged || after == nil {
+	if w.Action == Unchanged || after == nil {
 		return ""
 	}
-	before, now := authored(i.Live), authored(after)
+	before, now := Authored(w.Before), Authored(after)
 	if isSecret(after) {
 		maskSecret(before, now)
 	}
-	name := fmt.Sprintf("%s %s", i.Ref().Namespace, i.Ref())
+	name := fmt.Sprintf("%s %s", w.Ref.Namespace, w.Ref)
 	return string(diff.Diff("live "+name, encode(before), "applied "+name, encode(now)))
 }
 
@@ -97,8 +109,8 @@ func maskSecret(before, now map[string]any) {
 // them out of its output.
 func (p Plan) SecretValues() []string {
 	var values []string
-	for _, i := range p.Items {
-		for _, u := range []*unstructured.Unstructured{i.Object.Unstructured, i.Live} {
+	for _, w := range p.Writes {
+		for _, u := range []*unstructured.Unstructured{w.Object.Unstructured, w.Before} {
 			if u != nil && isSecret(u) {
 				values = append(values, secretValues(u)...)
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate"
@@ -25,6 +26,10 @@ func JSON(w io.Writer, r gate.Report) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false) // PromQL is full of < and >
 	encoder.SetIndent("", "  ")
+	r.Timeline = slices.Clone(r.Timeline)
+	for i, e := range r.Timeline {
+		r.Timeline[i].Text, r.Timeline[i].Payload = EventText(e), nil
+	}
 	if err := encoder.Encode(presentable(reflect.ValueOf(r)).Interface()); err != nil {
 		return fmt.Errorf("writing the report as JSON: %w", err)
 	}

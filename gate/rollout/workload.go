@@ -100,6 +100,12 @@ type Status struct {
 	// happened.
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
+	// ScaledToZero says that somebody has set the replicas to zero after this run wrote the object: what was to be proven
+	// was taken away.
+	ScaledToZero bool `json:"scaledToZero,omitempty"`
+	// BlockedBy is the revision of a pod that never gets ready and that keeps a StatefulSet from replacing any; empty
+	// while nothing does.
+	BlockedBy string `json:"blockedBy,omitempty"`
 	// Watched is false for objects that are applied and then left alone (a ConfigMap, a CronJob).
 	Watched bool `json:"watched"`
 }

@@ -27,7 +27,7 @@ func TestHistory(t *testing.T) {
 		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: status}}
 		return p
 	}
-	var h history
+	var h progress
 	for i, c := range []struct {
 		pod       *corev1.Pod
 		available int32

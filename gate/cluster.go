@@ -1,0 +1,52 @@
+package gate
+
+import (
+	"context"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// Cluster is what a run needs of a cluster. gate/cluster has the real one; the tests of a run have one of their own.
+// Every method returns soon after its context has ended.
+type Cluster interface {
+	// Plan reads every object once and asks what writing it would do. It changes nothing.
+	Plan(ctx context.Context, objects []manifest.Object) (patch.Plan, error)
+	// Write writes one object, on the condition that it still is what was planned, and fills in what became of it. An
+	// error after which Written is nil does not mean that nothing was written: an answer can be lost. Undo finds out.
+	Write(ctx context.Context, w *patch.Write) error
+	// Undo takes one write back, as far as it is still this run's.
+	Undo(ctx context.Context, w patch.Write) patch.Undone
+	// Gone tells whether an object that an undo deleted is gone, with everything below it.
+	Gone(ctx context.Context, u patch.Undone) (bool, error)
+	// Watch begins to follow the targets, until ctx ends.
+	Watch(ctx context.Context, targets []rollout.Target) Watch
+	// FreeStuck deletes the pods of a revision that are not ready and keep a StatefulSet from moving; it returns their
+	// names.
+	FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error)
+	// PodsOf lists the pods below the objects, ServicesOf names the Services that select an object's pods.
+	PodsOf(ctx context.Context, objects []rollout.Object) ([]rollout.RunningPod, error)
+	ServicesOf(ctx context.Context, object rollout.Object) ([]string, error)
+}
+
+// Watch follows targets, which it knows by their number. But for Read and Wait, its methods answer at once from what has
+// arrived so far.
+type Watch interface {
+	// Changed is signalled when something has arrived since the last signal was taken.
+	Changed() <-chan struct{}
+	// Synced tells whether the first answer about a target has arrived.
+	Synced(i int) bool
+	Workload(i int) rollout.Workload
+	// Evidence is what has arrived that explains trouble of a target.
+	Evidence(i int, s rollout.Status) diagnosis.Evidence
+	// Read is Evidence completed by everything else that is worth reading: the pods of all revisions, logs, the
+	// environment. It may be called while the watch goes on, from any goroutine.
+	Read(ctx context.Context, i int, s rollout.Status) diagnosis.Evidence
+	// LookCloser follows the pods of a target, however many there are; LookAtServices the Services that select them.
+	LookCloser(i int)
+	LookAtServices(i int)
+	// Wait returns when everything below has ended.
+	Wait()
+}

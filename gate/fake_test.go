@@ -1,0 +1,378 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// world is a cluster that is made up: objects of the kind Thing, which follow the usual conditions, and Pods. What each
+// of them does after a write is a behaviour. Time in it is that of the test's bubble.
+type world struct {
+	mu      sync.Mutex
+	objects map[string]*thing // by name
+	log     []string          // every write that the API server would have seen, in order
+
+	refusals []patch.Refusal
+	planErr  error
+	planTakes,
+	writeTakes,
+	undoTakes,
+	readTakes time.Duration
+	// fault is asked before each write, undo and deletion, counted from 1 over all of them.
+	fault func(n int, what string) fault
+	count int
+	// onWrite is called after each of them.
+	onWrite func(n int, what string)
+	freed   []string
+}
+
+// fault is what goes wrong with one write.
+type fault struct {
+	err error
+	// done says that the write was carried out, and only its answer was lost.
+	done bool
+}
+
+// behaviour is how an object answers to a write: what its status is some time after it.
+type behaviour func(o *thing, age time.Duration) (ready string, message string)
+
+func becomesReady(after time.Duration) behaviour {
+	return func(_ *thing, age time.Duration) (string, string) {
+		if age < after {
+			return "False", "starting"
+		}
+		return "True", ""
+	}
+}
+
+func never(*thing, time.Duration) (string, string) { return "False", "starting" }
+
+func stalls(after time.Duration) behaviour {
+	return func(_ *thing, age time.Duration) (string, string) {
+		if age < after {
+			return "False", "starting"
+		}
+		return "Stalled", "the controller has given up"
+	}
+}
+
+func vanishes(after time.Duration) behaviour {
+	return func(o *thing, age time.Duration) (string, string) {
+		if age >= after {
+			o.gone = true
+		}
+		return "False", "starting"
+	}
+}
+
+// thing is one object: version 0 is none, 1 the one before, 2 the new one.
+type thing struct {
+	name     string
+	kind     string
+	version  int
+	existed  bool
+	same     bool // the manifest is what is there
+	at       time.Time
+	behaves  map[int]behaviour
+	gone     bool
+	theirs   []patch.Kept // what others have changed meanwhile
+	badImage bool         // a Pod of version 2 whose image name is wrong
+	blocked  string
+}
+
+func newWorld(things ...*thing) *world {
+	w := &world{objects: map[string]*thing{}}
+	for _, t := range things {
+		if t.kind == "" {
+			t.kind = "Thing"
+		}
+		if t.behaves[1] == nil {
+			t.behaves = map[int]behaviour{1: becomesReady(time.Second), 2: t.behaves[2]}
+		}
+		if t.existed || t.same {
+			t.existed, t.version, t.at = true, 1, time.Now().Add(-time.Hour)
+		}
+		w.objects[t.name] = t
+	}
+	return w
+}
+
+// good is an object that exists, and whose new version becomes ready.
+func good(name string) *thing {
+	return &thing{name: name, existed: true, behaves: map[int]behaviour{2: becomesReady(3 * time.Second)}}
+}
+
+// bad is one whose new version does something else.
+func bad(name string, b behaviour) *thing {
+	return &thing{name: name, existed: true, behaves: map[int]behaviour{2: b}}
+}
+
+func created(name string, b behaviour) *thing {
+	return &thing{name: name, behaves: map[int]behaviour{2: b}}
+}
+
+func (t *thing) ref() manifest.Ref {
+	if t.kind == "Pod" {
+		return manifest.Ref{Kind: "Pod", Namespace: "shop", Name: t.name}
+	}
+	return manifest.Ref{Group: "example.com", Kind: t.kind, Namespace: "shop", Name: t.name}
+}
+
+func (t *thing) object(version int) *unstructured.Unstructured {
+	if version == 0 {
+		return nil
+	}
+	api := "example.com/v1"
+	if t.kind == "Pod" {
+		api = "v1"
+	}
+	u := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": api, "kind": t.kind,
+		"metadata": map[string]any{"name": t.name, "namespace": "shop", "uid": "uid-" + t.name, "generation": int64(version)},
+		"spec":     map[string]any{"version": int64(version)},
+	}}
+	u.SetCreationTimestamp(metav1.NewTime(t.at))
+	return u
+}
+
+// live is the object as a watch has it.
+func (t *thing) live() rollout.Object {
+	ready, message := "True", ""
+	if b := t.behaves[t.version]; b != nil {
+		ready, message = b(t, time.Since(t.at))
+	}
+	if t.gone || t.version == 0 {
+		return nil
+	}
+	if t.kind == "Pod" {
+		return t.pod()
+	}
+	u := t.object(t.version)
+	kind := "Ready"
+	if ready == "Stalled" {
+		kind, ready = "Stalled", "True"
+	}
+	condition := map[string]any{
+		"type": kind, "status": ready, "message": message, "observedGeneration": int64(t.version),
+		"lastTransitionTime": t.at.UTC().Format(time.RFC3339),
+	}
+	u.Object["status"] = map[string]any{"observedGeneration": int64(t.version), "conditions": []any{condition}}
+	return u
+}
+
+func (t *thing) pod() *corev1.Pod {
+	p := &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Name: t.name, Namespace: "shop", UID: types.UID("uid-" + t.name), Generation: int64(t.version), CreationTimestamp: metav1.NewTime(t.at)},
+		Spec:       corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app", Image: "registry.example.com/app:v1"}}},
+		Status:     corev1.PodStatus{Phase: corev1.PodPending},
+	}
+	if t.version == 2 && t.badImage {
+		p.Spec.Containers[0].Image = "registry.example.com/App:v2"
+		p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "app", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{
+			Reason: "InvalidImageName", Message: `Failed to apply default image tag "registry.example.com/App:v2": couldn't parse image name`,
+		}}}}
+		return p
+	}
+	p.Status = corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{
+		{Type: corev1.PodReady, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(t.at)},
+	}, ContainerStatuses: []corev1.ContainerStatus{{Name: "app", Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(t.at.Add(-time.Minute))}}}}}
+	return p
+}
+
+// objects of the manifests are made of the names, in their order.
+func (w *world) manifests(names ...string) []manifest.Object {
+	var objects []manifest.Object
+	for _, name := range names {
+		u := w.objects[name].object(2)
+		objects = append(objects, manifest.Object{Unstructured: u, Source: manifest.Source{Path: "deploy.yaml", Line: 1}})
+	}
+	return objects
+}
+
+func (w *world) Plan(ctx context.Context, objects []manifest.Object) (patch.Plan, error) {
+	wait(ctx, w.planTakes)
+	if w.planErr != nil || ctx.Err() != nil {
+		return patch.Plan{}, w.planErr
+	}
+	p := patch.Plan{Refusals: w.refusals}
+	for _, o := range objects {
+		t := w.objects[o.GetName()]
+		write := patch.Write{Ref: t.ref(), Before: t.object(t.version), Sent: t.object(2), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
+		switch {
+		case t.same:
+			write.Action = patch.Unchanged
+		case !t.existed:
+			write.Action = patch.Created
+		}
+		p.Writes = append(p.Writes, write)
+	}
+	return p, nil
+}
+
+// step is one write: it takes its time, and the fault that is meant for it.
+func (w *world) step(ctx context.Context, takes time.Duration, what string, do func()) error {
+	wait(ctx, takes)
+	w.mu.Lock()
+	w.count++
+	n := w.count
+	var f fault
+	if w.fault != nil {
+		f = w.fault(n, what)
+	}
+	if ctx.Err() != nil {
+		w.mu.Unlock()
+		return ctx.Err()
+	}
+	if f.err == nil || f.done {
+		w.log = append(w.log, what)
+		do()
+	}
+	w.mu.Unlock()
+	if w.onWrite != nil {
+		w.onWrite(n, what)
+	}
+	return f.err
+}
+
+func (w *world) Write(ctx context.Context, write *patch.Write) error {
+	t := w.objects[write.Ref.Name]
+	err := w.step(ctx, w.writeTakes, "write "+t.name, func() { t.version, t.at = 2, time.Now() })
+	write.At = time.Now()
+	if err == nil {
+		write.Written = t.object(2)
+	}
+	return err
+}
+
+func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
+	t := w.objects[write.Ref.Name]
+	u := patch.Undone{Write: write, Action: patch.Restored, At: time.Now()}
+	if write.Before == nil {
+		u.Action = patch.Deleted
+	}
+	if t.version != 2 {
+		u.Action = patch.NotWritten
+		return u
+	}
+	if t.gone {
+		u.Action, u.Why = patch.Left, "it was deleted after this run wrote it"
+		return u
+	}
+	// The real one tries again for as long as its time allows.
+	for {
+		u.Err = w.step(ctx, w.undoTakes, "undo "+t.name, func() {
+			t.version, t.at = 1, time.Now()
+			if write.Before == nil {
+				t.version = 0
+			}
+		})
+		if u.Err == nil || ctx.Err() != nil || !uncertain(u.Err) {
+			break
+		}
+		if t.version != 2 {
+			u.Err = nil
+			break
+		}
+		wait(ctx, 100*time.Millisecond)
+	}
+	if u.Err == nil && u.Action == patch.Restored {
+		u.Restored, u.Kept = t.object(1), t.theirs
+	}
+	return u
+}
+
+func (w *world) Gone(_ context.Context, u patch.Undone) (bool, error) {
+	return w.objects[u.Write.Ref.Name].version == 0, nil
+}
+
+func (w *world) FreeStuck(_ context.Context, live rollout.Object, revision string) ([]string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.freed = append(w.freed, live.GetName()+" of "+revision)
+	return []string{live.GetName() + "-0"}, nil
+}
+
+func (w *world) PodsOf(context.Context, []rollout.Object) ([]rollout.RunningPod, error) {
+	return nil, nil
+}
+
+func (w *world) ServicesOf(context.Context, rollout.Object) ([]string, error) { return nil, nil }
+
+func (w *world) Watch(ctx context.Context, targets []rollout.Target) Watch {
+	return &fakeWatch{w: w, ctx: ctx, targets: targets}
+}
+
+// history is what was written, in one line.
+func (w *world) history() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return strings.Join(w.log, ", ")
+}
+
+// versions are those of the objects, by name.
+func (w *world) versions() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var all []string
+	for name, t := range w.objects {
+		all = append(all, fmt.Sprintf("%s=%d", name, t.version))
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+type fakeWatch struct {
+	w       *world
+	ctx     context.Context
+	targets []rollout.Target
+}
+
+func (f *fakeWatch) Changed() <-chan struct{} { return nil } // the loop looks again by its own clock
+func (f *fakeWatch) Synced(int) bool          { return true }
+func (f *fakeWatch) LookCloser(int)           {}
+func (f *fakeWatch) LookAtServices(int)       {}
+func (f *fakeWatch) Wait()                    { <-f.ctx.Done() }
+
+func (f *fakeWatch) Workload(i int) rollout.Workload {
+	f.w.mu.Lock()
+	defer f.w.mu.Unlock()
+	target := f.targets[i]
+	t := f.w.objects[target.Ref.Name]
+	w := rollout.Workload{Ref: target.Ref, Applied: target.Applied, Since: target.Since, Now: time.Now(), Live: t.live(), ServicesKnown: true}
+	if p, ok := w.Live.(*corev1.Pod); ok {
+		w.Pods, w.PodsKnown = []*corev1.Pod{p}, true
+	}
+	return w
+}
+
+func (f *fakeWatch) Evidence(i int, s rollout.Status) diagnosis.Evidence {
+	return diagnosis.Evidence{Workload: f.Workload(i), Status: s, Manifest: f.targets[i].Manifest}
+}
+
+func (f *fakeWatch) Read(ctx context.Context, i int, s rollout.Status) diagnosis.Evidence {
+	wait(ctx, f.w.readTakes)
+	return f.Evidence(i, s)
+}
+
+var (
+	errLost    = context.DeadlineExceeded // an answer that did not come
+	errRefused = apierrors.NewForbidden(schema.GroupResource{Group: "example.com", Resource: "things"}, "web", errors.New("no"))
+)

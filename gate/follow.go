@@ -1,0 +1,231 @@
+package gate
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/criteria"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// coalesce is how long changes that arrive together are gathered before anything is judged.
+const coalesce = 20 * time.Millisecond
+
+// follower follows targets to a verdict: events come in (something arrived, time passed, an answer, a measurement, a
+// signal), intents go out (what to read, whom to free). One goroutine owns it; looking at what has arrived changes
+// nothing in the cluster.
+type follower struct {
+	r       *run
+	w       Watch
+	targets []rollout.Target
+	states  []state
+	// undone is set while an undo is followed: the revision that was taken back, by object.
+	undone map[manifest.Ref]string
+	// measurement asks the criteria meanwhile, and news is what it has to tell; both are nil while there is none, and when
+	// it has results. asking is how far it is.
+	measurement *criteria.Measurement
+	news        <-chan criteria.News
+	asking      Asking
+	// environmentRead is when the environment of any target was read last: one at a time.
+	environmentRead time.Time
+
+	answers chan answer
+	pending sync.WaitGroup
+}
+
+// intent is something that the follower wants done, and that takes time. It is done beside the loop, and its answer is
+// an event.
+type intent struct {
+	kind     intentKind
+	target   int
+	revision string // of the pods to free
+}
+
+type intentKind int
+
+const (
+	readEnvironment intentKind = iota // what else is there that explains the trouble of a target
+	readEvidence                      // everything, because a finding is about to decide
+	freePods                          // the pods of a revision that keep a StatefulSet from moving
+	readForeign                       // who has changed the target meanwhile
+)
+
+// answer is what came of an intent.
+type answer struct {
+	intent
+	evidence diagnosis.Evidence
+	pods     []string
+	err      error
+}
+
+// follow begins to follow targets. The watch below goes on until stop is called: evidence is read from it after the
+// verdict.
+func (r *run) follow(targets []rollout.Target) (f *follower, stop func()) {
+	ctx, cancel := context.WithCancel(r.course.root)
+	f = &follower{
+		r: r, w: r.g.Cluster.Watch(ctx, targets), targets: targets, states: make([]state, len(targets)),
+		answers: make(chan answer),
+	}
+	for i := range f.states {
+		f.states[i] = newState(targets[i], r.patienceFor(targets[i]))
+		f.states[i].write = r.writeOf(targets[i].Ref)
+	}
+	return f, func() { cancel(); f.w.Wait() }
+}
+
+// writeOf is what this run wrote of an object; nil when it is none of its objects.
+func (r *run) writeOf(ref manifest.Ref) *patch.Write {
+	for i := range r.writes {
+		if r.writes[i].Ref == ref {
+			return &r.writes[i]
+		}
+	}
+	return nil
+}
+
+// until follows the targets until there is a verdict, at the latest when ctx ends. judged says that the criteria are
+// asked.
+func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
+	heartbeat := time.NewTicker(f.r.g.Heartbeat)
+	defer heartbeat.Stop()
+	recheck := time.NewTimer(0)
+	defer recheck.Stop()
+	reading, stopReading := context.WithCancel(ctx)
+	defer func() { stopReading(); f.pending.Wait() }()
+	if judged && len(f.r.g.Criteria) > 0 {
+		f.measure(ctx)
+		defer f.finishMeasuring()
+	}
+	started := time.Now()
+	for {
+		intents, next := f.look()
+		for _, x := range intents {
+			f.perform(reading, x)
+		}
+		if ctx.Err() != nil {
+			f.finishMeasuring()
+		}
+		if v, over := judge(f.situation(ctx, p)); over {
+			return v
+		}
+		if f.measurement != nil {
+			f.measurement.Update(f.workloads())
+		}
+		if f.asking == Rolling && complete(f.observed()) {
+			f.openWindow()
+		}
+		recheck.Reset(next)
+		select {
+		case <-ctx.Done():
+		case <-f.w.Changed():
+			wait(ctx, coalesce)
+		case <-recheck.C:
+		case <-heartbeat.C:
+			f.tellWaiting(time.Since(started), ctx)
+		case a := <-f.answers:
+			f.take(a)
+		case n := <-f.news:
+			f.hear(n)
+		}
+	}
+}
+
+// wait lets time pass, unless ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// perform does what an intent wants, beside the loop. A target has at most one reading at a time.
+func (f *follower) perform(ctx context.Context, x intent) {
+	state, live := &f.states[x.target], f.w.Workload(x.target).Live
+	state.busy[x.kind] = true
+	status := state.status
+	f.pending.Go(func() {
+		a := answer{intent: x}
+		switch x.kind {
+		case readEnvironment, readEvidence:
+			a.evidence = f.w.Read(ctx, x.target, status)
+		case freePods:
+			a.pods, a.err = f.r.g.Cluster.FreeStuck(ctx, live, x.revision)
+		}
+		select {
+		case f.answers <- a:
+		case <-ctx.Done():
+		}
+	})
+}
+
+// take takes an answer in.
+func (f *follower) take(a answer) {
+	state, ref := &f.states[a.target], f.targets[a.target].Ref
+	state.busy[a.kind] = false
+	switch a.kind {
+	case readEnvironment:
+		state.environment = a.evidence.Around()
+	case readEvidence:
+		f.confirm(a.target, a.evidence)
+	case freePods:
+		for _, pod := range a.pods {
+			f.r.tell(ref, Freed{Pod: pod, Undone: f.undone != nil})
+		}
+		if a.err != nil {
+			f.r.tell(ref, Trouble{a.err.Error()})
+		}
+	}
+}
+
+// situation is everything that a verdict goes by, now.
+func (f *follower) situation(ctx context.Context, p Phase) Situation {
+	s := Situation{
+		Workloads: f.observed(), Undoing: f.undone != nil, Criteria: f.asking, Results: f.r.report.Criteria,
+		Policy: f.r.g.Policy, RequirePods: f.r.g.RequirePods, Ended: f.r.course.response(ctx, p),
+	}
+	s.Signal, _ = f.r.course.cancelled()
+	return s
+}
+
+func (f *follower) observed() []Observed {
+	out := make([]Observed, len(f.states))
+	for i := range f.states {
+		s := &f.states[i]
+		out[i] = Observed{
+			Status: s.status, Known: f.w.Synced(i), Held: s.held, Deciding: s.decided, Evidence: s.evidence, Before: s.before,
+		}
+	}
+	return out
+}
+
+func (f *follower) statuses() []rollout.Status {
+	out := make([]rollout.Status, len(f.states))
+	for i := range f.states {
+		out[i] = f.states[i].status
+	}
+	return out
+}
+
+// tellWaiting names what is not complete yet.
+func (f *follower) tellWaiting(since time.Duration, ctx context.Context) {
+	w := Waiting{Since: since}
+	if deadline, limited := ctx.Deadline(); limited {
+		w.Limit = since + time.Until(deadline)
+	}
+	for _, s := range f.observed() {
+		switch {
+		case s.Status.Phase == rollout.Complete || s.Before:
+		case len(w.Workloads) == 3:
+			w.More++
+		default:
+			w.Workloads = append(w.Workloads, s.Status)
+		}
+	}
+	f.r.tell(manifest.Ref{}, w)
+}

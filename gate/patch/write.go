@@ -1,0 +1,121 @@
+// Package patch is what a run writes, and how it takes that back.
+//
+// Takes: objects before a write, as sent, and as the API server returned them. Returns: differences between them, and
+// the object that undoes a write without undoing anybody else's. Never: talks to a cluster.
+package patch
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+)
+
+// Action is what a write does to its object, in kubectl's words.
+type Action string
+
+// The actions.
+const (
+	Created    Action = "created"
+	Configured Action = "configured"
+	Unchanged  Action = "unchanged"
+)
+
+// Write is one object that a run writes, and all that an undo needs. As JSON it can be kept and read again by another
+// process. It holds the data of Secrets.
+type Write struct {
+	Ref      manifest.Ref      `json:"ref"`
+	Resource manifest.Resource `json:"resource"`
+	Action   Action            `json:"action"`
+	Source   manifest.Source   `json:"source"`
+	// Manager is the field manager that writes.
+	Manager string `json:"manager"`
+	// Before is the object before this run, managed fields included; nil when there was none. It is the snapshot.
+	Before *unstructured.Unstructured `json:"before,omitempty"`
+	// Sent is what is sent to the API server.
+	Sent *unstructured.Unstructured `json:"sent,omitempty"`
+	// After is what the API server said the object would become; nil where it could not be asked: its kind or its
+	// namespace is made by the same run.
+	After *unstructured.Unstructured `json:"after,omitempty"`
+	// Written is the object as the API server returned it for this write; nil until then, and nil when the answer was
+	// lost. For an unchanged object it is Before.
+	Written *unstructured.Unstructured `json:"written,omitempty"`
+	// At is the API server's time of the write; before it, that of the plan.
+	At time.Time `json:"at,omitzero"`
+	// Warnings are what the API server warned of when it was asked what the write would do.
+	Warnings []string `json:"warnings,omitempty"`
+	// Deferred says that the kind is defined by a CRD of the same run, so that Resource is not known yet.
+	Deferred bool `json:"deferred,omitempty"`
+	// Object is the manifest with its namespace filled in, for file and line.
+	Object manifest.Object `json:"-"`
+}
+
+// Plan is what a run would write, in the order of writing.
+type Plan struct {
+	Writes   []Write
+	Refusals []Refusal
+	// CannotUndo says what the account lacks to put a bad rollout back.
+	CannotUndo []string
+	Notes      []string
+}
+
+// Changes tells whether carrying the plan out would write anything.
+func (p Plan) Changes() bool {
+	return slices.ContainsFunc(p.Writes, func(w Write) bool { return w.Action != Unchanged })
+}
+
+// Refusal is one object that the API server will not take.
+type Refusal struct {
+	Object manifest.Object
+	Err    error
+}
+
+// Error is a write that failed although its dry-run went through.
+type Error struct {
+	Object manifest.Object
+	Err    error
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("applying %s: %v", e.Object.Ref(), e.Err) }
+
+// Unwrap returns what the API server said.
+func (e *Error) Unwrap() error { return e.Err }
+
+// UndoAction is what an undo did to one object.
+type UndoAction string
+
+// The actions of an undo.
+const (
+	Restored UndoAction = "restored"
+	Deleted  UndoAction = "deleted"
+	Left     UndoAction = "left" // nothing of this run is left in it that could be taken back
+	// NotWritten is a write whose answer was lost and that never arrived.
+	NotWritten UndoAction = "not written"
+)
+
+// Undone is what became of one write in an undo.
+type Undone struct {
+	Write  Write
+	Action UndoAction
+	// Restored is the object as the API server returned it for the restoring write; nil when nothing was restored.
+	Restored *unstructured.Unstructured
+	At       time.Time
+	// Kept are the parts that stayed as they are, because somebody else has written them since.
+	Kept []Kept
+	Why  string // why the object was left alone, in words
+	Err  error  // why it could not be put back
+}
+
+// Kept is a part of an object that somebody else wrote.
+type Kept struct {
+	Path    string    `json:"path"`              // as findings have it: spec.template.spec.containers[name=app].image
+	Manager string    `json:"manager,omitempty"` // the field manager that wrote it; empty when it is not known
+	Time    time.Time `json:"time,omitzero"`
+}
+
+// Exact tells whether a restored object is what it was before, as far as users write it. An admission webhook can
+// stand in the way.
+func (u Undone) Exact() bool { return u.Restored != nil && SameAuthored(u.Restored, u.Write.Before) }

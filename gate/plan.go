@@ -1,0 +1,97 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+)
+
+// planTime is how long the API server may take for all answers of a plan. One that hangs is no reason to hang.
+const planTime = 2 * time.Minute
+
+// plan asks the cluster what would happen. On an error the exit is set and nothing was changed.
+func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
+	r.step(Step{Name: StepPlan, Objects: len(objects)})
+	if err := checkTuning(objects); err != nil {
+		return patch.Plan{}, r.fail(err)
+	}
+	ctx, release := r.course.enter(Planning, planTime)
+	defer release()
+	plan, err := r.g.Cluster.Plan(ctx, objects)
+	r.hide(plan.SecretValues())
+	for _, n := range plan.Notes {
+		r.note("%s", n)
+	}
+	if ended := r.interrupted(ctx, "asking the API server what would change"); ended != nil {
+		return plan, r.fail(ended)
+	}
+	if err != nil {
+		return plan, r.fail(err)
+	}
+	if len(plan.Refusals) > 0 {
+		return plan, r.refuse(plan.Refusals)
+	}
+	if lacks := strings.Join(plan.CannotUndo, ", "); lacks != "" && !r.g.NeverUndo && r.report.Run.Command == "run" {
+		return plan, r.fail(deniedError{fmt.Errorf("this account could not undo a bad rollout: it cannot %s\n  hint: grant it, or give up on undoing with --undo=never", lacks)})
+	}
+	r.config = changedConfig(plan)
+	if r.g.RestartOnConfigChange {
+		plan = restarts(plan, r.config, time.Now())
+	}
+	for _, w := range plan.Writes {
+		for _, warning := range w.Warnings {
+			r.note("%s: the API server warns: %s", w.Ref, warning)
+		}
+		r.report.Changes = append(r.report.Changes, Change{Object: w.Ref, Source: w.Source, Action: string(w.Action), Diff: w.Diff()})
+		r.tell(w.Ref, Planned{w.Action})
+	}
+	return plan, nil
+}
+
+// hide keeps values of Secrets out of everything that this run says, from now on.
+func (r *run) hide(secrets []string) {
+	r.redact = newRedactor(secrets)
+	if r.g.Secrets != nil && len(secrets) > 0 {
+		r.g.Secrets(secrets)
+	}
+}
+
+// deniedError is something that the account may not do.
+type deniedError struct{ error }
+
+// Outcome says what it means for the run.
+func (deniedError) Outcome() Outcome { return Denied }
+
+// refuse turns what the API server would not take into findings, and into the exit code of the worst of them.
+func (r *run) refuse(refusals []patch.Refusal) error {
+	outcome := Refused
+	var errs []error
+	for _, refusal := range refusals {
+		f := diagnosis.ExplainApply(refusal.Err, refusal.Object)
+		r.findings = append(r.findings, f)
+		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", refusal.Object.Source.Path, refusal.Object.Source.Line, refusal.Object.Ref(), f.Cause))
+		if o := outcomeOfRefusal(f.Code); o != Refused {
+			outcome = o
+		}
+	}
+	r.exit(outcome, nothingChanged)
+	return errors.New(r.redact.text(errors.Join(errs...).Error()))
+}
+
+// outcomeOfRefusal is what a refusal with a cause means: who has to do something about it.
+func outcomeOfRefusal(code string) Outcome {
+	switch code {
+	case "SchemaInvalid":
+		return Invalid
+	case "ApplyForbidden":
+		return Denied
+	case "ApiUnavailable", "AdmissionWebhookDown", "OptimisticLockConflict":
+		return Retry
+	}
+	return Refused
+}

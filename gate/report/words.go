@@ -1,0 +1,196 @@
+package report
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// EventText is what an event says, in words without the name of its object and without a time. It is text of the
+// cluster where the event is: whoever prints it makes it harmless.
+func EventText(e gate.Event) string {
+	switch p := e.Payload.(type) {
+	case gate.Step:
+		return stepText(p)
+	case gate.Planned:
+		return plannedText(p.Action)
+	case gate.Applied:
+		return string(p.Action)
+	case gate.Status:
+		return statusText(p.Status)
+	case gate.Waiting:
+		return waitingText(p)
+	case gate.Warning:
+		return p.Code + ": " + p.Cause
+	case gate.Foreign:
+		return "changed by somebody else meanwhile: " + keptText(p.Kept)
+	case gate.Trouble:
+		return p.Text
+	case gate.Source:
+		return fmt.Sprintf("%s answers; its series are scraped every %s", p.Backend, duration(p.Scrape))
+	case gate.Before:
+		return beforeText(p)
+	case gate.Measured:
+		return measuredText(p)
+	case gate.Judged:
+		return judgedText(p)
+	case gate.Taken:
+		return takenText(p)
+	case gate.Freed:
+		return freedText(p)
+	}
+	return e.Text // read from JSON
+}
+
+func stepText(s gate.Step) string {
+	text := string(s.Name)
+	switch s.Name {
+	case gate.StepPlan:
+		text += ": " + counted(s.Objects, "object", "objects")
+	case gate.StepPreflight:
+		text += ": " + counted(s.Criteria, "criterion", "criteria") + " against the running version"
+	case gate.StepWatch:
+		text += ": " + counted(s.Workloads, "workload", "workloads") + ", for at most " + duration(s.Limit)
+	case gate.StepAnalyze:
+		text += ": " + counted(s.Criteria, "criterion", "criteria") + ", "
+		if s.Settle > 0 {
+			text += "settling " + duration(s.Settle) + ", then "
+		}
+		text += "watching " + duration(s.Limit)
+	case gate.StepBacktest:
+		text += ": the windows of the last " + duration(s.Limit)
+	case gate.StepUndo:
+		text += ", for at most " + duration(s.Limit)
+	case gate.StepRecheck:
+		text += ": do the criteria hold again? for at most " + duration(s.Limit)
+	}
+	if s.Stage != "" {
+		text += " (stage " + s.Stage + ")"
+	}
+	return text
+}
+
+func plannedText(a patch.Action) string {
+	switch a {
+	case patch.Created:
+		return "will be created"
+	case patch.Configured:
+		return "will be changed"
+	}
+	return "is as it should be"
+}
+
+func statusText(s rollout.Status) string {
+	if s.Message == "" {
+		return strings.ToLower(string(s.Phase))
+	}
+	return s.Message
+}
+
+func waitingText(w gate.Waiting) string {
+	var parts []string
+	for _, s := range w.Workloads {
+		parts = append(parts, fmt.Sprintf("%s: %s", s.Ref, statusText(s)))
+	}
+	if len(parts) == 0 {
+		parts = []string{"the criteria"}
+	}
+	if w.More > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", w.More))
+	}
+	limit := ""
+	if w.Limit > 0 {
+		limit = " of " + duration(w.Limit)
+	}
+	return fmt.Sprintf("waiting %s%s: %s", duration(w.Since), limit, strings.Join(parts, "; "))
+}
+
+func beforeText(b gate.Before) string {
+	value, problem := b.Value, ""
+	if value == "" {
+		value = "no value"
+	}
+	if b.Problem != "" {
+		problem = ": " + b.Problem
+	}
+	return fmt.Sprintf("%s before: %s %s%s", b.Criterion, value, b.State, problem)
+}
+
+func measuredText(m gate.Measured) string {
+	value := m.Value
+	switch {
+	case value == "":
+		value = "no value: " + m.Note
+	case m.Events > 0:
+		value += fmt.Sprintf(" of %.0f", m.Events)
+	}
+	return fmt.Sprintf("%s: %s (limit %s) %s", m.Criterion, value, m.Limit, m.State)
+}
+
+func judgedText(j gate.Judged) string {
+	text := j.Outcome.Name()
+	if j.Code != "" {
+		text += ": " + j.Code + ": " + j.Cause
+	}
+	if j.Nothing {
+		text += ", but nothing runs"
+	}
+	return text
+}
+
+func takenText(t gate.Taken) string {
+	var text string
+	switch {
+	case t.Failure != "":
+		text = fmt.Sprintf("could not be %s: %s", t.Action, t.Failure)
+	case t.Action == patch.Left:
+		return "left alone: " + t.Why
+	default:
+		text = string(t.Action)
+	}
+	if len(t.Kept) > 0 {
+		text += "; " + keptText(t.Kept)
+	}
+	return text
+}
+
+func freedText(f gate.Freed) string {
+	if f.Undone {
+		return fmt.Sprintf("deleted pod %s of the undone revision, which blocked the others", f.Pod)
+	}
+	return fmt.Sprintf("deleted pod %s of the previous revision, which never got ready and blocked the new one", f.Pod)
+}
+
+// keptText names what somebody else has written, at most three parts of it.
+func keptText(kept []patch.Kept) string {
+	var parts []string
+	for _, k := range kept[:min(len(kept), 3)] {
+		text := k.Path
+		if k.Manager != "" {
+			text += " stays: changed by " + k.Manager
+			if !k.Time.IsZero() {
+				text += " at " + k.Time.UTC().Format(time.TimeOnly)
+			}
+		}
+		parts = append(parts, text)
+	}
+	if more := len(kept) - 3; more > 0 {
+		parts = append(parts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// counted is a number and its noun.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// duration is a time in whole seconds.
+func duration(d time.Duration) string { return d.Round(time.Second).String() }

@@ -1,0 +1,28 @@
+package rollout
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+)
+
+// Target is one object to watch.
+type Target struct {
+	Ref      manifest.Ref
+	Resource manifest.Resource
+	// Applied is the object as written; see Workload.
+	Applied Object
+	// Previous is the object before; nil when there was none.
+	Previous Object
+	// Since is the API server's time of the write that began the rollout.
+	Since time.Time
+	// Manifest is where it was written; nil when it was not this run's.
+	Manifest *manifest.Object
+	// Warnings are what the API server warned of when it was asked what the write would do.
+	Warnings []string
+}
+
+// Typed turns an object of a kind that has rules here into its Go type; others come back as they are, nil as plain nil.
+func Typed(u *unstructured.Unstructured) Object { return typed(u) }

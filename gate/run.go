@@ -1,0 +1,191 @@
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/criteria"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// Run writes the objects, watches and judges the rollout, and takes everything back when it is bad. The report is
+// complete whatever happened; the error is not nil when the run could not be carried out (exit codes 1, 2, 3, 75 and
+// 77), and then says why in words for a person.
+func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error) {
+	r := g.begin(ctx, "run")
+	plan, err := r.plan(objects)
+	if err != nil {
+		return r.end(), err
+	}
+	if !plan.Changes() && len(targetsOf(plan.Writes)) == 0 {
+		r.exit(Passed, "nothing to change")
+		return r.end(), nil
+	}
+	if plan.Changes() {
+		if err := r.preflight(targetsOfPlan(plan), liveOf(plan)); err != nil {
+			return r.end(), err
+		}
+	}
+	r.begins()
+	r.changes = plan.Changes()
+	verdict, err := r.perform(stagesOf(plan, g.planners()))
+	if err != nil && r.untouched() {
+		r.exit(OutcomeOf(err), nothingChanged)
+		return r.end(), err
+	}
+	r.conclude(verdict)
+	r.plot()
+	return r.end(), err
+}
+
+// perform goes through the stages until one does not pass. The error is one of writing.
+func (r *run) perform(stages []Stage) (Verdict, error) {
+	for n, s := range stages {
+		if len(stages) > 1 {
+			r.stage = s.Name
+		}
+		if v, err := r.write(s); v.Outcome != Passed {
+			return v, err
+		}
+		v := r.watch(targetsOf(r.writes), s.Judge)
+		if v.Outcome != Passed || n == len(stages)-1 {
+			return v, nil
+		}
+	}
+	return Verdict{Outcome: Passed, Target: -1}, nil
+}
+
+// watch follows the targets to a verdict, and freezes the evidence of a bad one: the undo will destroy it.
+func (r *run) watch(targets []rollout.Target, judged bool) Verdict {
+	r.targets = targets
+	r.step(Step{Name: StepWatch, Stage: r.stage, Workloads: len(targets), Limit: r.g.Timeout})
+	f, stop := r.follow(targets)
+	defer stop()
+	ctx, release := r.course.enter(Watching, r.remaining())
+	defer release()
+	v := f.until(ctx, Watching, judged)
+	r.report.Workloads = f.statuses()
+	switch v.Outcome {
+	case Interrupted, Terminated: // the undo comes first, and explains nothing
+	case Passed:
+		r.findings = append(r.findings, f.remarks(v)...)
+	default:
+		r.step(Step{Name: StepDiagnose})
+		r.findings = append(r.findings, f.explain(v)...)
+	}
+	return v
+}
+
+// run is one run of a gate: a value that the steps fill in. One goroutine owns it.
+type run struct {
+	g      Gate
+	course *course
+	redact redactor
+	report Report
+	said   map[manifest.Ref]statusText // the last words about each object
+
+	deadline time.Time     // of all stages together; zero before the first write
+	began    time.Time     // when the first write began
+	changes  bool          // whether there is anything to write at all
+	stage    string        // the name of the present stage, when there are several
+	writes   []patch.Write // of the stages so far, in the order of writing, with those that changed nothing
+	failure  error         // why a write did not go through
+	targets  []rollout.Target
+	findings []diagnosis.Finding
+	// troubledBefore are the workloads that this run did not change and that were not in order when it began.
+	troubledBefore []manifest.Ref
+	config         []diagnosis.Changed // the ConfigMaps and Secrets that this run changes
+
+	criteria criteria.Asker
+	unreach  func() // ends the way to the server of the criteria; nil when there is nothing to end
+}
+
+// begin makes a run, with the defaults of the gate filled in.
+func (g Gate) begin(ctx context.Context, command string) *run {
+	g = g.withDefaults()
+	vars := g.Vars
+	vars.Namespace = g.Namespace
+	return &run{
+		g: g, criteria: criteria.Asker{Querier: g.Querier, Criteria: g.Criteria, Timing: g.Timing, Vars: vars},
+		course: newCourse(ctx, g.Signals), redact: newRedactor(nil), said: map[manifest.Ref]statusText{},
+		report: Report{
+			SchemaVersion: SchemaVersion,
+			Run: Run{
+				ID: rand.Text()[:10], Command: command, Version: g.Version, Started: now(),
+				Namespace: g.Namespace, Context: g.Context,
+			},
+		},
+	}
+}
+
+// begins notes when the change began, and from when on its time counts.
+func (r *run) begins() {
+	r.began = time.Now()
+	r.deadline = r.began.Add(r.g.Timeout)
+	r.criteria.Began(r.began)
+	r.report.Marks.Applied = now()
+}
+
+// remaining is what is left of the run's time; at least a nanosecond, for zero means without end.
+func (r *run) remaining() time.Duration { return max(time.Until(r.deadline), 1) }
+
+// untouched tells whether this run has written nothing that stays.
+func (r *run) untouched() bool {
+	for _, w := range r.writes {
+		if w.Action != patch.Unchanged {
+			return false
+		}
+	}
+	return true
+}
+
+const nothingChanged = "nothing was changed"
+
+func (r *run) exit(o Outcome, state string) {
+	r.report.Exit = Exit{Code: o.Code(), Name: o.Name(), State: state}
+}
+
+// fail ends a run before it has changed anything, for a reason that the caller returns.
+func (r *run) fail(err error) error {
+	r.exit(OutcomeOf(err), nothingChanged)
+	return err
+}
+
+// interrupted is why a phase ended early that may not be missing: the signal, or that its time is up. Nil while nothing
+// ended it.
+func (r *run) interrupted(ctx context.Context, what string) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, errTimeUp) {
+		return fmt.Errorf("%s: %w", what, cause)
+	}
+	return cause
+}
+
+// note adds a remark that decides nothing.
+func (r *run) note(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	for _, n := range r.report.Notes {
+		if n == text {
+			return
+		}
+	}
+	r.report.Notes = append(r.report.Notes, text)
+}
+
+// end finishes the report.
+func (r *run) end() Report {
+	if r.unreach != nil {
+		r.unreach()
+	}
+	r.course.stop()
+	r.report.Findings = append(r.report.Findings, r.findings...)
+	r.report.Run.Finished = now()
+	r.redact.report(&r.report)
+	return r.report
+}
