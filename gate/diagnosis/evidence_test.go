@@ -8,7 +8,7 @@ import (
 
 // TestWith: what was read around a workload completes what the watch knows, and never replaces it.
 func TestWith(t *testing.T) {
-	frozen := load(t, "testdata/schedule-anti-affinity-deadlock")
+	frozen := load(t, folder(t, "schedule-anti-affinity-deadlock"))
 	watched := frozen
 	watched.Nodes, watched.Requested, watched.Events = nil, nil, nil
 	watched.Workload.Pods = nil

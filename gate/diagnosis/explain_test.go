@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 // TestExplain runs every case of testdata twice, while watching and when the time is up. Most cases were recorded from
 // a real kubelet (v1.36) with containerd; the others were written by hand from the sources of other versions.
 func TestExplain(t *testing.T) {
-	dirs, err := filepath.Glob("testdata/*/evidence.yaml")
+	dirs, err := filepath.Glob("testdata/*/*/evidence.yaml")
 	if err != nil || len(dirs) == 0 {
 		t.Fatal("no cases", err)
 	}
@@ -66,7 +66,7 @@ func outlook(ev Evidence) string {
 // TestExplainOrder reads the same evidence in another order: the answer must not depend on how a cache is sorted.
 func TestExplainOrder(t *testing.T) {
 	for _, name := range []string{"crash-half", "quota-deadlock", "evicted-pressure", "still-progressing", "volume-config-map-missing"} {
-		ev := load(t, filepath.Join("testdata", name))
+		ev := load(t, folder(t, name))
 		ev.TimedOut = true
 		want := render(Explain(ev))
 		slices.Reverse(ev.Workload.Pods)

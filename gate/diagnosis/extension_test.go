@@ -43,7 +43,7 @@ func extend(t *testing.T, r rule, c Cause) {
 // TestOneMoreCause holds the promise of CONTRIBUTING.md: a cause is one file with its fixtures. Nothing but the family's
 // declaration makes it found, ranked, tunable and documented.
 func TestOneMoreCause(t *testing.T) {
-	dir := filepath.Join("testdata", "extension", "licence-expired")
+	dir := filepath.Join("testdata", "extension")
 	cause := Cause{Code: "LicenceExpired", class: after("start", LayerPod, ScopeSpec, 2, 30*time.Second),
 		Meaning: "The licence is over.", Signals: "An event LicenceCheck.", Remedy: "Renew it."}
 

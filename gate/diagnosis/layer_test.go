@@ -3,7 +3,6 @@ package diagnosis
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -25,7 +24,7 @@ func TestLayers(t *testing.T) {
 		"readiness-503", "crash-loop", "init-crash", "claim-unbound", "endpoints-pending", "endpoints-there", "not-observed",
 		"paused", "statefulset-crash", "job-failed",
 	} {
-		ev := load(t, filepath.Join("testdata", name))
+		ev := load(t, folder(t, name))
 		ev.TimedOut = true
 		b.WriteString("# " + name + "\n" + renderLayers(Layers(ev, Explain(ev))))
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// fixture is the form of testdata/<case>/evidence.yaml: objects as kubectl prints them, and what no object says.
+// fixture is the form of testdata/<family>/<case>/evidence.yaml: objects as kubectl prints them, and what no object says.
 type fixture struct {
 	Now      time.Time        `json:"now"`
 	Since    time.Time        `json:"since"`
@@ -59,6 +59,16 @@ type fixture struct {
 func (f fixture) ref(text, namespace string) manifest.Ref {
 	kind, name, _ := strings.Cut(text, "/")
 	return manifest.Ref{Kind: kind, Namespace: namespace, Name: name}
+}
+
+// folder is where a case is, whatever its family.
+func folder(t *testing.T, name string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join("testdata", "*", name))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("case %s: found %v, %v", name, found, err)
+	}
+	return found[0]
 }
 
 // load reads one case.

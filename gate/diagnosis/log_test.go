@@ -34,7 +34,7 @@ func TestLogTargets(t *testing.T) {
 		"schedule-nominated":   nil,
 		"crash-before-rollout": nil,
 	} {
-		ev := load(t, "testdata/"+dir)
+		ev := load(t, folder(t, dir))
 		var got []logTarget
 		for _, target := range LogTargets(ev) {
 			ended := ""

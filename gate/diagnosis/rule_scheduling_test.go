@@ -100,7 +100,7 @@ func TestRefusedBefore(t *testing.T) {
 func TestPlacementOrder(t *testing.T) {
 	var dirs []string
 	for _, family := range []string{"schedule", "claim", "mount", "multi-attach", "sandbox", "runtime-handler", "csi-driver", "kubelet", "pod-", "node-", "statefulset-claim"} {
-		found, err := filepath.Glob("testdata/" + family + "*/evidence.yaml")
+		found, err := filepath.Glob("testdata/*/" + family + "*/evidence.yaml")
 		if err != nil {
 			t.Fatal(err)
 		}

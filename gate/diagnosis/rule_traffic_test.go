@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"path/filepath"
 	"slices"
 	"testing"
 
@@ -11,7 +10,7 @@ import (
 // TestTrafficOrder reads Services, slices and policies in another order: the answer must not depend on it.
 func TestTrafficOrder(t *testing.T) {
 	for _, name := range []string{"flapping-stalled", "network-policy-relabelled", "network-policy-port", "service-drops-others-serve", "service-selects-nothing", "service-target-port", "traffic-skew", "image-slow-size-known"} {
-		ev := load(t, filepath.Join("testdata", name))
+		ev := load(t, folder(t, name))
 		ev.TimedOut = true
 		want := render(Explain(ev))
 		slices.Reverse(ev.Services)
@@ -27,7 +26,7 @@ func TestTrafficOrder(t *testing.T) {
 
 // TestTrafficNothing has objects with nothing in them.
 func TestTrafficNothing(t *testing.T) {
-	ev := load(t, filepath.Join("testdata", "traffic-skew"))
+	ev := load(t, folder(t, "traffic-skew"))
 	ev.TimedOut, ev.CriteriaFailed = true, true
 	ev.Services = append(ev.Services, nil)
 	ev.Slices = append(ev.Slices, nil)
