@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // stages in the order in which a pod passes them. What fails earlier explains what fails later.
@@ -43,33 +45,67 @@ type Cause struct {
 	Family, Meaning, Signals, Remedy string
 }
 
-// rule looks for one family of causes.
-type rule func(*scene) []Finding
+// Rule is one family of causes and the function that finds them. Rules are pure: no clock, no network. Find is nil where
+// another rule, or Explain itself, finds the causes.
+type Rule struct {
+	Family string
+	Find   func(*facts) []Finding
+	Causes []Cause
+}
 
-// catalogue holds every cause by its code, and every rule. The files of the families fill it before main runs; nobody
-// writes to it afterwards.
-var catalogue = struct {
-	causes   map[string]Cause
-	families []string
-	rules    []rule
-}{causes: map[string]Cause{}}
+// rules are all of them, in the order in which a rollout meets what they look for. A rule may be more patient than the
+// default of its cause where its evidence is weaker. Of two findings that are the same cause in the same place, the words
+// of the rule that comes first are taken.
+var rules = []Rule{
+	ruleApply, ruleController, ruleCircumstances, ruleDrift, ruleAutoscaling, ruleCreate,
+	ruleScheduling, ruleDisruption, ruleNode, ruleClaim, ruleVolume, ruleSandbox,
+	ruleImage, rulePullTime, ruleConfig, ruleStart, ruleInit, ruleExit,
+	ruleStartupProbe, ruleProbe, ruleFlapping, ruleReadinessGate, ruleService, ruleNetworkPolicy, ruleTraffic, ruleTrafficSkew,
+	ruleDaemonset, ruleStatefulset, ruleJob, ruleOldPods, ruleTimeout,
+	ruleUndo, ruleUnexplained, ruleItself,
+}
 
-// family declares one family: its rule and its causes with their default patience. A rule may be more patient than that
-// where its evidence is weaker, and says so. The rule is nil where another family's finds the causes. The order of
-// families means nothing: Explain ranks what their rules find.
-func family(name string, r rule, causes ...Cause) struct{} {
-	catalogue.families = append(catalogue.families, name)
-	if r != nil {
-		catalogue.rules = append(catalogue.rules, r)
-	}
-	for _, c := range causes {
-		if _, taken := catalogue.causes[c.Code]; taken || slices.Index(stages, c.stage) < 0 {
-			panic("diagnosis: code " + c.Code + " is declared twice, or its stage " + c.stage + " does not exist")
+// Catalogue is a set of rules and every cause that they can find.
+type Catalogue struct {
+	rules  []Rule
+	causes map[string]*Cause
+	// strict lets a rule with a bug end the program: tests want that.
+	strict bool
+}
+
+// NewCatalogue makes a catalogue of rules. No code may be declared twice.
+func NewCatalogue(rules []Rule) *Catalogue {
+	c := &Catalogue{rules: rules, causes: map[string]*Cause{}}
+	for _, r := range rules {
+		for _, cause := range r.Causes {
+			cause.Family = r.Family
+			c.causes[cause.Code] = &cause
 		}
-		c.Family = name
-		catalogue.causes[c.Code] = c
 	}
-	return struct{}{}
+	return c
+}
+
+// standard is the catalogue of all rules, which the functions of this package use.
+var standard = NewCatalogue(rules)
+
+// Explain is Catalogue.Explain with all rules.
+func Explain(ev Evidence) []Finding { return standard.Explain(ev) }
+
+// Lookups is Catalogue.Lookups with all rules.
+func Lookups(ev Evidence) (kinds []string, configMaps []manifest.Ref) { return standard.Lookups(ev) }
+
+// LogTargets is Catalogue.LogTargets with all rules.
+func LogTargets(ev Evidence) []LogTarget { return standard.LogTargets(ev) }
+
+// Causes lists what is known of every code, by family in the order in which a rollout meets them.
+func Causes() []Cause { return standard.Causes() }
+
+// Codes lists every code, sorted.
+func Codes() []string { return standard.Codes() }
+
+// ParsePatience is Catalogue.ParsePatience with all rules.
+func ParsePatience(grace, noFailFast string) (Patience, error) {
+	return standard.ParsePatience(grace, noFailFast)
 }
 
 // crashes is how often a program must end before that decides: three restarts. Two restarts do when it always ended
@@ -77,16 +113,7 @@ func family(name string, r rule, causes ...Cause) struct{} {
 const crashes = 4
 
 // Codes lists every code, sorted, for flags that name one.
-func Codes() []string { return slices.Sorted(maps.Keys(catalogue.causes)) }
-
-// Describe says in one line when findings of a code decide by default. It is empty for an unknown code.
-func Describe(code string) string {
-	c, ok := catalogue.causes[code]
-	if !ok {
-		return ""
-	}
-	return patience(c.terminal, c.attempts, c.after)
-}
+func (c *Catalogue) Codes() []string { return slices.Sorted(maps.Keys(c.causes)) }
 
 // patience puts the three numbers of a verdict into words.
 func patience(t Terminal, attempts int, d time.Duration) string {
@@ -117,13 +144,27 @@ func knob(code string, t Terminal, d time.Duration) string {
 	return ""
 }
 
+// cause is a code's entry. That of an unknown code is empty but for the code, and the last in every order.
+func (c *Catalogue) cause(code string) *Cause {
+	if known, ok := c.causes[code]; ok {
+		return known
+	}
+	return &Cause{Code: code}
+}
+
+// become makes a finding one of another code, with that code's patience.
+func (s *facts) become(f *Finding, code string) {
+	c := s.catalogue.cause(code)
+	f.Code, f.Layer, f.Scope, f.Stage, f.Terminal, f.Attempts, f.After, f.entry = c.Code, c.layer, c.scope, c.Stage(), c.terminal, c.attempts, c.after, c
+}
+
 // finding starts a finding of a code about the whole workload.
-func (s *scene) finding(code string) Finding {
-	c := catalogue.causes[code]
+func (s *facts) finding(code string) Finding {
+	c := s.catalogue.cause(code)
 	return Finding{
-		Code: code, Layer: c.layer, Scope: c.scope, Stage: shownStage(c.stage), Terminal: c.terminal, Attempts: c.attempts,
+		Code: code, Layer: c.layer, Scope: c.scope, Stage: c.Stage(), Terminal: c.terminal, Attempts: c.attempts,
 		After: c.after, Confidence: Likely, Object: s.whole(), Workload: s.w.Ref, Count: 1,
-		PodsTotal: len(s.pods) + len(s.failed), PodsReady: s.ready, FirstSeen: s.now,
+		PodsTotal: len(s.pods) + len(s.failed), PodsReady: s.ready, FirstSeen: s.now, entry: c,
 	}
 }
 
@@ -140,13 +181,14 @@ func shownStage(stage string) string {
 	return stage
 }
 
-// rank orders codes by the stage in which they fail.
-func rank(code string) int {
-	c, ok := catalogue.causes[code]
-	if !ok {
-		return len(stages)
+// rank orders findings by the stage in which they fail.
+func (f Finding) rank() int {
+	if f.entry != nil {
+		if i := slices.Index(stages, f.entry.stage); i >= 0 {
+			return i
+		}
 	}
-	return slices.Index(stages, c.stage)
+	return len(stages)
 }
 
 // short prints a duration without its zero parts: 1m30s, 2m, 45s.

@@ -7,16 +7,17 @@ import (
 )
 
 // Causes lists what is known of every code, by family in the order in which a rollout meets them.
-func Causes() []Cause {
+func (c *Catalogue) Causes() []Cause {
+	rank := func(c *Cause) int { return slices.Index(stages, c.stage) }
 	first := map[string]int{} // stage of the family's earliest cause
-	for _, c := range catalogue.causes {
-		if at, seen := first[c.Family]; !seen || rank(c.Code) < at {
-			first[c.Family] = rank(c.Code)
+	for _, cause := range c.causes {
+		if at, seen := first[cause.Family]; !seen || rank(cause) < at {
+			first[cause.Family] = rank(cause)
 		}
 	}
 	var all []Cause
-	for _, code := range Codes() {
-		all = append(all, catalogue.causes[code])
+	for _, code := range c.Codes() {
+		all = append(all, *c.causes[code])
 	}
 	slices.SortStableFunc(all, func(a, b Cause) int {
 		return cmp.Or(cmp.Compare(first[a.Family], first[b.Family]), strings.Compare(a.Family, b.Family))

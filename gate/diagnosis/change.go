@@ -189,7 +189,7 @@ func element(i int, v any) string {
 }
 
 // relate puts the changes of this rollout next to the findings that they may have caused.
-func (s *scene) relate(found []Finding) {
+func (s *facts) relate(found []Finding) {
 	if !slices.ContainsFunc(found, Finding.Blames) {
 		return // a rollout that is well is looked at often
 	}
@@ -197,14 +197,14 @@ func (s *scene) relate(found []Finding) {
 }
 
 // changes are the differences from the previous template to the new one, computed when somebody first asks.
-func (s *scene) changes() []Change {
+func (s *facts) changes() []Change {
 	if !s.compared {
 		s.compared, s.differences = true, differences(s.previous, s.template, strings.TrimSuffix(s.podPath, ".spec"))
 	}
 	return s.differences
 }
 
-func (s *scene) tie(found []Finding, changes []Change) {
+func (s *facts) tie(found []Finding, changes []Change) {
 	for i := range found {
 		f := &found[i]
 		if !f.Blames() || f.FieldPath == "" {
@@ -241,7 +241,7 @@ func (s *scene) tie(found []Finding, changes []Change) {
 }
 
 // configChanges tells of ConfigMaps and Secrets that the same run changed and that a container reads.
-func (s *scene) configChanges(name string) []Proof {
+func (s *facts) configChanges(name string) []Proof {
 	var proofs []Proof
 	for _, c := range s.Changed {
 		if len(c.Keys) > 0 && s.template != nil && reads(s.template.Spec, name, c.Object) {

@@ -85,7 +85,7 @@ func TestChangedRanksFirst(t *testing.T) {
 	changed := Finding{Code: "OomKilled", Terminal: TerminalAfter, FieldPath: "spec.template.spec.containers[name=app].resources.limits.memory", Container: "app", pods: []string{"a"}}
 	other := Finding{Code: "ImageNotFound", Terminal: TerminalAfter, FieldPath: "spec.template.spec.containers[name=log].image", Container: "log", pods: []string{"b"}}
 	found := []Finding{other, changed}
-	new(scene).tie(found, []Change{{Path: changed.FieldPath, Before: "512Mi", After: "64Mi"}})
+	new(facts).tie(found, []Change{{Path: changed.FieldPath, Before: "512Mi", After: "64Mi"}})
 	if got := order(found, false)[0].Code; got != "OomKilled" {
 		t.Errorf("the headline is %s", got)
 	}

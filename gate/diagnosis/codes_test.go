@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -38,14 +39,43 @@ func TestCodesOnlyGrow(t *testing.T) {
 	}
 }
 
-// TestCauses: every cause says what it means, where it is read and what helps.
+// TestCauses: every code is declared once, belongs to a stage that exists, and says what it means, where it is read and
+// what helps.
 func TestCauses(t *testing.T) {
-	for _, code := range Codes() {
-		c := catalogue.causes[code]
-		for name, text := range map[string]string{"Meaning": c.Meaning, "Signals": c.Signals, "Remedy": c.Remedy} {
-			if len(text) < 20 || !strings.HasSuffix(text, ".") {
-				t.Errorf("%s: %s is not a sentence: %q", code, name, text)
+	declared := map[string]bool{}
+	for _, r := range rules {
+		for _, c := range r.Causes {
+			if declared[c.Code] {
+				t.Errorf("code %s is declared twice", c.Code)
+			}
+			declared[c.Code] = true
+			if !slices.Contains(stages, c.stage) {
+				t.Errorf("%s: there is no stage %q", c.Code, c.stage)
+			}
+			for name, text := range map[string]string{"Meaning": c.Meaning, "Signals": c.Signals, "Remedy": c.Remedy} {
+				if len(text) < 20 || !strings.HasSuffix(text, ".") {
+					t.Errorf("%s: %s is not a sentence: %q", c.Code, name, text)
+				}
 			}
 		}
+	}
+}
+
+// TestRulesAreRows: a rule that is declared in a file but is no row of rules would never be asked.
+func TestRulesAreRows(t *testing.T) {
+	files, err := filepath.Glob("rule_*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	declared := 0
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		declared += strings.Count(string(data), " = Rule{")
+	}
+	if declared != len(rules) {
+		t.Errorf("%d rules are declared in rule_*.go, and %d are rows of rules in catalogue.go", declared, len(rules))
 	}
 }

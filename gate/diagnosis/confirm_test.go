@@ -11,7 +11,7 @@ var web = manifest.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Nam
 
 // seen is a finding of a code as the rules would make it, on all of one pod.
 func seen(code string, count int, signature string) Finding {
-	c := catalogue.causes[code]
+	c := standard.cause(code)
 	return Finding{
 		Code: code, Container: "app", Workload: web, Scope: c.scope, Terminal: c.terminal, Attempts: c.attempts, After: c.after,
 		Count: count, Signature: signature, PodsAffected: 1, PodsTotal: 1, pods: []string{"web-1"}, Nodes: []string{"node-1"},

@@ -24,7 +24,7 @@ type algebra struct {
 
 // algebra resolves maxSurge and maxUnavailable, which may not both be 0 (pkg/controller/deployment/util,
 // ResolveFenceposts), and counts the pods.
-func (s *scene) algebra() algebra {
+func (s *facts) algebra() algebra {
 	a := algebra{replicas: 1, unavailable: 1, oldPods: len(s.old), newPods: len(s.pods), leaving: len(s.leaving), other: "old"}
 	if s.Undoing {
 		a.other = "undone"
@@ -76,7 +76,7 @@ func resolved(v *intstr.IntOrString, n int) string {
 
 // oldWanted is how many pods the ReplicaSets of other revisions want. Where that differs from the pods that there are,
 // the controller is still at work, and nothing is proven.
-func (s *scene) oldWanted() int {
+func (s *facts) oldWanted() int {
 	current := s.newReplicaSet()
 	wanted := 0
 	for _, rs := range s.w.ReplicaSets {
@@ -88,7 +88,7 @@ func (s *scene) oldWanted() int {
 }
 
 // available counts the pods that have been ready for as long as they must.
-func (s *scene) available(pods []*corev1.Pod, minReady int32) int {
+func (s *facts) available(pods []*corev1.Pod, minReady int32) int {
 	n := 0
 	for _, p := range pods {
 		if isReady(p) && s.now.Sub(condition(p, corev1.PodReady).LastTransitionTime.Time) >= time.Duration(minReady)*time.Second {
@@ -118,7 +118,7 @@ func (a algebra) sentence() string {
 }
 
 // surge resolves a Deployment's maxSurge and maxUnavailable.
-func (s *scene) surge() (surge, unavailable int) {
+func (s *facts) surge() (surge, unavailable int) {
 	a := s.algebra()
 	return a.surge, a.unavailable
 }

@@ -37,7 +37,7 @@ func TestAlgebra(t *testing.T) {
 		{replicas: 3, most: "1", least: "0", old: 5, surge: 1, unavailable: 0, may: 2}, // scaled down as well
 		{replicas: 3, most: "1", least: "0", fresh: 3, surge: 1, unavailable: 0},
 	} {
-		s := &scene{old: make([]*corev1.Pod, c.old), leaving: make([]*corev1.Pod, c.leaving)}
+		s := &facts{old: make([]*corev1.Pod, c.old), leaving: make([]*corev1.Pod, c.leaving)}
 		for i := range s.old {
 			s.old[i] = &corev1.Pod{}
 		}
@@ -68,7 +68,7 @@ func TestAlgebraElsewhere(t *testing.T) {
 	old := []*corev1.Pod{{}}
 	recreate := &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Strategy: appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType}}}
 	for _, live := range []rollout.Object{recreate, &appsv1.StatefulSet{}, &appsv1.DaemonSet{}, nil} {
-		s := &scene{w: rollout.Workload{Live: live}, old: old}
+		s := &facts{w: rollout.Workload{Live: live}, old: old}
 		if a := s.algebra(); a.blocked() || a.unavailable != 1 {
 			t.Errorf("%T: %+v", live, a)
 		}

@@ -212,18 +212,3 @@ func TestDepends(t *testing.T) {
 		t.Errorf("a missing file is no dependency (%q)", host)
 	}
 }
-
-// TestCodes keeps the table of codes and its words together.
-func TestCodes(t *testing.T) {
-	for _, code := range Codes() {
-		if rank(code) < 0 {
-			t.Errorf("%s has a stage that is not in the list", code)
-		}
-		if Describe(code) == "" {
-			t.Errorf("%s is not described", code)
-		}
-	}
-	if Describe("NoSuchCode") != "" {
-		t.Error("an unknown code is described")
-	}
-}

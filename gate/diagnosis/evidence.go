@@ -3,8 +3,8 @@
 // Takes: Evidence, everything that was read of one workload, frozen. Returns: findings, the headline first. Never:
 // reads the cluster or the clock, changes what it was given, or prints.
 //
-// One file holds one family of rules; a rule is a function from a scene, which is Evidence sorted by pod and container,
-// to findings. Explain runs them all, puts
+// One file holds one family of rules; a rule is a function from facts, which are Evidence sorted by pod and container,
+// to findings, and a row of the rules in catalogue.go. Explain runs them all, puts
 // causes before their symptoms and points each finding at the line of the manifest. Sightings adds the memory that a
 // verdict needs: how long and how often a finding has been seen.
 package diagnosis

@@ -17,11 +17,11 @@ func TestWith(t *testing.T) {
 			watched.Workload.Pods = append(watched.Workload.Pods, p)
 		}
 	}
-	if f := Explain(watched); len(f) == 0 || f[0].Terminal == TerminalDeadlock {
+	if f := strict.Explain(watched); len(f) == 0 || f[0].Terminal == TerminalDeadlock {
 		t.Fatalf("without nodes and old pods nothing is proven, got %s", render(f))
 	}
 	whole := watched.With(frozen.Around())
-	if f := Explain(whole); len(f) == 0 || f[0].Terminal != TerminalDeadlock {
+	if f := strict.Explain(whole); len(f) == 0 || f[0].Terminal != TerminalDeadlock {
 		t.Errorf("the proof is missing: %s", render(f))
 	}
 	if len(whole.Workload.Pods) != len(frozen.Workload.Pods) {

@@ -11,10 +11,10 @@ import (
 
 // Explain says why a rollout is bad, the most likely cause first. Symptoms of a cause that is listed are left out, and
 // the same cause on several pods is one finding. No findings mean that nothing is known to be wrong.
-func Explain(ev Evidence) []Finding {
-	s := newScene(ev)
+func (c *Catalogue) Explain(ev Evidence) []Finding {
+	s := c.newFacts(ev)
 	var found []Finding
-	for _, r := range catalogue.rules {
+	for _, r := range c.rules {
 		found = append(found, s.apply(r)...)
 	}
 	s.arrived(found)
@@ -31,12 +31,13 @@ func Explain(ev Evidence) []Finding {
 	return found
 }
 
-// rescue keeps a rule with a bug from ending the run: then a bad rollout would be left in place. Tests want the panic.
-var rescue = true
-
-// apply asks one rule. One that panics has nothing to say, except that it did.
-func (s *scene) apply(r rule) (found []Finding) {
-	if rescue {
+// apply asks one rule. One that panics has nothing to say, except that it did: a bug must not leave a bad rollout in
+// place.
+func (s *facts) apply(r Rule) (found []Finding) {
+	if r.Find == nil {
+		return nil
+	}
+	if !s.catalogue.strict {
 		defer func() {
 			if problem := recover(); problem != nil {
 				f := s.finding("RuleFailed")
@@ -47,14 +48,19 @@ func (s *scene) apply(r rule) (found []Finding) {
 			}
 		}()
 	}
-	return r(s)
+	return r.Find(s)
 }
 
 // Blames reports whether a finding can be a headline.
 func (f Finding) Blames() bool { return f.Terminal != TerminalContext }
 
 // causes reports whether a finding explains something; symptoms only say that something is wrong.
-func (f Finding) causes() bool { return f.Blames() && catalogue.causes[f.Code].stage != "symptom" }
+func (f Finding) causes() bool { return f.Blames() && !f.failsAt("symptom") }
+
+// failsAt reports whether the cause belongs to one of these stages.
+func (f Finding) failsAt(stages ...string) bool {
+	return f.entry != nil && slices.Contains(stages, f.entry.stage)
+}
 
 // merge makes one finding of the same cause in the same container of several pods. How a program ends or answers may
 // differ a little from pod to pod; what it lacks (an image, a key) makes another cause.
@@ -68,8 +74,7 @@ func merge(found []Finding) []Finding {
 	var merged []Finding
 	for _, f := range found {
 		k := key{f.Code, f.Container, f.Detail}
-		switch catalogue.causes[f.Code].stage {
-		case "init", "run", "probe":
+		if f.failsAt("init", "run", "probe") {
 			k.detail = ""
 		}
 		var pods []string
@@ -142,7 +147,7 @@ func order(found []Finding, timedOut bool) []Finding {
 		return cmp.Or(
 			cmp.Compare(weight(a), weight(b)),
 			cmp.Compare(touched(b), touched(a)),
-			cmp.Compare(rank(a.Code), rank(b.Code)),
+			cmp.Compare(a.rank(), b.rank()),
 			cmp.Compare(sureness(b.Confidence), sureness(a.Confidence)),
 			cmp.Compare(b.PodsAffected, a.PodsAffected),
 			a.FirstSeen.Compare(b.FirstSeen),
@@ -189,11 +194,11 @@ func suppress(found []Finding) []Finding {
 
 // explains reports whether a, which affects these pods, is reason enough for b.
 func explains(a, b Finding, pods map[string]bool) bool {
-	if !a.Blames() || rank(a.Code) >= rank(b.Code) {
+	if !a.Blames() || a.rank() >= b.rank() {
 		return false
 	}
-	if stage := catalogue.causes[b.Code].stage; len(b.pods) == 0 {
-		return stage == "symptom" || stage == "forecast"
+	if len(b.pods) == 0 {
+		return b.failsAt("symptom", "forecast")
 	}
 	for _, p := range b.pods {
 		if !pods[p] {
@@ -204,7 +209,7 @@ func explains(a, b Finding, pods map[string]bool) bool {
 }
 
 // in starts a finding of a code about one container.
-func (s *scene) in(c container, code string) Finding {
+func (s *facts) in(c container, code string) Finding {
 	f := s.on(c.pod, code)
 	f.Container = c.spec.Name
 	f.FieldPath = s.field(c, "")
@@ -215,7 +220,7 @@ func (s *scene) in(c container, code string) Finding {
 }
 
 // on starts a finding of a code about one pod.
-func (s *scene) on(p *corev1.Pod, code string) Finding {
+func (s *facts) on(p *corev1.Pod, code string) Finding {
 	f := s.finding(code)
 	f.Object = s.subject(p)
 	f.pods = []string{p.Name}
@@ -239,7 +244,7 @@ func later(a, b time.Time) time.Time {
 
 // field is the path of a field of a container. An injected container is not in the manifest; the annotations and
 // labels that asked for it usually are.
-func (s *scene) field(c container, field string) string {
+func (s *facts) field(c container, field string) string {
 	if c.injected {
 		return s.metaPath()
 	}
@@ -255,7 +260,7 @@ func (s *scene) field(c container, field string) string {
 }
 
 // finish fills in what does not depend on the rule: patience of special pods, the place in the manifest, how to tune.
-func (s *scene) finish(f *Finding) {
+func (s *facts) finish(f *Finding) {
 	s.fold(f)
 	if f.injected {
 		f.Cause += fmt.Sprintf(" (container %s is not in the manifest: it was injected)", f.Container)

@@ -24,11 +24,11 @@ func TestExplain(t *testing.T) {
 		dir := filepath.Dir(path)
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			ev := load(t, dir)
-			watching := render(Explain(ev))
+			watching := render(strict.Explain(ev))
 			ev.TimedOut = true
-			timedOut := render(Explain(ev))
+			timedOut := render(strict.Explain(ev))
 			ev.TimedOut = false
-			got := "# while watching\n" + watching + "# decides when it stays so for three minutes: " + outlook(ev) + "\n"
+			got := "# while watching\n" + watching + "# decides when it stays so for three minutes: " + outlook(strict, ev) + "\n"
 			if timedOut != watching {
 				got += "# when the time is up\n" + timedOut
 			}
@@ -51,12 +51,12 @@ func TestExplain(t *testing.T) {
 }
 
 // outlook is the code that would end the gate, and when, if the evidence stayed as it is.
-func outlook(ev Evidence) string {
+func outlook(c *Catalogue, ev Evidence) string {
 	var s Sightings
 	start := ev.Workload.Now
 	for now := start; now.Sub(start) <= 3*time.Minute; now = now.Add(5 * time.Second) {
 		ev.Workload.Now = now
-		if f, _ := s.Confirm(Explain(ev), now, Patience{}); f != nil {
+		if f, _ := s.Confirm(c.Explain(ev), now, Patience{}); f != nil {
 			return f.Code + " after " + short(now.Sub(start))
 		}
 	}
@@ -68,12 +68,12 @@ func TestExplainOrder(t *testing.T) {
 	for _, name := range []string{"crash-half", "quota-deadlock", "evicted-pressure", "still-progressing", "volume-config-map-missing"} {
 		ev := load(t, folder(t, name))
 		ev.TimedOut = true
-		want := render(Explain(ev))
+		want := render(strict.Explain(ev))
 		slices.Reverse(ev.Workload.Pods)
 		slices.Reverse(ev.Workload.ReplicaSets)
 		slices.Reverse(ev.Events)
 		slices.Reverse(ev.Nodes)
-		if diff := cmp.Diff(want, render(Explain(ev))); diff != "" {
+		if diff := cmp.Diff(want, render(strict.Explain(ev))); diff != "" {
 			t.Errorf("%s: findings depend on the order of the evidence:\n%s", name, diff)
 		}
 	}
@@ -81,10 +81,10 @@ func TestExplainOrder(t *testing.T) {
 
 // TestExplainNothing has no evidence at all, as when everything was refused.
 func TestExplainNothing(t *testing.T) {
-	if got := Explain(Evidence{}); len(got) != 0 {
+	if got := strict.Explain(Evidence{}); len(got) != 0 {
 		t.Errorf("got %s", render(got))
 	}
-	if got := Explain(Evidence{TimedOut: true, Unreadable: []string{"pods"}}); len(got) != 1 || got[0].Code != "Unexplained" {
+	if got := strict.Explain(Evidence{TimedOut: true, Unreadable: []string{"pods"}}); len(got) != 1 || got[0].Code != "Unexplained" {
 		t.Errorf("got %s", render(got))
 	}
 }

@@ -18,11 +18,12 @@ import (
 // skew is how far clocks of the cluster's components may differ before a time stops meaning "before".
 const skew = 5 * time.Second
 
-// scene is the evidence sorted for the rules: only what belongs to the new revision and to this rollout.
-type scene struct {
+// facts are the evidence sorted for the rules: only what belongs to the new revision and to this rollout.
+type facts struct {
 	Evidence
-	w   rollout.Workload
-	now time.Time
+	catalogue *Catalogue
+	w         rollout.Workload
+	now       time.Time
 
 	// pods are those of the new revision that should run: neither being deleted nor finished.
 	pods []*corev1.Pod
@@ -55,9 +56,9 @@ type container struct {
 	injected bool
 }
 
-// newScene sorts the evidence.
-func newScene(ev Evidence) *scene {
-	s := &scene{Evidence: ev, w: ev.Workload, now: ev.Workload.Now, podPath: podPath(ev.Workload.Ref.Kind)}
+// newFacts sorts the evidence.
+func (c *Catalogue) newFacts(ev Evidence) *facts {
+	s := &facts{catalogue: c, Evidence: ev, w: ev.Workload, now: ev.Workload.Now, podPath: podPath(ev.Workload.Ref.Kind)}
 	s.template = templateOf(ev.Workload.Applied)
 	if s.template == nil {
 		s.template = templateOf(ev.Workload.Live)
@@ -105,7 +106,7 @@ func newScene(ev Evidence) *scene {
 }
 
 // isForeign reports whether a pod has another controller than the workload or one of its ReplicaSets.
-func (s *scene) isForeign(p *corev1.Pod) bool {
+func (s *facts) isForeign(p *corev1.Pod) bool {
 	owner := metav1.GetControllerOf(p)
 	if owner == nil || s.w.Live == nil || owner.UID == s.w.Live.GetUID() {
 		return false
@@ -123,7 +124,7 @@ func (s *scene) isForeign(p *corev1.Pod) bool {
 
 // evicted is a pod that ended well because it was told to: a program that handles SIGTERM leaves its evicted pod in phase
 // Succeeded, without a reason, and only the kubelet's event tells.
-func (s *scene) evicted(p *corev1.Pod) (*corev1.Pod, bool) {
+func (s *facts) evicted(p *corev1.Pod) (*corev1.Pod, bool) {
 	events := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "Evicted" })
 	if len(events) == 0 {
 		return nil, false
@@ -153,7 +154,7 @@ func podPath(kind string) string {
 }
 
 // metaPath is the path of the pod's metadata inside the workload.
-func (s *scene) metaPath() string {
+func (s *facts) metaPath() string {
 	if s.podPath == "spec" {
 		return "metadata"
 	}
@@ -161,7 +162,7 @@ func (s *scene) metaPath() string {
 }
 
 // containersOf joins declarations and statuses. A container without a status is left out: nothing happened to it yet.
-func (s *scene) containersOf(p *corev1.Pod) []container {
+func (s *facts) containersOf(p *corev1.Pod) []container {
 	var all []container
 	add := func(specs []corev1.Container, statuses []corev1.ContainerStatus, initial bool) {
 		for _, spec := range specs {
@@ -180,7 +181,7 @@ func (s *scene) containersOf(p *corev1.Pod) []container {
 }
 
 // isInjected reports whether the template, as the user wrote it, does not have this container.
-func (s *scene) isInjected(name string) bool {
+func (s *facts) isInjected(name string) bool {
 	if s.template == nil || s.podPath == "spec" {
 		return false
 	}
@@ -189,12 +190,12 @@ func (s *scene) isInjected(name string) bool {
 }
 
 // fresh reports whether a time belongs to this rollout. A missing time is given the benefit of the doubt.
-func (s *scene) fresh(t time.Time) bool {
+func (s *facts) fresh(t time.Time) bool {
 	return t.IsZero() || s.w.Since.IsZero() || !t.Before(s.w.Since.Add(-skew))
 }
 
 // eventsOf returns the events of an object that match, oldest first.
-func (s *scene) eventsOf(uid string, match func(Event) bool) []Event {
+func (s *facts) eventsOf(uid string, match func(Event) bool) []Event {
 	var found []Event
 	for _, e := range s.events[uid] {
 		if match(e) {
@@ -205,7 +206,7 @@ func (s *scene) eventsOf(uid string, match func(Event) bool) []Event {
 }
 
 // eventsAbout returns the events of a container that have this reason and contain this text.
-func (s *scene) eventsAbout(c container, reason, text string) []Event {
+func (s *facts) eventsAbout(c container, reason, text string) []Event {
 	return s.eventsOf(string(c.pod.UID), func(e Event) bool {
 		return e.Reason == reason && (e.Container == "" || e.Container == c.spec.Name) && strings.Contains(e.Message, text)
 	})
@@ -221,7 +222,7 @@ func occurrences(events []Event) int {
 }
 
 // whole is the workload itself.
-func (s *scene) whole() Subject {
+func (s *facts) whole() Subject {
 	if s.w.Live == nil {
 		return Subject{Ref: s.w.Ref}
 	}
@@ -229,7 +230,7 @@ func (s *scene) whole() Subject {
 }
 
 // subject names a pod as the one that it is.
-func (s *scene) subject(p *corev1.Pod) Subject {
+func (s *facts) subject(p *corev1.Pod) Subject {
 	return Subject{Ref: podRef(p), UID: string(p.UID), Revision: cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey])}
 }
 
@@ -259,10 +260,10 @@ func isReady(p *corev1.Pod) bool {
 }
 
 // isJob reports whether the pods are meant to end. A Job retries its pods itself, so their exits do not decide.
-func (s *scene) isJob() bool { return s.w.Ref.Kind == "Job" || s.w.Ref.Kind == "CronJob" }
+func (s *facts) isJob() bool { return s.w.Ref.Kind == "Job" || s.w.Ref.Kind == "CronJob" }
 
 // newReplicaSet is the ReplicaSet of a Deployment's new revision, or nil.
-func (s *scene) newReplicaSet() *appsv1.ReplicaSet { return rollout.NewReplicaSet(s.w) }
+func (s *facts) newReplicaSet() *appsv1.ReplicaSet { return rollout.NewReplicaSet(s.w) }
 
 // served reports whether a container worked for a good while before its trouble began.
 func (c container) served() bool {

@@ -110,6 +110,8 @@ type Finding struct {
 	// Signature tells two occurrences apart: exit code and last words. Empty when occurrences cannot be compared.
 	Signature string `json:"-"`
 
+	// entry is the cause in the catalogue; nil for a finding that this package did not make.
+	entry *Cause
 	// pods are the names behind PodsAffected.
 	pods []string
 	// initial is set when Container is an init container, whose trouble hides that of the containers after it.

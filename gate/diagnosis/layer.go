@@ -28,8 +28,8 @@ const (
 	StateUnknown = "unknown"
 )
 
-// survey is a scene that is looked at for what is well.
-type survey struct{ *scene }
+// survey is facts that are looked at for what is well.
+type survey struct{ *facts }
 
 // sight is the answer of one check. One of its texts is set, or none when the check does not concern the workload.
 type sight struct{ well, affected, unreached, unread, none string }
@@ -63,7 +63,7 @@ var checks = []struct {
 // Layers says of every layer of the system, from the outside in, whether the findings blame it and what of it is well.
 // The evidence should be the one that the findings were made of.
 func Layers(ev Evidence, findings []Finding) []Layered {
-	v := survey{newScene(ev)}
+	v := survey{standard.newFacts(ev)}
 	var all []Layered
 	for _, layer := range []Layer{LayerCluster, LayerWorkload, LayerPod, LayerApplication, LayerService} {
 		l := Layered{Layer: layer, State: StateUnknown}

@@ -26,7 +26,7 @@ func TestLayers(t *testing.T) {
 	} {
 		ev := load(t, folder(t, name))
 		ev.TimedOut = true
-		b.WriteString("# " + name + "\n" + renderLayers(Layers(ev, Explain(ev))))
+		b.WriteString("# " + name + "\n" + renderLayers(Layers(ev, strict.Explain(ev))))
 	}
 	const golden = "testdata/layers"
 	if *update {

@@ -14,7 +14,7 @@ const logPods = 3
 
 // words are what a container said last: the headline of its log, of the attempt that ended or of the one that runs,
 // else of its termination message. They are empty when it left none.
-func (s *scene) words(c container, ended bool) string {
+func (s *facts) words(c container, ended bool) string {
 	lines := s.spoken(c, ended)
 	if at := headline(lines); at >= 0 {
 		return message(lines[at])
@@ -23,7 +23,7 @@ func (s *scene) words(c container, ended bool) string {
 }
 
 // around is the block of lines to which these words belong.
-func (s *scene) around(c container, ended bool) []string {
+func (s *facts) around(c container, ended bool) []string {
 	lines := s.spoken(c, ended)
 	at, from, to := diagnose(lines)
 	if at < 0 {
@@ -34,7 +34,7 @@ func (s *scene) around(c container, ended bool) []string {
 
 // spoken is what a container left: its log, else its termination message, which is the end of the log with
 // terminationMessagePolicy FallbackToLogsOnError and needs no permission for logs.
-func (s *scene) spoken(c container, ended bool) []string {
+func (s *facts) spoken(c container, ended bool) []string {
 	if !ended {
 		return s.logOf(c)
 	}
@@ -49,7 +49,7 @@ func (s *scene) spoken(c container, ended bool) []string {
 
 // lastLog is the log tail of the attempt that ended. While the container waits, the API serves it as the current one;
 // when it runs again, only as the previous one.
-func (s *scene) lastLog(c container) []string {
+func (s *facts) lastLog(c container) []string {
 	if cameBack(c) {
 		return s.logRead(c, true, false)
 	}
@@ -57,10 +57,10 @@ func (s *scene) lastLog(c container) []string {
 }
 
 // logOf is the log tail of the attempt that runs, or ran last. That of the attempt before will do when it was not read.
-func (s *scene) logOf(c container) []string { return s.logRead(c, false, true) }
+func (s *facts) logOf(c container) []string { return s.logRead(c, false, true) }
 
 // logRead finds a log among those that were read: the previous one or the current one, or whichever there is.
-func (s *scene) logRead(c container, previous, either bool) []string {
+func (s *facts) logRead(c container, previous, either bool) []string {
 	var lines []string
 	for _, l := range s.Logs {
 		if l.Pod != c.pod.Name || l.Container != c.spec.Name || len(l.Lines) == 0 {
@@ -83,7 +83,7 @@ func cameBack(c container) bool {
 
 // logProof quotes all that was read of the log of the attempt that runs and points at its headline, or says why it was
 // not read.
-func (s *scene) logProof(c container) []Proof {
+func (s *facts) logProof(c container) []Proof {
 	if lines := s.logOf(c); len(lines) > 0 {
 		return quoteLog(lines, c.ref())
 	}
@@ -94,7 +94,7 @@ func (s *scene) logProof(c container) []Proof {
 }
 
 // lastProof is logProof for the attempt that ended. Without a log the termination message has to do.
-func (s *scene) lastProof(c container) []Proof {
+func (s *facts) lastProof(c container) []Proof {
 	if lines := s.lastLog(c); len(lines) > 0 {
 		return quoteLog(lines, c.ref())
 	}
@@ -121,7 +121,7 @@ func quoteLog(lines []string, ref string) []Proof {
 var unreadLog = regexp.MustCompile(`^logs: |\bpods/log\b`)
 
 // logsUnread says why no log was read, when it was tried.
-func (s *scene) logsUnread() string {
+func (s *facts) logsUnread() string {
 	for _, note := range s.Unreadable {
 		if unreadLog.MatchString(note) {
 			return quote(strings.TrimPrefix(note, "logs: "))
@@ -132,7 +132,7 @@ func (s *scene) logsUnread() string {
 
 // fold compares the logs of the pods with one cause: those that say the same are counted, and the first that says
 // something else is quoted as well.
-func (s *scene) fold(f *Finding) {
+func (s *facts) fold(f *Finding) {
 	i := slices.IndexFunc(f.Evidence, func(p Proof) bool { return p.Type == "log" && p.Headline > 0 })
 	if i < 0 || len(f.pods) < 2 || f.Container == "" {
 		return
@@ -195,14 +195,14 @@ type LogTarget struct {
 // LogTargets says which logs are worth reading before Explain is asked for the last time: those of the containers that
 // the findings are about, of up to three pods for a cause. Where the API has no such log any more, the other one of the
 // same container (Previous or not) helps as well.
-func LogTargets(ev Evidence) []LogTarget {
-	s := newScene(ev)
+func (c *Catalogue) LogTargets(ev Evidence) []LogTarget {
+	s := c.newFacts(ev)
 	byName := map[string][]container{}
 	for _, c := range append(s.containers, s.failedContainers()...) {
 		byName[c.pod.Name] = append(byName[c.pod.Name], c)
 	}
 	var targets []LogTarget
-	for _, f := range Explain(ev) {
+	for _, f := range c.Explain(ev) {
 		if f.Object.Kind != "Pod" || !hasLogs(f) {
 			continue
 		}
@@ -237,12 +237,12 @@ func (t LogTarget) sameContainer(o LogTarget) bool {
 
 // hasLogs reports whether the finding is about a program that ran.
 func hasLogs(f Finding) bool {
-	switch catalogue.causes[f.Code].stage {
-	case "init", "run", "probe", "symptom":
+	switch {
+	case f.failsAt("init", "run", "probe", "symptom"):
 		return f.Code != "RestartedThenReady" && f.Code != "RestartRuleFired"
-	case "start":
+	case f.failsAt("start"):
 		return f.Code == "ExecFormatError" || f.Code == "CommandNotFound" || f.Code == "CommandNotExecutable"
-	case "controller":
+	case f.failsAt("controller"):
 		return strings.HasPrefix(f.Code, "Job")
 	}
 	return false

@@ -28,9 +28,9 @@ var lookedUp = map[string][]string{
 
 // Lookups says what else is worth reading before Explain is asked for the last time: the kinds of which the existing
 // names help, and the ConfigMaps of which the keys help.
-func Lookups(ev Evidence) (kinds []string, configMaps []manifest.Ref) {
-	s := newScene(ev)
-	for _, f := range Explain(ev) {
+func (c *Catalogue) Lookups(ev Evidence) (kinds []string, configMaps []manifest.Ref) {
+	s := c.newFacts(ev)
+	for _, f := range c.Explain(ev) {
 		kinds = append(kinds, lookedUp[f.Code]...)
 		if f.Code == "ConfigKeyNotFound" || f.Code == "MountConfigMissing" {
 			configMaps = append(configMaps, s.configMaps()...)
@@ -50,7 +50,7 @@ const unproven = time.Minute
 var seldom = map[string]bool{"MountConfigMissing": true, "ServiceAccountMissing": true, "PriorityClassMissing": true, "RuntimeClassMissing": true}
 
 // arrived gives findings about missing objects their due patience: an object that exists by now is only waited for.
-func (s *scene) arrived(found []Finding) {
+func (s *facts) arrived(found []Finding) {
 	for i := range found {
 		f := &found[i]
 		kinds, missing := lookedUp[f.Code]
@@ -79,14 +79,14 @@ func (s *scene) arrived(found []Finding) {
 }
 
 // keys are those of the object of which one is missing, if they were read.
-func (s *scene) keys(kind, detail string) (keys []string, read bool) {
+func (s *facts) keys(kind, detail string) (keys []string, read bool) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(detail, kind+"/"), "#")
 	keys, read = s.Keys[manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name}]
 	return keys, read
 }
 
 // configMaps are those that the new pods read.
-func (s *scene) configMaps() []manifest.Ref {
+func (s *facts) configMaps() []manifest.Ref {
 	if s.template == nil {
 		return nil
 	}

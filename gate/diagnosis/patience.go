@@ -17,7 +17,7 @@ type Patience struct {
 
 // ParsePatience reads "CODE=DURATION,…" and "CODE,…" (or "all"). The error names the part that it could not read and
 // what was meant, as far as that can be guessed.
-func ParsePatience(grace, noFailFast string) (Patience, error) {
+func (c *Catalogue) ParsePatience(grace, noFailFast string) (Patience, error) {
 	p := Patience{Grace: map[string]time.Duration{}, NoFailFast: map[string]bool{}}
 	for part := range fields(grace) {
 		code, text, _ := strings.Cut(part, "=")
@@ -26,14 +26,14 @@ func ParsePatience(grace, noFailFast string) (Patience, error) {
 		if err != nil || d < 0 {
 			return p, fmt.Errorf("%q is not CODE=DURATION\n  hint: for example ImageNotFound=2m", part)
 		}
-		if err := known(code); err != nil {
+		if err := c.known(code); err != nil {
 			return p, err
 		}
 		p.Grace[code] = d
 	}
 	for code := range fields(noFailFast) {
 		if code != "all" {
-			if err := known(code); err != nil {
+			if err := c.known(code); err != nil {
 				return p, err
 			}
 		}
@@ -54,13 +54,13 @@ func fields(list string) func(func(string) bool) {
 }
 
 // known refuses a code that does not exist.
-func known(code string) error {
-	if _, ok := catalogue.causes[code]; ok {
+func (c *Catalogue) known(code string) error {
+	if _, ok := c.causes[code]; ok {
 		return nil
 	}
-	hint := "docs/causes.md lists the codes; the code of a failed rollout stands in its report"
-	if i := slices.IndexFunc(Codes(), func(c string) bool { return strings.EqualFold(c, code) }); i >= 0 {
-		hint = "it is spelled " + Codes()[i]
+	codes, hint := c.Codes(), "docs/causes.md lists the codes; the code of a failed rollout stands in its report"
+	if i := slices.IndexFunc(codes, func(c string) bool { return strings.EqualFold(c, code) }); i >= 0 {
+		hint = "it is spelled " + codes[i]
 	}
 	return fmt.Errorf("unknown cause %q\n  hint: %s", code, hint)
 }

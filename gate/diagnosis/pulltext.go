@@ -84,7 +84,7 @@ func registry(image string) string {
 }
 
 // architectures are those of the nodes that can run pods, sorted.
-func (s *scene) architectures() []string {
+func (s *facts) architectures() []string {
 	var archs []string
 	for _, n := range s.Nodes {
 		if a := n.Status.NodeInfo.Architecture; a != "" && !n.Spec.Unschedulable && !slices.Contains(archs, a) {

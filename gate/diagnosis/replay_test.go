@@ -58,7 +58,7 @@ func (r replay) run() (code string, after time.Duration) {
 		for i+1 < len(at) && at[i+1] <= now {
 			i++
 		}
-		f, wait := s.Confirm(Explain(r.evidence(states[i], now)), start.Add(now), Patience{})
+		f, wait := s.Confirm(strict.Explain(r.evidence(states[i], now)), start.Add(now), Patience{})
 		if f != nil {
 			return f.Code, now
 		}

@@ -13,60 +13,60 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
-var _ = family("Applying", nil,
-	Cause{Code: "SchemaInvalid", class: now("apply", LayerWorkload, ScopeSpec),
+var ruleApply = Rule{Family: "Applying", Causes: []Cause{
+	{Code: "SchemaInvalid", class: now("apply", LayerWorkload, ScopeSpec),
 		Meaning: "The API server does not accept the object: a field does not exist in this kind, has the wrong type, or has a value that validation refuses.",
 		Signals: "The answer to the write: 422 Invalid with details.causes, 400 with \"unknown field\", or, for a server-side apply, 500 with \"field not declared in schema\" or \"failed to create typed patch object\".",
 		Remedy:  "Correct the named field; a field that does not exist is usually misspelled or indented wrongly."},
-	Cause{Code: "SelectorTemplateMismatch", class: now("apply", LayerWorkload, ScopeSpec),
+	{Code: "SelectorTemplateMismatch", class: now("apply", LayerWorkload, ScopeSpec),
 		Meaning: "The labels of the pod template lack a label of the workload's own selector, so the workload would not own the pods that it makes.",
 		Signals: "422 Invalid with \"`selector` does not match template `labels`\" at spec.template.metadata.labels.",
 		Remedy:  "Make every label of spec.selector.matchLabels a label of spec.template.metadata.labels; the selector of an existing workload cannot be changed."},
-	Cause{Code: "ImmutableFieldChanged", class: now("apply", LayerWorkload, ScopeSpec),
+	{Code: "ImmutableFieldChanged", class: now("apply", LayerWorkload, ScopeSpec),
 		Meaning: "The manifest changes a field that is fixed once an object exists: a selector, the template of a Job, the volume claims of a StatefulSet, a roleRef, a ConfigMap marked immutable.",
 		Signals: "422 Invalid with \"field is immutable\", \"may not change once set\", \"updates to statefulset spec for fields other than\" or a sentence of the same meaning; the values, which the API server repeats, are not shown.",
 		Remedy:  "Keep the field as it was, or give the object a new name, or delete it and apply it again."},
-	Cause{Code: "FieldOwnershipConflict", class: now("apply", LayerWorkload, ScopeSpec),
+	{Code: "FieldOwnershipConflict", class: now("apply", LayerWorkload, ScopeSpec),
 		Meaning: "Another manager owns a field that the manifest sets to something else, and taking it over was not asked for.",
 		Signals: "409 Conflict with \"Apply failed with N conflicts\"; details.causes name the managers and the fields.",
 		Remedy:  "Leave the field out of the manifest if the other manager should keep it (an autoscaler owns spec.replicas), or take it over with --force-conflicts."},
-	Cause{Code: "OptimisticLockConflict", class: atTimeout("apply", LayerCluster, ScopeEnv),
+	{Code: "OptimisticLockConflict", class: atTimeout("apply", LayerCluster, ScopeEnv),
 		Meaning: "Somebody else kept changing the object between this run's reads and its writes, until the attempts were used up.",
 		Signals: "409 Conflict with \"the object has been modified\" on the last of several attempts.",
 		Remedy:  "Try again; if it repeats, find the other writer in metadata.managedFields of the object."},
-	Cause{Code: "ApplyForbidden", class: now("apply", LayerCluster, ScopeEnv),
+	{Code: "ApplyForbidden", class: now("apply", LayerCluster, ScopeEnv),
 		Meaning: "The account of this run may not do what the write needs.",
 		Signals: "403 Forbidden with \"User ... cannot patch resource ...\".",
 		Remedy:  "Grant the verb on the resource in a Role or ClusterRole that is bound to the account."},
-	Cause{Code: "NamespaceNotFound", class: now("apply", LayerCluster, ScopeSpec),
+	{Code: "NamespaceNotFound", class: now("apply", LayerCluster, ScopeSpec),
 		Meaning: "The namespace that the object should be in does not exist.",
 		Signals: "404 NotFound with details.kind \"namespaces\".",
 		Remedy:  "Create the namespace, correct its name, or put its manifest into the same run."},
-	Cause{Code: "NamespaceTerminating", class: now("apply", LayerCluster, ScopeEnv),
+	{Code: "NamespaceTerminating", class: now("apply", LayerCluster, ScopeEnv),
 		Meaning: "The namespace is being deleted, so nothing new can be made in it; controllers say nothing about it and simply stop.",
 		Signals: "403 Forbidden with the cause NamespaceTerminating; during a rollout the Namespace's deletionTimestamp and phase, and its conditions NamespaceContentRemaining and NamespaceFinalizersRemaining.",
 		Remedy:  "Wait until the namespace is gone and create it anew; if it does not go, remove what its conditions name, usually an object whose finalizer nobody handles."},
-	Cause{Code: "KindNotServed", class: now("apply", LayerCluster, ScopeSpec),
+	{Code: "KindNotServed", class: now("apply", LayerCluster, ScopeSpec),
 		Meaning: "The cluster does not know the kind in this apiVersion: its CRD is not installed, or the version was removed.",
 		Signals: "Discovery has no match for the kind, or the write answers 404 without naming an object.",
 		Remedy:  "Install the CRD first, or move the manifest to an apiVersion that the cluster serves."},
-	Cause{Code: "ObjectTooLarge", class: now("apply", LayerWorkload, ScopeSpec),
+	{Code: "ObjectTooLarge", class: now("apply", LayerWorkload, ScopeSpec),
 		Meaning: "The object is bigger than the API server or its storage takes.",
 		Signals: "413, \"request is too large\", or \"must have at most 262144 bytes\" for annotations and \"1048576 bytes\" for the data of a ConfigMap or Secret.",
 		Remedy:  "Split the object, or keep big data outside of the cluster."},
-	Cause{Code: "ServiceAllocationFailed", class: now("apply", LayerService, ScopeSpec),
+	{Code: "ServiceAllocationFailed", class: now("apply", LayerService, ScopeSpec),
 		Meaning: "The Service asks for a node port or an address that is taken or outside of the cluster's range.",
 		Signals: "422 Invalid with \"provided port is already allocated\", \"provided IP is already allocated\" or \"not in the valid range\".",
 		Remedy:  "Choose another nodePort or clusterIP, or leave it to the cluster."},
-	Cause{Code: "ApiUnavailable", class: atTimeout("apply", LayerCluster, ScopeEnv),
+	{Code: "ApiUnavailable", class: atTimeout("apply", LayerCluster, ScopeEnv),
 		Meaning: "The API server did not answer, or answered that it cannot serve now; nothing is known about the manifest.",
 		Signals: "No answer, 429, or 5xx whose text is none of those that are really about the object.",
 		Remedy:  "Try again; if it lasts, look at the API server and at the way to it."},
-	Cause{Code: "ApplyRejected", class: now("apply", LayerWorkload, ScopeSpec),
+	{Code: "ApplyRejected", class: now("apply", LayerWorkload, ScopeSpec),
 		Meaning: "The API server refused the write in words that no other cause covers.",
 		Signals: "Any other 4xx answer to the write.",
 		Remedy:  "Act on the API server's words, which the finding quotes."},
-)
+}}
 
 var (
 	notDeclared  = regexp.MustCompile(`(?:([^\s:]+): )?field not declared in schema`)
@@ -93,10 +93,10 @@ var (
 func ExplainApply(err error, obj manifest.Object) Finding {
 	status := statusOf(err)
 	d, field := decodeApply(err, status, obj)
-	c := catalogue.causes[d.code]
+	c := standard.cause(d.code)
 	f := Finding{
 		Code: d.code, Detail: d.detail, Layer: c.layer, Scope: c.scope, Stage: "apply", Confidence: Proven,
-		Terminal: TerminalNow, Attempts: 1, Object: Subject{Ref: obj.Ref()}, Workload: obj.Ref(), Count: 1,
+		Terminal: TerminalNow, Attempts: 1, entry: c, Object: Subject{Ref: obj.Ref()}, Workload: obj.Ref(), Count: 1,
 		Cause: d.cause, Fix: d.fix, FieldPath: field,
 		Evidence: []Proof{{Type: "status", Text: answer(status, err, d), Ref: obj.Ref().String()}},
 	}

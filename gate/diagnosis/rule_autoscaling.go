@@ -12,19 +12,19 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Autoscaling", explainScaler,
-	Cause{Code: "HpaReplicaFight", class: remark("controller", LayerWorkload, ScopeSpec),
+var ruleAutoscaling = Rule{Family: "Autoscaling", Find: explainScaler, Causes: []Cause{
+	{Code: "HpaReplicaFight", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "The manifest sets spec.replicas although a HorizontalPodAutoscaler decides that number, so this apply reset it and the autoscaler has to scale again in the middle of the rollout.",
 		Signals: "spec.replicas in the manifest, a HorizontalPodAutoscaler whose scaleTargetRef is the workload, and a number of replicas that this run changed.",
 		Remedy:  "Remove spec.replicas from the manifest; the API server keeps what the autoscaler set."},
-	Cause{Code: "HpaCannotScale", class: remark("controller", LayerWorkload, ScopeEnv),
+	{Code: "HpaCannotScale", class: remark("controller", LayerWorkload, ScopeEnv),
 		Meaning: "The autoscaler of the workload cannot do its work, so the number of pods does not follow the load.",
 		Signals: "Condition ScalingActive=False (FailedGetResourceMetric, InvalidSelector, AmbiguousSelector) or AbleToScale=False (FailedGetScale) of the HorizontalPodAutoscaler, for two minutes or more.",
 		Remedy:  "For resource metrics set requests on every container and check that metrics-server runs; for the others check the adapter of the metric and the selector."},
-)
+}}
 
 // explainScaler names what an autoscaler has to do with it: HpaReplicaFight, HpaCannotScale.
-func explainScaler(s *scene) []Finding {
+func explainScaler(s *facts) []Finding {
 	hpa := s.scaler()
 	if hpa == nil {
 		return nil
@@ -40,7 +40,7 @@ func explainScaler(s *scene) []Finding {
 }
 
 // scaler is the HorizontalPodAutoscaler of the workload, if they were read and there is one.
-func (s *scene) scaler() *autoscalingv2.HorizontalPodAutoscaler {
+func (s *facts) scaler() *autoscalingv2.HorizontalPodAutoscaler {
 	var found *autoscalingv2.HorizontalPodAutoscaler
 	for _, h := range s.Autoscalers {
 		t := h.Spec.ScaleTargetRef
@@ -53,7 +53,7 @@ func (s *scene) scaler() *autoscalingv2.HorizontalPodAutoscaler {
 }
 
 // replicaFight is a number of replicas that this run wrote over the autoscaler's.
-func (s *scene) replicaFight(hpa *autoscalingv2.HorizontalPodAutoscaler) (Finding, bool) {
+func (s *facts) replicaFight(hpa *autoscalingv2.HorizontalPodAutoscaler) (Finding, bool) {
 	if s.Manifest == nil || s.Previous == nil || s.w.Applied == nil {
 		return Finding{}, false
 	}
@@ -80,7 +80,7 @@ func (s *scene) replicaFight(hpa *autoscalingv2.HorizontalPodAutoscaler) (Findin
 const settling = 2 * time.Minute
 
 // cannotScale is what the autoscaler itself complains of.
-func (s *scene) cannotScale(hpa *autoscalingv2.HorizontalPodAutoscaler) (Finding, bool) {
+func (s *facts) cannotScale(hpa *autoscalingv2.HorizontalPodAutoscaler) (Finding, bool) {
 	conditions := slices.Clone(hpa.Status.Conditions)
 	slices.SortFunc(conditions, func(a, b autoscalingv2.HorizontalPodAutoscalerCondition) int {
 		return strings.Compare(string(a.Type), string(b.Type))

@@ -13,32 +13,32 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Circumstances", nil,
-	Cause{Code: "GitOpsManaged", class: remark("controller", LayerWorkload, ScopeSpec),
+var ruleCircumstances = Rule{Family: "Circumstances", Causes: []Cause{
+	{Code: "GitOpsManaged", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "Another tool keeps this workload as its source says (Argo CD, Flux, Helm), so what is changed here, an undo too, may be reverted within seconds.",
 		Signals: "Labels and annotations of the live object (argocd.argoproj.io/tracking-id, kustomize.toolkit.fluxcd.io/name, helm.toolkit.fluxcd.io/name, meta.helm.sh/release-name) or the managers in its metadata.managedFields.",
 		Remedy:  "Revert in the source of that tool, or take the workload out of its care; let only one of them write."},
-	Cause{Code: "AdmissionWarning", class: remark("controller", LayerWorkload, ScopeSpec),
+	{Code: "AdmissionWarning", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "The API server took the object and warned about it; a warning about Pod Security foretells that the pods will be refused where the level is enforced.",
 		Signals: "A Warning header of the answer to this run's write.",
 		Remedy:  "Do what the warning says before it becomes an error."},
-	Cause{Code: "MutableTag", class: remark("run", LayerPod, ScopeSpec),
+	{Code: "MutableTag", class: remark("run", LayerPod, ScopeSpec),
 		Meaning: "The image's tag can mean another image tomorrow: pods of the same revision may run different code, and going back to the tag does not go back to the code.",
 		Signals: "The digests in status.containerStatuses[].imageID of pods of one revision differ, or the image has the tag latest or none.",
 		Remedy:  "Give each version a tag of its own that is never pushed again, or name the image by digest."},
-	Cause{Code: "SelectorOverlap", class: remark("controller", LayerWorkload, ScopeSpec),
+	{Code: "SelectorOverlap", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "Pods of another workload match this workload's selector, so Services, autoscalers and people mistake one for the other.",
 		Signals: "Pods that match spec.selector and whose controller is another object.",
 		Remedy:  "Give each workload labels of its own; the selector of an existing one cannot be changed, so that takes a new name."},
-	Cause{Code: "UndoTargetUnproven", class: remark("controller", LayerWorkload, ScopeSpec),
+	{Code: "UndoTargetUnproven", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "The version before this run was not in order either, so an undo goes back to something that is not known to work.",
 		Signals: "The status of the workload as it was read before the first write: no pod available, or its last rollout not complete.",
 		Remedy:  "Find the last version that worked in the history of the manifests and apply that."},
-)
+}}
 
 // circumstances are what is around a workload and only worth telling when something is wrong: GitOpsManaged,
 // AdmissionWarning, MutableTag, SelectorOverlap, UndoTargetUnproven, NoTemplateChange.
-func (s *scene) circumstances(found []Finding) []Finding {
+func (s *facts) circumstances(found []Finding) []Finding {
 	if !slices.ContainsFunc(found, Finding.Blames) {
 		return found
 	}
@@ -72,7 +72,7 @@ var keepers = []struct {
 	{"Helm", "meta.helm.sh/release-name", "helm", "the Helm release"},
 }
 
-func (s *scene) keptByOthers() (Finding, bool) {
+func (s *facts) keptByOthers() (Finding, bool) {
 	if s.w.Live == nil {
 		return Finding{}, false
 	}
@@ -100,7 +100,7 @@ func (s *scene) keptByOthers() (Finding, bool) {
 }
 
 // managedBy looks for a manager in the object as it was written or, if this run changed it, before.
-func (s *scene) managedBy(manager string) bool {
+func (s *facts) managedBy(manager string) bool {
 	for _, o := range []rollout.Object{s.w.Live, s.w.Applied, s.Previous} {
 		if o != nil && slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == manager }) {
 			return true
@@ -110,7 +110,7 @@ func (s *scene) managedBy(manager string) bool {
 }
 
 // unproven reports a previous version that was not in order when this run began.
-func (s *scene) unproven() (Finding, bool) {
+func (s *facts) unproven() (Finding, bool) {
 	if s.Undoing || s.Previous == nil || len(s.changes()) == 0 {
 		return Finding{}, false
 	}
@@ -153,7 +153,7 @@ func broken(observed int64, wanted, available, updated int32) string {
 }
 
 // overlap names pods of somebody else that the selector takes in.
-func (s *scene) overlap() (Finding, bool) {
+func (s *facts) overlap() (Finding, bool) {
 	if len(s.foreign) == 0 {
 		return Finding{}, false
 	}
@@ -172,7 +172,7 @@ func (s *scene) overlap() (Finding, bool) {
 }
 
 // mutableTags looks at what the tags of the images came to.
-func (s *scene) mutableTags() []Finding {
+func (s *facts) mutableTags() []Finding {
 	if s.template == nil {
 		return nil
 	}
@@ -221,7 +221,7 @@ func moving(image string) bool {
 type digested struct{ digest, pod string }
 
 // digests are those that the new pods run in a container of this name.
-func (s *scene) digests(name string) []digested {
+func (s *facts) digests(name string) []digested {
 	var all []digested
 	for _, p := range s.pods {
 		for _, c := range p.Status.ContainerStatuses {
@@ -237,7 +237,7 @@ func (s *scene) digests(name string) []digested {
 
 // manyArchitectures reports whether the nodes differ so that one tag may rightly mean several images: some runtimes
 // report the digest of the platform's manifest.
-func (s *scene) manyArchitectures() bool {
+func (s *facts) manyArchitectures() bool {
 	var all []string
 	for _, n := range s.Nodes {
 		all = union(all, []string{n.Labels[corev1.LabelArchStable]})

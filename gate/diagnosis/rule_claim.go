@@ -11,45 +11,45 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Claims", explainClaims,
-	Cause{Code: "PvcNotFound", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+var ruleClaim = Rule{Family: "Claims", Find: explainClaims, Causes: []Cause{
+	{Code: "PvcNotFound", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
 		Meaning: "The pod names a PersistentVolumeClaim that does not exist in its namespace.",
 		Signals: "Pod condition PodScheduled=False with \"persistentvolumeclaim … not found\".",
 		Remedy:  "Create the claim, or correct claimName."},
-	Cause{Code: "PvcDeleting", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+	{Code: "PvcDeleting", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
 		Meaning: "The pod's claim is being deleted, and no new pod may use it. It stays until the last pod that uses it is gone.",
 		Signals: "metadata.deletionTimestamp of the claim, or PodScheduled=False with \"persistentvolumeclaim … is being deleted\".",
 		Remedy:  "Let the pods that still use the claim end, and then create it anew; or use another claim."},
-	Cause{Code: "PvcLost", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+	{Code: "PvcLost", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
 		Meaning: "The claim was bound to a volume that does not exist any more, or that belongs to another claim. Its data may be gone.",
 		Signals: "status.phase Lost of the claim, its events ClaimLost and ClaimMisbound, or PodScheduled=False with \"bound to non-existent pv(s)\".",
 		Remedy:  "Restore the volume, or delete the claim and let it be made anew, with the data from a backup."},
 	// A volume that is provided by hand needs no class object, and the controller looks for one every 15 seconds only.
-	Cause{Code: "StorageClassMissing", class: after("volume", LayerCluster, ScopeSpec, 1, time.Minute),
+	{Code: "StorageClassMissing", class: after("volume", LayerCluster, ScopeSpec, 1, time.Minute),
 		Meaning: "The claim names a storage class that does not exist, or names none in a cluster without a default class.",
 		Signals: "The claim's event ProvisioningFailed with \"storageclass.storage.k8s.io … not found\", or FailedBinding with \"no storage class is set\", or a pending claim without storageClassName.",
 		Remedy:  "Correct storageClassName, or mark one class as the default. A claim's class cannot be changed: delete the claim and apply it again."},
-	Cause{Code: "ProvisioningFailed", class: after("volume", LayerCluster, ScopeEnv, 3, 2*time.Minute),
+	{Code: "ProvisioningFailed", class: after("volume", LayerCluster, ScopeEnv, 3, 2*time.Minute),
 		Meaning: "The storage driver tries to make a volume for the claim, and fails.",
 		Signals: "The claim's event ProvisioningFailed, whose text is the driver's own.",
 		Remedy:  "Act on the driver's message: most often a quota of disks, an access mode that it does not know, or a zone without room."},
-	Cause{Code: "ProvisionerSilent", class: atTimeout("volume", LayerCluster, ScopeEnv),
+	{Code: "ProvisionerSilent", class: atTimeout("volume", LayerCluster, ScopeEnv),
 		Meaning: "The claim waits for a storage driver that does not answer.",
 		Signals: "The claim's event ExternalProvisioning again and again, without an event of the driver itself.",
 		Remedy:  "Look at the driver's controller pods; if the cluster has no such driver, correct storageClassName."},
-	Cause{Code: "PvcWaitingForConsumer", class: remark("volume", LayerCluster, ScopeEnv),
+	{Code: "PvcWaitingForConsumer", class: remark("volume", LayerCluster, ScopeEnv),
 		Meaning: "The claim is bound when its pod gets a node. That is in order; the pod's own scheduling says what is wrong.",
 		Signals: "The claim's event WaitForFirstConsumer or WaitForPodScheduled.",
 		Remedy:  "Look at the reason why the pod has no node."},
-	Cause{Code: "PvcUnbound", class: after("unbound", LayerCluster, ScopeSpec, 1, 90*time.Second),
+	{Code: "PvcUnbound", class: after("unbound", LayerCluster, ScopeSpec, 1, 90*time.Second),
 		Meaning: "A claim of the pod has no volume, and nothing says that one is being made.",
 		Signals: "Pod condition PodScheduled=False with \"pod has unbound immediate PersistentVolumeClaims\" or \"didn't find available persistent volumes to bind\"; the claim's event VolumeMismatch.",
 		Remedy:  "Compare the claim with the volumes that exist: size, access modes, volumeMode, storageClassName, selector and volumeName must fit."},
-	Cause{Code: "VolumeResizePending", class: remark("volume", LayerCluster, ScopeEnv),
+	{Code: "VolumeResizePending", class: remark("volume", LayerCluster, ScopeEnv),
 		Meaning: "A claim was enlarged, and that is not done yet. The pods keep the old size meanwhile.",
 		Signals: "Condition Resizing or FileSystemResizePending of the claim, or its event VolumeResizeFailed.",
 		Remedy:  "Wait, or look at the storage driver; some enlarge a volume only when no pod uses it."},
-)
+}}
 
 var (
 	claimMissing  = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" not found`)
@@ -61,7 +61,7 @@ var (
 // explainClaims names why a claim has no volume. The claim and its own events know (pkg/controller/volume/
 // persistentvolume); the scheduler only says that it waits. A claim whose class waits for its first consumer is not at
 // fault.
-func explainClaims(s *scene) []Finding {
+func explainClaims(s *facts) []Finding {
 	var found []Finding
 	for _, c := range s.claims() {
 		if o := c.object; o != nil && o.DeletionTimestamp != nil {
@@ -77,7 +77,7 @@ func explainClaims(s *scene) []Finding {
 }
 
 // unbound is about a claim without a volume.
-func (s *scene) unbound(c claim) []Finding {
+func (s *facts) unbound(c claim) []Finding {
 	failures := c.about("ProvisioningFailed", "FailedBinding", "ClaimLost", "ClaimMisbound")
 	last := Event{}
 	if len(failures) > 0 {
@@ -115,7 +115,7 @@ func (s *scene) unbound(c claim) []Finding {
 }
 
 // onClaim starts a finding about one claim and says it all.
-func (s *scene) onClaim(c claim, code string) Finding {
+func (s *facts) onClaim(c claim, code string) Finding {
 	f := s.finding(code)
 	for _, p := range c.users {
 		f.pods = append(f.pods, p.Name)
@@ -199,7 +199,7 @@ func (f *Finding) quoteEvents(events []Event) {
 }
 
 // sayClass is about a storage class that does not exist.
-func (s *scene) sayClass(f *Finding, c claim) {
+func (s *facts) sayClass(f *Finding, c claim) {
 	events := c.about("ProvisioningFailed", "FailedBinding")
 	f.quoteEvents(events)
 	if strings.HasSuffix(f.FieldPath, ".spec") || f.FieldPath == "spec" {
@@ -244,7 +244,7 @@ func (s *scene) sayClass(f *Finding, c claim) {
 }
 
 // claimNotFound is the scheduler's word for a claim that does not exist.
-func (s *scene) claimNotFound(p *corev1.Pod, claim string) Finding {
+func (s *facts) claimNotFound(p *corev1.Pod, claim string) Finding {
 	f := s.on(p, "PvcNotFound")
 	f.Confidence, f.Detail, f.FieldPath = Proven, claim, s.volumeField(p, claim)
 	f.Cause = fmt.Sprintf("the pod needs claim %s, which does not exist in namespace %s", claim, p.Namespace)
@@ -260,14 +260,14 @@ func (s *scene) claimNotFound(p *corev1.Pod, claim string) Finding {
 }
 
 // claimLeaving is the scheduler's word for a claim that is being deleted.
-func (s *scene) claimLeaving(p *corev1.Pod, claim string) Finding {
+func (s *facts) claimLeaving(p *corev1.Pod, claim string) Finding {
 	f := s.on(p, "PvcDeleting")
 	f.FieldPath, f.Detail = s.volumeField(p, claim), claim
 	s.sayDeleting(&f, claim)
 	return f
 }
 
-func (s *scene) sayDeleting(f *Finding, claim string) {
+func (s *facts) sayDeleting(f *Finding, claim string) {
 	f.Confidence = Proven
 	f.Cause = fmt.Sprintf("claim %s is being deleted, so no new pod may use it", claim)
 	f.Fix = []string{"let the pods that still use the claim end, so that it goes, and create it anew"}
@@ -283,7 +283,7 @@ func (s *scene) sayDeleting(f *Finding, claim string) {
 }
 
 // resizing notes a claim whose enlargement is not done.
-func (s *scene) resizing(c claim) (Finding, bool) {
+func (s *facts) resizing(c claim) (Finding, bool) {
 	failed := c.about("VolumeResizeFailed", "FileSystemResizeFailed")
 	text := ""
 	if c.object != nil {

@@ -20,7 +20,7 @@ type claim struct {
 }
 
 // claims are those that the new pods use, or the claim that is gated itself.
-func (s *scene) claims() []claim {
+func (s *facts) claims() []claim {
 	if c, ok := s.w.Live.(*corev1.PersistentVolumeClaim); ok {
 		if s.w.WaitsForConsumer {
 			return nil
@@ -57,7 +57,7 @@ func claimOf(p *corev1.Pod, v corev1.Volume) string {
 }
 
 // claim collects what is known of one claim. Its events tell of it when the object was not read.
-func (s *scene) claim(name string) claim {
+func (s *facts) claim(name string) claim {
 	c := claim{name: name}
 	for _, o := range s.Claims {
 		if o.Name == name {
@@ -87,7 +87,7 @@ func (c claim) about(reasons ...string) []Event {
 }
 
 // noClass reports whether a claim names no class: admission writes the default one into it, so that there is none.
-func (s *scene) noClass(c claim) bool {
+func (s *facts) noClass(c claim) bool {
 	o := c.object
 	return o != nil && o.Spec.StorageClassName == nil && o.Annotations[corev1.BetaStorageClassAnnotation] == "" && o.Spec.VolumeName == "" &&
 		!o.CreationTimestamp.IsZero() && s.now.Sub(o.CreationTimestamp.Time) > 30*time.Second
@@ -96,7 +96,7 @@ func (s *scene) noClass(c claim) bool {
 // sayUnbound says what is known of the claim behind the scheduler's word that there is one without a volume. A storage
 // driver that was asked for it may take minutes, and then patience is right: the controller notes the driver on the claim
 // when it asks it (pkg/controller/volume/persistentvolume/pv_controller.go, provisionClaimOperationExternal).
-func (s *scene) sayUnbound(f *Finding, p *corev1.Pod) {
+func (s *facts) sayUnbound(f *Finding, p *corev1.Pod) {
 	for _, v := range p.Spec.Volumes {
 		name := claimOf(p, v)
 		if name == "" {
@@ -153,14 +153,14 @@ func wish(c *corev1.PersistentVolumeClaim) string {
 }
 
 // silent reports whether a claim has waited for its driver for a while, and the driver has said nothing.
-func (s *scene) silent(c claim) bool {
+func (s *facts) silent(c claim) bool {
 	waits := c.about("ExternalProvisioning")
 	return len(waits) > 0 && len(c.about("Provisioning", "ProvisioningSucceeded")) == 0 &&
 		(occurrences(waits) > 1 || s.now.Sub(waits[0].First) > 30*time.Second)
 }
 
 // volumeField is the field of the pod that names a claim; in a StatefulSet the template of the claim.
-func (s *scene) volumeField(p *corev1.Pod, claim string) string {
+func (s *facts) volumeField(p *corev1.Pod, claim string) string {
 	for _, v := range p.Spec.Volumes {
 		switch {
 		case claimOf(p, v) != claim:

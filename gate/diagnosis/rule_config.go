@@ -8,32 +8,32 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
-var _ = family("Configuration", nil,
-	Cause{Code: "ConfigMapNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
+var ruleConfig = Rule{Family: "Configuration", Causes: []Cause{
+	{Code: "ConfigMapNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
 		Meaning: "A container takes its environment from a ConfigMap that does not exist in the namespace.",
 		Signals: "Waiting reason `CreateContainerConfigError` with the text `configmap \"x\" not found`.",
 		Remedy:  "Create the ConfigMap or correct its name in `env` or `envFrom`; mark the reference `optional: true` if the program can do without."},
-	Cause{Code: "SecretNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
+	{Code: "SecretNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
 		Meaning: "A container takes its environment from a Secret that does not exist in the namespace.",
 		Signals: "Waiting reason `CreateContainerConfigError` with the text `secret \"x\" not found`.",
 		Remedy:  "Create the Secret, or see why the operator that should make it did not; correct its name, or mark the reference `optional: true`."},
-	Cause{Code: "ConfigKeyNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
+	{Code: "ConfigKeyNotFound", class: after("start", LayerPod, ScopeSpec, 1, 30*time.Second),
 		Meaning: "A ConfigMap or Secret that a container takes a variable from exists, but does not have the key.",
 		Signals: "Waiting reason `CreateContainerConfigError` with the text `couldn't find key k in ConfigMap ns/x` (or Secret).",
 		Remedy:  "Add the key or correct its name in `configMapKeyRef.key` or `secretKeyRef.key`; mark the reference `optional: true` if the program can do without."},
-	Cause{Code: "RunAsNonRootViolation", class: after("start", LayerPod, ScopeSpec, 1, 10*time.Second),
+	{Code: "RunAsNonRootViolation", class: after("start", LayerPod, ScopeSpec, 1, 10*time.Second),
 		Meaning: "The container must not run as root, but its image does, or names its user so that this cannot be checked.",
 		Signals: "Waiting reason `CreateContainerConfigError` with `container has runAsNonRoot and image will run as root`, `image has non-numeric user`, or `runAsUser breaks non-root policy`.",
 		Remedy:  "Set `securityContext.runAsUser` to a number other than 0, or `USER` in the image to such a number."},
-	Cause{Code: "SubPathFailed", class: after("start", LayerPod, ScopeSpec, 3, 30*time.Second),
+	{Code: "SubPathFailed", class: after("start", LayerPod, ScopeSpec, 3, 30*time.Second),
 		Meaning: "The part of a volume that a container mounts with subPath cannot be prepared: it is absent, leads out of the volume, or cannot be made.",
 		Signals: "Waiting reason `CreateContainerConfigError` with `failed to prepare subPath for volumeMount` or `failed to create subPath directory`.",
 		Remedy:  "Check that the path exists in the volume, that it stays inside, and that the volume may be written to."},
-	Cause{Code: "ContainerConfigFailed", class: after("start", LayerPod, ScopeSpec, 3, time.Minute),
+	{Code: "ContainerConfigFailed", class: after("start", LayerPod, ScopeSpec, 3, time.Minute),
 		Meaning: "The kubelet cannot put the container's configuration together, for a reason that is not among the known ones.",
 		Signals: "Waiting reason `CreateContainerConfigError` with any other text.",
 		Remedy:  "Act on the kubelet's words; they name the volume, variable or field."},
-)
+}}
 
 // The kubelet's words for what an environment refers to (pkg/kubelet/kubelet_pods.go, makeEnvironmentVariables) and
 // for users (pkg/kubelet/kuberuntime/security_context_others.go).
@@ -54,7 +54,7 @@ const together = time.Minute
 // explainConfig names what CreateContainerConfigError means: ConfigMapNotFound, SecretNotFound, ConfigKeyNotFound,
 // RunAsNonRootViolation, SubPathFailed, ContainerConfigFailed. A kubelet whose cache lags says nothing about the
 // manifest, so that is no finding.
-func (s *scene) explainConfig(c container, text string) []Finding {
+func (s *facts) explainConfig(c container, text string) []Finding {
 	if cacheLag.MatchString(text) || kubeletStarts.MatchString(text) {
 		return nil
 	}
@@ -88,7 +88,7 @@ func (s *scene) explainConfig(c container, text string) []Finding {
 
 // missingKey is a reference to a key that its ConfigMap or Secret does not have. The keys of a Secret are nobody's
 // business; those of a ConfigMap are told.
-func (s *scene) missingKey(c container, kind, name, key string) Finding {
+func (s *facts) missingKey(c container, kind, name, key string) Finding {
 	ref := manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name}
 	f := s.in(c, "ConfigKeyNotFound")
 	if _, known := s.Keys[ref]; !known {
@@ -115,7 +115,7 @@ func (s *scene) missingKey(c container, kind, name, key string) Finding {
 }
 
 // asRoot is a container that may not run as root and would, or might.
-func (s *scene) asRoot(c container, user string, asked bool) Finding {
+func (s *facts) asRoot(c container, user string, asked bool) Finding {
 	f := s.in(c, "RunAsNonRootViolation")
 	f.Confidence = Proven
 	f.FieldPath = s.field(c, "securityContext.runAsUser")
@@ -146,7 +146,7 @@ func subPathField(c container, volume string) string {
 }
 
 // missingObject turns f into ConfigMapNotFound or SecretNotFound.
-func (s *scene) missingObject(f Finding, kind, name string) Finding {
+func (s *facts) missingObject(f Finding, kind, name string) Finding {
 	kind = kindOf(kind)
 	kept := f
 	f = s.patient(s.finding(kind+"NotFound"), manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name})
@@ -168,14 +168,14 @@ func (s *scene) missingObject(f Finding, kind, name string) Finding {
 }
 
 // patient gives a reference more time when its object is applied in the same run.
-func (s *scene) patient(f Finding, ref manifest.Ref) Finding {
+func (s *facts) patient(f Finding, ref manifest.Ref) Finding {
 	if s.togetherWith(ref.Kind, ref.Name) {
 		f.After = max(f.After, together)
 	}
 	return f
 }
 
-func (s *scene) togetherWith(kind, name string) bool {
+func (s *facts) togetherWith(kind, name string) bool {
 	for _, r := range s.Together {
 		if r.Kind == kind && r.Name == name {
 			return true

@@ -13,28 +13,28 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Controllers", explainController,
-	Cause{Code: "SupersededRollout", class: now("controller", LayerWorkload, ScopeSpec),
+var ruleController = Rule{Family: "Controllers", Find: explainController, Causes: []Cause{
+	{Code: "SupersededRollout", class: now("controller", LayerWorkload, ScopeSpec),
 		Meaning: "Somebody else changed the pod template, or deleted or recreated the workload, while this rollout was under way: another deploy took over.",
 		Signals: "The live pod template or uid differs from what this run wrote; metadata.managedFields names the writer and the time.",
 		Remedy:  "Look at the other deploy, and let only one of them roll out at a time; nothing is undone."},
-	Cause{Code: "RolloutPaused", class: atTimeout("controller", LayerWorkload, ScopeSpec),
+	{Code: "RolloutPaused", class: atTimeout("controller", LayerWorkload, ScopeSpec),
 		Meaning: "The Deployment is paused, so its controller neither makes new pods nor removes old ones.",
 		Signals: "spec.paused is true, and the condition Progressing has the reason DeploymentPaused.",
 		Remedy:  "Resume it with kubectl rollout resume; if the manifest sets spec.paused, remove it there."},
-	Cause{Code: "ControllerNotObserving", class: after("controller", LayerCluster, ScopeEnv, 1, time.Minute),
+	{Code: "ControllerNotObserving", class: after("controller", LayerCluster, ScopeEnv, 1, time.Minute),
 		Meaning: "The controller of this kind has not looked at the object since it was written, so nothing rolls out.",
 		Signals: "status.observedGeneration is smaller than metadata.generation, and the namespace is not being deleted.",
 		Remedy:  "Look at kube-controller-manager: it is down, without a leader, or far behind."},
-	Cause{Code: "ZeroReplicas", class: remark("controller", LayerWorkload, ScopeSpec),
+	{Code: "ZeroReplicas", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "Nothing is to run: the workload asks for no replicas, or no node matches the DaemonSet. Such a rollout is complete at once and proves nothing.",
 		Signals: "spec.replicas is 0, or status.desiredNumberScheduled of a DaemonSet is 0 although its controller has looked at it.",
 		Remedy:  "Scale it up if it should run, or correct the DaemonSet's nodeSelector, affinity and tolerations."},
-	Cause{Code: "ProgressDeadlineExceeded", class: atTimeout("symptom", LayerWorkload, ScopeApp),
+	{Code: "ProgressDeadlineExceeded", class: atTimeout("symptom", LayerWorkload, ScopeApp),
 		Meaning: "The Deployment's controller gave up waiting for progress. That is a symptom: it is the headline only when no pod shows a cause.",
 		Signals: "Condition Progressing=False with reason ProgressDeadlineExceeded, updated after this run wrote the Deployment.",
 		Remedy:  "Find out what the new pods wait for; raise spec.progressDeadlineSeconds only if they are healthy and slow."},
-)
+}}
 
 // adder makes a finding about the workload itself that needs no other evidence than the object.
 type adder func(code, field, cause string, fix ...string)
@@ -42,7 +42,7 @@ type adder func(code, field, cause string, fix ...string)
 // explainController names what the workload itself says: SupersededRollout, RolloutPaused, JobSuspended, ZeroReplicas,
 // ControllerNotObserving, and NamespaceTerminating during a rollout; and ProgressDeadlineExceeded, which is only ever a
 // symptom.
-func explainController(s *scene) []Finding {
+func explainController(s *facts) []Finding {
 	var found []Finding
 	add := func(code, field, cause string, fix ...string) {
 		f := s.finding(code)
@@ -64,7 +64,7 @@ func explainController(s *scene) []Finding {
 }
 
 // paused names who paused the workload, where that is on record.
-func (s *scene) paused(add adder) {
+func (s *facts) paused(add adder) {
 	if s.Status.Phase != rollout.Paused {
 		return
 	}
@@ -82,7 +82,7 @@ func (s *scene) paused(add adder) {
 }
 
 // setBy says who wrote a field of spec last, if the API server's records were read.
-func (s *scene) setBy(field string) string {
+func (s *facts) setBy(field string) string {
 	var last *metav1.ManagedFieldsEntry
 	for _, o := range []rollout.Object{s.w.Live, s.w.Applied} {
 		if o == nil {
@@ -101,7 +101,7 @@ func (s *scene) setBy(field string) string {
 }
 
 // nothingToRun is a rollout that is complete before it begins.
-func (s *scene) nothingToRun(add adder) {
+func (s *facts) nothingToRun(add adder) {
 	const empty = "there is nothing to run, and nothing was proven"
 	if set, ok := s.w.Live.(*appsv1.DaemonSet); ok {
 		if set.Status.ObservedGeneration >= set.Generation && set.Status.DesiredNumberScheduled == 0 {
@@ -132,7 +132,7 @@ func (s *scene) nothingToRun(add adder) {
 
 // observing notices that the controller has not looked at the object that was written. One that may not make a
 // ReplicaSet has looked, and says so in another way.
-func (s *scene) observing(add adder) {
+func (s *facts) observing(add adder) {
 	generation, observed := int64(0), int64(0)
 	switch o := s.w.Live.(type) {
 	case *appsv1.Deployment:
@@ -153,14 +153,14 @@ func (s *scene) observing(add adder) {
 
 // namespaceGoes reports whether the namespace is being deleted. Controllers then write neither events nor status
 // (pkg/controller/controller_utils.go, createPods), except the StatefulSet's, whose event quotes the refusal.
-func (s *scene) namespaceGoes() bool {
+func (s *facts) namespaceGoes() bool {
 	if n := s.Namespace; n != nil && (n.DeletionTimestamp != nil || n.Status.Phase == corev1.NamespaceTerminating) {
 		return true
 	}
 	return len(s.refusedByNamespace()) > 0
 }
 
-func (s *scene) refusedByNamespace() []Event {
+func (s *facts) refusedByNamespace() []Event {
 	if s.w.Live == nil {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (s *scene) refusedByNamespace() []Event {
 }
 
 // namespaceTerminating quotes what the deletion waits for.
-func (s *scene) namespaceTerminating() Finding {
+func (s *facts) namespaceTerminating() Finding {
 	f := s.finding("NamespaceTerminating")
 	f.Stage, f.Confidence, f.Detail, f.FieldPath = "controller", Proven, s.w.Ref.Namespace, "metadata.namespace"
 	f.Cause = "namespace " + s.w.Ref.Namespace + " is being deleted, so nothing new can be made in it, and its controllers stop without a word"
@@ -202,7 +202,7 @@ func (s *scene) namespaceTerminating() Finding {
 
 // deadline reports the Deployment's own verdict. One from before this rollout survives in the status until something
 // progresses, so its time counts (pkg/controller/deployment/progress.go).
-func (s *scene) deadline() []Finding {
+func (s *facts) deadline() []Finding {
 	d, ok := s.w.Live.(*appsv1.Deployment)
 	if !ok {
 		return nil

@@ -9,52 +9,52 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Creating pods", explainCreate,
-	Cause{Code: "QuotaExceeded", class: after("create", LayerCluster, ScopeEnv, 2, time.Minute),
+var ruleCreate = Rule{Family: "Creating pods", Find: explainCreate, Causes: []Cause{
+	{Code: "QuotaExceeded", class: after("create", LayerCluster, ScopeEnv, 2, time.Minute),
 		Meaning: "A ResourceQuota of the namespace has no room for one more pod (or object). During a rolling update that is a deadlock if the old pods that may leave before a new one is available do not give back enough; Detail then says SurgeDeadlock.",
 		Signals: "Event FailedCreate of the ReplicaSet, StatefulSet, DaemonSet or Job (or the condition ReplicaFailure when the events are gone) with \"exceeded quota: ..., requested: ..., used: ..., limited: ...\"; status.used and status.hard of the quota; replicas, maxSurge and maxUnavailable.",
 		Remedy:  "Raise the quota, lower the pod's requests, or let an old pod leave first: maxSurge 0 and maxUnavailable 1."},
-	Cause{Code: "QuotaNeedsResources", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
+	{Code: "QuotaNeedsResources", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
 		Meaning: "A ResourceQuota counts a request or limit that a container of the pod does not state, so no such pod is admitted.",
 		Signals: "Event FailedCreate with \"failed quota: ...: must specify limits.cpu for: ...\".",
 		Remedy:  "State the named requests and limits on every container, init containers too, or give the namespace a LimitRange with defaults."},
-	Cause{Code: "LimitRangeViolation", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
+	{Code: "LimitRangeViolation", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
 		Meaning: "A request or limit of a container is outside of the range that a LimitRange of the namespace allows.",
 		Signals: "Event FailedCreate with \"maximum cpu usage per Container is 1, but limit is 2\" or its like for minimum and for the ratio of limit to request.",
 		Remedy:  "Bring the named value into the range, or have the LimitRange changed."},
-	Cause{Code: "PodSecurityViolation", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
+	{Code: "PodSecurityViolation", class: after("create", LayerCluster, ScopeSpec, 2, 10*time.Second),
 		Meaning: "The namespace enforces a Pod Security level that the pod does not meet.",
 		Signals: "Event FailedCreate with \"violates PodSecurity \"restricted:latest\": ...\", which lists each missing setting; for a Pod the answer to the write.",
 		Remedy:  "Set the securityContext fields that the text lists, or deploy into a namespace with a lower level."},
-	Cause{Code: "AdmissionDenied", class: after("create", LayerCluster, ScopeSpec, 2, 15*time.Second),
+	{Code: "AdmissionDenied", class: after("create", LayerCluster, ScopeSpec, 2, 15*time.Second),
 		Meaning: "An admission webhook or a ValidatingAdmissionPolicy of the cluster refuses the object or its pods.",
 		Signals: "\"admission webhook ... denied the request\" or \"ValidatingAdmissionPolicy ... denied request\", in the answer to the write or in an event FailedCreate.",
 		Remedy:  "Change what the policy names, or ask its owner for an exception."},
-	Cause{Code: "AdmissionWebhookDown", class: after("create", LayerCluster, ScopeEnv, 3, 2*time.Minute),
+	{Code: "AdmissionWebhookDown", class: after("create", LayerCluster, ScopeEnv, 3, 2*time.Minute),
 		Meaning: "An admission webhook does not answer, and its failurePolicy makes the API server refuse everything that it should have seen. The manifest is not to blame.",
 		Signals: "\"failed calling webhook ...\" with a missing service, a refused connection, a timeout or a certificate error, in the answer to the write or in an event FailedCreate.",
 		Remedy:  "Repair the service behind the webhook; if it may be skipped, set its failurePolicy to Ignore."},
-	Cause{Code: "ServiceAccountMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
+	{Code: "ServiceAccountMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
 		Meaning: "The pod names a service account that does not exist in its namespace.",
 		Signals: "Event FailedCreate with \"error looking up service account shop/web: serviceaccount ... not found\".",
 		Remedy:  "Create the service account, put its manifest into the same run, or correct serviceAccountName."},
-	Cause{Code: "PriorityClassMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
+	{Code: "PriorityClassMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
 		Meaning: "The pod names a PriorityClass that does not exist.",
 		Signals: "Event FailedCreate with \"no PriorityClass with name ... was found\".",
 		Remedy:  "Create the PriorityClass, or correct priorityClassName."},
-	Cause{Code: "RuntimeClassMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
+	{Code: "RuntimeClassMissing", class: after("create", LayerCluster, ScopeSpec, 2, 30*time.Second),
 		Meaning: "The pod names a RuntimeClass that does not exist.",
 		Signals: "Event FailedCreate with \"RuntimeClass ... not found\".",
 		Remedy:  "Create the RuntimeClass, or correct runtimeClassName."},
-	Cause{Code: "PodCreateRejected", class: after("create", LayerCluster, ScopeSpec, 3, 30*time.Second),
+	{Code: "PodCreateRejected", class: after("create", LayerCluster, ScopeSpec, 3, 30*time.Second),
 		Meaning: "The API server refuses the pods, or the claims of a StatefulSet, in words that no other cause covers.",
 		Signals: "Event FailedCreate of the controller; the newest one counts, because the condition ReplicaFailure keeps the text of the first failure.",
 		Remedy:  "Act on the quoted words; creating the pod template by hand with --dry-run=server shows the same answer."},
-	Cause{Code: "ReplicaSetCreateFailed", class: after("create", LayerCluster, ScopeSpec, 3, 30*time.Second),
+	{Code: "ReplicaSetCreateFailed", class: after("create", LayerCluster, ScopeSpec, 3, 30*time.Second),
 		Meaning: "The Deployment's controller may not make the ReplicaSet of the new version: a quota on ReplicaSets or an admission policy stands in the way.",
 		Signals: "Condition Progressing=False with reason ReplicaSetCreateError, and the event of the same reason on the Deployment.",
 		Remedy:  "Do what the quoted answer asks for; old ReplicaSets that fill a quota go away with a lower revisionHistoryLimit."},
-)
+}}
 
 // createPrefix is what controllers write before the API server's words, and podName the name that a failed attempt
 // would have had, a new one each time.
@@ -69,7 +69,7 @@ var (
 // RuntimeClassMissing, PodCreateRejected, ReplicaSetCreateFailed. The newest FailedCreate event counts: the
 // ReplicaFailure condition keeps the text of the first failure until a create succeeds
 // (pkg/controller/replicaset/replica_set_utils.go, SetCondition), so it is used only when there is no event.
-func explainCreate(s *scene) []Finding {
+func explainCreate(s *facts) []Finding {
 	if s.namespaceGoes() {
 		return nil // which NamespaceTerminating says
 	}
@@ -111,7 +111,7 @@ func told(text string) denial {
 }
 
 // refused is a finding about pods that may not be made.
-func (s *scene) refused(d denial, count int) Finding {
+func (s *facts) refused(d denial, count int) Finding {
 	f := s.finding(d.code)
 	f.Stage = "create"
 	f.Detail, f.Fix, f.Count = d.detail, d.fix, count
@@ -129,7 +129,7 @@ func (s *scene) refused(d denial, count int) Finding {
 
 // noReplicaSet is a Deployment whose controller may not make the new ReplicaSet. It then does not publish
 // observedGeneration either, only this condition and an event (pkg/controller/deployment/sync.go, getNewReplicaSet).
-func (s *scene) noReplicaSet() (Finding, bool) {
+func (s *facts) noReplicaSet() (Finding, bool) {
 	const reason = "ReplicaSetCreateError"
 	d, ok := s.w.Live.(*appsv1.Deployment)
 	if !ok || s.newReplicaSet() != nil {
@@ -167,7 +167,7 @@ func (s *scene) noReplicaSet() (Finding, bool) {
 }
 
 // createFailure is the newest refusal to create a pod, if pods are still missing.
-func (s *scene) createFailure() (text string, proof Proof, count int) {
+func (s *facts) createFailure() (text string, proof Proof, count int) {
 	uid := ""
 	if s.w.Live != nil {
 		uid = string(s.w.Live.GetUID())

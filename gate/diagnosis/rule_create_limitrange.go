@@ -62,7 +62,7 @@ func decodeLimitRange(m []string) denial {
 }
 
 // limited points at the container whose value a LimitRange does not take, if the template has exactly one such.
-func (s *scene) limited(f *Finding, text string) {
+func (s *facts) limited(f *Finding, text string) {
 	bounds := readBounds(text)
 	if len(bounds) == 0 || s.template == nil {
 		return

@@ -93,7 +93,7 @@ func (s shortage) short(back resource.Quantity) bool {
 }
 
 // renewed takes the numbers of the quota itself where it was read: an event tells of the moment of the attempt.
-func (s *scene) renewed(quota string, all shortages) (shortages, bool) {
+func (s *facts) renewed(quota string, all shortages) (shortages, bool) {
 	for _, q := range s.Quotas {
 		if q.Name != quota {
 			continue
@@ -116,7 +116,7 @@ func (s *scene) renewed(quota string, all shortages) (shortages, bool) {
 // quotaPatience tells a quota that throttles from one that blocks. Old pods that leave give back what they hold; the
 // rollout is stuck for good only if not even all that may leave make room for the first new pod. While new pods are
 // there, they may become available and let more of the old ones go.
-func (s *scene) quotaPatience(f *Finding, text string) {
+func (s *facts) quotaPatience(f *Finding, text string) {
 	if strings.HasPrefix(f.FieldPath, s.podPath) && len(s.containers) == 0 {
 		f.FieldPath = s.podPath + ".containers"
 	}
@@ -147,7 +147,7 @@ func (s *scene) quotaPatience(f *Finding, text string) {
 
 // stuckShortage is the resource of which the new pod needs more than is free and all old pods that may leave give back.
 // What the newest attempt was told may be from before some of them left, so those count as if they still had to go.
-func (s *scene) stuckShortage(a algebra, all shortages) (stuck shortage, ok bool) {
+func (s *facts) stuckShortage(a algebra, all shortages) (stuck shortage, ok bool) {
 	if len(s.pods) > 0 || a.oldPods == 0 {
 		return shortage{}, false
 	}
@@ -166,7 +166,7 @@ func (s *scene) stuckShortage(a algebra, all shortages) (stuck shortage, ok bool
 }
 
 // surgeDeadlock words the proof.
-func (s *scene) surgeDeadlock(f *Finding, a algebra, stuck shortage) {
+func (s *facts) surgeDeadlock(f *Finding, a algebra, stuck shortage) {
 	f.Terminal, f.After = TerminalDeadlock, 30*time.Second
 	f.Detail += ", SurgeDeadlock"
 	f.FieldPath = "spec.strategy.rollingUpdate"
@@ -189,7 +189,7 @@ func (s *scene) surgeDeadlock(f *Finding, a algebra, stuck shortage) {
 
 // held is how much of a resource, in the quota's words, an old pod holds; the biggest counts. It is not known for what
 // a quota counts otherwise (a priority class, a storage class).
-func (s *scene) held(name string) (most resource.Quantity, known bool) {
+func (s *facts) held(name string) (most resource.Quantity, known bool) {
 	if name == "pods" || name == "count/pods" {
 		return resource.MustParse("1"), true
 	}

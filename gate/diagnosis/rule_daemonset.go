@@ -13,22 +13,22 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-var _ = family("DaemonSets", explainDaemonSet,
-	Cause{Code: "DaemonSetNodesBlocking", class: atTimeout("controller", LayerCluster, ScopeNode),
+var ruleDaemonset = Rule{Family: "DaemonSets", Find: explainDaemonSet, Causes: []Cause{
+	{Code: "DaemonSetNodesBlocking", class: atTimeout("controller", LayerCluster, ScopeNode),
 		Meaning: "Pods on nodes that are down count as unavailable and use up maxUnavailable, so the DaemonSet replaces no pod on the healthy nodes either.",
 		Signals: "spec.updateStrategy.rollingUpdate.maxUnavailable, and at least as many pods that are not Ready on nodes that are not ready.",
 		Remedy:  "Repair the nodes or remove them from the cluster, or raise maxUnavailable above their number."},
-	Cause{Code: "DaemonPodFailing", class: after("run", LayerCluster, ScopeNode, 3, 30*time.Second),
+	{Code: "DaemonPodFailing", class: after("run", LayerCluster, ScopeNode, 3, 30*time.Second),
 		Meaning: "Nodes turn the DaemonSet's pods away again and again; the controller deletes each failed pod and makes another.",
 		Signals: "Repeated events FailedDaemonPod on the DaemonSet, and status.reason of a failed pod if one is still there.",
 		Remedy:  "Look at the pod's reason on that node (kubectl describe pod, or the kubelet's log): usually resources, a port, or a taint that the kubelet sees and the scheduler does not."},
-)
+}}
 
 // failedDaemonPod is what the controller writes before it deletes a failed pod (pkg/controller/daemon/daemon_controller.go).
 var failedDaemonPod = regexp.MustCompile(`Found failed daemon pod (\S+?)/(\S+) on node (\S+?),? will try to kill it`)
 
 // explainDaemonSet names what is special about DaemonSets: DaemonSetNodesBlocking, DaemonPodFailing.
-func explainDaemonSet(s *scene) []Finding {
+func explainDaemonSet(s *facts) []Finding {
 	set, ok := s.w.Live.(*appsv1.DaemonSet)
 	if !ok {
 		return nil
@@ -46,7 +46,7 @@ func explainDaemonSet(s *scene) []Finding {
 // nodesBlocking counts the unavailable pods of dead nodes against maxUnavailable, which rounds up for a DaemonSet. Old
 // pods that are not available are replaced whatever the limit (pkg/controller/daemon/update.go, rollingUpdate), but one
 // on a dead node never ends.
-func (s *scene) nodesBlocking(set *appsv1.DaemonSet) (Finding, bool) {
+func (s *facts) nodesBlocking(set *appsv1.DaemonSet) (Finding, bool) {
 	u := set.Spec.UpdateStrategy.RollingUpdate
 	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType || u != nil && u.MaxSurge != nil && u.MaxSurge.String() != "0" && u.MaxSurge.String() != "0%" {
 		return Finding{}, false
@@ -90,7 +90,7 @@ func verb(n int, word string) string {
 
 // daemonPodFailing counts the pods that the controller had to throw away. While they are there, the rule about what nodes
 // do to pods knows more.
-func (s *scene) daemonPodFailing(set *appsv1.DaemonSet) (Finding, bool) {
+func (s *facts) daemonPodFailing(set *appsv1.DaemonSet) (Finding, bool) {
 	events := s.eventsOf(string(set.UID), func(e Event) bool { return e.Reason == "FailedDaemonPod" })
 	if len(events) == 0 || len(s.pods) > 0 && s.ready == len(s.pods) && len(s.pods) >= int(s.Status.Desired) {
 		return Finding{}, false
@@ -122,7 +122,7 @@ func (s *scene) daemonPodFailing(set *appsv1.DaemonSet) (Finding, bool) {
 }
 
 // rejection is what the kubelet said about the pods that were thrown away: they are gone, its events are not.
-func (s *scene) rejection(thrown []Event) (Finding, bool) {
+func (s *facts) rejection(thrown []Event) (Finding, bool) {
 	for _, e := range slices.Backward(s.Events) {
 		code := "KubeletRejected"
 		if e.Reason == "SysctlForbidden" {

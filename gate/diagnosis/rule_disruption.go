@@ -8,16 +8,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Disruptions", explainDisruptions,
-	Cause{Code: "PodDisrupted", class: remark("schedule", LayerCluster, ScopeEnv),
+var ruleDisruption = Rule{Family: "Disruptions", Find: explainDisruptions, Causes: []Cause{
+	{Code: "PodDisrupted", class: remark("schedule", LayerCluster, ScopeEnv),
 		Meaning: "Somebody removed pods of the workload during the rollout: a drain, an autoscaler that takes a node away, a taint, or a node that is shutting down. That is no fault of the release.",
 		Signals: "Pod condition DisruptionTarget with its reason, or the pod's event ScaleDown or TaintManagerEviction.",
 		Remedy:  "Repeat the rollout when the nodes are quiet, if it failed meanwhile."},
-	Cause{Code: "PodPreempted", class: remark("schedule", LayerCluster, ScopeEnv),
+	{Code: "PodPreempted", class: remark("schedule", LayerCluster, ScopeEnv),
 		Meaning: "Pods of the workload had to leave their node for pods of higher priority.",
 		Signals: "Pod condition DisruptionTarget, reason PreemptionByScheduler, or the pod's event Preempted.",
 		Remedy:  "Add nodes, or give the workload a higher priorityClassName."},
-)
+}}
 
 // disruptions say who removed a pod (k8s.io/api/core/v1, PodReason…; pkg/controller).
 var disruptions = map[string]string{
@@ -28,7 +28,7 @@ var disruptions = map[string]string{
 }
 
 // explainDisruptions notes pods that somebody removed during the rollout: of any revision, gone or going.
-func explainDisruptions(s *scene) []Finding {
+func explainDisruptions(s *facts) []Finding {
 	byReason := map[string]*Finding{}
 	for _, p := range sortedPods(s.w.Pods) {
 		reason, proof, ok := s.disrupted(p)
@@ -74,7 +74,7 @@ func explainDisruptions(s *scene) []Finding {
 }
 
 // disrupted reports whether somebody removed a pod during the rollout, and who.
-func (s *scene) disrupted(p *corev1.Pod) (reason string, proof Proof, ok bool) {
+func (s *facts) disrupted(p *corev1.Pod) (reason string, proof Proof, ok bool) {
 	if c := condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue && disruptions[c.Reason] != "" && s.fresh(c.LastTransitionTime.Time) {
 		return c.Reason, Proof{Type: "condition", Text: "DisruptionTarget=True " + c.Reason + ": " + quote(c.Message), Time: c.LastTransitionTime.Time, Ref: podRef(p).String()}, true
 	}

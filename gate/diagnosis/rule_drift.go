@@ -10,27 +10,27 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
-var _ = family("Configuration drift", explainDrift,
-	Cause{Code: "ConfigChangedWithoutRollout", class: remark("controller", LayerWorkload, ScopeSpec),
+var ruleDrift = Rule{Family: "Configuration drift", Find: explainDrift, Causes: []Cause{
+	{Code: "ConfigChangedWithoutRollout", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "This run changed a ConfigMap or Secret that the pods read, but not the pod template, so no pod was replaced and running ones keep what they read at their start.",
 		Signals: "The ConfigMap or Secret is among the objects that this run changed; the template reads it by env, envFrom or a volume and is the same as before.",
 		Remedy:  "Put a checksum of the configuration into an annotation of the pod template, or a version into the object's name, so that a change rolls out; or restart the workload with kubectl rollout restart."},
-	Cause{Code: "NoTemplateChange", class: remark("controller", LayerWorkload, ScopeSpec),
+	{Code: "NoTemplateChange", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "This run applied the workload without changing its pod template, so no pod was replaced: the same image tag was pushed again, or only something outside of the template changed.",
 		Signals: "The pod template before and after the write is the same.",
 		Remedy:  "Use a tag or digest of its own for each version; to replace the pods as they are, use kubectl rollout restart."},
-)
+}}
 
 // rolls are the kinds of which another pod template replaces pods.
 var rolls = map[string]bool{"Deployment": true, "StatefulSet": true, "DaemonSet": true}
 
 // sameTemplate reports whether this run wrote the workload and left its pod template alone.
-func (s *scene) sameTemplate() bool {
+func (s *facts) sameTemplate() bool {
 	return rolls[s.w.Ref.Kind] && !s.Undoing && s.template != nil && templateOf(s.Previous) != nil && len(s.changes()) == 0
 }
 
 // explainDrift tells of configuration that changed beside pods that did not: ConfigChangedWithoutRollout.
-func explainDrift(s *scene) []Finding {
+func explainDrift(s *facts) []Finding {
 	if !s.sameTemplate() {
 		return nil
 	}
@@ -44,7 +44,7 @@ func explainDrift(s *scene) []Finding {
 }
 
 // unseen is a change of configuration of which running pods see nothing, or see it late.
-func (s *scene) unseen(c Changed) (Finding, bool) {
+func (s *facts) unseen(c Changed) (Finding, bool) {
 	u := usesOf(s.template.Spec, c.Object)
 	effect := ""
 	switch {
@@ -119,7 +119,7 @@ func readsEnv(c corev1.Container, is func(kind, name string) bool) bool {
 }
 
 // noTemplateChange says that nothing rolled, unless a changed configuration says it already.
-func (s *scene) noTemplateChange(found []Finding) (Finding, bool) {
+func (s *facts) noTemplateChange(found []Finding) (Finding, bool) {
 	told := slices.ContainsFunc(found, func(f Finding) bool { return f.Code == "ConfigChangedWithoutRollout" })
 	if told || !s.sameTemplate() {
 		return Finding{}, false
@@ -134,7 +134,7 @@ func (s *scene) noTemplateChange(found []Finding) (Finding, bool) {
 	return f, true
 }
 
-func (s *scene) images() []string {
+func (s *facts) images() []string {
 	var all []string
 	for _, c := range s.template.Spec.Containers {
 		all = union(all, []string{c.Image})

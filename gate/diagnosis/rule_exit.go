@@ -9,52 +9,52 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Exits", explainExit,
-	Cause{Code: "AppCrash", class: after("run", LayerApplication, ScopeApp, crashes, 10*time.Second),
+var ruleExit = Rule{Family: "Exits", Find: explainExit, Causes: []Cause{
+	{Code: "AppCrash", class: after("run", LayerApplication, ScopeApp, crashes, 10*time.Second),
 		Meaning: "The program ends with an error, again and again, for a reason that only its own words tell.",
 		Signals: "`lastState.terminated` of a container with an exit code other than 0 and a rising `restartCount`, and the end of its log or `terminated.message`.",
 		Remedy:  "Read the quoted line of the log and repair what it names; the fields that this rollout changed are the first suspects."},
-	Cause{Code: "NativeCrash", class: after("run", LayerApplication, ScopeApp, 2, 10*time.Second),
+	{Code: "NativeCrash", class: after("run", LayerApplication, ScopeApp, 2, 10*time.Second),
 		Meaning: "The processor or the C library stopped the program: a segmentation fault, an abort, or an instruction that the processor does not have.",
 		Signals: "`lastState.terminated.exitCode` 132 (SIGILL), 134 (SIGABRT), 135 (SIGBUS), 136 (SIGFPE) or 139 (SIGSEGV).",
 		Remedy:  "Compare the image with the one before; with exit code 132 build for an older processor than the build machine has."},
-	Cause{Code: "SeccompKilled", class: after("run", LayerPod, ScopeSpec, 2, 10*time.Second),
+	{Code: "SeccompKilled", class: after("run", LayerPod, ScopeSpec, 2, 10*time.Second),
 		Meaning: "The kernel ended the program because it made a system call that its seccomp profile forbids.",
 		Signals: "`lastState.terminated.exitCode` 159 (SIGSYS), or reason `seccomp killed` from CRI-O.",
 		Remedy:  "Allow the system call in the profile, or use the profile `RuntimeDefault`."},
-	Cause{Code: "OomKilled", class: after("run", LayerPod, ScopeApp, 2, 10*time.Second),
+	{Code: "OomKilled", class: after("run", LayerPod, ScopeApp, 2, 10*time.Second),
 		Meaning: "The container used more memory than its limit allows and the kernel killed it.",
 		Signals: "`lastState.terminated.reason` `OOMKilled`, in any container, init containers too.",
 		Remedy:  "Raise `resources.limits.memory`, or make the program use less; the heap of a runtime such as the JVM or Node.js must fit into the limit."},
-	Cause{Code: "SuspectedOom", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
+	{Code: "SuspectedOom", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
 		Meaning: "The container was killed without warning and has a memory limit; runtimes do not always notice that memory was the reason.",
 		Signals: "`lastState.terminated.exitCode` 137 with reason `Error`, no `Killing` event of the kubelet, and `resources.limits.memory` is set.",
 		Remedy:  "Compare the container's memory with its limit at that time, and raise the limit if they were near."},
-	Cause{Code: "CommandCompleted", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
+	{Code: "CommandCompleted", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
 		Meaning: "The program ends without an error, but a container of a workload that serves is expected to go on running.",
 		Signals: "`lastState.terminated` with exit code 0 and reason `Completed`, restart policy Always, and no `Killing` event.",
 		Remedy:  "Start the program in the foreground instead of as a daemon, or use a Job for work that ends."},
-	Cause{Code: "LivenessKilled", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
+	{Code: "LivenessKilled", class: after("run", LayerPod, ScopeApp, 3, 10*time.Second),
 		Meaning: "The kubelet restarts the container because its liveness probe fails, however the program ended then.",
 		Signals: "A `Killing` event that says `failed liveness probe, will be restarted`; the exit code is 137, 143 or even 0.",
 		Remedy:  "Correct the probe's port and path, give a slow start a startupProbe, and keep other services out of a liveness probe."},
-	Cause{Code: "StartupProbeKilled", class: after("run", LayerPod, ScopeApp, 2, 10*time.Second),
+	{Code: "StartupProbeKilled", class: after("run", LayerPod, ScopeApp, 2, 10*time.Second),
 		Meaning: "The kubelet restarts the container because it did not come up within the time that its startup probe grants.",
 		Signals: "A `Killing` event that says `failed startup probe, will be restarted`.",
 		Remedy:  "Raise `startupProbe.failureThreshold`, or find out what the program waits for when it starts."},
-	Cause{Code: "RuntimeLostContainer", class: atTimeout("run", LayerCluster, ScopeNode),
+	{Code: "RuntimeLostContainer", class: atTimeout("run", LayerCluster, ScopeNode),
 		Meaning: "The node lost track of the container because its runtime or the node itself restarted; the program is not to blame.",
 		Signals: "`terminated.reason` `ContainerStatusUnknown` with exit code 137, or `Unknown` with exit code 255.",
 		Remedy:  "Look at the node: its uptime, its container runtime's log, its disk and memory."},
-	Cause{Code: "RestartedThenReady", class: remark("run", LayerApplication, ScopeApp),
+	{Code: "RestartedThenReady", class: remark("run", LayerApplication, ScopeApp),
 		Meaning: "A container restarted during the rollout and is well now; it is told because a customer may have met it.",
 		Signals: "`restartCount` above 0 and a Ready container that has run for longer than the attempt that ended.",
 		Remedy:  "Nothing has to be done for this rollout; a program that waits for what it depends on need not restart."},
-	Cause{Code: "RestartRuleFired", class: remark("run", LayerPod, ScopeSpec),
+	{Code: "RestartRuleFired", class: remark("run", LayerPod, ScopeSpec),
 		Meaning: "All containers of the pod were restarted because the manifest asks for that when one of them ends in a certain way.",
 		Signals: "Reason `RestartingAllContainers` of a container (exit code 137, which is no kill), the pod's condition `AllContainersRestarting`, and `restartPolicyRules`.",
 		Remedy:  "Look at the container whose rule has the action RestartAllContainers: it ended with one of the exit codes of the rule."},
-)
+}}
 
 // exit is a container that ended during this rollout.
 type exit struct {
@@ -69,7 +69,7 @@ type exit struct {
 // (as a shell says it, 127 and 126), PostStartHookFailed (the kubelet ends a container whose hook failed),
 // InitContainerFailing for all of these in an init container, SidecarCrash for a program that stays beside the others,
 // RestartRuleFired, and RestartedThenReady for what healed.
-func explainExit(s *scene) []Finding {
+func explainExit(s *facts) []Finding {
 	var found []Finding
 	for _, c := range s.containers {
 		if f, ok := s.ruleFired(c); ok {
@@ -93,7 +93,7 @@ func explainExit(s *scene) []Finding {
 }
 
 // exitOf decides whether a container's last end belongs to this rollout and is worth a word.
-func (s *scene) exitOf(c container) (exit, bool) {
+func (s *facts) exitOf(c container) (exit, bool) {
 	t := c.terminated()
 	if t == nil || !s.fresh(t.FinishedAt.Time) || neverStarted(c) || t.Reason == restartingAll {
 		return exit{}, false
@@ -114,7 +114,7 @@ var backOff = regexp.MustCompile(`back-off (\S+) restarting failed`)
 
 // ends counts how often a container ended in this rollout. A pod that is older than the rollout has restarts from
 // before in its count; its back-off, which doubles from ten seconds, tells the recent ones.
-func (s *scene) ends(c container) int {
+func (s *facts) ends(c container) int {
 	if s.fresh(c.pod.CreationTimestamp.Time) {
 		n := int(c.status.RestartCount)
 		if c.status.State.Running == nil {
@@ -132,7 +132,7 @@ func (s *scene) ends(c container) int {
 }
 
 // explainOne decodes one exit. The order matters: the API's own word for it, then who killed it, then the exit code.
-func (s *scene) explainOne(e exit) Finding {
+func (s *facts) explainOne(e exit) Finding {
 	code := s.exitCode(e)
 	f := s.in(e.container, code)
 	f.Count = e.times
@@ -154,7 +154,7 @@ func (s *scene) explainOne(e exit) Finding {
 }
 
 // mood is how much an exit means at this moment: a container that runs again may be well now, and a Job retries.
-func (s *scene) mood(f Finding, e exit) Finding {
+func (s *facts) mood(f Finding, e exit) Finding {
 	f.Signature = signature(e)
 	running := e.status.State.Running
 	if s.isJob() && f.Terminal == TerminalAfter {
@@ -186,7 +186,7 @@ func signature(e exit) string {
 }
 
 // sayExit writes the sentence for a program that ended by itself.
-func (s *scene) sayExit(f *Finding, e exit, words string) {
+func (s *facts) sayExit(f *Finding, e exit, words string) {
 	name, when := e.spec.Name, afterStart(lasted(&e.end))
 	kind := "container"
 	if e.sidecar {

@@ -9,7 +9,7 @@ import (
 )
 
 // exitCode is the code for an exit.
-func (s *scene) exitCode(e exit) string {
+func (s *facts) exitCode(e exit) string {
 	words := s.words(e.container, true) + "\n" + e.end.Message
 	switch t := e.end; {
 	case t.Reason == "OOMKilled":
@@ -43,7 +43,7 @@ func (s *scene) exitCode(e exit) string {
 }
 
 // crash is the code for a program that ended by its own decision.
-func (s *scene) crash(e exit) string {
+func (s *facts) crash(e exit) string {
 	if e.sidecar {
 		return "SidecarCrash"
 	}
@@ -73,7 +73,7 @@ var native = map[int32]bool{132: true, 134: true, 135: true, 136: true, 139: tru
 const restartingAll = "RestartingAllContainers"
 
 // ruleFired tells of a restart that the manifest asked for.
-func (s *scene) ruleFired(c container) (Finding, bool) {
+func (s *facts) ruleFired(c container) (Finding, bool) {
 	waiting, _ := c.waiting()
 	last := c.status.LastTerminationState.Terminated
 	if waiting != restartingAll && (last == nil || last.Reason != restartingAll || !s.fresh(c.pod.CreationTimestamp.Time)) {

@@ -37,7 +37,7 @@ func named(text string) string {
 
 // soften gives a program time that only misses somebody who may be on the way, and says who: until the timeout nobody
 // knows whether it comes. A mistake in the host's name looks the same, so that the name is pointed at.
-func (s *scene) soften(f *Finding, e exit, words string) bool {
+func (s *facts) soften(f *Finding, e exit, words string) bool {
 	host, ok := depends(words)
 	if !ok {
 		return false
@@ -76,19 +76,19 @@ func (s *scene) soften(f *Finding, e exit, words string) bool {
 }
 
 // touches reports whether this rollout changed a field.
-func (s *scene) touches(path string) bool {
+func (s *facts) touches(path string) bool {
 	return slices.ContainsFunc(s.changes(), func(c Change) bool { return within(c.Path, path) || within(path, c.Path) })
 }
 
 // comes reports whether a host is something that the same run applies.
-func (s *scene) comes(host string) bool {
+func (s *facts) comes(host string) bool {
 	name, _, _ := strings.Cut(host, ".")
 	return slices.ContainsFunc(s.Together, func(r manifest.Ref) bool { return r.Name == name })
 }
 
 // hostAround looks for the host in the lines around the last words: the root of a chain of errors often is a bare
 // "Connection refused", and the error that wraps it knows to whom.
-func (s *scene) hostAround(c container, ended bool) string {
+func (s *facts) hostAround(c container, ended bool) string {
 	for _, line := range s.around(c, ended) {
 		if frame.MatchString(line) || strings.HasPrefix(line, "\t") && hostPort.MatchString(line) && strings.Contains(line, ".go:") {
 			continue
@@ -101,7 +101,7 @@ func (s *scene) hostAround(c container, ended bool) string {
 }
 
 // serviceOf is the Service of the pod's own namespace that a host name means; empty when it means something else.
-func (s *scene) serviceOf(host string) string {
+func (s *facts) serviceOf(host string) string {
 	name, rest, _ := strings.Cut(host, ".")
 	if name == "" || name == "localhost" || strings.Trim(host, "0123456789.") == "" {
 		return ""
@@ -113,7 +113,7 @@ func (s *scene) serviceOf(host string) string {
 	return ""
 }
 
-func (s *scene) serviceNames() []string {
+func (s *facts) serviceNames() []string {
 	var names []string
 	for _, v := range s.Services {
 		names = append(names, v.Name)
@@ -121,7 +121,7 @@ func (s *scene) serviceNames() []string {
 	return names
 }
 
-func (s *scene) hasService(name string) bool {
+func (s *facts) hasService(name string) bool {
 	for _, v := range s.Services {
 		if v.Name == name {
 			return true

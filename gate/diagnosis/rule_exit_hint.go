@@ -18,7 +18,7 @@ var hints = []struct {
 	detail string
 	text   *regexp.Regexp
 	fix    string
-	proves func(s *scene, e exit, words string) (field, why string, ok bool)
+	proves func(s *facts, e exit, words string) (field, why string, ok bool)
 }{
 	{"PermissionDenied", regexp.MustCompile(`bind: permission denied|bind\(\) to .* failed \(13`), "listen on a port above 1023, or add capability NET_BIND_SERVICE", bindsAsUser},
 	{"PortInUse", regexp.MustCompile(`(?i)address already in use|EADDRINUSE|only one usage of each socket address|bind\(\) to .* failed \(98`), "two processes want the same port: containers of a pod share its ports, and with hostNetwork those of the node", sharesNode},
@@ -32,7 +32,7 @@ var hints = []struct {
 }
 
 // hint adds the remedy for last words that are known, and decides sooner where a field proves them.
-func (s *scene) hint(f *Finding, e exit, words string) {
+func (s *facts) hint(f *Finding, e exit, words string) {
 	for _, h := range hints {
 		if !h.text.MatchString(words) {
 			continue
@@ -57,7 +57,7 @@ func (s *scene) hint(f *Finding, e exit, words string) {
 }
 
 // bindsAsUser: a user other than root may not listen on a port below 1024 without NET_BIND_SERVICE.
-func bindsAsUser(s *scene, e exit, words string) (field, why string, ok bool) {
+func bindsAsUser(s *facts, e exit, words string) (field, why string, ok bool) {
 	user, field := s.user(e.container)
 	if user <= 0 {
 		return s.field(e.container, ""), "", false
@@ -66,7 +66,7 @@ func bindsAsUser(s *scene, e exit, words string) (field, why string, ok bool) {
 }
 
 // runsAsUser: the manifest chose the user, and that user may not.
-func runsAsUser(s *scene, e exit, words string) (field, why string, ok bool) {
+func runsAsUser(s *facts, e exit, words string) (field, why string, ok bool) {
 	user, field := s.user(e.container)
 	if user <= 0 {
 		return s.field(e.container, ""), "", false
@@ -80,7 +80,7 @@ func runsAsUser(s *scene, e exit, words string) (field, why string, ok bool) {
 }
 
 // user is the user that the manifest makes a container run as, and the field that says so; 0 when the image decides.
-func (s *scene) user(c container) (int64, string) {
+func (s *facts) user(c container) (int64, string) {
 	if sc := c.spec.SecurityContext; sc != nil && sc.RunAsUser != nil {
 		return *sc.RunAsUser, s.field(c, "securityContext.runAsUser")
 	}
@@ -101,7 +101,7 @@ func mountOf(c corev1.Container, text string) string {
 }
 
 // readOnlyRoot: the manifest made the file system read-only, or mounted the volume so.
-func readOnlyRoot(s *scene, e exit, words string) (field, why string, ok bool) {
+func readOnlyRoot(s *facts, e exit, words string) (field, why string, ok bool) {
 	for i, m := range e.spec.VolumeMounts {
 		if m.ReadOnly && strings.Contains(words, m.MountPath) {
 			return s.field(e.container, fmt.Sprintf("volumeMounts[%d].readOnly", i)), "volume " + m.Name + " is mounted readOnly at " + m.MountPath, true
@@ -120,7 +120,7 @@ var serviceAccount = regexp.MustCompile(`User "system:serviceaccount:([^:"]+):([
 
 // asServiceAccount: the API server refused the very account that the pod has. What the same run applies may be on its
 // way; roles and bindings need a moment to be seen.
-func asServiceAccount(s *scene, e exit, words string) (field, why string, ok bool) {
+func asServiceAccount(s *facts, e exit, words string) (field, why string, ok bool) {
 	m := serviceAccount.FindStringSubmatch(words)
 	field = s.podPath + ".serviceAccountName"
 	if m == nil || m[1] != e.pod.Namespace || m[2] != e.pod.Spec.ServiceAccountName {
@@ -133,7 +133,7 @@ func asServiceAccount(s *scene, e exit, words string) (field, why string, ok boo
 }
 
 // sharesNode: with hostNetwork the ports are those of the node, where the old pod may still listen.
-func sharesNode(s *scene, e exit, words string) (field, why string, ok bool) {
+func sharesNode(s *facts, e exit, words string) (field, why string, ok bool) {
 	if !e.pod.Spec.HostNetwork {
 		return s.field(e.container, ""), "", false
 	}
@@ -152,7 +152,7 @@ var flags = regexp.MustCompile(`(?i)(unknown|unrecognized|invalid) (shorthand )?
 
 // configChanged: this rollout changed the very setting that the program now complains about. An image that expects more
 // than the old one fails as surely, but then nothing in the manifest shows it.
-func configChanged(s *scene, e exit, words string) (field, why string, ok bool) {
+func configChanged(s *facts, e exit, words string) (field, why string, ok bool) {
 	field = s.field(e.container, "")
 	for _, v := range e.spec.Env {
 		if mentions(words, v.Name) {
@@ -203,7 +203,7 @@ func wordAt(text string, i int) bool {
 
 // settings are the names of the environment variables of a container that this rollout added, removed or changed, and
 // whether it changed the command line.
-func (s *scene) settings(c container) (env map[string][]string, args bool) {
+func (s *facts) settings(c container) (env map[string][]string, args bool) {
 	env = map[string][]string{}
 	for _, change := range s.changes() {
 		rest, mine := strings.CutPrefix(change.Path, s.field(c, "")+".")
@@ -229,6 +229,6 @@ func (s *scene) settings(c container) (env map[string][]string, args bool) {
 }
 
 // hasEnv reports whether a container has an environment variable of that name.
-func (s *scene) hasEnv(c container, name string) bool {
+func (s *facts) hasEnv(c container, name string) bool {
 	return slices.ContainsFunc(c.spec.Env, func(v corev1.EnvVar) bool { return v.Name == name })
 }

@@ -4,7 +4,7 @@ import "fmt"
 
 // sayMemory writes the sentence for OomKilled and SuspectedOom. The runtime may report an out-of-memory kill late or
 // never, as plain 137, because the cgroup is gone when it looks.
-func (s *scene) sayMemory(f *Finding, e exit) {
+func (s *facts) sayMemory(f *Finding, e exit) {
 	name := e.spec.Name
 	f.FieldPath = s.field(e.container, "resources.limits.memory")
 	limit, raise := "has no memory limit of its own: the node or the pod ran out of memory", "raise resources.limits.memory"
@@ -31,7 +31,7 @@ func (s *scene) sayMemory(f *Finding, e exit) {
 // sayKilled writes the sentence for a container that the kubelet killed because of a probe. Programs that handle
 // SIGTERM end with code 0 then, so the event decides, not the exit code (pkg/kubelet/kuberuntime/kuberuntime_manager.go,
 // computePodActions).
-func (s *scene) sayKilled(f *Finding, e exit) {
+func (s *facts) sayKilled(f *Finding, e exit) {
 	kind, probe, field := "liveness", e.spec.LivenessProbe, "livenessProbe"
 	if f.Code == "StartupProbeKilled" {
 		kind, probe, field = "startup", e.spec.StartupProbe, "startupProbe"

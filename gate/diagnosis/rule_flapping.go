@@ -16,17 +16,17 @@ const (
 	settled = time.Minute
 )
 
-var _ = family("Flapping", explainFlapping,
-	Cause{Code: "ReadinessFlapping", class: after("probe", LayerApplication, ScopeApp, unsteady, stalled),
+var ruleFlapping = Rule{Family: "Flapping", Find: explainFlapping, Causes: []Cause{
+	{Code: "ReadinessFlapping", class: after("probe", LayerApplication, ScopeApp, unsteady, stalled),
 		Meaning: "New pods become ready and lose it again, over and over. The Deployment's own progress deadline never ends that, because each rise counts as progress.",
 		Signals: "The gate counts, while it watches, how often a new pod's condition Ready went from True to False, and since when no more new pods than before were available. One fall decides nothing.",
 		Remedy:  "Look at why the readiness probe fails in between: a dependency that comes and goes, answers slower than timeoutSeconds, too little CPU. If single slow answers are normal, raise failureThreshold."},
-)
+}}
 
 // explainFlapping names pods that become ready and lose it again: ReadinessFlapping. The progress deadline starts anew at
 // every rise of the ready or available replicas (pkg/controller/deployment/util, DeploymentProgressing), so only a
 // watcher's own clock can tell: the number of new pods that were available at once, and since when it did not grow.
-func explainFlapping(s *scene) []Finding {
+func explainFlapping(s *facts) []Finding {
 	var pods []*corev1.Pod
 	var worst *corev1.Pod
 	total := 0
@@ -69,7 +69,7 @@ func explainFlapping(s *scene) []Finding {
 }
 
 // sayFlapping puts the counts into words.
-func (s *scene) sayFlapping(f *Finding, worst *corev1.Pod, total int) {
+func (s *facts) sayFlapping(f *Finding, worst *corev1.Pod, total int) {
 	n := s.falls(worst)
 	rises := n
 	if isReady(worst) {
@@ -83,7 +83,7 @@ func (s *scene) sayFlapping(f *Finding, worst *corev1.Pod, total int) {
 }
 
 // watchedBest is the high-water mark in words: never more than 1 of 3 pods were available, unchanged for 3m.
-func (s *scene) watchedBest() string {
+func (s *facts) watchedBest() string {
 	if s.History.Best == 0 {
 		return "no new pod was ever available"
 	}
@@ -95,7 +95,7 @@ func (s *scene) watchedBest() string {
 }
 
 // bestFor is how long no more new pods than before were available.
-func (s *scene) bestFor() time.Duration {
+func (s *facts) bestFor() time.Duration {
 	since := s.History.BestSince
 	if since.IsZero() {
 		since = s.w.Since
@@ -107,18 +107,18 @@ func (s *scene) bestFor() time.Duration {
 }
 
 // falls is how often a pod was seen to lose its readiness.
-func (s *scene) falls(p *corev1.Pod) int { return s.History.Falls[p.Name] }
+func (s *facts) falls(p *corev1.Pod) int { return s.History.Falls[p.Name] }
 
 // watched reports whether somebody has watched the pods from the beginning, so that no fall escaped.
-func (s *scene) watched() bool { return s.History.Falls != nil || !s.History.BestSince.IsZero() }
+func (s *facts) watched() bool { return s.History.Falls != nil || !s.History.BestSince.IsZero() }
 
 // steady reports whether a pod has been Ready for a while.
-func (s *scene) steady(p *corev1.Pod) bool {
+func (s *facts) steady(p *corev1.Pod) bool {
 	return isReady(p) && s.now.Sub(condition(p, corev1.PodReady).LastTransitionTime.Time) >= settled
 }
 
 // unsteadyContainer is the container of a pod whose readiness comes and goes: the one whose probe failed most often.
-func (s *scene) unsteadyContainer(p *corev1.Pod) (worst container, known bool) {
+func (s *facts) unsteadyContainer(p *corev1.Pod) (worst container, known bool) {
 	most := -1
 	for _, c := range s.containers {
 		if c.pod != p || c.initial && !c.sidecar || c.spec.ReadinessProbe == nil {

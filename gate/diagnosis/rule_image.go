@@ -9,60 +9,60 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Images", explainImage,
-	Cause{Code: "ImageNameInvalid", class: now("image", LayerPod, ScopeSpec),
+var ruleImage = Rule{Family: "Images", Find: explainImage, Causes: []Cause{
+	{Code: "ImageNameInvalid", class: now("image", LayerPod, ScopeSpec),
 		Meaning: "The image is not written as an image name: upper case, a forbidden character, or an empty tag because a variable of the pipeline was empty.",
 		Signals: "Waiting reason `InvalidImageName`, or `couldn't parse image name` and `invalid reference format` in its message.",
 		Remedy:  "Write the image as host/repository:tag in lower case, and set the variable that should have filled in the tag."},
-	Cause{Code: "ImageNotFound", class: after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
+	{Code: "ImageNotFound", class: after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
 		Meaning: "The registry answers that it has no such image: the tag or digest does not exist in the repository.",
 		Signals: "`not found`, `manifest unknown` or `name unknown` in the message of `ErrImagePull` or `ImagePullBackOff`, or in the newest `Failed` event.",
 		Remedy:  "Check the tag for a typo and that the build pushed it before this deploy; a registry that replicates may need a moment (`--grace ImageNotFound=3m`)."},
-	Cause{Code: "ImagePullDenied", class: after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
+	{Code: "ImagePullDenied", class: after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
 		Meaning: "The registry refuses the image. Many registries, Docker Hub among them, say the same whether the repository is missing or private.",
 		Signals: "`unauthorized`, `denied`, `403 Forbidden`, `insufficient_scope` or `no basic auth credentials` in the pull error.",
 		Remedy:  "Check the repository's name, and that a pull secret for that registry exists in the namespace and is named in `imagePullSecrets` or by the service account."},
-	Cause{Code: "ImagePullSecretMissing", class: after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
+	{Code: "ImagePullSecretMissing", class: after("image", LayerPod, ScopeSpec, 2, 30*time.Second),
 		Meaning: "The registry refuses the image, and the pull secret that the pod names does not exist in its namespace.",
 		Signals: "An event `FailedToRetrieveImagePullSecret` together with a refused pull; the event alone means nothing, because the pull may work without.",
 		Remedy:  "Create the Secret in the namespace of the pod, or correct its name; Secrets are not shared between namespaces."},
-	Cause{Code: "ImageRateLimited", class: atTimeout("image", LayerCluster, ScopeEnv),
+	{Code: "ImageRateLimited", class: atTimeout("image", LayerCluster, ScopeEnv),
 		Meaning: "The registry limits how often images may be pulled, and the limit is reached for now.",
 		Signals: "`toomanyrequests`, `429 Too Many Requests` or `pull rate limit` in the pull error; its words are not repeated because they can name an account.",
 		Remedy:  "Pull with credentials, or through a mirror or cache; it heals when the limit is lifted."},
-	Cause{Code: "RegistryUnreachable", class: atTimeout("image", LayerCluster, ScopeEnv),
+	{Code: "RegistryUnreachable", class: atTimeout("image", LayerCluster, ScopeEnv),
 		Meaning: "The node cannot reach the registry, or the registry itself fails; nothing is known about the image.",
 		Signals: "`no such host`, `i/o timeout`, `connection refused`, `TLS handshake timeout`, `EOF` or a status of 500 to 504 in the pull error.",
 		Remedy:  "Check the host in the image's name, and DNS, proxy and firewall of the node; a registry that is down heals by itself."},
-	Cause{Code: "RegistryTls", class: after("image", LayerCluster, ScopeEnv, 2, time.Minute),
+	{Code: "RegistryTls", class: after("image", LayerCluster, ScopeEnv, 2, time.Minute),
 		Meaning: "The node does not trust the registry's certificate, or one of the two speaks HTTP and the other HTTPS.",
 		Signals: "`x509:`, `certificate`, `tls:` or `server gave HTTP response to HTTPS client` in the pull error.",
 		Remedy:  "Install the registry's CA on the nodes, renew its certificate, or configure the runtime for plain HTTP."},
-	Cause{Code: "ImagePlatformMismatch", class: after("image", LayerPod, ScopeNode, 2, 10*time.Second),
+	{Code: "ImagePlatformMismatch", class: after("image", LayerPod, ScopeNode, 2, 10*time.Second),
 		Meaning: "The image exists, but has no variant for the operating system and processor of the node.",
 		Signals: "`no match for platform in manifest`, `no matching manifest for` or `no image found in image index for architecture` in the pull error.",
 		Remedy:  "Build the image for that platform too, or choose nodes with `nodeSelector` `kubernetes.io/arch`."},
-	Cause{Code: "ImageNeverPull", class: after("image", LayerPod, ScopeNode, 1, confirm),
+	{Code: "ImageNeverPull", class: after("image", LayerPod, ScopeNode, 1, confirm),
 		Meaning: "The image is not on the node, and `imagePullPolicy: Never` forbids to pull it. As of Kubernetes 1.35 a private image counts as absent for a pod without credentials.",
 		Signals: "Waiting reason `ErrImageNeverPull`, or `not present with pull policy of Never` in its message.",
 		Remedy:  "Set `imagePullPolicy: IfNotPresent`, or load the image onto every node."},
-	Cause{Code: "ImageSignatureRejected", class: after("image", LayerPod, ScopeSpec, 2, 10*time.Second),
+	{Code: "ImageSignatureRejected", class: after("image", LayerPod, ScopeSpec, 2, 10*time.Second),
 		Meaning: "The nodes accept signed images only, and this one is not signed with a key that they trust.",
 		Signals: "Waiting reason `SignatureValidationFailed`, `Source image rejected` (CRI-O), or `image verifier … blocked pull` (containerd).",
 		Remedy:  "Sign the image with a key that the policy of the nodes trusts, or correct the policy."},
-	Cause{Code: "ImageUnpackFailed", class: after("image", LayerCluster, ScopeNode, 3, time.Minute),
+	{Code: "ImageUnpackFailed", class: after("image", LayerCluster, ScopeNode, 3, time.Minute),
 		Meaning: "The image was pulled, but the node cannot unpack it: its disk is full or broken, or the image is of a format that the runtime no longer reads.",
 		Signals: "`no space left on device`, `failed to extract layer`, `input/output error` or `schema 1 … no longer supported` in the pull error.",
 		Remedy:  "Free disk space on the node or use another one; push an image of an old format again with a current tool."},
-	Cause{Code: "ImageInspectFailed", class: atTimeout("image", LayerCluster, ScopeNode),
+	{Code: "ImageInspectFailed", class: atTimeout("image", LayerCluster, ScopeNode),
 		Meaning: "The runtime of the node cannot say whether it has the image; the runtime is in trouble, not the image.",
 		Signals: "Waiting reason `ImageInspectError`, or `Failed to inspect image` in its message.",
 		Remedy:  "Look at the container runtime of the node."},
-	Cause{Code: "ImagePullFailed", class: atTimeout("image", LayerPod, ScopeEnv),
+	{Code: "ImagePullFailed", class: atTimeout("image", LayerPod, ScopeEnv),
 		Meaning: "The image cannot be pulled, for a reason that is not among the known ones.",
 		Signals: "Waiting reason `ErrImagePull` or `ImagePullBackOff` with any other text.",
 		Remedy:  "Act on the runtime's words, or try the pull by hand on a node."},
-)
+}}
 
 // imageReasons are the reasons of a container that waits for its image (pkg/kubelet/images/types.go).
 var imageReasons = map[string]bool{
@@ -93,7 +93,7 @@ func (p pull) what() string {
 // ImageSignatureRejected, ImageUnpackFailed, ImageInspectFailed, ImagePullFailed. The kubelet puts the runtime's words
 // into the waiting state; before 1.32 the back-off state did not repeat them, and they are taken from the newest
 // "Failed" event.
-func explainImage(s *scene) []Finding {
+func explainImage(s *facts) []Finding {
 	var found []Finding
 	told := map[string]bool{} // containers of a pod that wait for the same image have one cause
 	for _, c := range s.containers {
@@ -124,7 +124,7 @@ func explainImage(s *scene) []Finding {
 
 // pullOf finds out which image a container waits for, and the words about it. Events about the image of a volume name
 // no container.
-func (s *scene) pullOf(c container) pull {
+func (s *facts) pullOf(c container) pull {
 	_, message := c.waiting()
 	p := pull{container: c, image: c.spec.Image, text: message}
 	failed := s.eventsAbout(c, "Failed", "Failed to pull image")
@@ -157,7 +157,7 @@ func mounts(c corev1.Container, volume string) bool {
 }
 
 // imageField is the field of an image, or of its pull policy.
-func (s *scene) imageField(p pull, field string) string {
+func (s *facts) imageField(p pull, field string) string {
 	if p.volume == nil {
 		return s.field(p.container, field)
 	}
@@ -166,7 +166,7 @@ func (s *scene) imageField(p pull, field string) string {
 
 // pullAttempts counts how often the kubelet tried. Events may be missing; the image back-off starts at ten seconds, so
 // that a container that waits for longer was tried twice.
-func pullAttempts(s *scene, c container, failures []Event) int {
+func pullAttempts(s *facts, c container, failures []Event) int {
 	n := occurrences(failures)
 	started := c.pod.Status.StartTime
 	if n < 2 && started != nil && s.now.Sub(started.Time) >= 15*time.Second {
@@ -176,7 +176,7 @@ func pullAttempts(s *scene, c container, failures []Event) int {
 }
 
 // sayImage writes the sentence and the remedy.
-func (s *scene) sayImage(f *Finding, p pull) {
+func (s *facts) sayImage(f *Finding, p pull) {
 	image, words, host := p.image, pullWords(p.text), registry(p.image)
 	f.Cause = fmt.Sprintf("%s cannot be pulled: %s", p.what(), words)
 	switch f.Code {
@@ -240,7 +240,7 @@ func (s *scene) sayImage(f *Finding, p pull) {
 }
 
 // platform names the architecture of a pod's node when nodes were read.
-func (s *scene) platform(p *corev1.Pod) string {
+func (s *facts) platform(p *corev1.Pod) string {
 	for _, n := range s.Nodes {
 		if n.Name == p.Spec.NodeName && n.Status.NodeInfo.Architecture != "" {
 			return " (" + cmp.Or(n.Status.NodeInfo.OperatingSystem, "linux") + "/" + n.Status.NodeInfo.Architecture + ")"
@@ -250,7 +250,7 @@ func (s *scene) platform(p *corev1.Pod) string {
 }
 
 // before is the same container in the template before this change, or nil.
-func (s *scene) before(c container) *corev1.Container {
+func (s *facts) before(c container) *corev1.Container {
 	if s.previous == nil {
 		return nil
 	}

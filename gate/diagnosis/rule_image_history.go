@@ -9,7 +9,7 @@ import (
 
 // newRegistry decides sooner when this rollout moved the image to a registry whose name nobody knows or that nobody
 // listens at: that does not heal as an outage does.
-func (s *scene) newRegistry(f *Finding, p pull, words string) {
+func (s *facts) newRegistry(f *Finding, p pull, words string) {
 	host := registry(p.image)
 	if s.previous == nil || !nobodyThere.MatchString(words) {
 		return
@@ -26,7 +26,7 @@ func (s *scene) newRegistry(f *Finding, p pull, words string) {
 var nobodyThere = regexp.MustCompile(`no such host|connection refused|no route to host`)
 
 // pullFacts are what else is known of the pull: since when, who else needs the image, what ran before.
-func (s *scene) pullFacts(p pull, f Finding) []Proof {
+func (s *facts) pullFacts(p pull, f Finding) []Proof {
 	var facts []Proof
 	if since := s.now.Sub(f.FirstSeen); len(p.failed) > 0 && since > 0 {
 		facts = append(facts, Proof{Type: "status", Text: fmt.Sprintf("first failed %s ago, %s", short(since), plural(f.Count, "attempt")), Ref: p.ref()})
@@ -44,7 +44,7 @@ func (s *scene) pullFacts(p pull, f Finding) []Proof {
 }
 
 // onlyTag tells whether the image differs from that of the version before in nothing but its tag.
-func (s *scene) onlyTag(p pull) (now, was string, only bool) {
+func (s *facts) onlyTag(p pull) (now, was string, only bool) {
 	old := s.before(p.container)
 	if old == nil || p.volume != nil || old.Image == p.image {
 		return "", "", false

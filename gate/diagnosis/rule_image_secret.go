@@ -9,7 +9,7 @@ import (
 // pullSecretMissing turns a refused pull into ImagePullSecretMissing when the kubelet did not find a pull secret. It
 // says so also when the pull works without (as of Kubernetes 1.28); before, the names of the Secrets tell it, if they
 // could be read.
-func (s *scene) pullSecretMissing(f *Finding, p pull) {
+func (s *facts) pullSecretMissing(f *Finding, p pull) {
 	events := s.eventsAbout(p.container, "FailedToRetrieveImagePullSecret", "(")
 	missing := s.absent(secretsOf(p))
 	if len(events) > 0 {
@@ -42,7 +42,7 @@ func secretsOf(p pull) []string {
 }
 
 // absent are the Secrets of which it is known that they do not exist.
-func (s *scene) absent(secrets []string) []string {
+func (s *facts) absent(secrets []string) []string {
 	known := s.Names["Secret"]
 	if known == nil {
 		return nil
@@ -51,7 +51,7 @@ func (s *scene) absent(secrets []string) []string {
 }
 
 // pullSecretField is where a pull secret is named: in the template, by its place, or by the service account.
-func (s *scene) pullSecretField(name string) string {
+func (s *facts) pullSecretField(name string) string {
 	field := s.podPath + ".imagePullSecrets"
 	if s.template == nil || len(s.template.Spec.ImagePullSecrets) == 0 {
 		return s.podPath + ".serviceAccountName"
@@ -65,7 +65,7 @@ func (s *scene) pullSecretField(name string) string {
 }
 
 // pullSecretHint says what to check about the login, with what is known about the Secrets.
-func (s *scene) pullSecretHint(p pull, host string) string {
+func (s *facts) pullSecretHint(p pull, host string) string {
 	names := secretsOf(p)
 	switch {
 	case len(names) == 0:

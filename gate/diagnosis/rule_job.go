@@ -7,41 +7,41 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Jobs", explainJob,
-	Cause{Code: "JobBackoffLimitExceeded", class: now("controller", LayerWorkload, ScopeApp),
+var ruleJob = Rule{Family: "Jobs", Find: explainJob, Causes: []Cause{
+	{Code: "JobBackoffLimitExceeded", class: now("controller", LayerWorkload, ScopeApp),
 		Meaning: "The Job's pods failed more often than backoffLimit allows, so it gave up. What its last pod died of is part of the finding.",
 		Signals: "Condition Failed (or FailureTarget) with reason BackoffLimitExceeded.",
 		Remedy:  "Repair what the pod's own cause says and apply the Job under a new name, or delete it first: a failed Job never starts again."},
-	Cause{Code: "JobDeadlineExceeded", class: now("controller", LayerWorkload, ScopeApp),
+	{Code: "JobDeadlineExceeded", class: now("controller", LayerWorkload, ScopeApp),
 		Meaning: "The Job did not end within its activeDeadlineSeconds, so its pods were stopped.",
 		Signals: "Condition Failed (or FailureTarget) with reason DeadlineExceeded.",
 		Remedy:  "Find out in its log what it waited for, or raise spec.activeDeadlineSeconds."},
-	Cause{Code: "JobPodFailurePolicy", class: now("controller", LayerWorkload, ScopeApp),
+	{Code: "JobPodFailurePolicy", class: now("controller", LayerWorkload, ScopeApp),
 		Meaning: "A pod ended in a way for which the Job's podFailurePolicy says to fail the whole Job at once.",
 		Signals: "Condition Failed (or FailureTarget) with reason PodFailurePolicy; its message names the pod, the exit code and the rule.",
 		Remedy:  "Repair what made the program end so, or change the rule that matched."},
-	Cause{Code: "JobIndexesFailed", class: now("controller", LayerWorkload, ScopeApp),
+	{Code: "JobIndexesFailed", class: now("controller", LayerWorkload, ScopeApp),
 		Meaning: "Indexes of an indexed Job failed for good: more than maxFailedIndexes, or at least one when all others were done.",
 		Signals: "Condition Failed (or FailureTarget) with reason FailedIndexes or MaxFailedIndexesExceeded; status.failedIndexes.",
 		Remedy:  "Look at the pods of the failed indexes; raise backoffLimitPerIndex or maxFailedIndexes only if such failures are expected."},
-	Cause{Code: "JobFailed", class: now("controller", LayerWorkload, ScopeApp),
+	{Code: "JobFailed", class: now("controller", LayerWorkload, ScopeApp),
 		Meaning: "The Job failed for a reason that no other cause covers.",
 		Signals: "Condition Failed (or FailureTarget) with another reason.",
 		Remedy:  "Read the condition's message and the log of the Job's pods."},
-	Cause{Code: "JobSuspended", class: atTimeout("controller", LayerWorkload, ScopeSpec),
+	{Code: "JobSuspended", class: atTimeout("controller", LayerWorkload, ScopeSpec),
 		Meaning: "The Job is suspended, so none of its pods run; a queueing controller may have to start it.",
 		Signals: "spec.suspend is true; condition Suspended.",
 		Remedy:  "Set spec.suspend to false, or find out why the queue does not admit the Job."},
-	Cause{Code: "JobAlreadyComplete", class: remark("controller", LayerWorkload, ScopeSpec),
+	{Code: "JobAlreadyComplete", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "A Job of this name had finished before this run, and applying it again does not start it again.",
 		Signals: "Condition Complete from before this run's write.",
 		Remedy:  "Give each release a Job of its own (generateName, or the version in the name), or delete the old one first; ttlSecondsAfterFinished removes finished ones."},
-)
+}}
 
 // explainJob names why a Job failed: JobBackoffLimitExceeded, JobDeadlineExceeded, JobPodFailurePolicy,
 // JobIndexesFailed, JobFailed; how its last pod ended is part of the sentence. Before that, failed pods are attempts
 // that the Job repeats by itself. JobAlreadyComplete is one that this run did not start.
-func explainJob(s *scene) []Finding {
+func explainJob(s *facts) []Finding {
 	job, ok := s.w.Live.(*batchv1.Job)
 	if !ok {
 		return nil
@@ -73,7 +73,7 @@ func explainJob(s *scene) []Finding {
 }
 
 // completeBefore is a Job that ran for an earlier release.
-func (s *scene) completeBefore(job *batchv1.Job, c batchv1.JobCondition) Finding {
+func (s *facts) completeBefore(job *batchv1.Job, c batchv1.JobCondition) Finding {
 	f := s.finding("JobAlreadyComplete")
 	f.Confidence, f.FirstSeen, f.FieldPath = Proven, c.LastTransitionTime.Time, "metadata.name"
 	f.Cause = fmt.Sprintf("%s had finished before this run, at %s, and did not run again", s.w.Ref, c.LastTransitionTime.UTC().Format("2006-01-02 15:04:05Z"))
@@ -82,7 +82,7 @@ func (s *scene) completeBefore(job *batchv1.Job, c batchv1.JobCondition) Finding
 	return f
 }
 
-func (s *scene) jobFailed(job *batchv1.Job, c batchv1.JobCondition) Finding {
+func (s *facts) jobFailed(job *batchv1.Job, c batchv1.JobCondition) Finding {
 	code := map[string]string{
 		"BackoffLimitExceeded": "JobBackoffLimitExceeded", "DeadlineExceeded": "JobDeadlineExceeded",
 		"PodFailurePolicy": "JobPodFailurePolicy", "FailedIndexes": "JobIndexesFailed", "MaxFailedIndexesExceeded": "JobIndexesFailed",
@@ -127,7 +127,7 @@ func (s *scene) jobFailed(job *batchv1.Job, c batchv1.JobCondition) Finding {
 }
 
 // lastExit is how the newest failed pod of a Job ended.
-func (s *scene) lastExit() (last exit, ok bool) {
+func (s *facts) lastExit() (last exit, ok bool) {
 	for _, c := range s.failedContainers() {
 		t := c.terminated()
 		if t == nil || t.ExitCode == 0 || neverStarted(c) || !s.fresh(t.FinishedAt.Time) {
@@ -141,7 +141,7 @@ func (s *scene) lastExit() (last exit, ok bool) {
 }
 
 // failedContainers are the containers of pods that ended badly.
-func (s *scene) failedContainers() []container {
+func (s *facts) failedContainers() []container {
 	var all []container
 	for _, p := range s.failed {
 		all = append(all, s.containersOf(p)...)

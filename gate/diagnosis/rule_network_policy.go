@@ -15,12 +15,12 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
-var _ = family("Network policies", explainPolicies,
-	Cause{Code: "NetworkPolicySuspect", class: remark("traffic", LayerService, ScopeSpec),
+var ruleNetworkPolicy = Rule{Family: "Network policies", Find: explainPolicies, Causes: []Cause{
+	{Code: "NetworkPolicySuspect", class: remark("traffic", LayerService, ScopeSpec),
 		Meaning: "A NetworkPolicy treats the new pods differently from the old ones, or lets them reach nothing that their log complains about. It is a suspect: the API does not tell what was blocked, and policies do not stop the kubelet's probes.",
 		Signals: "Labels changed in this rollout are in a policy's selectors; or a policy isolates the egress of the new pods without a rule for port 53, or for the port in the log, while the log has timeouts.",
 		Remedy:  "Allow what the program needs: egress to DNS (port 53, UDP and TCP) and to its dependencies; or put the label back that the policies select by."},
-)
+}}
 
 var (
 	// unanswered is how programs say that a name server does not answer. "No such host" is an answer.
@@ -30,7 +30,7 @@ var (
 )
 
 // explainPolicies names NetworkPolicies that may keep the new pods from what they need: NetworkPolicySuspect.
-func explainPolicies(s *scene) []Finding {
+func explainPolicies(s *facts) []Finding {
 	if s.template == nil || len(s.Policies) == 0 {
 		return nil
 	}
@@ -50,7 +50,7 @@ func explainPolicies(s *scene) []Finding {
 }
 
 // policies are those of the namespace that match, by name.
-func (s *scene) policies(match func(*networkingv1.NetworkPolicy) bool) []*networkingv1.NetworkPolicy {
+func (s *facts) policies(match func(*networkingv1.NetworkPolicy) bool) []*networkingv1.NetworkPolicy {
 	kept := slices.DeleteFunc(slices.Clone(s.Policies), func(p *networkingv1.NetworkPolicy) bool {
 		return p == nil || p.Namespace != s.w.Ref.Namespace || !match(p)
 	})
@@ -59,7 +59,7 @@ func (s *scene) policies(match func(*networkingv1.NetworkPolicy) bool) []*networ
 }
 
 // relabelled finds policies for which the new pods are others than the old ones.
-func (s *scene) relabelled() []Finding {
+func (s *facts) relabelled() []Finding {
 	var found []Finding
 	if s.previous == nil {
 		return nil
@@ -85,7 +85,7 @@ func (s *scene) relabelled() []Finding {
 }
 
 // forgotten is the selector of a rule by which a policy let the old pods through and not the new ones; empty if none.
-func (s *scene) forgotten(p *networkingv1.NetworkPolicy) string {
+func (s *facts) forgotten(p *networkingv1.NetworkPolicy) string {
 	var peers []networkingv1.NetworkPolicyPeer
 	for _, r := range p.Spec.Ingress {
 		peers = append(peers, r.From...)
@@ -102,7 +102,7 @@ func (s *scene) forgotten(p *networkingv1.NetworkPolicy) string {
 	return ""
 }
 
-func (s *scene) policyFinding(p *networkingv1.NetworkPolicy, field string) Finding {
+func (s *facts) policyFinding(p *networkingv1.NetworkPolicy, field string) Finding {
 	f := s.finding("NetworkPolicySuspect")
 	f.Confidence, f.Detail, f.FieldPath = Suspected, p.Name, field
 	f.Object = Subject{Ref: manifest.Ref{Group: networkingv1.GroupName, Kind: "NetworkPolicy", Namespace: p.Namespace, Name: p.Name}, UID: string(p.UID)}
@@ -110,7 +110,7 @@ func (s *scene) policyFinding(p *networkingv1.NetworkPolicy, field string) Findi
 }
 
 // blocked compares what a container's log says it could not reach with what the policies let out.
-func (s *scene) blocked(c container, policies []*networkingv1.NetworkPolicy) (Finding, bool) {
+func (s *facts) blocked(c container, policies []*networkingv1.NetworkPolicy) (Finding, bool) {
 	lines := s.logOf(c)
 	lines = lines[max(0, len(lines)-burst):]
 	for _, line := range slices.Backward(lines) {

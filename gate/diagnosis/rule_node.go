@@ -9,32 +9,32 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Nodes", explainNode,
-	Cause{Code: "EvictedNodePressure", class: after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
+var ruleNode = Rule{Family: "Nodes", Find: explainNode, Causes: []Cause{
+	{Code: "EvictedNodePressure", class: after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
 		Meaning: "Nodes run out of memory, disk or process numbers and throw pods out, those first that use more than they requested.",
 		Signals: "Pods in phase Failed, reason Evicted, with \"The node was low on resource\" or \"The node had condition\".",
 		Remedy:  "Set resources.requests to what the pods really use, so that they are placed where there is room; add nodes or repair those that are full."},
-	Cause{Code: "EvictedOwnLimit", class: after("run", LayerPod, ScopeApp, 2, 10*time.Second),
+	{Code: "EvictedOwnLimit", class: after("run", LayerPod, ScopeApp, 2, 10*time.Second),
 		Meaning: "The pod wrote more to local disk than its own limits allow, and was thrown out for that.",
 		Signals: "Pods in phase Failed, reason Evicted, with \"exceeded its local ephemeral storage limit\", \"ephemeral local storage usage exceeds\" or \"Usage of EmptyDir volume\".",
 		Remedy:  "Raise limits.ephemeral-storage or the emptyDir's sizeLimit, or write less: rotate logs, use a volume."},
-	Cause{Code: "KubeletRejected", class: after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
+	{Code: "KubeletRejected", class: after("volume", LayerCluster, ScopeNode, 3, 30*time.Second),
 		Meaning: "Nodes turn away pods that the scheduler has given them: what the scheduler believes of a node is not true there.",
 		Signals: "Pods in phase Failed with a reason such as OutOfcpu, NodeAffinity, UnexpectedAdmissionError, TopologyAffinityError, NodeShutdown or VolumeAttachmentLimitExceeded.",
 		Remedy:  "Act on the reason: pods that bypass the scheduler fill the node, a device plugin or the topology policy refuses, or the node is shutting down."},
-	Cause{Code: "SysctlForbidden", class: after("volume", LayerPod, ScopeSpec, 2, 10*time.Second),
+	{Code: "SysctlForbidden", class: after("volume", LayerPod, ScopeSpec, 2, 10*time.Second),
 		Meaning: "The pod sets a kernel parameter that the node does not allow pods to set.",
 		Signals: "Pods in phase Failed, reason SysctlForbidden, with the name of the sysctl.",
 		Remedy:  "Take the sysctl out of securityContext.sysctls, or allow it on the nodes (kubelet --allowed-unsafe-sysctls)."},
-	Cause{Code: "NodeNotReady", class: atTimeout("volume", LayerCluster, ScopeNode),
+	{Code: "NodeNotReady", class: atTimeout("volume", LayerCluster, ScopeNode),
 		Meaning: "The pod is on a node that is not ready, usually because its kubelet does not report any more.",
 		Signals: "Condition Ready of the node is False or Unknown, or the pod's event NodeNotReady.",
 		Remedy:  "Repair or drain the node; pods leave it by themselves after five minutes."},
-	Cause{Code: "NodePressure", class: atTimeout("volume", LayerCluster, ScopeNode),
+	{Code: "NodePressure", class: atTimeout("volume", LayerCluster, ScopeNode),
 		Meaning: "The pod does not start, and its node is short of memory, disk or process numbers.",
 		Signals: "Condition MemoryPressure, DiskPressure or PIDPressure of the node is True.",
 		Remedy:  "Free the node or add another one: images and logs fill disks, pods without requests fill memory."},
-)
+}}
 
 // rejections are the reasons with which a kubelet turns a pod away that the scheduler gave it (pkg/kubelet/lifecycle,
 // pkg/kubelet/cm), and what helps.
@@ -63,7 +63,7 @@ var (
 
 // explainNode names what nodes do to pods. A ReplicaSet replaces failed pods but never deletes them, so each one that
 // lies around is one attempt.
-func explainNode(s *scene) []Finding {
+func explainNode(s *facts) []Finding {
 	var found []Finding
 	attempts := map[string]int{}
 	for _, p := range s.failed {
@@ -102,7 +102,7 @@ func ownLimit(message string) bool {
 		strings.Contains(message, "ephemeral local storage usage exceeds") || strings.Contains(message, "Usage of EmptyDir volume")
 }
 
-func (s *scene) threwOut(p *corev1.Pod, code string) Finding {
+func (s *facts) threwOut(p *corev1.Pod, code string) Finding {
 	f := s.on(p, code)
 	f.Evidence = []Proof{{Type: "status", Text: "phase Failed, " + p.Status.Reason + ": " + quote(p.Status.Message), Ref: podRef(p).String()}}
 	switch code {
@@ -136,7 +136,7 @@ func (s *scene) threwOut(p *corev1.Pod, code string) Finding {
 }
 
 // limitField is the limit that an evicted pod exceeded.
-func (s *scene) limitField(message string) string {
+func (s *facts) limitField(message string) string {
 	if m := limitOfVolume.FindStringSubmatch(message); m != nil {
 		return fmt.Sprintf("%s.volumes[name=%s].emptyDir.sizeLimit", s.podPath, m[1])
 	}
@@ -147,7 +147,7 @@ func (s *scene) limitField(message string) string {
 }
 
 // sickNodes finds pods that are not ready on nodes that are not ready or run short of something.
-func (s *scene) sickNodes() []Finding {
+func (s *facts) sickNodes() []Finding {
 	var found []Finding
 	for _, p := range s.pods {
 		if isReady(p) || p.Spec.NodeName == "" {
@@ -180,7 +180,7 @@ func (s *scene) sickNodes() []Finding {
 
 // sick judges one condition of a pod's node. Pressure is told only of a pod that has not begun to start: for one that
 // has, its own trouble says more.
-func (s *scene) sick(p *corev1.Pod, n *corev1.Node, c corev1.NodeCondition) (Finding, bool) {
+func (s *facts) sick(p *corev1.Pod, n *corev1.Node, c corev1.NodeCondition) (Finding, bool) {
 	proof := Proof{Type: "condition", Text: fmt.Sprintf("%s=%s %s: %s", c.Type, c.Status, c.Reason, quote(c.Message)), Time: c.LastTransitionTime.Time, Ref: "node/" + n.Name}
 	switch c.Type {
 	case corev1.NodeReady:

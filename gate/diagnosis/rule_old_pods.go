@@ -9,19 +9,19 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Old pods", explainLeaving,
-	Cause{Code: "OldPodsStuckTerminating", class: atTimeout("controller", LayerPod, ScopeNode),
+var ruleOldPods = Rule{Family: "Old pods", Find: explainLeaving, Causes: []Cause{
+	{Code: "OldPodsStuckTerminating", class: atTimeout("controller", LayerPod, ScopeNode),
 		Meaning: "A pod of the old version should have been gone by now. Strategy Recreate, StatefulSets and DaemonSets wait for it before they make its successor; elsewhere it only holds on to its port, volume and share of the node.",
 		Signals: "metadata.deletionTimestamp, which includes the grace period, is a minute or more in the past, or still to come when the time is up and nothing else could begin; metadata.finalizers; events FailedKillPod, FailedPreStopHook and ExceededGracePeriod; the Ready condition of its node.",
 		Remedy:  "Have the finalizer handled, repair or remove the node whose kubelet does not confirm the end, or make the preStop hook faster."},
-)
+}}
 
 // overdue is how far past its end a pod must be before that is worth a word.
 const overdue = time.Minute
 
 // explainLeaving finds old pods that should be gone: OldPodsStuckTerminating. A pod's deletion time already includes its
 // grace period.
-func explainLeaving(s *scene) []Finding {
+func explainLeaving(s *facts) []Finding {
 	var found []Finding
 	waits := s.waitsForOld()
 	for _, p := range s.leaving {
@@ -52,7 +52,7 @@ func explainLeaving(s *scene) []Finding {
 
 // waitsForOld says who makes no new pod while an old one exists (pkg/controller/deployment/recreate.go; a StatefulSet's
 // and a DaemonSet's new pod takes the place of the old one).
-func (s *scene) waitsForOld() string {
+func (s *facts) waitsForOld() string {
 	switch o := s.w.Live.(type) {
 	case *appsv1.Deployment:
 		if o.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
@@ -66,7 +66,7 @@ func (s *scene) waitsForOld() string {
 	return ""
 }
 
-func (s *scene) stuckLeaving(p *corev1.Pod, over time.Duration) Finding {
+func (s *facts) stuckLeaving(p *corev1.Pod, over time.Duration) Finding {
 	f := s.on(p, "OldPodsStuckTerminating")
 	f.PodsTotal = 0 // it counts new pods
 	f.FieldPath = s.podPath + ".terminationGracePeriodSeconds"
@@ -102,7 +102,7 @@ func (s *scene) stuckLeaving(p *corev1.Pod, over time.Duration) Finding {
 }
 
 // stillLeaving is about an old pod that takes the time that it was given, while its successor waits for it.
-func (s *scene) stillLeaving(p *corev1.Pod, left time.Duration, waits string) Finding {
+func (s *facts) stillLeaving(p *corev1.Pod, left time.Duration, waits string) Finding {
 	f := s.on(p, "OldPodsStuckTerminating")
 	f.PodsTotal, f.Detail, f.Confidence = 0, "grace", Proven
 	f.FieldPath = s.podPath + ".terminationGracePeriodSeconds"
@@ -120,7 +120,7 @@ func (s *scene) stillLeaving(p *corev1.Pod, left time.Duration, waits string) Fi
 }
 
 // nodeDown reports whether a node is known not to be ready.
-func (s *scene) nodeDown(name string) bool {
+func (s *facts) nodeDown(name string) bool {
 	if slices.Contains(s.w.NodesDown, name) {
 		return true
 	}

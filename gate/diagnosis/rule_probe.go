@@ -11,34 +11,34 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-var _ = family("Probes", explainProbe,
-	Cause{Code: "ProbePortNameUnknown", class: now("probe", LayerPod, ScopeSpec),
+var ruleProbe = Rule{Family: "Probes", Find: explainProbe, Causes: []Cause{
+	{Code: "ProbePortNameUnknown", class: now("probe", LayerPod, ScopeSpec),
 		Meaning: "A probe asks for a port by a name that the container does not declare. The kubelet cannot turn the name into a number, so the probe can never succeed.",
 		Signals: "The template alone shows it: the name in httpGet.port or tcpSocket.port is missing in the container's ports. The kubelet's event \"Unhealthy\" then says strconv.Atoi: parsing \"…\": invalid syntax.",
 		Remedy:  "Correct the name, add it to the container's ports, or give the port's number."},
-	Cause{Code: "ReadinessProbeFailing", class: atTimeout("probe", LayerApplication, ScopeApp),
+	{Code: "ReadinessProbeFailing", class: atTimeout("probe", LayerApplication, ScopeApp),
 		Meaning: "The container runs, but its readiness probe does not succeed, so the pod gets no traffic and the rollout waits. The detail says how the probe fails: refused, 404, 503, too slow, the wrong protocol.",
 		Signals: "The container's status has ready=false while it runs, and the newest event \"Unhealthy\" that begins with \"Readiness probe\" says why; the container's log and ports say where the program listens.",
 		Remedy:  "Follow the detail: correct the probe's port, path, scheme or timeout, let the program listen on all addresses, or look into its log for what it waits for."},
-	Cause{Code: "LivenessFailingNow", class: remark("probe", LayerApplication, ScopeApp),
+	{Code: "LivenessFailingNow", class: remark("probe", LayerApplication, ScopeApp),
 		Meaning: "A liveness probe fails, but not yet often enough for the kubelet to restart the container.",
 		Signals: "Recent events \"Unhealthy\" that begin with \"Liveness probe\", and no event \"Killing\" of that container since.",
 		Remedy:  "Look at what the probe asks and at how long the program takes to answer, before the kubelet begins to restart it."},
-	Cause{Code: "ProbeRedirectIgnored", class: remark("probe", LayerApplication, ScopeApp),
+	{Code: "ProbeRedirectIgnored", class: remark("probe", LayerApplication, ScopeApp),
 		Meaning: "A probe is redirected to another host. The kubelet does not follow it there and takes it for success, so the probe says nothing about the program.",
 		Signals: "The event \"ProbeWarning\" of the pod with the text \"Probe terminated redirects\".",
 		Remedy:  "Probe a path that the program answers itself, usually one without a login and without a redirect to HTTPS."},
-	Cause{Code: "SidecarNotStarted", class: atTimeout("init", LayerPod, ScopeApp),
+	{Code: "SidecarNotStarted", class: atTimeout("init", LayerPod, ScopeApp),
 		Meaning: "A sidecar, an init container that stays, has not passed its startup probe, and every container after it waits for that.",
 		Signals: "initContainerStatuses of a container with restartPolicy Always: it runs with started=false for longer than its startupProbe allows.",
 		Remedy:  "Correct the sidecar's startupProbe or its program; the event \"Unhealthy\" and its log say what is wrong."},
-)
+}}
 
 // explainProbe names why running containers are not ready: ProbePortNameUnknown, ReadinessProbeFailing,
 // SidecarNotStarted; and what their probes say besides: LivenessFailingNow, ProbeRedirectIgnored. A probe's failures are
 // in "Unhealthy" events, which the kubelet writes for every failure, so they say nothing about thresholds; the
 // container's status does.
-func explainProbe(s *scene) []Finding {
+func explainProbe(s *facts) []Finding {
 	var found []Finding
 	for _, c := range s.containers {
 		found = append(found, s.portNames(c)...)
@@ -63,7 +63,7 @@ func explainProbe(s *scene) []Finding {
 
 // portNames finds probes that name a port which the container does not declare: the kubelet then takes the name for a
 // number and fails (pkg/kubelet/prober/prober.go, ResolveContainerPort).
-func (s *scene) portNames(c container) []Finding {
+func (s *facts) portNames(c container) []Finding {
 	var found []Finding
 	for i, p := range []*corev1.Probe{c.spec.LivenessProbe, c.spec.ReadinessProbe, c.spec.StartupProbe} {
 		field := []string{"livenessProbe", "readinessProbe", "startupProbe"}[i]
@@ -97,7 +97,7 @@ func declares(c corev1.Container, port string) bool {
 }
 
 // declared lists the ports of a container in parentheses.
-func (s *scene) declared(c container) string {
+func (s *facts) declared(c container) string {
 	var ports []string
 	for _, p := range c.spec.Ports {
 		text := strconv.Itoa(int(p.ContainerPort))
@@ -139,7 +139,7 @@ func portNumber(c corev1.Container, port intstr.IntOrString) int {
 }
 
 // notStarted explains a sidecar that keeps the containers after it waiting (pkg/kubelet/kuberuntime, computeInitContainerActions).
-func (s *scene) notStarted(c container) (Finding, bool) {
+func (s *facts) notStarted(c container) (Finding, bool) {
 	since := c.running(s.now)
 	f := s.in(c, "SidecarNotStarted")
 	f.FieldPath = s.field(c, "startupProbe")
@@ -151,7 +151,7 @@ func (s *scene) notStarted(c container) (Finding, bool) {
 
 // unready explains a container that runs and is not ready. Within the time that its probes allow it, it is only slow;
 // that is TimeoutTooShort's matter. One that comes and goes is ReadinessFlapping's.
-func (s *scene) unready(c container) (Finding, bool) {
+func (s *facts) unready(c container) (Finding, bool) {
 	probe, failures := c.spec.ReadinessProbe, s.probeFailures(c, "readiness")
 	if s.onlySlow(c) || s.falls(c.pod) > 1 || probe == nil && len(failures) == 0 {
 		return Finding{}, false
@@ -174,7 +174,7 @@ func (s *scene) unready(c container) (Finding, bool) {
 }
 
 // sayProbe adds to a finding how a probe fails, with which settings, and how long older pods needed.
-func (s *scene) sayProbe(f *Finding, c container, kind string, failures []Event) {
+func (s *facts) sayProbe(f *Finding, c container, kind string, failures []Event) {
 	probe, field := c.probe(kind)
 	f.FieldPath = s.field(c, field)
 	f.Evidence = append(proofs(failures, 1), s.logProof(c)...)
@@ -217,7 +217,7 @@ func quotes(proofs []Proof, line string) bool {
 }
 
 // probeFailures are the events of one kind of probe of a container, oldest first.
-func (s *scene) probeFailures(c container, kind string) []Event {
+func (s *facts) probeFailures(c container, kind string) []Event {
 	prefix := strings.ToUpper(kind[:1]) + kind[1:] + " probe "
 	var found []Event
 	for _, e := range s.eventsAbout(c, "Unhealthy", prefix) {
@@ -240,7 +240,7 @@ func probeError(text string) string {
 
 // livenessNow tells of a liveness probe that fails and has not led to a restart. A failure that was followed by none for
 // three periods is over.
-func (s *scene) livenessNow(c container) []Finding {
+func (s *facts) livenessNow(c container) []Finding {
 	probe := c.spec.LivenessProbe
 	failures := s.probeFailures(c, "liveness")
 	if probe == nil || len(failures) == 0 || !c.started() {
@@ -265,7 +265,7 @@ var elsewhere = regexp.MustCompile(`(?i)href="?https?://([^/"?#\s>]+)`)
 
 // redirects tells of probes that succeed because they are sent to another host, where the kubelet does not follow
 // (pkg/probe/http/http.go, RedirectChecker).
-func (s *scene) redirects(c container) []Finding {
+func (s *facts) redirects(c container) []Finding {
 	warnings := s.eventsAbout(c, "ProbeWarning", "terminated redirects")
 	if len(warnings) == 0 {
 		return nil

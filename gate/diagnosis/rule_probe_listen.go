@@ -74,7 +74,7 @@ func listeners(lines []string) []listener {
 
 // whyProbe decodes a probe's error and looks into the log for what it says about it: where the program listens, which
 // base path it has, whose requests it refuses.
-func (s *scene) whyProbe(c container, p *corev1.Probe, text string) probeWhy {
+func (s *facts) whyProbe(c container, p *corev1.Probe, text string) probeWhy {
 	why := decodeProbe(c, p, text)
 	lines := s.logOf(c)
 	if p == nil || len(lines) == 0 {
@@ -119,7 +119,7 @@ func lastMatch(pattern *regexp.Regexp, lines []string) (found, line string) {
 }
 
 // comparePorts compares the port that refused the probe with the addresses that the program says it listens on.
-func (s *scene) comparePorts(why *probeWhy, c container, p *corev1.Probe, lines []string) {
+func (s *facts) comparePorts(why *probeWhy, c container, p *corev1.Probe, lines []string) {
 	port, field := probePort(p)
 	number := portNumber(c.spec, port)
 	said := listeners(lines)

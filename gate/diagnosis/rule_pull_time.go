@@ -10,15 +10,15 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Image pull time", explainPulling,
-	Cause{Code: "ImagePullSlow", class: atTimeout("image", LayerCluster, ScopeEnv),
+var rulePullTime = Rule{Family: "Image pull time", Find: explainPulling, Causes: []Cause{
+	{Code: "ImagePullSlow", class: atTimeout("image", LayerCluster, ScopeEnv),
 		Meaning: "A node is still pulling the image. Nothing failed; it is big, the registry or the network is slow, or the node pulls others first.",
 		Signals: "The pod's event \"Pulling\" is older than a minute and no event \"Pulled\" followed; what other pods' \"Pulled\" events say of size and time stands next to it.",
 		Remedy:  "Raise --timeout, make the image smaller, or have it on the nodes before the rollout. serializeImagePulls on the kubelet makes images wait for each other."},
-)
+}}
 
 // explainPulling tells, when the time is up, of images that are still on their way: ImagePullSlow.
-func explainPulling(s *scene) []Finding {
+func explainPulling(s *facts) []Finding {
 	if !s.TimedOut || s.Status.Phase == rollout.Complete {
 		return nil
 	}
@@ -32,7 +32,7 @@ func explainPulling(s *scene) []Finding {
 }
 
 // pulling is a container whose image has been on its way for a minute.
-func (s *scene) pulling(c container) (Finding, bool) {
+func (s *facts) pulling(c container) (Finding, bool) {
 	if reason, _ := c.waiting(); reason != "ContainerCreating" && reason != "PodInitializing" {
 		return Finding{}, false
 	}
@@ -58,7 +58,7 @@ func (s *scene) pulling(c container) (Finding, bool) {
 var pulled = regexp.MustCompile(`^Successfully pulled image "([^"]+)" in ([0-9.a-zµ]+)(?: \(([0-9.a-zµ]+) including waiting\))?(?:\. Image size: (\d+) bytes)?`)
 
 // otherPulls adds what pods that did get an image of the same repository say of its size and the time, the slowest first.
-func (s *scene) otherPulls(f *Finding, c container) {
+func (s *facts) otherPulls(f *Finding, c container) {
 	var slowest time.Duration
 	var from Event
 	var words string

@@ -7,12 +7,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Readiness gates", explainGates,
-	Cause{Code: "ReadinessGateUnmet", class: atTimeout("probe", LayerCluster, ScopeEnv),
+var ruleReadinessGate = Rule{Family: "Readiness gates", Find: explainGates, Causes: []Cause{
+	{Code: "ReadinessGateUnmet", class: atTimeout("probe", LayerCluster, ScopeEnv),
 		Meaning: "All containers of the pod are ready, but the pod also waits for a condition that somebody else must set, usually the controller of a load balancer that has to find the pod healthy itself.",
 		Signals: "The pod's condition Ready is False with reason ReadinessGatesNotReady, and the condition that spec.readinessGates names is missing or not True.",
 		Remedy:  "Look at the controller that sets the condition: whether it runs, whether the pod is among its targets, and what its own health check asks."},
-)
+}}
 
 // setters are who sets well-known conditions, by the beginning of their type.
 var setters = []struct{ prefix, who, check string }{
@@ -29,7 +29,7 @@ var setters = []struct{ prefix, who, check string }{
 
 // explainGates names pods whose containers are ready and which wait for somebody else's condition: ReadinessGateUnmet
 // (pkg/kubelet/status/generate.go).
-func explainGates(s *scene) []Finding {
+func explainGates(s *facts) []Finding {
 	var found []Finding
 	for _, p := range s.pods {
 		if ready := condition(p, corev1.PodReady); ready != nil && ready.Status != corev1.ConditionTrue && ready.Reason == "ReadinessGatesNotReady" {
@@ -39,7 +39,7 @@ func explainGates(s *scene) []Finding {
 	return found
 }
 
-func (s *scene) gate(p *corev1.Pod, ready *corev1.PodCondition) Finding {
+func (s *facts) gate(p *corev1.Pod, ready *corev1.PodCondition) Finding {
 	f := s.on(p, "ReadinessGateUnmet")
 	f.Confidence = Proven
 	f.FieldPath = s.podPath + ".readinessGates"
@@ -68,7 +68,7 @@ func (s *scene) gate(p *corev1.Pod, ready *corev1.PodCondition) Finding {
 }
 
 // setter says of a condition whose it is and what it says.
-func (s *scene) setter(f *Finding, kind string, c *corev1.PodCondition) (words string) {
+func (s *facts) setter(f *Finding, kind string, c *corev1.PodCondition) (words string) {
 	f.Fix = []string{"look at the controller that sets this condition, usually that of the load balancer"}
 	for _, known := range setters {
 		if strings.HasPrefix(kind, known.prefix) {

@@ -9,32 +9,32 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Sandbox", explainSandbox,
-	Cause{Code: "SandboxFailed", class: atTimeout("volume", LayerCluster, ScopeNode),
+var ruleSandbox = Rule{Family: "Sandbox", Find: explainSandbox, Causes: []Cause{
+	{Code: "SandboxFailed", class: atTimeout("volume", LayerCluster, ScopeNode),
 		Meaning: "The node cannot set up the pod's network or its sandbox. That often heals in seconds, when other pods give addresses back, and the manifest is hardly ever to blame.",
 		Signals: "The pod's event FailedCreatePodSandBox. The detail says more: IpExhausted, CniNotReady, PauseImage.",
 		Remedy:  "Look at the network plugin on the node. Without free addresses: fewer pods for each node, or a larger range."},
-	Cause{Code: "RuntimeHandlerMissing", class: after("volume", LayerCluster, ScopeNode, 3, 2*time.Minute),
+	{Code: "RuntimeHandlerMissing", class: after("volume", LayerCluster, ScopeNode, 3, 2*time.Minute),
 		Meaning: "The pod's RuntimeClass asks for a container runtime that the node does not have.",
 		Signals: "The pod's event FailedCreatePodSandBox with \"no runtime for … is configured\" (containerd) or \"failed to find runtime handler\" (CRI-O).",
 		Remedy:  "Configure the handler on the nodes, restrict the RuntimeClass to nodes that have it (scheduling.nodeSelector), or correct runtimeClassName."},
-	Cause{Code: "NetworkNotReady", class: atTimeout("volume", LayerCluster, ScopeNode),
+	{Code: "NetworkNotReady", class: atTimeout("volume", LayerCluster, ScopeNode),
 		Meaning: "The node's network plugin is not ready, so that no pod can start there. On a new node it takes a moment.",
 		Signals: "The pod's event NetworkNotReady.",
 		Remedy:  "Look at the network plugin's pod on that node."},
-	Cause{Code: "DevicePrepareFailed", class: atTimeout("volume", LayerCluster, ScopeNode),
+	{Code: "DevicePrepareFailed", class: atTimeout("volume", LayerCluster, ScopeNode),
 		Meaning: "The node cannot prepare a device that the pod has been given (dynamic resource allocation).",
 		Signals: "The pod's event FailedPrepareDynamicResources.",
 		Remedy:  "Look at the device's driver on the node; it must be registered with the kubelet."},
-	Cause{Code: "DnsConfigIssue", class: remark("volume", LayerCluster, ScopeNode),
+	{Code: "DnsConfigIssue", class: remark("volume", LayerCluster, ScopeNode),
 		Meaning: "The pod's DNS settings are not what was asked for. That may explain names that a program cannot resolve.",
 		Signals: "The pod's event DNSConfigForming or MissingClusterDNS.",
 		Remedy:  "Use fewer search domains or name servers in dnsConfig or on the node, or give the kubelet its cluster DNS address."},
-	Cause{Code: "StartupStalled", class: atTimeout("volume", LayerCluster, ScopeNode),
+	{Code: "StartupStalled", class: atTimeout("volume", LayerCluster, ScopeNode),
 		Meaning: "The pod has a node, and nothing happens there: no container starts, and nobody says why.",
 		Signals: "PodScheduled is True for more than two minutes, all containers wait in ContainerCreating, and there is no warning about the pod. Condition PodReadyToStartContainers tells whether volumes and network are done.",
 		Remedy:  "Look at the kubelet and the container runtime of the node, or delete the pod so that another node may take it."},
-)
+}}
 
 // sandboxTests tell the texts of runtimes and network plugins apart.
 var sandboxTests = []struct {
@@ -52,7 +52,7 @@ var sandboxTests = []struct {
 var sandboxHead = regexp.MustCompile(`^Failed to create pod sandbox: (rpc error: code = \w+ desc = )?`)
 
 // explainSandbox names what keeps a pod with a node from its sandbox, whose network all containers share.
-func explainSandbox(s *scene) []Finding {
+func explainSandbox(s *facts) []Finding {
 	var found []Finding
 	for _, p := range s.pods {
 		if p.Spec.NodeName == "" || isReady(p) {
@@ -74,7 +74,7 @@ func explainSandbox(s *scene) []Finding {
 }
 
 // sandbox decodes the newest failure.
-func (s *scene) sandbox(p *corev1.Pod, events []Event) Finding {
+func (s *facts) sandbox(p *corev1.Pod, events []Event) Finding {
 	e := newest(events)
 	if tooSmall.MatchString(e.Message) {
 		return s.tooSmallToStart(p, e)
@@ -119,7 +119,7 @@ func (s *scene) sandbox(p *corev1.Pod, events []Event) Finding {
 var tooSmall = regexp.MustCompile(`container init was OOM-killed`)
 
 // tooSmallToStart: the sandbox dies of the memory limit.
-func (s *scene) tooSmallToStart(p *corev1.Pod, e Event) Finding {
+func (s *facts) tooSmallToStart(p *corev1.Pod, e Event) Finding {
 	f := s.on(p, "OomKilled")
 	f.Confidence, f.Count, f.Evidence = Proven, max(e.Count, 1), []Proof{e.proof()}
 	var limits []string
@@ -135,7 +135,7 @@ func (s *scene) tooSmallToStart(p *corev1.Pod, e Event) Finding {
 }
 
 // onNode is a finding about one kind of event of a pod that has not started.
-func (s *scene) onNode(p *corev1.Pod, reason, code, cause, fix string) []Finding {
+func (s *facts) onNode(p *corev1.Pod, reason, code, cause, fix string) []Finding {
 	events := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == reason })
 	if len(events) == 0 {
 		return nil
@@ -152,7 +152,7 @@ func (s *scene) onNode(p *corev1.Pod, reason, code, cause, fix string) []Finding
 }
 
 // dns notes name servers or search domains that a node left out.
-func (s *scene) dns(p *corev1.Pod) []Finding {
+func (s *facts) dns(p *corev1.Pod) []Finding {
 	events := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "DNSConfigForming" || e.Reason == "MissingClusterDNS" })
 	if len(events) == 0 {
 		return nil
@@ -169,7 +169,7 @@ func (s *scene) dns(p *corev1.Pod) []Finding {
 const stall = 2 * time.Minute
 
 // stalled finds a pod that has a node, and nothing happens there.
-func (s *scene) stalled(p *corev1.Pod) []Finding {
+func (s *facts) stalled(p *corev1.Pod) []Finding {
 	c := condition(p, corev1.PodScheduled)
 	if c == nil || c.Status != corev1.ConditionTrue || s.now.Sub(c.LastTransitionTime.Time) < stall {
 		return nil

@@ -10,7 +10,7 @@ import (
 // autoscaler takes into account what an autoscaler said last: cluster-autoscaler by TriggeredScaleUp and
 // NotTriggerScaleUp, Karpenter by Nominated and by a FailedScheduling of its own. A node that is on its way outweighs
 // any proof about those that are there.
-func (s *scene) autoscaler(f *Finding, p *corev1.Pod) {
+func (s *facts) autoscaler(f *Finding, p *corev1.Pod) {
 	yes := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "TriggeredScaleUp" || e.Reason == "Nominated" })
 	no := s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "NotTriggerScaleUp" || byKarpenter(e) })
 	switch {
@@ -29,7 +29,7 @@ func (s *scene) autoscaler(f *Finding, p *corev1.Pod) {
 }
 
 // sayDeclined: what an autoscaler declines for now it may do later, and then waiting is right.
-func (s *scene) sayDeclined(f *Finding, text string) {
+func (s *facts) sayDeclined(f *Finding, text string) {
 	switch {
 	case strings.Contains(text, "in backoff"), strings.Contains(text, "not ready for scale"):
 		f.Terminal = TerminalTimeout

@@ -21,7 +21,7 @@ func requests(p *corev1.Pod) corev1.ResourceList {
 
 // sayInsufficient compares what a pod asks for with what nodes have. Nothing helps a request that is bigger than every
 // node; any other waits for room.
-func (s *scene) sayInsufficient(f *Finding, p *corev1.Pod, r refusal) {
+func (s *facts) sayInsufficient(f *Finding, p *corev1.Pod, r refusal) {
 	names := r.resources()
 	f.Detail = strings.Join(names, ",")
 	f.Fix = []string{"add nodes or free some, or lower resources.requests"}
@@ -49,7 +49,7 @@ func (s *scene) sayInsufficient(f *Finding, p *corev1.Pod, r refusal) {
 
 // sayTooBig is about a request that is more than any node has in all. The nodes prove it; without them the scheduler's
 // word for it counts, that no eviction would help anywhere.
-func (s *scene) sayTooBig(f *Finding, p *corev1.Pod, r refusal, names []string) bool {
+func (s *facts) sayTooBig(f *Finding, p *corev1.Pod, r refusal, names []string) bool {
 	asked, nodes := requests(p), s.matching(p)
 	var bigger []string // than the greatest node
 	var proofs []Proof
@@ -78,8 +78,8 @@ func (s *scene) sayTooBig(f *Finding, p *corev1.Pod, r refusal, names []string) 
 		}
 		proofs = []Proof{{Type: "arithmetic", Text: fmt.Sprintf("request %s; %s in all", amounts(asked, names), list(each))}}
 	}
-	c := catalogue.causes["RequestTooBig"]
-	f.Code, f.Detail, f.Scope, f.Terminal, f.Attempts, f.After = c.Code, strings.Join(bigger, ","), c.scope, c.terminal, c.attempts, c.after
+	s.become(f, "RequestTooBig")
+	f.Detail = strings.Join(bigger, ",")
 	name := corev1.ResourceName(bigger[0])
 	f.FieldPath = s.requestField(p, name)
 	f.Fix = []string{"lower resources.requests." + string(name), "or add a bigger node"}
@@ -140,7 +140,7 @@ func holds(free, asked corev1.ResourceList) bool {
 }
 
 // free is what a node has left; ok is false when its pods were not counted.
-func (s *scene) free(n *corev1.Node) (left corev1.ResourceList, ok bool) {
+func (s *facts) free(n *corev1.Node) (left corev1.ResourceList, ok bool) {
 	used, ok := s.Requested[n.Name]
 	left = corev1.ResourceList{}
 	for name, q := range n.Status.Allocatable {
@@ -155,7 +155,7 @@ func (s *scene) free(n *corev1.Node) (left corev1.ResourceList, ok bool) {
 }
 
 // sayRoom tells how much the best node has left, and how many old pods would have to leave it.
-func (s *scene) sayRoom(f *Finding, p *corev1.Pod, name corev1.ResourceName) {
+func (s *facts) sayRoom(f *Finding, p *corev1.Pod, name corev1.ResourceName) {
 	asked := requests(p)
 	var best *corev1.Node
 	var most resource.Quantity
@@ -189,7 +189,7 @@ func (s *scene) sayRoom(f *Finding, p *corev1.Pod, name corev1.ResourceName) {
 
 // sayCapacityDeadlock proves that only old pods are in the way: the new pod fits on some node when they are taken off,
 // on none while they are there, and the strategy keeps them until a new pod is available.
-func (s *scene) sayCapacityDeadlock(f *Finding, p *corev1.Pod, nodes []*corev1.Node) {
+func (s *facts) sayCapacityDeadlock(f *Finding, p *corev1.Pod, nodes []*corev1.Node) {
 	place, leave := (*corev1.Node)(nil), 0
 	for _, n := range nodes {
 		k, ok := s.makeRoom(p, n)
@@ -224,7 +224,7 @@ func leaves(n int) string {
 }
 
 // makeRoom counts the old pods that must leave a node so that a new one fits on it.
-func (s *scene) makeRoom(p *corev1.Pod, n *corev1.Node) (leave int, ok bool) {
+func (s *facts) makeRoom(p *corev1.Pod, n *corev1.Node) (leave int, ok bool) {
 	asked := requests(p)
 	left, _ := s.free(n)
 	if holds(left, asked) {
@@ -248,7 +248,7 @@ func (s *scene) makeRoom(p *corev1.Pod, n *corev1.Node) (leave int, ok bool) {
 }
 
 // requestField is the request of the container that asks for most: of init containers and others.
-func (s *scene) requestField(p *corev1.Pod, name corev1.ResourceName) string {
+func (s *facts) requestField(p *corev1.Pod, name corev1.ResourceName) string {
 	best, where, most := "", "containers", resource.Quantity{}
 	look := func(containers []corev1.Container, list string) {
 		for _, c := range containers {

@@ -17,7 +17,7 @@ const leaveFirst = "set maxUnavailable to 1 (and maxSurge to 0), so that an old 
 
 // crowded is about pods that keep each other away. If it is the old version's pods and the strategy keeps them until a
 // new pod is available, nobody will ever move.
-func (s *scene) crowded(f *Finding, p *corev1.Pod, r refusal) {
+func (s *facts) crowded(f *Finding, p *corev1.Pod, r refusal) {
 	f.Fix = []string{"add nodes, or relax the rule"}
 	var obstructs func(*corev1.Pod) bool
 	what := ""
@@ -62,7 +62,7 @@ func (s *scene) crowded(f *Finding, p *corev1.Pod, r refusal) {
 }
 
 // deadlock turns a finding into one that arithmetic proves.
-func (s *scene) deadlock(f *Finding, obstacle string) {
+func (s *facts) deadlock(f *Finding, obstacle string) {
 	f.Terminal, f.After, f.Confidence = TerminalDeadlock, time.Minute, Proven
 	f.Cause += ", and maxUnavailable 0 keeps every old pod until a new one is available"
 	f.Evidence = append(f.Evidence,
@@ -74,7 +74,7 @@ func (s *scene) deadlock(f *Finding, obstacle string) {
 // stuck reports whether nothing moves by itself any more: the strategy keeps all old pods until another new one is
 // available, and none of the new pods is on the way to that, because each that is not available waits for what the test
 // says.
-func (s *scene) stuck(waits func(*corev1.Pod) bool) bool {
+func (s *facts) stuck(waits func(*corev1.Pod) bool) bool {
 	a := s.algebra()
 	waiting := 0
 	for _, p := range s.pods {
@@ -89,7 +89,7 @@ func onNoNode(p *corev1.Pod) bool { return p.Spec.NodeName == "" }
 
 // occupied are the nodes on which a pod of the old version keeps the new one away. They are complete when they are as
 // many as the nodes that refuse the pod for this reason, and all others refuse it whoever leaves them.
-func (s *scene) occupied(r refusal, code string, holds func(*corev1.Pod) bool) (nodes []string, complete bool) {
+func (s *facts) occupied(r refusal, code string, holds func(*corev1.Pod) bool) (nodes []string, complete bool) {
 	for _, old := range s.old {
 		if old.Spec.NodeName != "" && holds(old) {
 			nodes = union(nodes, []string{old.Spec.NodeName})
@@ -110,7 +110,7 @@ func (s *scene) occupied(r refusal, code string, holds func(*corev1.Pod) bool) (
 
 // surging is about a DaemonSet with maxSurge: the old pod stays on its node until the new one is available there, and both
 // want the same port (pkg/controller/daemon/update.go, rollingUpdate).
-func (s *scene) surging(f *Finding, p *corev1.Pod) bool {
+func (s *facts) surging(f *Finding, p *corev1.Pod) bool {
 	d, ok := s.w.Live.(*appsv1.DaemonSet)
 	if !ok || d.Spec.UpdateStrategy.RollingUpdate == nil || d.Spec.UpdateStrategy.RollingUpdate.MaxSurge == nil {
 		return false
@@ -132,7 +132,7 @@ func (s *scene) surging(f *Finding, p *corev1.Pod) bool {
 }
 
 // sayHostPort names the port.
-func (s *scene) sayHostPort(f *Finding, p *corev1.Pod) {
+func (s *facts) sayHostPort(f *Finding, p *corev1.Pod) {
 	f.FieldPath = s.podPath + ".containers"
 	f.Fix = []string{"use a Service instead of hostPort, or add nodes"}
 	for _, c := range p.Spec.Containers {

@@ -12,19 +12,19 @@ import (
 )
 
 // nodesRefused reports whether the nodes may not be read. Until the evidence is frozen they are merely not read yet.
-func (s *scene) nodesRefused() bool {
+func (s *facts) nodesRefused() bool {
 	return s.Nodes == nil && slices.ContainsFunc(s.Unreadable, func(note string) bool { return strings.HasPrefix(note, "nodes") })
 }
 
 // unread says that the nodes would have told more.
-func (s *scene) unread(f *Finding) {
+func (s *facts) unread(f *Finding) {
 	if s.nodesRefused() {
 		f.Evidence = append(f.Evidence, Proof{Type: "object", Text: "nodes are not readable: the scheduler's words are all that is known"})
 	}
 }
 
 // matching are the nodes whose labels a pod's nodeSelector and required node affinity accept.
-func (s *scene) matching(p *corev1.Pod) []*corev1.Node {
+func (s *facts) matching(p *corev1.Pod) []*corev1.Node {
 	wanted := nodeaffinity.GetRequiredNodeAffinity(p)
 	var nodes []*corev1.Node
 	for _, n := range s.sortedNodes() {
@@ -36,13 +36,13 @@ func (s *scene) matching(p *corev1.Pod) []*corev1.Node {
 }
 
 // eligible are the matching nodes that are not cordoned and whose taints the pod tolerates.
-func (s *scene) eligible(p *corev1.Pod) []*corev1.Node {
+func (s *facts) eligible(p *corev1.Pod) []*corev1.Node {
 	return slices.DeleteFunc(s.matching(p), func(n *corev1.Node) bool {
 		return n.Spec.Unschedulable || len(untolerated(p, n)) > 0
 	})
 }
 
-func (s *scene) sortedNodes() []*corev1.Node {
+func (s *facts) sortedNodes() []*corev1.Node {
 	nodes := slices.Clone(s.Nodes)
 	slices.SortFunc(nodes, func(a, b *corev1.Node) int { return strings.Compare(a.Name, b.Name) })
 	return nodes
@@ -50,7 +50,7 @@ func (s *scene) sortedNodes() []*corev1.Node {
 
 // placed corrects what the text alone says of the reason by what the nodes say: which of them are meant for the pod, and
 // what keeps it away from those.
-func (s *scene) placed(p *corev1.Pod, code string) string {
+func (s *facts) placed(p *corev1.Pod, code string) string {
 	if len(s.Nodes) == 0 || code != "NodeSelectorMismatch" && code != "UntoleratedTaint" && code != "NodesCordoned" {
 		return code
 	}
@@ -115,7 +115,7 @@ func requirements(p *corev1.Pod) []requirement {
 }
 
 // sayLabels names the label that no node has, and the nearest that there is.
-func (s *scene) sayLabels(f *Finding, p *corev1.Pod) {
+func (s *facts) sayLabels(f *Finding, p *corev1.Pod) {
 	wanted := requirements(p)
 	f.FieldPath = s.podPath + ".affinity.nodeAffinity"
 	f.Fix = []string{"correct the node affinity, or label a node"}
@@ -160,7 +160,7 @@ func (s *scene) sayLabels(f *Finding, p *corev1.Pod) {
 	f.Evidence = append(f.Evidence, Proof{Type: "object", Text: fmt.Sprintf("0 of %s have %s%s", plural(len(s.Nodes), "node"), r, near)})
 }
 
-func (s *scene) count(test func(*corev1.Node) bool) int {
+func (s *facts) count(test func(*corev1.Node) bool) int {
 	n := 0
 	for _, node := range s.Nodes {
 		if test(node) {
@@ -171,7 +171,7 @@ func (s *scene) count(test func(*corev1.Node) bool) int {
 }
 
 // nearLabel says what nodes have instead of a label, and what was probably meant.
-func (s *scene) nearLabel(r requirement) (text, meant string) {
+func (s *facts) nearLabel(r requirement) (text, meant string) {
 	values, keys := map[string]int{}, map[string]int{}
 	for _, n := range s.Nodes {
 		for key := range n.Labels {

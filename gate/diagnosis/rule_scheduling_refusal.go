@@ -9,7 +9,7 @@ import (
 )
 
 // unschedulable decodes the scheduler's refusal.
-func (s *scene) unschedulable(p *corev1.Pod, c *corev1.PodCondition) Finding {
+func (s *facts) unschedulable(p *corev1.Pod, c *corev1.PodCondition) Finding {
 	r := parseRefusal(c.Message)
 	if len(s.Nodes) < r.nodes && s.Nodes != nil {
 		part := *s // not all nodes were listed: what these have proves nothing
@@ -39,7 +39,7 @@ func (s *scene) unschedulable(p *corev1.Pod, c *corev1.PodCondition) Finding {
 }
 
 // sayRefusal adds what is known beyond the scheduler's words.
-func (s *scene) sayRefusal(f *Finding, p *corev1.Pod, r refusal, message string) {
+func (s *facts) sayRefusal(f *Finding, p *corev1.Pod, r refusal, message string) {
 	switch f.Code {
 	case "InsufficientResources":
 		s.sayInsufficient(f, p, r)
@@ -72,7 +72,7 @@ func (s *scene) sayRefusal(f *Finding, p *corev1.Pod, r refusal, message string)
 }
 
 // refusedBefore is about refusals that hold for all nodes at once.
-func (s *scene) refusedBefore(p *corev1.Pod, r refusal) Finding {
+func (s *facts) refusedBefore(p *corev1.Pod, r refusal) Finding {
 	text := r.general
 	if len(r.clauses) > 0 {
 		text = r.main().text
@@ -115,7 +115,7 @@ func (s *scene) refusedBefore(p *corev1.Pod, r refusal) Finding {
 }
 
 // reasons puts the clauses into words, the most common first.
-func (s *scene) reasons(r refusal) string {
+func (s *facts) reasons(r refusal) string {
 	clauses := slices.Clone(r.clauses)
 	slices.SortStableFunc(clauses, func(a, b clause) int { return b.nodes - a.nodes })
 	var words []string

@@ -43,7 +43,7 @@ func untolerated(p *corev1.Pod, n *corev1.Node) []corev1.Taint {
 
 // sayTaints names the taints and writes the toleration that is missing. Since 1.35 the scheduler's message does not name
 // them, so that the nodes must.
-func (s *scene) sayTaints(f *Finding, p *corev1.Pod, message string) {
+func (s *facts) sayTaints(f *Finding, p *corev1.Pod, message string) {
 	f.FieldPath = s.podPath + ".tolerations"
 	f.Fix = []string{"add a toleration for the taint, or remove the taint from a node"}
 	taints, temporary := textTaints(message)
@@ -151,7 +151,7 @@ func sortTaints(taints []taintOn) {
 }
 
 // sayCordoned lists the nodes that somebody took out of service.
-func (s *scene) sayCordoned(f *Finding, p *corev1.Pod) {
+func (s *facts) sayCordoned(f *Finding, p *corev1.Pod) {
 	f.Fix = []string{"uncordon a node, or add nodes"}
 	var names []string
 	for _, n := range s.matching(p) {

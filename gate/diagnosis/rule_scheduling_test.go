@@ -109,12 +109,12 @@ func TestPlacementOrder(t *testing.T) {
 	for _, path := range dirs {
 		ev := load(t, filepath.Dir(path))
 		ev.TimedOut = true
-		want := render(Explain(ev))
+		want := render(strict.Explain(ev))
 		slices.Reverse(ev.Workload.Pods)
 		slices.Reverse(ev.Workload.ReplicaSets)
 		slices.Reverse(ev.Nodes)
 		slices.Reverse(ev.Claims)
-		if diff := cmp.Diff(want, render(Explain(ev))); diff != "" {
+		if diff := cmp.Diff(want, render(strict.Explain(ev))); diff != "" {
 			t.Errorf("%s: findings depend on the order of the evidence:\n%s", path, diff)
 		}
 		for _, n := range ev.Nodes {
@@ -123,10 +123,10 @@ func TestPlacementOrder(t *testing.T) {
 		for _, c := range ev.Claims {
 			*c = corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: c.Name}}
 		}
-		Explain(ev)
+		strict.Explain(ev)
 		for _, p := range ev.Workload.Pods {
 			p.Spec = corev1.PodSpec{}
 		}
-		Explain(ev)
+		strict.Explain(ev)
 	}
 }

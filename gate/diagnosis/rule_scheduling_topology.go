@@ -12,7 +12,7 @@ import (
 )
 
 // sayTopology is about topologySpreadConstraints: a label that nodes lack, or old pods that count.
-func (s *scene) sayTopology(f *Finding, p *corev1.Pod, r refusal) {
+func (s *facts) sayTopology(f *Finding, p *corev1.Pod, r refusal) {
 	f.FieldPath = s.podPath + ".topologySpreadConstraints"
 	f.Fix = []string{"add matchLabelKeys: [pod-template-hash], so that old pods do not count, or whenUnsatisfiable: ScheduleAnyway"}
 	strict := slices.DeleteFunc(slices.Clone(p.Spec.TopologySpreadConstraints), func(c corev1.TopologySpreadConstraint) bool {
@@ -44,7 +44,7 @@ func (s *scene) sayTopology(f *Finding, p *corev1.Pod, r refusal) {
 }
 
 // sayTopologyLabel is about nodes without the label over which pods are to be spread: they take none of them.
-func (s *scene) sayTopologyLabel(f *Finding, strict []corev1.TopologySpreadConstraint) {
+func (s *facts) sayTopologyLabel(f *Finding, strict []corev1.TopologySpreadConstraint) {
 	f.Terminal, f.After = TerminalAfter, waitForNode
 	f.Fix = []string{"label the nodes, or correct topologyKey"}
 	for _, c := range strict {
@@ -75,7 +75,7 @@ type topology struct {
 	open       []string       // the parts with a node that would take the pod
 }
 
-func (s *scene) topology(p *corev1.Pod, c corev1.TopologySpreadConstraint) topology {
+func (s *facts) topology(p *corev1.Pod, c corev1.TopologySpreadConstraint) topology {
 	t := topology{constraint: c, all: map[string]int{}, fresh: map[string]int{}}
 	counts := spreads(p, c)
 	if counts(p) {

@@ -11,32 +11,32 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-var _ = family("Services", explainServices,
-	Cause{Code: "ServiceDropsNewRevision", class: after("traffic", LayerService, ScopeSpec, 1, 30*time.Second),
+var ruleService = Rule{Family: "Services", Find: explainServices, Causes: []Cause{
+	{Code: "ServiceDropsNewRevision", class: after("traffic", LayerService, ScopeSpec, 1, 30*time.Second),
 		Meaning: "This rollout changed a label of the pods that a Service selects by. The Service still finds the old pods and will not find the new ones: when the rollout is complete, nobody answers.",
 		Signals: "The Service's spec.selector matches the labels of the pod template before this rollout and not those of the new one; both are compared key by key.",
 		Remedy:  "Put the label back into spec.template.metadata.labels, or change the Service's selector together with it."},
-	Cause{Code: "ServiceSelectsNothing", class: remark("traffic", LayerService, ScopeSpec),
+	{Code: "ServiceSelectsNothing", class: remark("traffic", LayerService, ScopeSpec),
 		Meaning: "A Service that seems to belong to this workload selects no pod of it, so it sends no traffic to anybody.",
 		Signals: "The Service has the workload's name or was applied with it, its selector differs from the new pods' labels in one key, and it has no endpoints.",
 		Remedy:  "Make the Service's spec.selector and the labels of the pod template agree."},
-	Cause{Code: "ServiceTargetPortUnknown", class: remark("traffic", LayerService, ScopeSpec),
+	{Code: "ServiceTargetPortUnknown", class: remark("traffic", LayerService, ScopeSpec),
 		Meaning: "A Service names a target port that the new pods do not declare. The port is then left out of its endpoints, and connections to it fail.",
 		Signals: "spec.ports[].targetPort of a Service that selects the new pods is a name which is in no container's ports.",
 		Remedy:  "Give the container's port that name, or put the number into targetPort."},
-	Cause{Code: "PublishNotReady", class: remark("traffic", LayerService, ScopeSpec),
+	{Code: "PublishNotReady", class: remark("traffic", LayerService, ScopeSpec),
 		Meaning: "A Service sends traffic to pods that are not ready, because it is told to. While new pods start, their clients see errors.",
 		Signals: "spec.publishNotReadyAddresses is true on a Service with an address of its own that selects the new pods, and some of these are not ready.",
 		Remedy:  "Set publishNotReadyAddresses only on a headless Service that the pods use to find each other."},
-	Cause{Code: "LoadBalancerPending", class: atTimeout("traffic", LayerService, ScopeEnv),
+	{Code: "LoadBalancerPending", class: atTimeout("traffic", LayerService, ScopeEnv),
 		Meaning: "A Service of type LoadBalancer has no address yet: the cloud's controller has not made the load balancer, or could not.",
 		Signals: "spec.type is LoadBalancer and status.loadBalancer.ingress is empty; the Service's event SyncLoadBalancerFailed says why, if the controller tried.",
 		Remedy:  "Look at the event and at the cloud controller's log: quotas, subnets, annotations. A cluster without such a controller never gets an address."},
-)
+}}
 
 // explainServices compares the Services of the namespace with the labels and ports of the new pods:
 // ServiceDropsNewRevision, ServiceSelectsNothing, ServiceTargetPortUnknown, PublishNotReady, LoadBalancerPending.
-func explainServices(s *scene) []Finding {
+func explainServices(s *facts) []Finding {
 	var found []Finding
 	if s.template == nil || s.isJob() {
 		return nil
@@ -57,7 +57,7 @@ func explainServices(s *scene) []Finding {
 }
 
 // drops is a Service that selects the pods of before and not the new ones.
-func (s *scene) drops(v *corev1.Service) Finding {
+func (s *facts) drops(v *corev1.Service) Finding {
 	key := difference(v.Spec.Selector, s.labels())
 	f := s.finding("ServiceDropsNewRevision")
 	f.Confidence, f.Detail = Proven, v.Name
@@ -79,7 +79,7 @@ func (s *scene) drops(v *corev1.Service) Finding {
 }
 
 // othersServe reports whether pods of other workloads stand behind a Service.
-func (s *scene) othersServe(v *corev1.Service) bool {
+func (s *facts) othersServe(v *corev1.Service) bool {
 	mine := map[string]bool{}
 	for _, p := range s.w.Pods {
 		mine[p.Name] = true
@@ -94,7 +94,7 @@ func (s *scene) othersServe(v *corev1.Service) bool {
 
 // meant reports whether a Service that does not select the new pods is likely to be theirs: it has their name or was
 // applied with them, differs from them in one label, and nobody else stands behind it.
-func (s *scene) meant(v *corev1.Service) bool {
+func (s *facts) meant(v *corev1.Service) bool {
 	if s.Status.Desired == 0 || len(s.endpointsOf(v)) > 0 || s.Slices == nil {
 		return false
 	}
@@ -108,7 +108,7 @@ func (s *scene) meant(v *corev1.Service) bool {
 	return wrong == 1 && named
 }
 
-func (s *scene) selectsNothing(v *corev1.Service) Finding {
+func (s *facts) selectsNothing(v *corev1.Service) Finding {
 	key := difference(v.Spec.Selector, s.labels())
 	f := s.about(v, "ServiceSelectsNothing", "spec.selector."+key)
 	f.Confidence = Proven
@@ -124,7 +124,7 @@ func (s *scene) selectsNothing(v *corev1.Service) Finding {
 
 // targetPorts finds named target ports that no container of the new pods declares. The EndpointSlices then leave the port
 // out (k8s.io/endpointslice, getEndpointPorts).
-func (s *scene) targetPorts(v *corev1.Service) []Finding {
+func (s *facts) targetPorts(v *corev1.Service) []Finding {
 	var found []Finding
 	for i, port := range v.Spec.Ports {
 		name := port.TargetPort.StrVal
@@ -142,7 +142,7 @@ func (s *scene) targetPorts(v *corev1.Service) []Finding {
 }
 
 // declaresPort reports whether a container of the template has a port of this name. Init containers count when they stay.
-func (s *scene) declaresPort(name string, protocol corev1.Protocol) bool {
+func (s *facts) declaresPort(name string, protocol corev1.Protocol) bool {
 	for _, c := range s.serving() {
 		for _, p := range c.Ports {
 			same := p.Protocol == protocol || (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP) && (protocol == "" || protocol == corev1.ProtocolTCP)
@@ -155,7 +155,7 @@ func (s *scene) declaresPort(name string, protocol corev1.Protocol) bool {
 }
 
 // serving are the containers of the template that can serve; those that a webhook added are only in the pods.
-func (s *scene) serving() []corev1.Container {
+func (s *facts) serving() []corev1.Container {
 	pod := &s.template.Spec
 	if len(s.pods) > 0 {
 		pod = &s.pods[0].Spec
@@ -169,7 +169,7 @@ func (s *scene) serving() []corev1.Container {
 	return all
 }
 
-func (s *scene) portList() string {
+func (s *facts) portList() string {
 	var ports []string
 	for _, c := range s.serving() {
 		for _, p := range c.Ports {
@@ -187,7 +187,7 @@ func (s *scene) portList() string {
 }
 
 // publishes is a Service that sends traffic to pods which are not ready. A headless one serves discovery among peers.
-func (s *scene) publishes(v *corev1.Service) []Finding {
+func (s *facts) publishes(v *corev1.Service) []Finding {
 	unready := len(s.pods) - s.ready
 	if !v.Spec.PublishNotReadyAddresses || v.Spec.ClusterIP == corev1.ClusterIPNone || unready == 0 {
 		return nil
@@ -201,7 +201,7 @@ func (s *scene) publishes(v *corev1.Service) []Finding {
 
 // balancer is a Service whose load balancer has no address yet. No workload waits for that, so it only decides the fate of
 // the Service itself.
-func (s *scene) balancer(v *corev1.Service) []Finding {
+func (s *facts) balancer(v *corev1.Service) []Finding {
 	if v.Spec.Type != corev1.ServiceTypeLoadBalancer || len(v.Status.LoadBalancer.Ingress) > 0 {
 		return nil
 	}

@@ -10,56 +10,56 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("Starting", explainStart,
-	Cause{Code: "CommandNotFound", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+var ruleStart = Rule{Family: "Starting", Find: explainStart, Causes: []Cause{
+	{Code: "CommandNotFound", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 		Meaning: "The image does not have the program that the container should run, or not the interpreter that its script asks for.",
 		Signals: "`executable file not found`, `no such file or directory` or `no command specified` in a waiting container (`RunContainerError`, `CreateContainerError`) or in `StartError` (exit code 128) and `ContainerCannotRun` (127); or exit code 127 of a shell.",
 		Remedy:  "Correct `command` or `args`, or copy the program into the final stage of the image; a script needs its interpreter and Unix line ends."},
-	Cause{Code: "CommandNotExecutable", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+	{Code: "CommandNotExecutable", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 		Meaning: "The program exists in the image, but the container's user may not execute it.",
 		Signals: "`permission denied` or `is a directory` behind the program's name in the runtime's text, or exit code 126 of a shell.",
 		Remedy:  "Make the file executable in the image (`chmod +x`), and check that `runAsUser` may read it and the directories above it."},
-	Cause{Code: "ExecFormatError", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+	{Code: "ExecFormatError", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 		Meaning: "The node cannot execute the file: it is for another processor architecture, or a script without `#!` line.",
 		Signals: "`exec format error` in the runtime's text, in `terminated.message`, or in the log.",
 		Remedy:  "Build the image for the node's architecture, or choose nodes with the label `kubernetes.io/arch`."},
-	Cause{Code: "MountTargetConflict", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+	{Code: "MountTargetConflict", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 		Meaning: "A directory is mounted where the image has a file, or a file where it has a directory.",
 		Signals: "`not a directory` or `Are you trying to mount a directory onto a file` in the runtime's text about a mount.",
 		Remedy:  "Mount a single file with `subPath` set to the key of the ConfigMap or Secret, or choose another `mountPath`."},
-	Cause{Code: "WorkingDirInvalid", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+	{Code: "WorkingDirInvalid", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 		Meaning: "The container's working directory is not a directory, or its user may not enter it.",
 		Signals: "`chdir to cwd` in the runtime's text.",
 		Remedy:  "Correct `workingDir`, or `WORKDIR` in the image."},
-	Cause{Code: "UserUnknown", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
+	{Code: "UserUnknown", class: after("start", LayerPod, ScopeSpec, 2, 15*time.Second),
 		Meaning: "The image asks to run as a user or group by a name that its /etc/passwd or /etc/group does not have.",
 		Signals: "`unable to find user` or `no matching entries in passwd file` in the runtime's text.",
 		Remedy:  "Add the user to the image, or set `USER` or `runAsUser` to a number."},
-	Cause{Code: "SecurityProfileMissing", class: after("start", LayerPod, ScopeNode, 2, 15*time.Second),
+	{Code: "SecurityProfileMissing", class: after("start", LayerPod, ScopeNode, 2, 15*time.Second),
 		Meaning: "The node does not have the seccomp or AppArmor profile that the container must run with.",
 		Signals: "Text about `seccomp` or `apparmor` in a container that waits with `CreateContainerError` or `RunContainerError`.",
 		Remedy:  "Install the profile on every node that may run the pod, or use the profile `RuntimeDefault`."},
-	Cause{Code: "ContainerNameReserved", class: atTimeout("start", LayerCluster, ScopeNode),
+	{Code: "ContainerNameReserved", class: atTimeout("start", LayerCluster, ScopeNode),
 		Meaning: "The runtime still works on an earlier attempt to make the container, usually because the node's disk is slow.",
 		Signals: "`failed to reserve container name` in a container that waits with `CreateContainerError`.",
 		Remedy:  "Wait, or delete the pod so that it is placed anew; look at disk and load of the node."},
-	Cause{Code: "RuntimeTimeout", class: atTimeout("start", LayerCluster, ScopeNode),
+	{Code: "RuntimeTimeout", class: atTimeout("start", LayerCluster, ScopeNode),
 		Meaning: "The runtime did not make or start the container in time; the node is overloaded.",
 		Signals: "`context deadline exceeded` in a container that waits with `CreateContainerError` or `RunContainerError`.",
 		Remedy:  "Look at disk and load of the node; delete the pod to have it placed elsewhere."},
-	Cause{Code: "PostStartHookFailed", class: after("start", LayerPod, ScopeSpec, 3, 10*time.Second),
+	{Code: "PostStartHookFailed", class: after("start", LayerPod, ScopeSpec, 3, 10*time.Second),
 		Meaning: "The container started, but its postStart hook failed, and the kubelet ends a container whose hook fails.",
 		Signals: "Waiting reason `PostStartHookError`, or an event `FailedPostStartHook`; only the status has the hook's output.",
 		Remedy:  "Run the command of `lifecycle.postStart` in the image by hand: it must exist and exit with 0."},
-	Cause{Code: "KubeletHookError", class: atTimeout("start", LayerCluster, ScopeNode),
+	{Code: "KubeletHookError", class: atTimeout("start", LayerCluster, ScopeNode),
 		Meaning: "The kubelet itself could not prepare the container: its CPU, memory or device manager failed, not the manifest's hooks.",
 		Signals: "Waiting reason `PreCreateHookError` or `PreStartHookError`, and an event that says `Internal PreCreateContainer hook failed` or `Internal PreStartContainer hook failed`.",
 		Remedy:  "Look at the kubelet's log on the node and at its CPU and memory manager's state; delete the pod to have it placed elsewhere."},
-	Cause{Code: "ContainerStartFailed", class: after("start", LayerPod, ScopeNode, 3, 30*time.Second),
+	{Code: "ContainerStartFailed", class: after("start", LayerPod, ScopeNode, 3, 30*time.Second),
 		Meaning: "The runtime cannot make or start the container, for a reason that is not among the known ones.",
 		Signals: "Waiting reason `CreateContainerError` or `RunContainerError`, or `terminated.reason` `StartError` with exit code 128.",
 		Remedy:  "Act on the runtime's words; if pods on other nodes start, the node is to blame."},
-)
+}}
 
 // startTests tell the errors apart with which a runtime refuses to start a process: runc, crun and youki, through
 // containerd, CRI-O or cri-dockerd. crun quotes a program with backticks, youki with apostrophes.
@@ -95,7 +95,7 @@ var startReasons = map[string]bool{
 // MountTargetConflict, WorkingDirInvalid, UserUnknown, SecurityProfileMissing, ContainerNameReserved, RuntimeTimeout,
 // PostStartHookFailed, KubeletHookError, ContainerStartFailed. The text is in the waiting state or, while the kubelet backs off, in the
 // StartError of the last attempt.
-func explainStart(s *scene) []Finding {
+func explainStart(s *facts) []Finding {
 	var found []Finding
 	for _, c := range s.containers {
 		reason, text := c.waiting()
@@ -148,7 +148,7 @@ func startCode(reason, text string) string {
 
 // startAttempts counts attempts. CRI-O fails when it creates the container, which counts no restart; then the events
 // do, or the time: the kubelet tries again at every sync, at least once a minute and a half.
-func startAttempts(s *scene, c container) int {
+func startAttempts(s *facts, c container) int {
 	n := int(c.status.RestartCount)
 	if c.terminated() != nil {
 		n++
@@ -161,7 +161,7 @@ func startAttempts(s *scene, c container) int {
 }
 
 // sayStart writes the sentence and the remedy.
-func (s *scene) sayStart(f *Finding, c container, text string) {
+func (s *facts) sayStart(f *Finding, c container, text string) {
 	text = strings.TrimSuffix(text, `, message: ""`) // of a hook that printed nothing
 	words := quote(strings.TrimSuffix(startWrapper.ReplaceAllString(text, ""), ": unknown"))
 	command := "the program of the image"
@@ -240,7 +240,7 @@ func commandField(c container) string {
 }
 
 // profile is the field that asks for the security profile that a text is about, and the profile's name.
-func (s *scene) profile(c container, text string) (field, name string) {
+func (s *facts) profile(c container, text string) (field, name string) {
 	of := func(path string, seccomp *corev1.SeccompProfile, armor *corev1.AppArmorProfile) bool {
 		switch {
 		case strings.Contains(strings.ToLower(text), "apparmor") && armor != nil:

@@ -11,15 +11,15 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Startup probes", explainStartup,
-	Cause{Code: "StartupProbePending", class: remark("probe", LayerApplication, ScopeApp),
+var ruleStartupProbe = Rule{Family: "Startup probes", Find: explainStartup, Causes: []Cause{
+	{Code: "StartupProbePending", class: remark("probe", LayerApplication, ScopeApp),
 		Meaning: "The program is still within the time that its startup probe gives it to start. That is no fault; the gate's time was up first.",
 		Signals: "The container runs with started=false for less than initialDelaySeconds + failureThreshold × periodSeconds of its startupProbe.",
 		Remedy:  "Give the gate more time with --timeout than the startup probe gives the program, or make the start faster."},
-)
+}}
 
 // explainStartup tells, when the time is up, of programs that may still be starting: StartupProbePending.
-func explainStartup(s *scene) []Finding {
+func explainStartup(s *facts) []Finding {
 	if !s.TimedOut || s.Status.Phase == rollout.Complete {
 		return nil
 	}
@@ -72,7 +72,7 @@ func budget(p *corev1.Probe) time.Duration {
 }
 
 // probeSettings quotes the numbers of a probe, how long the container has run, and how long older pods needed.
-func (s *scene) probeSettings(c container, kind string) []Proof {
+func (s *facts) probeSettings(c container, kind string) []Proof {
 	p, field := c.probe(kind)
 	text := fmt.Sprintf("%s: initialDelaySeconds %d, periodSeconds %d, timeoutSeconds %d, failureThreshold %d, successThreshold %d; the container has run for %s",
 		field, p.InitialDelaySeconds, max(p.PeriodSeconds, 1), max(p.TimeoutSeconds, 1), max(p.FailureThreshold, 1), max(p.SuccessThreshold, 1), short(c.running(s.now)))
@@ -89,7 +89,7 @@ const tooLong = 15 * time.Minute
 // measuredStart is how long the pods of the version before needed from the start of their containers until they were
 // Ready, and how many were measured: those with a probe, since others are Ready as soon as they run. The slowest one is
 // that among the plausible ones: a pod's condition only knows its last change.
-func (s *scene) measuredStart() (median, slowest time.Duration, pods int) {
+func (s *facts) measuredStart() (median, slowest time.Duration, pods int) {
 	var times []time.Duration
 	for _, p := range slices.Concat(s.old, s.leaving) {
 		if took, ok := startOf(p); ok {
@@ -131,7 +131,7 @@ func startOf(p *corev1.Pod) (time.Duration, bool) {
 }
 
 // startWords says how long older pods needed to become ready; empty when none could be measured.
-func (s *scene) startWords() string {
+func (s *facts) startWords() string {
 	median, slowest, pods := s.measuredStart()
 	switch {
 	case pods == 0:
@@ -144,7 +144,7 @@ func (s *scene) startWords() string {
 
 // startBudget compares what a startup or liveness probe allows with what older pods needed, in words, and proposes
 // numbers. Both are empty when nothing was measured; the proposal is also empty when the probe allows enough.
-func (s *scene) startBudget(kind string, p *corev1.Probe) (words, fix string) {
+func (s *facts) startBudget(kind string, p *corev1.Probe) (words, fix string) {
 	_, slowest, pods := s.measuredStart()
 	if pods == 0 || p == nil {
 		return "", ""
@@ -167,7 +167,7 @@ func (s *scene) startBudget(kind string, p *corev1.Probe) (words, fix string) {
 // onlySlow reports whether a container that is not ready may just need more time. When the time is up, a program that
 // answered its readiness probe with a no says more than that it would have been asked a few times more, unless other
 // pods needed as long: then a 503 is what they said too while they started.
-func (s *scene) onlySlow(c container) bool {
+func (s *facts) onlySlow(c container) bool {
 	_, slowest, _ := s.measuredStart()
 	slowest = max(slowest, s.slowestStart()) // of the version before, and of its own siblings
 	asBefore := c.status.RestartCount == 0 && !c.wasReady() && c.running(s.now) <= slowest*3/2 && c.status.State.Running != nil

@@ -11,32 +11,32 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-var _ = family("StatefulSets", explainStatefulSet,
-	Cause{Code: "StatefulSetRollbackTrap", class: atTimeout("controller", LayerWorkload, ScopeSpec),
+var ruleStatefulset = Rule{Family: "StatefulSets", Find: explainStatefulSet, Causes: []Cause{
+	{Code: "StatefulSetRollbackTrap", class: atTimeout("controller", LayerWorkload, ScopeSpec),
 		Meaning: "A pod of another version is broken, and an ordered StatefulSet replaces no pod, not even that one, until it is Ready. A template that is good again does not help by itself.",
 		Signals: "podManagementPolicy OrderedReady, a pod that is not Ready and whose controller-revision-hash differs from status.updateRevision.",
 		Remedy:  "Delete the broken pod, so that the controller makes it anew from the present template; an undo does that by itself."},
-	Cause{Code: "StatefulSetOrderedStall", class: remark("controller", LayerWorkload, ScopeSpec),
+	{Code: "StatefulSetOrderedStall", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "One pod that is not Ready keeps a StatefulSet from going on with the others; what is wrong is that pod's own cause.",
 		Signals: "A new pod that is not Ready while pods of the set are missing or still have the old revision.",
 		Remedy:  "Act on the cause of that pod; with podManagementPolicy Parallel new pods would at least be made side by side."},
-	Cause{Code: "StatefulSetPartition", class: remark("controller", LayerWorkload, ScopeSpec),
+	{Code: "StatefulSetPartition", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "A partition keeps the pods with lower numbers on the old version on purpose, so only a part of the set rolls.",
 		Signals: "spec.updateStrategy.rollingUpdate.partition is above 0.",
 		Remedy:  "Lower the partition step by step, to 0 at last, to roll the rest; it is a number of pods and not a percentage."},
-	Cause{Code: "UpdateStrategyOnDelete", class: atTimeout("controller", LayerWorkload, ScopeSpec),
+	{Code: "UpdateStrategyOnDelete", class: atTimeout("controller", LayerWorkload, ScopeSpec),
 		Meaning: "With update strategy OnDelete the controller replaces a pod only when somebody deletes it, so old pods stay.",
 		Signals: "spec.updateStrategy.type is OnDelete and pods of the old revision exist.",
 		Remedy:  "Delete the old pods one by one, or use RollingUpdate."},
-	Cause{Code: "HeadlessServiceMissing", class: remark("controller", LayerService, ScopeSpec),
+	{Code: "HeadlessServiceMissing", class: remark("controller", LayerService, ScopeSpec),
 		Meaning: "The Service that gives the pods of a StatefulSet their DNS names does not exist, so they cannot find each other by name.",
 		Signals: "No Service of the namespace has the name in spec.serviceName.",
 		Remedy:  "Create a Service with clusterIP None and that name, or correct spec.serviceName."},
-)
+}}
 
 // explainStatefulSet names what is special about StatefulSets: StatefulSetRollbackTrap, StatefulSetOrderedStall,
 // StatefulSetPartition, UpdateStrategyOnDelete (which DaemonSets have too), HeadlessServiceMissing.
-func explainStatefulSet(s *scene) []Finding {
+func explainStatefulSet(s *facts) []Finding {
 	var found []Finding
 	if f, ok := s.onDelete(); ok {
 		found = append(found, f)
@@ -54,7 +54,7 @@ func explainStatefulSet(s *scene) []Finding {
 }
 
 // onDelete counts the pods that somebody has to delete.
-func (s *scene) onDelete() (Finding, bool) {
+func (s *facts) onDelete() (Finding, bool) {
 	onDelete := false
 	switch o := s.w.Live.(type) {
 	case *appsv1.StatefulSet:
@@ -90,7 +90,7 @@ func names(pods []*corev1.Pod) []string {
 
 // trap finds the pod of another revision for which an ordered StatefulSet waits. The controller replaces no pod while
 // one is not ready, not even the one that is broken (pkg/controller/statefulset/stateful_set_control.go).
-func (s *scene) trap(set *appsv1.StatefulSet) (Finding, bool) {
+func (s *facts) trap(set *appsv1.StatefulSet) (Finding, bool) {
 	if set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || s.ready < len(s.pods) || s.Status.Revision == "" {
 		return Finding{}, false
 	}
@@ -114,7 +114,7 @@ func (s *scene) trap(set *appsv1.StatefulSet) (Finding, bool) {
 
 // stall says that one pod holds up the rest. Ordered sets wait for each pod that they make; all sets wait for each pod
 // that they update.
-func (s *scene) stall(set *appsv1.StatefulSet) (Finding, bool) {
+func (s *facts) stall(set *appsv1.StatefulSet) (Finding, bool) {
 	ordered := set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
 	missing := int(s.Status.Desired) - len(s.pods) - len(s.old)
 	outdated := len(s.old)
@@ -145,7 +145,7 @@ func ordinal(p *corev1.Pod) int {
 
 // partition tells of pods that stay as they are on purpose. The partition is applied to positions and not to names: with
 // spec.ordinals.start 5, partition 1 leaves pod 5 alone.
-func (s *scene) partition(set *appsv1.StatefulSet) (Finding, bool) {
+func (s *facts) partition(set *appsv1.StatefulSet) (Finding, bool) {
 	u := set.Spec.UpdateStrategy.RollingUpdate
 	if u == nil || u.Partition == nil || *u.Partition == 0 || len(s.old) == 0 {
 		return Finding{}, false
@@ -170,7 +170,7 @@ func (s *scene) partition(set *appsv1.StatefulSet) (Finding, bool) {
 }
 
 // headless looks for the Service that names the pods.
-func (s *scene) headless(set *appsv1.StatefulSet) (Finding, bool) {
+func (s *facts) headless(set *appsv1.StatefulSet) (Finding, bool) {
 	name := set.Spec.ServiceName
 	if name == "" || s.Services == nil || slices.ContainsFunc(s.Services, func(o *corev1.Service) bool { return o.Name == name }) {
 		return Finding{}, false

@@ -11,20 +11,20 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Timeouts", explainForecast,
-	Cause{Code: "MinReadyPending", class: atTimeout("forecast", LayerWorkload, ScopeSpec),
+var ruleTimeout = Rule{Family: "Timeouts", Find: explainForecast, Causes: []Cause{
+	{Code: "MinReadyPending", class: atTimeout("forecast", LayerWorkload, ScopeSpec),
 		Meaning: "The new pods are ready, but they count as available only after they have stayed so for minReadySeconds, and the gate's time was up before.",
 		Signals: "Every new pod has condition Ready=True for less than spec.minReadySeconds, and fewer pods are available than wanted.",
 		Remedy:  "Give the gate more time with --timeout than the rollout's rounds take with minReadySeconds each, or lower minReadySeconds."},
-	Cause{Code: "TimeoutTooShort", class: atTimeout("forecast", LayerWorkload, ScopeSpec),
+	{Code: "TimeoutTooShort", class: atTimeout("forecast", LayerWorkload, ScopeSpec),
 		Meaning: "Nothing is wrong: the rollout was still moving, or its pods were still within the time that their probes allow, when the gate's time was up.",
 		Signals: "Every new pod that is not ready is younger than others needed, or its probes still give it time; the number of rounds, minReadySeconds and the measured start times say how long the whole takes.",
 		Remedy:  "Raise --timeout to what the report proposes, or let more pods start at once with maxSurge and maxUnavailable."},
-)
+}}
 
 // explainForecast is about rollouts that were cut off and might have ended well: TimeoutTooShort, MinReadyPending. It
 // speaks only when the time is up.
-func explainForecast(s *scene) []Finding {
+func explainForecast(s *facts) []Finding {
 	if !s.TimedOut || s.Status.Phase == rollout.Complete {
 		return nil
 	}
@@ -38,7 +38,7 @@ func explainForecast(s *scene) []Finding {
 }
 
 // minReadySeconds is how long a new pod must stay ready before it counts.
-func (s *scene) minReadySeconds() time.Duration {
+func (s *facts) minReadySeconds() time.Duration {
 	seconds := int32(0)
 	switch o := s.w.Live.(type) {
 	case *appsv1.Deployment:
@@ -52,7 +52,7 @@ func (s *scene) minReadySeconds() time.Duration {
 }
 
 // minReady is a rollout whose pods are all ready and only have to stay so.
-func (s *scene) minReady() (Finding, bool) {
+func (s *facts) minReady() (Finding, bool) {
 	wait, left := s.minReadySeconds(), time.Duration(0)
 	if wait == 0 || s.ready == 0 || s.ready < len(s.pods) || s.Status.Available >= s.Status.Desired {
 		return Finding{}, false
@@ -85,7 +85,7 @@ func (s *scene) minReady() (Finding, bool) {
 
 // tooShort is a rollout that was still under way: every new pod that is not ready is younger than others needed, or
 // within the time that its own probes allow.
-func (s *scene) tooShort() (Finding, bool) {
+func (s *facts) tooShort() (Finding, bool) {
 	slowest := s.slowestStart()
 	var late []string
 	for _, p := range s.pods {
@@ -134,7 +134,7 @@ func (s *scene) tooShort() (Finding, bool) {
 }
 
 // pace says how long the rest takes if it goes on as before, and returns the whole time.
-func (s *scene) pace(f *Finding) (needed time.Duration) {
+func (s *facts) pace(f *Finding) (needed time.Duration) {
 	rest := int(s.Status.Desired) - s.ready
 	if s.ready == 0 || rest <= 0 || s.elapsed() <= 0 {
 		return 0
@@ -144,14 +144,14 @@ func (s *scene) pace(f *Finding) (needed time.Duration) {
 	return s.elapsed() + more
 }
 
-func (s *scene) timeout() string {
+func (s *facts) timeout() string {
 	if s.Timeout == 0 {
 		return ""
 	}
 	return " (" + short(s.Timeout) + ")"
 }
 
-func (s *scene) counts() string {
+func (s *facts) counts() string {
 	if s.Status.Desired == 0 {
 		return fmt.Sprintf("%d of %s ready", s.ready, plural(len(s.pods), "new pod"))
 	}
@@ -159,7 +159,7 @@ func (s *scene) counts() string {
 }
 
 // slowestStart is the longest time that a ready new pod needed.
-func (s *scene) slowestStart() time.Duration {
+func (s *facts) slowestStart() time.Duration {
 	times := s.startTimes()
 	if len(times) == 0 {
 		return 0
@@ -168,7 +168,7 @@ func (s *scene) slowestStart() time.Duration {
 }
 
 // startTimes are the times that the ready new pods needed from their creation, the shortest first.
-func (s *scene) startTimes() []time.Duration {
+func (s *facts) startTimes() []time.Duration {
 	var times []time.Duration
 	for _, p := range s.pods {
 		if ready := condition(p, corev1.PodReady); isReady(p) && s.fresh(p.CreationTimestamp.Time) && s.falls(p) == 0 {
@@ -180,7 +180,7 @@ func (s *scene) startTimes() []time.Duration {
 }
 
 // lastReady is when a new pod became ready for the last time; zero when none is.
-func (s *scene) lastReady() time.Time {
+func (s *facts) lastReady() time.Time {
 	var last time.Time
 	for _, p := range s.pods {
 		if isReady(p) {
@@ -191,7 +191,7 @@ func (s *scene) lastReady() time.Time {
 }
 
 // allowed reports whether a pod's containers run within the time that their probes give them.
-func (s *scene) allowed(p *corev1.Pod) bool {
+func (s *facts) allowed(p *corev1.Pod) bool {
 	some := false
 	for _, c := range s.containers {
 		if c.pod != p || c.initial && !c.sidecar || c.status.Ready {
@@ -207,7 +207,7 @@ func (s *scene) allowed(p *corev1.Pod) bool {
 
 // stillAllowed is how much longer the containers that are not ready may need: as long as older pods did and half more,
 // or else as long as their probes allow.
-func (s *scene) stillAllowed() time.Duration {
+func (s *facts) stillAllowed() time.Duration {
 	var left time.Duration
 	_, slowest, pods := s.measuredStart()
 	for _, c := range s.containers {

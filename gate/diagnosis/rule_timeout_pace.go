@@ -10,7 +10,7 @@ import (
 )
 
 // elapsed is how long the rollout has been under way.
-func (s *scene) elapsed() time.Duration {
+func (s *facts) elapsed() time.Duration {
 	if s.w.Since.IsZero() {
 		return s.Timeout
 	}
@@ -19,7 +19,7 @@ func (s *scene) elapsed() time.Duration {
 
 // step is how many pods a rolling update may replace at once. A StatefulSet goes one by one whatever its
 // podManagementPolicy says (pkg/controller/statefulset/stateful_set_control.go, updateStatefulSet).
-func (s *scene) step() int {
+func (s *facts) step() int {
 	switch o := s.w.Live.(type) {
 	case *appsv1.Deployment:
 		surge, unavailable := s.surge()
@@ -43,7 +43,7 @@ func (s *scene) step() int {
 
 // rounds is how many times a rolling update must wait for new pods, for this many pods. Without old pods all start at
 // once, except those of a StatefulSet.
-func (s *scene) rounds(pods int) int {
+func (s *facts) rounds(pods int) int {
 	if s.w.Ref.Kind == "Deployment" && len(s.old)+len(s.leaving) == 0 && s.Status.Old == 0 {
 		return 1
 	}
@@ -51,7 +51,7 @@ func (s *scene) rounds(pods int) int {
 }
 
 // typicalStart is how long a pod needs to become ready: the median of the new ones, else of those of the version before.
-func (s *scene) typicalStart() (took time.Duration, whose string) {
+func (s *facts) typicalStart() (took time.Duration, whose string) {
 	if times := s.startTimes(); len(times) > 0 {
 		return times[(len(times)-1)/2], "a new pod"
 	}
@@ -63,13 +63,13 @@ func (s *scene) typicalStart() (took time.Duration, whose string) {
 
 // bound is the least time that the rollout takes when nothing goes wrong: every round waits for the start of its pods and
 // for minReadySeconds. It is 0 when nothing is known of these.
-func (s *scene) bound() time.Duration {
+func (s *facts) bound() time.Duration {
 	start, _ := s.typicalStart()
 	return time.Duration(s.rounds(int(s.Status.Desired))) * (start + s.minReadySeconds())
 }
 
 // arithmetic shows how bound comes about.
-func (s *scene) arithmetic() []Proof {
+func (s *facts) arithmetic() []Proof {
 	start, whose := s.typicalStart()
 	if s.bound() == 0 || s.Status.Desired == 0 {
 		return nil
@@ -91,7 +91,7 @@ func (s *scene) arithmetic() []Proof {
 }
 
 // proposal is a timeout with room to spare: half more than what is needed, and more than what was not enough.
-func (s *scene) proposal(needed time.Duration) time.Duration {
+func (s *facts) proposal(needed time.Duration) time.Duration {
 	if needed <= s.Timeout {
 		needed = max(needed, s.Timeout+s.Timeout/4)
 		return upwards(needed)

@@ -18,20 +18,20 @@ import (
 // lag is how long the EndpointSlice controller may take to notice a Ready pod before that is worth a word.
 const lag = 10 * time.Second
 
-var _ = family("Traffic", explainTraffic,
-	Cause{Code: "ServiceEndpointsPending", class: atTimeout("traffic", LayerService, ScopeEnv),
+var ruleTraffic = Rule{Family: "Traffic", Find: explainTraffic, Causes: []Cause{
+	{Code: "ServiceEndpointsPending", class: atTimeout("traffic", LayerService, ScopeEnv),
 		Meaning: "New pods are ready, but a Service that selects them does not send traffic to them yet.",
 		Signals: "A pod with condition Ready=True for more than ten seconds is in no EndpointSlice of the Service as a ready endpoint.",
 		Remedy:  "Look at whether kube-controller-manager's endpointslice controller keeps up, and at the Service's selector and named target ports."},
-	Cause{Code: "TerminatingOnly", class: remark("traffic", LayerService, ScopeEnv),
+	{Code: "TerminatingOnly", class: remark("traffic", LayerService, ScopeEnv),
 		Meaning: "Every endpoint that a Service has left belongs to a pod that is being deleted. When these are gone, nobody answers.",
 		Signals: "All endpoints of the Service's EndpointSlices have the condition terminating, and none is ready without it.",
 		Remedy:  "Find out why no new pod becomes ready; a strategy with maxUnavailable 0 keeps old pods until new ones are available."},
-)
+}}
 
 // explainTraffic notices pods that are ready and that a Service does not send traffic to, and Services that are about to
 // lose their last pods: ServiceEndpointsPending, TerminatingOnly.
-func explainTraffic(s *scene) []Finding {
+func explainTraffic(s *facts) []Finding {
 	found := s.leavingOnly()
 	if !s.w.ServicesKnown {
 		return found
@@ -69,7 +69,7 @@ func endpoints(service rollout.Service) map[string]bool {
 }
 
 // leavingOnly finds Services of the workload whose endpoints are all terminating.
-func (s *scene) leavingOnly() []Finding {
+func (s *facts) leavingOnly() []Finding {
 	var found []Finding
 	for _, service := range s.services() {
 		all, terminating := 0, 0
@@ -93,7 +93,7 @@ func (s *scene) leavingOnly() []Finding {
 }
 
 // services are the Services of the namespace that select pods, by name.
-func (s *scene) services() []*corev1.Service {
+func (s *facts) services() []*corev1.Service {
 	list := slices.DeleteFunc(slices.Clone(s.Services), func(v *corev1.Service) bool {
 		return v == nil || v.Namespace != s.w.Ref.Namespace || v.Spec.Type == corev1.ServiceTypeExternalName || len(v.Spec.Selector) == 0
 	})
@@ -102,19 +102,19 @@ func (s *scene) services() []*corev1.Service {
 }
 
 // ours reports whether a Service selects the pods of this workload, the new ones or those of before.
-func (s *scene) ours(v *corev1.Service) bool {
+func (s *facts) ours(v *corev1.Service) bool {
 	return selects(v.Spec.Selector, s.labels()) || selects(v.Spec.Selector, s.labelsBefore())
 }
 
 // labels are those of the new pods, labelsBefore those of the pods before this rollout; nil when unknown.
-func (s *scene) labels() map[string]string {
+func (s *facts) labels() map[string]string {
 	if s.template == nil {
 		return nil
 	}
 	return s.template.Labels
 }
 
-func (s *scene) labelsBefore() map[string]string {
+func (s *facts) labelsBefore() map[string]string {
 	if s.previous == nil {
 		return nil
 	}
@@ -142,7 +142,7 @@ func difference(selector, labels map[string]string) string {
 }
 
 // endpointsOf are the endpoints of a Service that are pods, by pod and address family only once.
-func (s *scene) endpointsOf(v *corev1.Service) []discoveryv1.Endpoint {
+func (s *facts) endpointsOf(v *corev1.Service) []discoveryv1.Endpoint {
 	var all []discoveryv1.Endpoint
 	seen := map[string]bool{}
 	for _, slice := range s.Slices {
@@ -161,7 +161,7 @@ func (s *scene) endpointsOf(v *corev1.Service) []discoveryv1.Endpoint {
 }
 
 // about starts a finding about a Service; field is a field of it and not of the workload's manifest.
-func (s *scene) about(v *corev1.Service, code, field string) Finding {
+func (s *facts) about(v *corev1.Service, code, field string) Finding {
 	f := s.finding(code)
 	f.Object = Subject{Ref: manifest.Ref{Kind: "Service", Namespace: v.Namespace, Name: v.Name}, UID: string(v.UID)}
 	f.Detail, f.FieldPath = v.Name, field
@@ -169,11 +169,11 @@ func (s *scene) about(v *corev1.Service, code, field string) Finding {
 }
 
 // quiet leaves out the circumstances of the traffic while nothing is wrong: every cluster has some.
-func (s *scene) quiet(found []Finding) []Finding {
+func (s *facts) quiet(found []Finding) []Finding {
 	if s.CriteriaFailed || s.TimedOut && s.Status.Phase != rollout.Complete || slices.ContainsFunc(found, Finding.Blames) {
 		return found
 	}
 	return slices.DeleteFunc(found, func(f Finding) bool {
-		return !f.Blames() && catalogue.causes[f.Code].stage == "traffic" && f.Code != "ServiceSelectsNothing" && f.Code != "ServiceDropsNewRevision"
+		return !f.Blames() && f.failsAt("traffic") && f.Code != "ServiceSelectsNothing" && f.Code != "ServiceDropsNewRevision"
 	})
 }

@@ -11,20 +11,20 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-var _ = family("Traffic skew", explainSkew,
-	Cause{Code: "SessionAffinitySkew", class: remark("traffic", LayerService, ScopeEnv),
+var ruleTrafficSkew = Rule{Family: "Traffic skew", Find: explainSkew, Causes: []Cause{
+	{Code: "SessionAffinitySkew", class: remark("traffic", LayerService, ScopeEnv),
 		Meaning: "A Service keeps each client on the pod that answered it first, so clients stay with old pods while new ones get few requests. What is measured of the new version is then not what its share of pods suggests.",
 		Signals: "spec.sessionAffinity is ClientIP on a Service that selects the pods, while old and new pods serve side by side or a success criterion failed.",
 		Remedy:  "Compare versions per request and not per pod, wait longer than the affinity's timeout, or do without sessionAffinity during rollouts."},
-	Cause{Code: "TrafficSkewRisk", class: remark("traffic", LayerService, ScopeEnv),
+	{Code: "TrafficSkewRisk", class: remark("traffic", LayerService, ScopeEnv),
 		Meaning: "The traffic of a Service is probably not spread evenly over the pods, so some get far more of it than others. The detail names the setting.",
 		Signals: "externalTrafficPolicy or internalTrafficPolicy Local with unequal numbers of pods per node, trafficDistribution or topology-mode with unequal zones, a headless Service, or gRPC ports whose connections live long.",
 		Remedy:  "Spread the pods with topologySpreadConstraints, set the policy to Cluster, or balance gRPC per request with a client or proxy that does so."},
-)
+}}
 
 // explainSkew names settings by which a Service's traffic is not shared equally, when that may explain what was measured:
 // SessionAffinitySkew, TrafficSkewRisk. Only measuring can prove it, so these are never more than suspects.
-func explainSkew(s *scene) []Finding {
+func explainSkew(s *facts) []Finding {
 	oldReady := slices.ContainsFunc(s.old, isReady)
 	if !s.CriteriaFailed && (s.ready == 0 || !oldReady && s.Status.Old == 0) {
 		return nil // no traffic is shared between versions
@@ -42,7 +42,7 @@ func explainSkew(s *scene) []Finding {
 	return found
 }
 
-func (s *scene) affinity(v *corev1.Service) Finding {
+func (s *facts) affinity(v *corev1.Service) Finding {
 	keeps := 3 * time.Hour // the API's default
 	if c := v.Spec.SessionAffinityConfig; c != nil && c.ClientIP != nil && c.ClientIP.TimeoutSeconds != nil {
 		keeps = time.Duration(*c.ClientIP.TimeoutSeconds) * time.Second
@@ -55,7 +55,7 @@ func (s *scene) affinity(v *corev1.Service) Finding {
 }
 
 // skews finds the settings by which a Service's traffic goes to some pods more than to others.
-func (s *scene) skews(v *corev1.Service) []Finding {
+func (s *facts) skews(v *corev1.Service) []Finding {
 	var found []Finding
 	local := func(field string) {
 		nodes := s.countBy(v, func(e discoveryv1.Endpoint) string { return deref(e.NodeName) })
@@ -90,7 +90,7 @@ func (s *scene) skews(v *corev1.Service) []Finding {
 }
 
 // longLived is about connections that stay with the pod to which they were opened.
-func (s *scene) longLived(v *corev1.Service) []Finding {
+func (s *facts) longLived(v *corev1.Service) []Finding {
 	for i, p := range v.Spec.Ports {
 		protocol := strings.ToLower(deref(p.AppProtocol))
 		name := strings.ToLower(p.Name)
@@ -120,7 +120,7 @@ func (s *scene) longLived(v *corev1.Service) []Finding {
 }
 
 // suspect starts a finding about a setting of a Service that fits, among others.
-func (s *scene) suspect(v *corev1.Service, code, field, value string) Finding {
+func (s *facts) suspect(v *corev1.Service, code, field, value string) Finding {
 	f := s.about(v, code, field)
 	f.Confidence = Suspected
 	f.Evidence = []Proof{{Type: "object", Text: field + ": " + value, Ref: "service/" + v.Name}}
@@ -128,7 +128,7 @@ func (s *scene) suspect(v *corev1.Service, code, field, value string) Finding {
 }
 
 // countBy counts the pods that a Service sends traffic to by where they are; pods without a place are left out.
-func (s *scene) countBy(v *corev1.Service, place func(discoveryv1.Endpoint) string) map[string]int {
+func (s *facts) countBy(v *corev1.Service, place func(discoveryv1.Endpoint) string) map[string]int {
 	counts := map[string]int{}
 	for _, e := range s.endpointsOf(v) {
 		ready := e.Conditions.Ready == nil || *e.Conditions.Ready
@@ -140,7 +140,7 @@ func (s *scene) countBy(v *corev1.Service, place func(discoveryv1.Endpoint) stri
 }
 
 // zoneOf is the zone of an endpoint, or of its node.
-func (s *scene) zoneOf(e discoveryv1.Endpoint) string {
+func (s *facts) zoneOf(e discoveryv1.Endpoint) string {
 	if zone := deref(e.Zone); zone != "" {
 		return zone
 	}

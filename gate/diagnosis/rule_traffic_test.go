@@ -12,13 +12,13 @@ func TestTrafficOrder(t *testing.T) {
 	for _, name := range []string{"flapping-stalled", "network-policy-relabelled", "network-policy-port", "service-drops-others-serve", "service-selects-nothing", "service-target-port", "traffic-skew", "image-slow-size-known"} {
 		ev := load(t, folder(t, name))
 		ev.TimedOut = true
-		want := render(Explain(ev))
+		want := render(strict.Explain(ev))
 		slices.Reverse(ev.Services)
 		slices.Reverse(ev.Slices)
 		slices.Reverse(ev.Policies)
 		slices.Reverse(ev.Events)
 		slices.Reverse(ev.Workload.Pods)
-		if diff := cmp.Diff(want, render(Explain(ev))); diff != "" {
+		if diff := cmp.Diff(want, render(strict.Explain(ev))); diff != "" {
 			t.Errorf("%s: findings depend on the order of the evidence:\n%s", name, diff)
 		}
 	}
@@ -32,7 +32,7 @@ func TestTrafficNothing(t *testing.T) {
 	ev.Slices = append(ev.Slices, nil)
 	ev.Policies = append(ev.Policies, nil)
 	ev.Previous, ev.Workload.Applied = nil, nil
-	Explain(ev)
+	strict.Explain(ev)
 	ev.Workload.Live = nil
-	Explain(ev)
+	strict.Explain(ev)
 }

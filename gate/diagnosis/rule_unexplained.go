@@ -11,20 +11,20 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-var _ = family("Unexplained", nil,
-	Cause{Code: "NotReady", class: atTimeout("probe", LayerPod, ScopeApp),
+var ruleUnexplained = Rule{Family: "Unexplained", Causes: []Cause{
+	{Code: "NotReady", class: atTimeout("probe", LayerPod, ScopeApp),
 		Meaning: "A new pod is not ready, and nothing that was read says why.",
 		Signals: "The pod's condition Ready is not True when the time is up, and no other rule found a cause; the evidence lists what was looked at and is well.",
 		Remedy:  "Describe the pod and look at what the list leaves out; what could not be read is named there too."},
-	Cause{Code: "Unexplained", class: atTimeout("symptom", LayerWorkload, ScopeApp),
+	{Code: "Unexplained", class: atTimeout("symptom", LayerWorkload, ScopeApp),
 		Meaning: "The rollout did not finish in time, and nothing that was read says why.",
 		Signals: "No rule found a cause when the time was up; the conditions of the object itself are quoted where they say that something is bad.",
 		Remedy:  "Describe the object and look at what the list of evidence leaves out; grant the rights to read what it says could not be read."},
-)
+}}
 
 // unexplained is the last resort when the time is up: NotReady for pods that nothing is known to be wrong with, else
 // Unexplained with what the object itself says. Both list what was looked at and is well.
-func (s *scene) unexplained() []Finding {
+func (s *facts) unexplained() []Finding {
 	if s.Status.Phase == rollout.Complete {
 		return nil
 	}
@@ -60,7 +60,7 @@ func (s *scene) unexplained() []Finding {
 }
 
 // checked lists what was looked at, what of it is well, and what could not be read.
-func (s *scene) checked() []Proof {
+func (s *facts) checked() []Proof {
 	warnings := 0
 	for _, list := range s.events {
 		for _, e := range list {
@@ -81,7 +81,7 @@ func (s *scene) checked() []Proof {
 }
 
 // well lists the stages of a pod's life that every new pod passed.
-func (s *scene) well() []string {
+func (s *facts) well() []string {
 	if len(s.pods) == 0 {
 		return nil
 	}
@@ -120,7 +120,7 @@ func (s *scene) well() []string {
 }
 
 // sickNodesOf are the nodes of new pods that are not ready.
-func (s *scene) sickNodesOf() []string {
+func (s *facts) sickNodesOf() []string {
 	var sick []string
 	for _, n := range s.Nodes {
 		used := slices.ContainsFunc(s.pods, func(p *corev1.Pod) bool { return p.Spec.NodeName == n.Name })

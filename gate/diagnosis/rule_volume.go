@@ -13,40 +13,40 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
-var _ = family("Volumes", explainMounts,
-	Cause{Code: "MountConfigMissing", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+var ruleVolume = Rule{Family: "Volumes", Find: explainMounts, Causes: []Cause{
+	{Code: "MountConfigMissing", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
 		Meaning: "A volume shows a ConfigMap or Secret, or a key of one, that does not exist.",
 		Signals: "The pod's event FailedMount with \"configmap … not found\", \"secret … not found\" or \"references non-existent config key\".",
 		Remedy:  "Create the object or the key, or correct its name; mark the source optional if the program can do without."},
-	Cause{Code: "ConfigCacheSync", class: atTimeout("volume", LayerCluster, ScopeNode),
+	{Code: "ConfigCacheSync", class: atTimeout("volume", LayerCluster, ScopeNode),
 		Meaning: "The node's kubelet has not heard of the ConfigMaps or Secrets of the pod yet. That says nothing about the manifest and usually passes in seconds.",
 		Signals: "The pod's event FailedMount with \"failed to sync configmap cache\" or \"failed to sync secret cache\".",
 		Remedy:  "Wait; if it lasts, look at the kubelet's connection to the API server."},
-	Cause{Code: "CsiDriverMissing", class: after("volume", LayerCluster, ScopeNode, 3, 3*time.Minute),
+	{Code: "CsiDriverMissing", class: after("volume", LayerCluster, ScopeNode, 3, 3*time.Minute),
 		Meaning: "The storage driver of a volume does not run on the node, so that nothing can mount the volume there.",
 		Signals: "The pod's event FailedMount or FailedAttachVolume with \"not found in the list of registered CSI drivers\", or PodScheduled=False with \"CSI driver is not installed on the node\".",
 		Remedy:  "Install the driver, or let its DaemonSet run on that node (tolerations). On a new node it takes a minute to register."},
-	Cause{Code: "HostPathTypeMismatch", class: after("volume", LayerCluster, ScopeNode, 2, time.Minute),
+	{Code: "HostPathTypeMismatch", class: after("volume", LayerCluster, ScopeNode, 2, time.Minute),
 		Meaning: "A hostPath volume needs a path of the node that is not there, or that is something else than its type says.",
 		Signals: "The pod's event FailedMount with \"hostPath type check failed\".",
 		Remedy:  "Correct the path or hostPath.type, or use DirectoryOrCreate; better, use a volume that does not depend on the node."},
-	Cause{Code: "MountFailed", class: atTimeout("volume", LayerCluster, ScopeEnv),
+	{Code: "MountFailed", class: atTimeout("volume", LayerCluster, ScopeEnv),
 		Meaning: "The node cannot mount a volume of the pod.",
 		Signals: "The pod's event FailedMount or FailedMapVolume. \"Unable to attach or mount volumes\" only says that, and counts when there is no other.",
 		Remedy:  "Act on the message: most often a file server that does not answer or refuses, a damaged file system, or missing rights."},
-	Cause{Code: "MultiAttach", class: atTimeout("volume", LayerCluster, ScopeSpec),
+	{Code: "MultiAttach", class: atTimeout("volume", LayerCluster, ScopeSpec),
 		Meaning: "The pod's volume can be attached to one node at a time, and another node has it.",
 		Signals: "The pod's event FailedAttachVolume with \"Multi-Attach error\"; a deadlock is proven when an old pod that maxUnavailable 0 keeps is the one that uses it.",
 		Remedy:  "Use strategy Recreate, or maxSurge 0 and maxUnavailable 1, so that the old pod leaves first; or a volume with access mode ReadWriteMany. After a node is lost, the volume is free after about six minutes."},
-	Cause{Code: "AttachFailed", class: atTimeout("volume", LayerCluster, ScopeEnv),
+	{Code: "AttachFailed", class: atTimeout("volume", LayerCluster, ScopeEnv),
 		Meaning: "A volume of the pod cannot be attached to its node.",
 		Signals: "The pod's event FailedAttachVolume with \"AttachVolume.Attach failed\".",
 		Remedy:  "Act on the message of the cloud or the storage driver; \"timed out waiting for external-attacher\" means that the driver does not work."},
-	Cause{Code: "VolumeOwnershipSlow", class: atTimeout("volume", LayerCluster, ScopeSpec),
+	{Code: "VolumeOwnershipSlow", class: atTimeout("volume", LayerCluster, ScopeSpec),
 		Meaning: "The node changes the owner of every file in a volume before the pod may start, and there are many files.",
 		Signals: "The pod's event VolumePermissionChangeInProgress.",
 		Remedy:  "Set securityContext.fsGroupChangePolicy: OnRootMismatch, so that this is done once and not at each start."},
-)
+}}
 
 var (
 	mountSetUp  = regexp.MustCompile(`(?s)MountVolume\.\w+ failed for volume "([^"]+)"\s*:\s*(.*)`)
@@ -71,7 +71,7 @@ var mountTests = []struct {
 
 // explainMounts names what keeps the volumes of a pod that has a node from being mounted. Only events know; the pod
 // itself says ContainerCreating.
-func explainMounts(s *scene) []Finding {
+func explainMounts(s *facts) []Finding {
 	var found []Finding
 	for _, p := range s.pods {
 		if p.Spec.NodeName == "" || begun(p) {
@@ -101,7 +101,7 @@ func specific(found []Finding) []Finding {
 }
 
 // attachedSince reports whether the volume of a failed attachment was attached later.
-func (s *scene) attachedSince(p *corev1.Pod, e Event) bool {
+func (s *facts) attachedSince(p *corev1.Pod, e Event) bool {
 	return e.Reason == "FailedAttachVolume" && len(s.eventsOf(string(p.UID), func(o Event) bool {
 		return o.Reason == "SuccessfulAttachVolume" && o.Time.After(e.Time)
 	})) > 0
@@ -121,7 +121,7 @@ func begun(p *corev1.Pod) bool {
 }
 
 // mount decodes one event.
-func (s *scene) mount(p *corev1.Pod, e Event) Finding {
+func (s *facts) mount(p *corev1.Pod, e Event) Finding {
 	code := "MountFailed"
 	switch i := slices.IndexFunc(mountTests, func(t struct {
 		code string
@@ -160,7 +160,7 @@ func (s *scene) mount(p *corev1.Pod, e Event) Finding {
 }
 
 // sayMount puts an event into words.
-func (s *scene) sayMount(f *Finding, p *corev1.Pod, volume, words string) {
+func (s *facts) sayMount(f *Finding, p *corev1.Pod, volume, words string) {
 	switch f.Code {
 	case "MountConfigMissing":
 		s.sayMountConfig(f, p, volume, words)
@@ -200,7 +200,7 @@ func (s *scene) sayMount(f *Finding, p *corev1.Pod, volume, words string) {
 }
 
 // volumeNamed is the pod's volume that an event names: by its own name, or by that of the PersistentVolume behind it.
-func (s *scene) volumeNamed(p *corev1.Pod, name string) string {
+func (s *facts) volumeNamed(p *corev1.Pod, name string) string {
 	for _, v := range p.Spec.Volumes {
 		if v.Name == name {
 			return name
@@ -217,7 +217,7 @@ func (s *scene) volumeNamed(p *corev1.Pod, name string) string {
 }
 
 // sayMountConfig names the object or key that is missing, and the one that was probably meant.
-func (s *scene) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) {
+func (s *facts) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) {
 	f.Confidence = Proven
 	if m := objectMissing.FindStringSubmatch(words); m != nil {
 		kind, name := kindOf(m[1]), m[2]
@@ -254,7 +254,7 @@ func (s *scene) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) 
 }
 
 // sayMultiAttach tells a volume that an old pod keeps from one that is about to be free.
-func (s *scene) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
+func (s *facts) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
 	f.Cause = "the pod's volume can be attached to one node only, and another node has it: " + quote(text)
 	f.Fix = []string{"set strategy Recreate, or maxSurge 0 and maxUnavailable 1, so that the old pod leaves first", "or use a volume with access mode ReadWriteMany"}
 	m := usedBy.FindStringSubmatch(text)
@@ -283,14 +283,14 @@ func (s *scene) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
 }
 
 // waitsForVolume reports whether another node has the volume of a pod.
-func (s *scene) waitsForVolume(p *corev1.Pod) bool {
+func (s *facts) waitsForVolume(p *corev1.Pod) bool {
 	return !begun(p) && len(s.eventsOf(string(p.UID), func(e Event) bool {
 		return e.Reason == "FailedAttachVolume" && usedBy.MatchString(e.Message)
 	})) > 0
 }
 
 // sharedClaim is a claim that a pod shares with an old one, that of this name if one is given, and that old pod.
-func (s *scene) sharedClaim(p *corev1.Pod, name string) (string, *corev1.Pod) {
+func (s *facts) sharedClaim(p *corev1.Pod, name string) (string, *corev1.Pod) {
 	for _, v := range p.Spec.Volumes {
 		if v.PersistentVolumeClaim == nil {
 			continue
