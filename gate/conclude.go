@@ -17,6 +17,7 @@ func (r *run) conclude(v Verdict) {
 	_, cancelled := r.course.cancelled()
 	switch {
 	case v.Outcome == Passed:
+		r.notePolicy()
 		r.exit(Passed, r.passedState(v))
 	case v.Outcome == Superseded:
 		s := r.report.Workloads[v.Target]

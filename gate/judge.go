@@ -25,8 +25,7 @@ type Verdict struct {
 // Situation is everything that a verdict goes by, at one moment.
 type Situation struct {
 	Workloads []Observed
-	// Undoing is set for the rollout of an undo. Its pods may wait as long as its time allows: there is nothing better
-	// to do than to wait.
+	// Undoing is set for the rollout of an undo. Whether it runs anything is not the question: only whether it is back.
 	Undoing bool
 	// Criteria is how far the criteria are, and Results what they have answered so far, or in the end.
 	Criteria Asking
