@@ -98,9 +98,10 @@ func (f *follower) readAll(ctx context.Context, order []int, v Verdict) []diagno
 func headline(decided diagnosis.Finding, found []diagnosis.Finding) []diagnosis.Finding {
 	same := func(x diagnosis.Finding) bool { return x.Code == decided.Code && x.Container == decided.Container }
 	if i := slices.IndexFunc(found, same); i >= 0 {
-		rule := decided.Rule
-		decided, found = found[i], slices.Delete(found, i, i+1)
+		rule := decided.Rule // it tells what really decided
+		decided = found[i]
 		decided.Rule = rule
+		found = slices.Delete(found, i, i+1)
 	}
 	return append([]diagnosis.Finding{decided}, found...)
 }

@@ -146,6 +146,9 @@ func TestOutcomes(t *testing.T) {
 				}
 				report, _ := g.Run(t.Context(), w.manifests(strings.Fields(names)...))
 				check(t, report, w, c.outcome, c.state, c.versions)
+				if name == "failed by a rule" && codesOf(report) != "ImageNameInvalid" {
+					t.Errorf("found %q", codesOf(report))
+				}
 				if c.log != "" && w.history() != c.log {
 					t.Errorf("wrote %s, want %s", w.history(), c.log)
 				}

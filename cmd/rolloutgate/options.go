@@ -286,5 +286,9 @@ func (o *options) targets(ctx context.Context, client *cluster.Client, args []st
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	return client.Find(ctx, args)
+	targets, err := client.Find(ctx, args)
+	if gate.OutcomeOf(err) == gate.Internal { // not the API server's word: the arguments mean nothing
+		err = usage(err)
+	}
+	return targets, err
 }
