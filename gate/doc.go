@@ -1,30 +1,47 @@
-// Package gate is one run: apply, watch, judge, explain, undo, report.
+// Package gate is one run: plan, write, watch, judge, explain, undo, report.
 //
-// Takes: a Gate (how to judge) and objects. Returns: a Report, complete whatever happened. Never: prints, exits, or
-// knows which CI system it runs in.
+// Takes: a Gate (how to judge, and the cluster) and objects. Returns: a Report, complete whatever happened. Never:
+// prints, exits, talks to a network by itself, or knows which CI system it runs in.
 //
-// # Map
+// A run is a value: a list of stages, each with writes that carry their own "before". It goes one straight way:
 //
-//	gate            the order of the steps, the verdict, the report
+//	read → plan → (stage: write → watch → judge)* → verdict → (explain → undo → watch → recheck) → report
+//
+// # Reading order
+//
+//	stage.go     what a run consists of
+//	phase.go     what a run is doing at a moment, and what a signal or the end of its time means then: one table
+//	run.go       the straight way
+//	follow.go    the loop inside "watch": events in, intents out
+//	look.go      what one look at a workload means; it changes nothing
+//	judge.go     the only place that calls a rollout good or bad
+//	conclude.go  what follows from the verdict; undo.go takes back what was written
+//	outcome.go   how a run can end, and what an error means
+//	event.go     what a run tells, as values; gate/report makes the words
+//
+// # Around it
+//
 //	gate/manifest   files → objects with file and line
-//	gate/cluster    everything that talks to the API server
+//	gate/patch      one write, and its inverse
 //	gate/rollout    one workload → how far it is
 //	gate/diagnosis  one workload's evidence → why it is bad
-//	gate/report     a report → text, JSON, Markdown
-//	analysis        PromQL criteria → pass, fail, inconclusive, error
+//	gate/criteria   which pods, which window: between a run and package analysis
+//	gate/cluster    the API server; it satisfies Cluster
+//	gate/report     a Report or an Event → text, JSON, Markdown
 //
 // # A walk through one run
 //
-//  1. Gate.Run plans: one GET an object (the snapshot that an undo goes back to), a server-side dry-run of all.
-//  2. If the API server refuses one object, nothing is applied.
-//  3. Apply writes what would change, in order, each write bound to the object that was planned.
-//  4. Watch follows each workload by name. rollout.Evaluate says how far it is; diagnosis.Explain says what stands in
-//     its way; diagnosis.Sightings remembers for how long.
-//  5. When all are complete, analysis.Run measures the criteria; the watch goes on meanwhile.
-//  6. The first failed workload, confirmed cause, violated criterion, or the end of the time ends it.
-//  7. A bad run freezes the evidence (pods, events, logs), because the next step destroys it, and explains it.
-//  8. Undo puts every object back to its snapshot, in reverse order, field owners included; what somebody else has
-//     changed since is left alone.
-//  9. The same watch proves that the old version is back.
-//  10. The report says all of it, redacted, and carries the exit code.
+//  1. Run plans: one GET an object (the snapshot that an undo goes back to), a dry-run of all. If the API server refuses
+//     one object, nothing is written. The criteria are asked about the running version.
+//  2. Planners make stages. A stage writes its objects in order, each write on the condition that the object still is
+//     the one that was planned. A write whose answer is lost is remembered like any other.
+//  3. A follower watches the workloads. rollout.Evaluate says how far each is, diagnosis.Explain what stands in its way;
+//     a finding that lasts is confirmed on all the evidence, which is read beside the loop.
+//  4. When all are complete, the window of the criteria runs; the watch goes on meanwhile.
+//  5. judge makes the verdict: the first failed workload, confirmed finding, violated criterion, or the end of the time.
+//  6. A bad run reads the evidence, because the next step destroys it, and explains it. A signal cuts this short.
+//  7. Undo takes the writes back in reverse order: what this run changed and nobody else has changed since. No signal
+//     but the third cuts this short.
+//  8. The same follower proves that the old version is back.
+//  9. The report says all of it, redacted, and carries the exit code.
 package gate
