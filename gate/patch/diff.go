@@ -13,7 +13,14 @@ import (
 )
 
 // serverFields are the metadata that the API server keeps; they change with every write and mean nothing to a user.
-var serverFields = []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"}
+var serverFields = []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink",
+	"deletionTimestamp", "deletionGracePeriodSeconds"}
+
+// serverAnnotations are annotations that the control plane keeps.
+var serverAnnotations = []string{
+	"deployment.kubernetes.io/revision",        // the Deployment controller's
+	"deprecated.daemonset.template.generation", // the API server's
+}
 
 // LastApplied is where `kubectl apply` keeps what it applied. It can hold the data of a Secret.
 const LastApplied = "kubectl.kubernetes.io/last-applied-configuration"
@@ -32,8 +39,9 @@ func Authored(u *unstructured.Unstructured) map[string]any {
 	}
 	annotations, _ := metadata["annotations"].(map[string]any)
 	delete(annotations, LastApplied)
-	delete(annotations, "deployment.kubernetes.io/revision")        // the Deployment controller's
-	delete(annotations, "deprecated.daemonset.template.generation") // the API server's
+	for _, a := range serverAnnotations {
+		delete(annotations, a)
+	}
 	if len(annotations) == 0 {
 		delete(metadata, "annotations")
 	}

@@ -54,7 +54,7 @@ func Invert(w Write, live *unstructured.Unstructured, undoManager string, types 
 		return nil, fmt.Errorf("undoing the write of %s: it was deleted and created again since", w.Ref)
 	}
 	inv := &Inverse{write: w, manager: undoManager, kind: kindOf(types, live)}
-	t := three{authored(w.Before), authored(w.Written), authored(live)}
+	t := three{content(w.Before), content(w.Written), content(live)}
 
 	inv.changed = noPaths()
 	inv.kind.compare(nil, t.before, t.written, inv.changed)
@@ -145,7 +145,7 @@ func Changed(before, after *unstructured.Unstructured, types Types) []string {
 		of = before
 	}
 	differ := noPaths()
-	kindOf(types, of).compare(nil, authored(before), authored(after), differ)
+	kindOf(types, of).compare(nil, content(before), content(after), differ)
 	return texts(differ)
 }
 
@@ -153,7 +153,7 @@ func Changed(before, after *unstructured.Unstructured, types Types) []string {
 // what would be lost with it.
 func Foreign(w Write, live *unstructured.Unstructured, types Types) []Kept {
 	differ := noPaths()
-	kindOf(types, live).compare(nil, authored(w.Written), authored(live), differ)
+	kindOf(types, live).compare(nil, content(w.Written), content(live), differ)
 	who := since(w.Written, live)
 	var all []Kept
 	for _, at := range differ.top() {

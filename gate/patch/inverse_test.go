@@ -69,7 +69,7 @@ func (c inverseCase) run(t *testing.T) {
 	if c.Want != nil {
 		want = object(t, state(c.Want))
 	}
-	sameObject(t, authored(want), authored(inv.Object))
+	sameObject(t, content(want), content(inv.Object))
 	if got := keptPaths(inv.Kept); got != c.Kept {
 		t.Errorf("kept:    %s\nwant:    %s", got, c.Kept)
 	}
@@ -79,7 +79,7 @@ func (c inverseCase) run(t *testing.T) {
 	if c.Extent != "" && inv.Extent != c.Extent {
 		t.Errorf("extent %s, want %s", inv.Extent, c.Extent)
 	}
-	if changes := !equal(authored(live), authored(inv.Object)); changes != inv.Changes {
+	if changes := !equal(content(live), content(inv.Object)); changes != inv.Changes {
 		t.Errorf("changes %v, want %v", inv.Changes, changes)
 	}
 	now, owners := s.undo(inv)

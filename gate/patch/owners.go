@@ -141,7 +141,7 @@ const firstApply = "before-first-apply"
 // before. Entries of status are those of now.
 func (inv *Inverse) Owners(now *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
 	after := noPaths()
-	inv.kind.compare(nil, authored(inv.Object), authored(now), after)
+	inv.kind.compare(nil, content(inv.Object), content(now), after)
 	b, w, n := entriesOf(inv.write.Before), entriesOf(inv.write.Written), entriesOf(now)
 	undoing := fieldpath.NewSet()
 	for _, e := range n {

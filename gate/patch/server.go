@@ -4,15 +4,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// set lists what only the API server and the controllers of the control plane set. No run changes it, and no undo.
-var (
-	setMetadata    = []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"}
-	setAnnotations = []string{"deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"}
-)
-
-// authored is an object without what only the server sets. It is a copy as deep as it needs to be: what is in it is
-// shared with the object and must not be written to.
-func authored(u *unstructured.Unstructured) any {
+// content is what of an object can go back: all but what only the server sets; no run changes that, and no undo. It is
+// absent for no object. What is in it is shared with the object and must not be written to.
+func content(u *unstructured.Unstructured) any {
 	if u == nil {
 		return absent{}
 	}
@@ -21,10 +15,10 @@ func authored(u *unstructured.Unstructured) any {
 	if !ok {
 		return out
 	}
-	rest := without(metadata, setMetadata...)
+	rest := without(metadata, serverFields...)
 	if annotations, ok := metadata["annotations"].(map[string]any); ok {
 		delete(rest, "annotations")
-		if left := without(annotations, setAnnotations...); len(left) > 0 {
+		if left := without(annotations, serverAnnotations...); len(left) > 0 {
 			rest["annotations"] = left
 		}
 	}
@@ -32,7 +26,7 @@ func authored(u *unstructured.Unstructured) any {
 	return out
 }
 
-// withServerFields is the authored part of an object with what the server has set in live.
+// withServerFields is the content of an object with what the server has set in live.
 func withServerFields(part map[string]any, live *unstructured.Unstructured) *unstructured.Unstructured {
 	out := (&unstructured.Unstructured{Object: part}).DeepCopy()
 	from := live.DeepCopy().Object
@@ -43,12 +37,12 @@ func withServerFields(part map[string]any, live *unstructured.Unstructured) *uns
 		to = map[string]any{}
 		out.Object["metadata"] = to
 	}
-	copyFields(to, metadata, setMetadata...)
+	copyFields(to, metadata, serverFields...)
 	set := map[string]any{}
 	annotations, _ := metadata["annotations"].(map[string]any)
-	copyFields(set, annotations, setAnnotations...)
+	copyFields(set, annotations, serverAnnotations...)
 	if left, ok := to["annotations"].(map[string]any); ok {
-		copyFields(left, set, setAnnotations...)
+		copyFields(left, set, serverAnnotations...)
 	} else if len(set) > 0 {
 		to["annotations"] = set
 	}
