@@ -150,10 +150,14 @@ func (inv *Inverse) Owners(now *unstructured.Unstructured) []metav1.ManagedField
 		}
 	}
 	// whose tells which state decides about the owners of a field.
-	whose := func(at fieldpath.Path) state {
-		changed, foreign := inv.changed.has(at), inv.foreign.has(at)
+	whose := func(at fieldpath.Path, leaf bool) state {
+		has := paths.has
+		if leaf {
+			has = paths.reaches // an owner may know less of the type than we do, and own a list whole
+		}
+		changed, foreign := has(inv.changed, at), has(inv.foreign, at)
 		switch {
-		case after.has(at), inv.stays.has(at):
+		case has(after, at), has(inv.stays, at):
 			return nowDecides
 		case changed && (!foreign || undoing.Has(at)):
 			return beforeDecides
@@ -183,16 +187,17 @@ const (
 	runReturns // now, without what this run took and with what it took away
 )
 
-func (inv *Inverse) owner(o owner, b, w, n entry, whose func(fieldpath.Path) state) (metav1.ManagedFieldsEntry, bool) {
+func (inv *Inverse) owner(o owner, b, w, n entry, whose func(at fieldpath.Path, leaf bool) state) (metav1.ManagedFieldsEntry, bool) {
 	if o.Subresource == "status" {
 		return n.ManagedFieldsEntry, n.Manager != ""
 	}
 	ours := o.Manager == inv.write.Manager || o.Manager == firstApply
 	set := fieldpath.NewSet()
-	for at := range b.set.Union(n.set).All() {
+	all := b.set.Union(n.set)
+	for at := range all.All() {
 		was, wrote, is := b.set.Has(at), w.set.Has(at), n.set.Has(at)
 		var owns bool
-		switch decides := whose(at); {
+		switch decides := whose(at, !reaches(all, at)); {
 		case decides == beforeDecides:
 			owns = was
 		case decides == nowDecides:

@@ -30,14 +30,14 @@ type server struct {
 }
 
 func newServer(t testing.TB, of *unstructured.Unstructured, types managedfields.TypeConverter) *server {
+	bare := &unstructured.Unstructured{Object: map[string]any{"apiVersion": of.GetAPIVersion(), "kind": of.GetKind()}}
 	if types == nil {
 		types = applyconfigurations.NewTypeConverter(scheme.Scheme)
-		if _, err := types.ObjectToTyped(of); err != nil {
+		if _, err := types.ObjectToTyped(bare); err != nil {
 			types = managedfields.NewDeducedTypeConverter()
 		}
 	}
-	empty := &unstructured.Unstructured{Object: map[string]any{"apiVersion": of.GetAPIVersion(), "kind": of.GetKind()}}
-	return &server{t: t, live: empty, fields: managedfieldstest.NewFakeFieldManager(types, of.GroupVersionKind())}
+	return &server{t: t, live: bare, fields: managedfieldstest.NewFakeFieldManager(types, of.GroupVersionKind())}
 }
 
 // apply is a server-side apply with force. What the manager applied before and does not now goes away.
