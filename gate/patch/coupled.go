@@ -117,10 +117,8 @@ func (m *merge) coupleKeys(r rule, mapNames []string, at fieldpath.Path, t three
 	for _, key := range keysOfMaps(all...) {
 		var states []member
 		for _, name := range mapNames {
-			values, ok := out[name].(map[string]any)
-			if !ok {
-				values = map[string]any{}
-			}
+			values, _ := out[name].(map[string]any)
+			values = without(values) // it may be before's own
 			to := into(into(at, fieldpath.FieldNameElement(name)), fieldpath.FieldNameElement(key))
 			states = append(states, member{to, t.get(name).get(key), values, key})
 		}

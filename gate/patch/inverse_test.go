@@ -2,8 +2,10 @@ package patch
 
 import (
 	"os"
+	"slices"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 )
 
@@ -18,6 +20,8 @@ type inverseCase struct {
 	Kept    string         `json:"kept"`
 	Already string         `json:"already"`
 	Extent  Extent         `json:"extent"`
+	// Direct cases do without a history of owners: server-side apply refuses what a PUT takes.
+	Direct bool `json:"direct"`
 }
 
 func TestInvert(t *testing.T) {
@@ -45,8 +49,16 @@ func (c inverseCase) run(t *testing.T) {
 		return string(text)
 	}
 	s := newServer(t, object(t, state(nil)), nil)
-	before := s.apply(object(t, state(c.Before)), runManager)
-	written := s.apply(object(t, state(c.Written)), runManager)
+	write := s.apply
+	if c.Direct {
+		write = s.update
+	}
+	before := write(object(t, state(c.Before)), runManager)
+	next := object(t, state(c.Written))
+	if c.Direct {
+		next.SetManagedFields(before.GetManagedFields())
+	}
+	written := write(next, runManager)
 	live := written
 	if c.Live != nil {
 		live = s.edit("somebody", func(o map[string]any) {
@@ -94,7 +106,8 @@ func (c inverseCase) run(t *testing.T) {
 	if again.Changes {
 		t.Errorf("a second undo would write again: %v", Changed(now, again.Object, nil))
 	}
-	if again.Extent != inv.Extent {
+	traced := slices.ContainsFunc(now.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == undoManager })
+	if traced && again.Extent != inv.Extent { // an undo that only removes fields leaves no trace
 		t.Errorf("extent of a second try is %s, was %s", again.Extent, inv.Extent)
 	}
 	sameOwners(t, owners, again.Owners(now))
