@@ -100,18 +100,13 @@ func keysOf(lists ...keyed) []fieldpath.PathElement {
 // arrange puts keys into the order of before, unless somebody has changed the order since: then live's is kept. Keys
 // that the leading list does not have come after the one that they follow in the other.
 func arrange(before, written, live keyed, in fieldpath.PathElementSet) []fieldpath.PathElement {
-	leading, other := before.order, live.order
-	if !sameOrder(written.order, live.order) || sameOrder(before.order, written.order) {
-		leading, other = live.order, before.order
-	}
-	var out []fieldpath.PathElement
-	for _, key := range leading {
-		if in.Has(key) {
-			out = append(out, key)
-		}
+	was, wrote, is := only(before.order, in), only(written.order, in), only(live.order, in)
+	out, other := was, is
+	if !sameOrder(wrote, is) || sameOrder(was, wrote) {
+		out, other = is, was
 	}
 	for i, key := range other {
-		if !in.Has(key) || index(out, key) >= 0 {
+		if index(out, key) >= 0 {
 			continue
 		}
 		place := 0
@@ -124,6 +119,10 @@ func arrange(before, written, live keyed, in fieldpath.PathElementSet) []fieldpa
 		out = slices.Insert(out, place, key)
 	}
 	return out
+}
+
+func only(keys []fieldpath.PathElement, in fieldpath.PathElementSet) []fieldpath.PathElement {
+	return slices.DeleteFunc(slices.Clone(keys), func(key fieldpath.PathElement) bool { return !in.Has(key) })
 }
 
 // sameOrder compares the order of the keys that both have.

@@ -27,6 +27,7 @@ type server struct {
 	t      testing.TB
 	fields *managedfields.FieldManager
 	live   *unstructured.Unstructured
+	pause  time.Duration // after each write; the times of owners have no finer grain than a second
 }
 
 func newServer(t testing.TB, of *unstructured.Unstructured, types managedfields.TypeConverter) *server {
@@ -37,7 +38,7 @@ func newServer(t testing.TB, of *unstructured.Unstructured, types managedfields.
 			types = managedfields.NewDeducedTypeConverter()
 		}
 	}
-	return &server{t: t, live: bare, fields: managedfieldstest.NewFakeFieldManager(types, of.GroupVersionKind())}
+	return &server{t: t, live: bare, pause: time.Second, fields: managedfieldstest.NewFakeFieldManager(types, of.GroupVersionKind())}
 }
 
 // apply is a server-side apply with force. What the manager applied before and does not now goes away.
@@ -54,13 +55,17 @@ func (s *server) apply(u *unstructured.Unstructured, manager string) *unstructur
 
 // update is a PUT. Managed fields in the object count, as in a real one.
 func (s *server) update(u *unstructured.Unstructured, manager string) *unstructured.Unstructured {
-	out := s.fields.UpdateNoErrors(s.live, u.DeepCopy(), manager)
+	s.t.Helper()
+	out, err := s.fields.Update(s.live, u.DeepCopy(), manager)
+	if err != nil {
+		s.t.Fatalf("writing as %s: %v", manager, err)
+	}
 	return s.keep(out.(*unstructured.Unstructured))
 }
 
-// keep lets a second pass, because the times of owners have no finer grain, and reads the object as from JSON.
+// keep reads the object as from JSON.
 func (s *server) keep(u *unstructured.Unstructured) *unstructured.Unstructured {
-	time.Sleep(time.Second)
+	time.Sleep(s.pause)
 	data, err := json.Marshal(u)
 	if err != nil {
 		s.t.Fatal(err)
