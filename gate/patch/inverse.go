@@ -36,6 +36,7 @@ type Inverse struct {
 	kind    kind
 	changed paths // by this run
 	foreign paths // by others, between our write and live
+	raced   paths // by others, between before and our write
 	stays   paths // kept
 }
 
@@ -58,9 +59,8 @@ func Invert(w Write, live *unstructured.Unstructured, undoManager string, types 
 
 	inv.changed = noPaths()
 	inv.kind.compare(nil, t.before, t.written, inv.changed)
-	others := inv.raced()
-	if !others.empty() {
-		t.before = inv.kind.overlay(others, t.before, t.written)
+	if inv.raced = inv.findRaced(); !inv.raced.empty() {
+		t.before = inv.kind.overlay(inv.raced, t.before, t.written)
 		inv.changed = noPaths()
 		inv.kind.compare(nil, t.before, t.written, inv.changed)
 	}
@@ -74,7 +74,7 @@ func Invert(w Write, live *unstructured.Unstructured, undoManager string, types 
 	for _, k := range keeps {
 		inv.stays.addWhole(k.at)
 	}
-	inv.sum(live, keeps, others, result, t)
+	inv.sum(live, keeps, result, t)
 	return inv, nil
 }
 
@@ -106,7 +106,7 @@ func (k kind) overlay(others paths, before, written any) any {
 }
 
 // sum fills in what is told of the result.
-func (inv *Inverse) sum(live *unstructured.Unstructured, keeps []kept, others paths, result map[string]any, t three) {
+func (inv *Inverse) sum(live *unstructured.Unstructured, keeps []kept, result map[string]any, t three) {
 	who := since(inv.write.Written, live)
 	for _, k := range keeps {
 		inv.Kept = append(inv.Kept, who.kept(k.at, k.with))

@@ -101,9 +101,9 @@ func (w writers) kept(at, with fieldpath.Path) Kept {
 	return out
 }
 
-// raced are those of the changed fields that another manager wrote between the snapshot and this run's write: they
+// findRaced returns those of the changed fields that another manager wrote between the snapshot and this run's write: they
 // are that manager's in written, it got them or wrote since, and they are not this run's.
-func (inv *Inverse) raced() paths {
+func (inv *Inverse) findRaced() paths {
 	raced := noPaths()
 	if inv.write.Manager == "" {
 		return raced
@@ -157,7 +157,7 @@ func (inv *Inverse) Owners(now *unstructured.Unstructured) []metav1.ManagedField
 		}
 		changed, foreign := has(inv.changed, at), has(inv.foreign, at)
 		switch {
-		case has(after, at), has(inv.stays, at):
+		case has(after, at), has(inv.stays, at), has(inv.raced, at):
 			return nowDecides
 		case changed && (!foreign || undoing.Has(at)):
 			return beforeDecides
