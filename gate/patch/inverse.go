@@ -108,8 +108,9 @@ func (k kind) overlay(others paths, before, written any) any {
 // sum fills in what is told of the result.
 func (inv *Inverse) sum(live *unstructured.Unstructured, keeps []kept, result map[string]any, t three) {
 	who := since(inv.write.Written, live)
+	others := who.without(inv.manager)
 	for _, k := range keeps {
-		inv.Kept = append(inv.Kept, who.kept(k.at, k.with))
+		inv.Kept = append(inv.Kept, others.kept(k.at, k.with))
 	}
 	slices.SortFunc(inv.Kept, func(a, b Kept) int { return strings.Compare(a.Path, b.Path) })
 	goes := noPaths() // what the write changes

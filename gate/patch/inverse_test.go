@@ -103,6 +103,9 @@ func (c inverseCase) run(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if got := keptPaths(again.Kept); got != c.Kept {
+		t.Errorf("kept in a second undo: %s\nwant: %s", got, c.Kept)
+	}
 	if again.Changes {
 		t.Errorf("a second undo would write again: %v", Changed(now, again.Object, nil))
 	}

@@ -71,6 +71,11 @@ func since(then, now *unstructured.Unstructured) writers {
 	return writers{entriesOf(then), entriesOf(now)}
 }
 
+// without leaves a manager out.
+func (w writers) without(manager string) writers {
+	return writers{w.then, slices.DeleteFunc(slices.Clone(w.now), func(e entry) bool { return e.Manager == manager })}
+}
+
 // kept describes a field by who wrote another. The newest owner who got the field or has written since is the writer.
 // A field that is gone has no owner: then it is the newest of those who have written anything.
 func (w writers) kept(at, with fieldpath.Path) Kept {
@@ -101,8 +106,8 @@ func (w writers) kept(at, with fieldpath.Path) Kept {
 	return out
 }
 
-// findRaced returns those of the changed fields that another manager wrote between the snapshot and this run's write: they
-// are that manager's in written, it got them or wrote since, and they are not this run's.
+// findRaced returns those of the changed fields that another manager wrote between the snapshot and this run's write:
+// they are that manager's in written, it got them or wrote since, and they are not this run's.
 func (inv *Inverse) findRaced() paths {
 	raced := noPaths()
 	if inv.write.Manager == "" {
@@ -139,6 +144,8 @@ const firstApply = "before-first-apply"
 // ownership is what it was before, and those who lost theirs to this run have it again. An entry that comes out as it
 // was is returned unchanged, time included: where nobody else wrote, all but those of subresources are those of
 // before. Entries of status are those of now.
+//
+// Where nothing is to stand, the answer is one empty entry: the API server takes an empty list for no change.
 func (inv *Inverse) Owners(now *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
 	after := noPaths()
 	inv.kind.compare(nil, content(inv.Object), content(now), after)
@@ -174,6 +181,9 @@ func (inv *Inverse) Owners(now *unstructured.Unstructured) []metav1.ManagedField
 		if e, ok := inv.owner(o, b.of(o), w.of(o), n.of(o), whose); ok {
 			out = append(out, e)
 		}
+	}
+	if len(out) == 0 && len(n) > 0 {
+		return []metav1.ManagedFieldsEntry{{}}
 	}
 	return out
 }

@@ -92,7 +92,7 @@ func TestOwners(t *testing.T) {
 			s.live = b.DeepCopy()
 			w = s.apply(object(s.t, web2), runManager)
 			return b, w, w
-		}, ""},
+		}, ": "},
 		{"somebody scaled meanwhile", func(s *server) (b, w, l *unstructured.Unstructured) {
 			b = s.apply(object(s.t, web1), runManager)
 			w = s.apply(object(s.t, web2), runManager)
