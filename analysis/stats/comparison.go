@@ -14,6 +14,9 @@ const ratioSpan = 100
 // [NewComparison] and is not safe for concurrent use.
 type Comparison struct {
 	ratio float64
+	// factors are how many times the limit the alternatives are, and rises
+	// their logarithms.
+	factors, rises [gridSize]float64
 	// logs has the logarithm of the likelihood ratio of each alternative,
 	// the product over all looks so far.
 	logs [gridSize]float64
@@ -23,7 +26,14 @@ type Comparison struct {
 // the new version is at most ratio times that of the old version". ratio has
 // no unit; 1 means not worse, 1.25 a quarter worse. A ratio that is not
 // positive and finite cannot be tested, and the evidence stays 0.
-func NewComparison(ratio float64) *Comparison { return &Comparison{ratio: ratio} }
+func NewComparison(ratio float64) *Comparison {
+	c := &Comparison{ratio: ratio}
+	for i := range gridSize {
+		c.factors[i] = math.Pow(ratioSpan, float64(i+1)/gridSize)
+		c.rises[i] = math.Log(c.factors[i])
+	}
+	return c
+}
 
 // Add takes the events since the last look: bad and all events of the new
 // version, bad and all events of the old one. A look in which a count cannot
@@ -48,10 +58,9 @@ func (c *Comparison) Add(newBad, newTotal, oldBad, oldTotal float64) {
 	if math.IsNaN(old) || math.IsInf(old, 0) || old == 0 {
 		return
 	}
-	for i := range c.logs {
-		factor := math.Pow(ratioSpan, float64(i+1)/gridSize)
+	for i, factor := range c.factors {
 		// q1/q is factor times this quotient, (1-q1)/(1-q) is the quotient.
-		c.logs[i] += newBad*math.Log(factor) + (newBad+oldBad)*math.Log((1+old)/(factor+old))
+		c.logs[i] += newBad*c.rises[i] + (newBad+oldBad)*math.Log((1+old)/(factor+old))
 	}
 }
 

@@ -50,6 +50,7 @@ func growing(look int) float64 { return 0.05 + 0.9*float64(look)/30 }
 // TestComparisonFalseAlarms: the new version exactly at the limit, with rare
 // and with frequent errors, looked at often and seldom.
 func TestComparisonFalseAlarms(t *testing.T) {
+	t.Parallel()
 	const alpha = 0.05
 	shares := map[string]func(int) float64{"half": always(0.5), "twentieth": always(0.05), "most": always(0.9), "growing": growing}
 	seed := uint64(0)
@@ -73,6 +74,7 @@ func TestComparisonFalseAlarms(t *testing.T) {
 }
 
 func TestComparisonDelay(t *testing.T) {
+	t.Parallel()
 	for i, tt := range []struct {
 		share, newP, oldP, ratio float64
 		least, late              float64

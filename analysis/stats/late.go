@@ -13,6 +13,11 @@ import "math"
 //
 // Slices of different length, and growth that is no number, count as nothing.
 func LateEvidence(bad, total []float64, limit float64) float64 {
+	return lateEvidence(bad, total, newMixture(limit).evidence)
+}
+
+// lateEvidence mixes what evidence says of the counts from each look on.
+func lateEvidence(bad, total []float64, evidence func(bad, total float64) float64) float64 {
 	if len(bad) != len(total) || len(bad) == 0 {
 		return 0
 	}
@@ -23,7 +28,7 @@ func LateEvidence(bad, total []float64, limit float64) float64 {
 		if db, dt := bad[k-1], total[k-1]; db >= 0 && dt >= 0 && !math.IsInf(db, 0) && !math.IsInf(dt, 0) {
 			b, t = b+db, t+dt
 		}
-		logs = append(logs, Evidence(b, t, limit)-math.Log(float64(k))-math.Log(float64(k+1)))
+		logs = append(logs, evidence(b, t)-math.Log(float64(k))-math.Log(float64(k+1)))
 	}
 	logs = append(logs, -math.Log(float64(n+1))) // what begins later has seen nothing yet
 	return logSumExp(logs)
@@ -36,12 +41,13 @@ func Onset(bad, total []float64, limit float64) int {
 		return 0
 	}
 	best, from := 0.0, 0
+	m := newMixture(limit)
 	var b, t float64
 	for k := len(bad) - 1; k >= 0; k-- {
 		if bad[k] >= 0 && total[k] >= 0 {
 			b, t = b+bad[k], t+total[k]
 		}
-		if e := Evidence(b, t, limit); e > best {
+		if e := m.evidence(b, t); e > best {
 			best, from = e, k
 		}
 	}

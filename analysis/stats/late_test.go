@@ -11,10 +11,11 @@ import (
 func later(healthy float64, from int, bad float64) stream {
 	return func(r *rand.Rand, n int) []int {
 		var out []int
-		for at := gap(r, healthy); at <= min(from, n); at += gap(r, healthy) {
+		first, second := gaps(healthy), gaps(bad)
+		for at := first(r); at <= min(from, n); at += first(r) {
 			out = append(out, at)
 		}
-		for at := from + gap(r, bad); at <= n; at += gap(r, bad) {
+		for at := from + second(r); at <= n; at += second(r) {
 			out = append(out, at)
 		}
 		return out
@@ -23,9 +24,10 @@ func later(healthy float64, from int, bad float64) stream {
 
 // fromTheStart stops on the evidence of all counts since the start, at looks.
 func fromTheStart(limit, alpha float64) rule {
+	evidence := newMixture(limit).evidence
 	return func(r run) outcome {
 		for i, end := range r.ends {
-			if bad, total := r.counts(i); bad > limit*total && Evidence(bad, total, limit) >= Threshold(alpha) {
+			if bad, total := r.counts(i); bad > limit*total && evidence(bad, total) >= Threshold(alpha) {
 				return outcome{failed: true, at: end}
 			}
 		}
@@ -62,6 +64,7 @@ func TestLateEvidenceByHand(t *testing.T) {
 
 // TestLateEvidenceLevel: a service at its limit is stopped no more often than alpha, however often one looks.
 func TestLateEvidenceLevel(t *testing.T) {
+	t.Parallel()
 	for i, limit := range []float64{0.001, 0.01, 0.2} {
 		for _, alpha := range []float64{0.01, 0.1} {
 			got := simulate(1000, uint64(60+i), every(int(3/limit), 60), independent(limit), evidenceAtLooks(limit, alpha, false))[0]
@@ -73,6 +76,7 @@ func TestLateEvidenceLevel(t *testing.T) {
 
 // TestLateEvidenceDelay: a fault after many good requests is found about as fast as one at the start.
 func TestLateEvidenceDelay(t *testing.T) {
+	t.Parallel()
 	const before = 9000
 	got := simulate(300, 70, every(100, 200), later(0.002, before, 0.05), fromTheStart(0.01, 0.01), evidenceAtLooks(0.01, 0.01, true))
 	t.Logf("from the start %.0f, late %.0f", got[0].mean-before, got[1].mean-before)

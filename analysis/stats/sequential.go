@@ -29,27 +29,48 @@ import "math"
 // which is logic and no statistics, and holds at any alpha. Limits above 0.8
 // have their alternatives halfway to 1. A limit of 1 or more cannot be
 // exceeded, and a limit that is negative or NaN is no limit: evidence 0.
-func Evidence(bad, total, limit float64) float64 {
-	bad, good, ok := count(bad, total)
-	switch {
-	case !ok || !(limit >= 0 && limit < 1):
-		return 0
-	case limit == 0 && bad > 0:
-		return math.Inf(1)
-	case limit == 0:
-		return 0
+func Evidence(bad, total, limit float64) float64 { return newMixture(limit).evidence(bad, total) }
+
+// mixture is the part of [Evidence] that depends on the limit alone: what one bad and what one good event add to the
+// logarithm of each ratio.
+type mixture struct {
+	limit     float64
+	bad, good [gridSize]float64
+}
+
+func newMixture(limit float64) *mixture {
+	m := &mixture{limit: limit}
+	if !(limit > 0 && limit < 1) {
+		return m
 	}
 	highest := max(0.9, (1+limit)/2)
 	// In logarithms, because highest/limit overflows for the smallest limits.
 	lowest, rest := math.Log(limit), math.Log1p(-limit)
 	step := (math.Log(highest) - lowest) / gridSize
+	for i := range gridSize {
+		m.bad[i] = float64(i+1) * step // ln(p1/limit)
+		rate := min(math.Exp(lowest+m.bad[i]), highest)
+		m.good[i] = math.Log1p(-rate) - rest
+	}
+	return m
+}
+
+// evidence is [Evidence] at the mixture's limit.
+func (m *mixture) evidence(bad, total float64) float64 {
+	bad, good, ok := count(bad, total)
+	switch {
+	case !ok || !(m.limit >= 0 && m.limit < 1):
+		return 0
+	case m.limit == 0 && bad > 0:
+		return math.Inf(1)
+	case m.limit == 0:
+		return 0
+	}
 	var logs [gridSize]float64
 	for i := range logs {
-		rise := float64(i+1) * step // ln(p1/limit)
-		rate := min(math.Exp(lowest+rise), highest)
-		logs[i] = bad * rise
-		if good > 0 { // at the largest limits rate is 1, and 0 times its logarithm no number
-			logs[i] += good * (math.Log1p(-rate) - rest)
+		logs[i] = bad * m.bad[i]
+		if good > 0 { // at the largest limits the rate is 1, and 0 times its logarithm no number
+			logs[i] += good * m.good[i]
 		}
 	}
 	return logMeanExp(logs)

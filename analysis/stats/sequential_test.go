@@ -67,6 +67,7 @@ func TestEvidenceAtTheEdges(t *testing.T) {
 }
 
 func TestEvidenceIsMonotone(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 0))
 	for range 20000 {
 		limit := math.Pow(10, -4*r.Float64())
@@ -117,6 +118,7 @@ func TestLevels(t *testing.T) {
 // TestDelay: a limit of 1 %, a level of 0.01, looked at after each of 3000
 // requests.
 func TestDelay(t *testing.T) {
+	t.Parallel()
 	for i, tt := range []struct {
 		rate, least, most float64 // of the runs stopped
 		early, late       float64 // mean requests
@@ -139,6 +141,7 @@ func TestDelay(t *testing.T) {
 
 // TestFalseAlarms: exactly at the limit, the worst rate that is allowed.
 func TestFalseAlarms(t *testing.T) {
+	t.Parallel()
 	for i, tt := range []struct {
 		limit    float64
 		requests int
@@ -155,6 +158,7 @@ func TestFalseAlarms(t *testing.T) {
 }
 
 func TestEarlyPass(t *testing.T) {
+	t.Parallel()
 	for i, tt := range []struct {
 		rate, limit, factor float64
 		want                Decision

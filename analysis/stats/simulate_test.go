@@ -77,8 +77,8 @@ func independent(p float64) stream { return bursts(p, 1) }
 func bursts(p, length float64) stream {
 	return func(r *rand.Rand, n int) []int {
 		var bad []int
-		start := p / length / (1 - p + p/length) // of a burst, at a request outside of one
-		for at := gap(r, start); at <= n; at += gap(r, start) {
+		next := gaps(p / length / (1 - p + p/length)) // of a burst, at a request outside of one
+		for at := next(r); at <= n; at += next(r) {
 			for bad = append(bad, at); length > 1 && at < n && r.Float64() > 1/length; at++ {
 				bad = append(bad, at+1)
 			}
@@ -87,10 +87,11 @@ func bursts(p, length float64) stream {
 	}
 }
 
-// gap draws how many requests it takes to the next one that has a property
+// gaps draws how many requests it takes to the next one that has a property
 // of probability p.
-func gap(r *rand.Rand, p float64) int {
-	return 1 + int(min(math.Log(1-r.Float64())/math.Log1p(-p), 1e9))
+func gaps(p float64) func(*rand.Rand) int {
+	scale := math.Log1p(-p)
+	return func(r *rand.Rand) int { return 1 + int(min(math.Log(1-r.Float64())/scale, 1e9)) }
 }
 
 // binomial draws the bad ones among n requests.
@@ -139,9 +140,10 @@ func simulate(trials int, seed uint64, looks schedule, requests stream, rules ..
 // everyRequest stops on evidence and looks after each request. Good events
 // never raise the evidence, so looking after the bad ones is the same.
 func everyRequest(limit, alpha float64) rule {
+	evidence := newMixture(limit).evidence
 	return func(r run) outcome {
 		for i, at := range r.bad {
-			if Evidence(float64(i+1), float64(at), limit) >= Threshold(alpha) {
+			if evidence(float64(i+1), float64(at)) >= Threshold(alpha) {
 				return outcome{failed: true, at: at}
 			}
 		}
@@ -152,14 +154,29 @@ func everyRequest(limit, alpha float64) rule {
 // evidenceAtLooks stops on evidence, at the looks only. A look without bad
 // events never adds any (TestEvidenceIsMonotone), and it is not computed.
 func evidenceAtLooks(limit, alpha float64, guard bool) rule {
+	evidence := remembered(newMixture(limit).evidence)
 	return func(r run) outcome {
 		bad, total := r.windows()
 		for i, end := range r.ends {
-			if bad[i] > limit*total[i] && LateEvidence(bad[:i+1], total[:i+1], limit) >= Threshold(alpha) && (!guard || Spread(bad[:i+1], 0)) {
+			if bad[i] > limit*total[i] && lateEvidence(bad[:i+1], total[:i+1], evidence) >= Threshold(alpha) && (!guard || Spread(bad[:i+1], 0)) {
 				return outcome{failed: true, at: end}
 			}
 		}
 		return outcome{}
+	}
+}
+
+// remembered answers the same question once: the counts of simulated runs are whole, and come again and again.
+func remembered(evidence func(bad, total float64) float64) func(bad, total float64) float64 {
+	known := map[[2]float64]float64{}
+	return func(bad, total float64) float64 {
+		key := [2]float64{bad, total}
+		e, ok := known[key]
+		if !ok {
+			e = evidence(bad, total)
+			known[key] = e
+		}
+		return e
 	}
 }
 
