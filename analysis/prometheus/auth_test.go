@@ -150,6 +150,7 @@ func TestMissing(t *testing.T) {
 
 // A token in a file may change at any time.
 func TestTokenFileChanges(t *testing.T) {
+	t.Parallel()
 	path := write(t, "token", "sesame-1")
 	want := "Bearer sesame-1"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -68,6 +68,7 @@ func TestAnswers(t *testing.T) {
 }
 
 func TestErrors(t *testing.T) {
+	t.Parallel()
 	failure := func(kind, words string) string {
 		data, _ := json.Marshal(map[string]string{"status": "error", "errorType": kind, "error": words})
 		return string(data)
@@ -172,6 +173,7 @@ func TestPingWantsPrometheus(t *testing.T) {
 }
 
 func TestRetries(t *testing.T) {
+	t.Parallel()
 	var tries atomic.Int32
 	c := serve(t, 20*time.Second, func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

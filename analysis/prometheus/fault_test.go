@@ -53,6 +53,7 @@ func TestHang(t *testing.T) {
 
 // What a failed try said outlives the deadline of the next one.
 func TestHangAfterFailure(t *testing.T) {
+	t.Parallel()
 	var tries atomic.Int32
 	c := serve(t, time.Second, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)

@@ -93,6 +93,7 @@ func TestTokenCommandRefused(t *testing.T) {
 }
 
 func TestTokenCommandFails(t *testing.T) {
+	t.Parallel()
 	server := guard(t, "Authorization", "nothing")
 	for name, tt := range map[string]struct{ script, want string }{
 		"exit code":    {"echo sesame-token; seq 1 5000 >&2; echo log in first: sesame-token >&2; exit 3", "exit status 3; its standard error ends with: "},
@@ -112,6 +113,7 @@ func TestTokenCommandFails(t *testing.T) {
 
 // A command that hangs costs a query no more than its own time.
 func TestTokenCommandHangs(t *testing.T) {
+	t.Parallel()
 	server := guard(t, "Authorization", "nothing")
 	c := connect(t, Settings{URL: server.URL, Bearer: script(t, "exec sleep 3"), Timeout: 200 * time.Millisecond}, nil)
 	begin := time.Now()
@@ -207,6 +209,7 @@ func TestOAuth2(t *testing.T) {
 }
 
 func TestOAuth2Fails(t *testing.T) {
+	t.Parallel()
 	prometheus := guard(t, "Authorization", "nothing")
 	for name, tt := range map[string]struct {
 		status int
