@@ -10,58 +10,167 @@ import (
 // guard looks at the counts of new pods until the window begins. It returns a result when they fail on evidence, or
 // when the run ends meanwhile.
 func (w *watched) guard(ctx context.Context, scheduled int) (Result, bool) {
-	guards := w.byPod() && !w.c.Report
-	for {
-		var begins <-chan time.Time
-		complete := w.Complete
+	if !w.byPod() || w.c.Report {
 		select {
 		case <-w.Complete:
-			if !guards {
-				return Result{}, false
-			}
-			complete = nil
-			wait := time.Until(w.begin())
-			if wait <= 0 {
-				return Result{}, false
-			}
-			if wait < w.Timing.Interval {
-				begins = time.After(wait)
-			}
-		default:
-			if !guards {
-				select {
-				case <-w.Complete:
-					return Result{}, false
-				case <-w.running.Done():
-					return unfinished(w.judge(scheduled), context.Cause(w.running)), true
-				}
-			}
-		}
-		look := time.NewTimer(w.Timing.Interval)
-		select {
-		case <-begins:
-			look.Stop()
 			return Result{}, false
-		case <-complete:
-			look.Stop()
-			continue // to settle
 		case <-w.running.Done():
-			look.Stop()
 			return unfinished(w.judge(scheduled), context.Cause(w.running)), true
-		case <-look.C:
-		}
-		p := w.measure(ctx, time.Now(), false)
-		if ctx.Err() != nil {
-			return unfinished(w.judge(scheduled), context.Cause(ctx)), true
-		}
-		w.points, w.early = append(w.points, p), w.early+1
-		result := w.judge(scheduled)
-		w.seen <- Measurement{Point: p, Result: result, Early: true}
-		if result.Verdict == Fail {
-			w.stop(&failedError{w.c.Name, -1})
-			return result, true
 		}
 	}
+	last := time.Now()
+	for {
+		complete, begins := w.Complete, time.Time{}
+		select {
+		case <-w.Complete:
+			complete, begins = nil, w.begin()
+			if !begins.After(time.Now()) {
+				return Result{}, false
+			}
+		default:
+		}
+		regular := last.Add(w.Timing.Interval)
+		if !begins.IsZero() && !regular.Before(begins) {
+			regular = begins
+		}
+		due := w.nextLook(regular)
+		switch w.wait(complete, due) {
+		case ended:
+			return unfinished(w.judge(scheduled), context.Cause(w.running)), true
+		case changed:
+			continue // to settle
+		}
+		now := time.Now()
+		switch {
+		case !begins.IsZero() && !now.Before(begins):
+			return Result{}, false
+		case !now.Before(regular):
+			last = now
+			p := w.measure(ctx, now, false)
+			if ctx.Err() != nil {
+				return unfinished(w.judge(scheduled), context.Cause(ctx)), true
+			}
+			w.points, w.early = append(w.points, p), w.early+1
+			if result, failed := w.tellEarly(p, scheduled, -1); failed {
+				return result, true
+			}
+		case !now.Before(due) && w.follows():
+			if result, failed := w.lookBetween(ctx, scheduled, -1); failed {
+				return result, true
+			}
+		}
+	}
+}
+
+// until looks at the counts as the data comes, until the next look of the window is due. It returns a result when they
+// fail on evidence before. slot is the number of the look before.
+func (w *watched) until(ctx context.Context, due time.Time, scheduled, slot int) (Result, bool) {
+	for w.follows() && w.running.Err() == nil {
+		next := w.nextLook(due)
+		if next.Equal(due) || w.wait(nil, next) == ended {
+			break
+		}
+		if now := time.Now(); now.Before(due) && !now.Before(w.nextLook(due)) { // other pods may have come meanwhile
+			if result, failed := w.lookBetween(ctx, scheduled, slot); failed {
+				return result, true
+			}
+		}
+	}
+	return Result{}, false
+}
+
+// follows says whether the looks at this criterion follow the data. A comparison side by side needs what both versions
+// counted in the same time, which samples that come one by one do not show.
+func (w *watched) follows() bool {
+	return w.byPod() && !w.c.Report && (w.c.Baseline == nil || w.c.Baseline.Kind != BaselineConcurrent)
+}
+
+// nextLook is when the next look is worth it: when a sample is expected, or else the regular one, which also sees what
+// comes just before it.
+func (w *watched) nextLook(regular time.Time) time.Time {
+	if !w.follows() {
+		return regular
+	}
+	now := time.Now()
+	if due := w.arrivals.due(now, w.chosen(w.pods())); !due.IsZero() && regular.Sub(due) >= leastSpacing {
+		return due
+	}
+	return regular
+}
+
+// why a wait was over.
+type woken int
+
+const (
+	came    woken = iota // the time came, or a second passed, in which pods may have come
+	changed              // the rollout is complete
+	ended                // the run ended
+)
+
+// wait sleeps until a time, but for no longer than a second where the looks follow the data of pods that come.
+func (w *watched) wait(complete <-chan struct{}, due time.Time) woken {
+	pause := time.Until(due)
+	if w.follows() {
+		pause = min(pause, leastSpacing)
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-w.running.Done():
+		return ended
+	case <-complete:
+		return changed
+	case <-timer.C:
+	}
+	if w.running.Err() != nil {
+		return ended
+	}
+	return came
+}
+
+// lookBetween looks at the counts between two regular looks. Without news it is no look at all.
+func (w *watched) lookBetween(ctx context.Context, scheduled, slot int) (Result, bool) {
+	vars, pods := w.vars(), w.pods()
+	sent := time.Now()
+	query, err := w.query(vars, pods)
+	if err != nil {
+		w.arrivals.saw(sent, time.Now(), nil)
+		return Result{}, false // the regular look says so
+	}
+	answer, err := w.ask(ctx, query, sent)
+	at := time.Now()
+	tallies, failed := w.tally(at, answer, err, w.facts.Naming.Pod)
+	if !w.arrivals.saw(sent, at, tallies) || failed != nil || w.stale(at, tallies) != nil || ctx.Err() != nil {
+		return Result{}, false
+	}
+	w.asked = query
+	w.tracker.observe(at, tallies, w.chosen(pods))
+	p := w.c.share(at, w.tracker, w.alpha, w.facts.reference)
+	p.between = true
+	if p.Evidence <= 0 && p.State != Breach {
+		return Result{}, false // a regular look shows as much
+	}
+	w.points = append(w.points, p)
+	return w.tellEarly(p, scheduled, slot)
+}
+
+// tellEarly tells of a look that only ever fails on evidence, and says whether it did.
+func (w *watched) tellEarly(p Point, scheduled, slot int) (Result, bool) {
+	result := w.judge(scheduled)
+	w.seen <- Measurement{Point: p, Result: result, Early: true}
+	if result.Verdict != Fail {
+		return Result{}, false
+	}
+	w.stop(&failedError{w.c.Name, slot})
+	return result, true
+}
+
+// chosen are the pods that the criterion is about.
+func (w *watched) chosen(pods Pods) []Pod {
+	if w.c.scope() == ScopeOld {
+		return pods.Old
+	}
+	return pods.New
 }
 
 // earlyFactor is how many times the limit counts as clearly bad for an early pass, and the errors that it may make: to

@@ -38,6 +38,7 @@ func (r *run) at() time.Time {
 // measure takes one look, in the window or before it.
 func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Point {
 	vars, pods := w.vars(), w.pods()
+	sent := time.Now()
 	query, err := w.query(vars, pods)
 	if err != nil {
 		return Point{Time: time.Now(), State: Failed, Note: firstLine(err.Error())}
@@ -52,6 +53,7 @@ func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Poi
 	if failed != nil {
 		return *failed
 	}
+	w.arrivals.saw(sent, at, tallies)
 	if stale := w.stale(at, tallies); stale != nil {
 		return *stale
 	}
@@ -59,7 +61,7 @@ func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Poi
 		if inWindow && at.Sub(w.begin()) < leastScrapes*w.scrape() {
 			return Point{Time: at, State: Thin, Note: "the window is not long enough for rates yet"}
 		}
-		w.tracker.setTotals(tallies)
+		w.tracker.setTotals(at, tallies)
 		return w.c.share(at, w.tracker, w.alpha, w.facts.reference)
 	}
 	if w.c.Baseline != nil && w.c.Baseline.Kind == BaselineConcurrent {
@@ -67,11 +69,7 @@ func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Poi
 			return *failed
 		}
 	} else {
-		chosen := pods.New
-		if w.c.scope() == ScopeOld {
-			chosen = pods.Old
-		}
-		w.tracker.observe(at, tallies, chosen)
+		w.tracker.observe(at, tallies, w.chosen(pods))
 	}
 	if len(pods.New) > 0 && len(tallies) == 0 { // also when there were some before: what is not seen is not good
 		return Point{Time: at, State: NoData, Note: "no series of the new pods matched"}
@@ -188,11 +186,7 @@ func (w *watched) query(vars Vars, pods Pods) (string, error) {
 		}
 		return w.c.scoped(text, vars, pods, w.facts)
 	case w.byPod():
-		chosen := pods.New
-		if w.c.scope() == ScopeOld {
-			chosen = pods.Old
-		}
-		return w.c.Counts.raw(vars, w.facts.Naming.matchers(vars.Namespace, names(chosen)), w.processLabels())
+		return w.c.Counts.raw(vars, w.facts.Naming.matchers(vars.Namespace, names(w.chosen(pods))), w.processLabels())
 	}
 	since := time.Since(w.begin()) // what the counters grew since the window began, and at least over the scrapes that a rate takes
 	return w.c.Counts.increase(vars, nil, w.c.Each, promSeconds(max(since, leastScrapes*w.scrape())))
@@ -249,7 +243,7 @@ func (w *watched) tally(at time.Time, answer Answer, err error, podLabel string)
 // sideBySide looks at old and new pods at the same time, as long as there are both, and adds what their counters grew.
 func (w *watched) sideBySide(ctx context.Context, due time.Time, vars Vars, pods Pods, now []tally) *Point {
 	if w.tracker.olds == nil {
-		w.tracker.olds = newTracker(w.c, 0, w.scrape())
+		w.tracker.olds = newTracker(w.c, 0, w.scrape(), w.Timing.Interval)
 		w.tracker.olds.fromBirth = false
 	}
 	olds := w.tracker.olds

@@ -40,6 +40,8 @@ type Point struct {
 	// the bad events came at more than one time or from more than one pod. Both are zero for values.
 	Evidence Number `json:"evidence,omitempty"`
 	Spread   bool   `json:"spread,omitempty"`
+	// between is set for a look at counts that is not of the schedule: it only ever fails on evidence.
+	between bool
 	// Note says on one line why the point is neither ok nor a breach.
 	Note string `json:"note,omitempty"`
 }

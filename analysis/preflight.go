@@ -166,13 +166,13 @@ func (p *preflight) before(ctx context.Context, c Criterion, f CriterionFacts, p
 	if err != nil {
 		return failed(err)
 	}
-	w := &watched{run: p.run, c: c, facts: f, alpha: p.alpha(), tracker: newTracker(c, 0, 0)}
+	w := &watched{run: p.run, c: c, facts: f, alpha: p.alpha(), tracker: newTracker(c, 0, 0, 0)}
 	answer, err := p.ask(ctx, query)
 	tallies, bad := w.tally(time.Now(), answer, err, "")
 	if bad != nil {
 		return *p.boundsOf(ctx, c, vars, c.runningMatchers(vars, f, pods), bad)
 	}
-	w.tracker.setTotals(tallies)
+	w.tracker.setTotals(time.Now(), tallies)
 	if c.Baseline != nil {
 		c.Baseline, c.Limit = nil, Limit{Value: 1}
 	}

@@ -140,15 +140,16 @@ type watched struct {
 	facts CriterionFacts
 	alpha float64
 
-	tracker *tracker // of counts
-	points  []Point
-	early   int // how many of points lie before the window
-	asked   string
-	unseen  int // ready pods without metrics at the last look
+	tracker  *tracker // of counts
+	arrivals *arrivals
+	points   []Point
+	early    int // how many of points lie before the window, at its front
+	asked    string
+	unseen   int // ready pods without metrics at the last look
 }
 
 func (r *run) watch(c Criterion, i int) *watched {
-	w := &watched{run: r, c: c, facts: r.Facts.about(i), alpha: r.alpha()}
+	w := &watched{run: r, c: c, facts: r.Facts.about(i), alpha: r.alpha(), arrivals: newArrivals(r.Facts.Scrape)}
 	if w.facts.Naming.Pod == "" && !w.facts.Gateway {
 		w.facts.Naming = usualNaming
 	}
@@ -156,7 +157,7 @@ func (r *run) watch(c Criterion, i int) *watched {
 		counts := *c.Counts
 		counts.Native = counts.Native || w.facts.Native
 		w.c.Counts = &counts
-		w.tracker = newTracker(w.c, r.Timing.Settle, r.scrape())
+		w.tracker = newTracker(w.c, r.Timing.Settle, r.scrape(), r.Timing.Interval)
 	}
 	if ref := w.facts.reference; ref != nil && c.Baseline != nil && c.Counts == nil && ref.Problem == "" {
 		w.c.Limit.Value = c.Baseline.limit(ref.Value)
@@ -188,6 +189,11 @@ func (w *watched) verdict(ctx context.Context) Result {
 	var outage time.Time
 	for i := range last {
 		due := w.begin().Add(time.Duration(i) * w.Timing.Interval)
+		if i > 0 {
+			if result, failed := w.until(ctx, due, max(scheduled, i), i-1); failed {
+				return result
+			}
+		}
 		if !sleepUntil(w.running, due) && !w.stillDue(ctx, i) {
 			return unfinished(w.judge(max(scheduled, i)), context.Cause(w.running))
 		}
@@ -223,7 +229,7 @@ func (w *watched) verdict(ctx context.Context) Result {
 			return result
 		}
 	}
-	return w.judge(len(w.points) - w.early)
+	return w.judge(last)
 }
 
 // outageSince is since when there was no answer.

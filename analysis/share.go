@@ -76,7 +76,7 @@ func (c Criterion) shareOf(at time.Time, g *group, alpha float64, ref *reference
 	limit := c.Limit.Value
 	switch {
 	case c.Baseline == nil:
-		p.Evidence = logEvidence(stats.LateEvidence(g.byLook, g.allByLook, limit))
+		p.Evidence = logEvidence(stats.LateEvidence(g.badByPart, g.allByPart, limit))
 	case c.Baseline.Kind == BaselineConcurrent:
 		ref = &reference{Bad: g.theirs.bad, Events: g.theirs.all, Value: g.theirs.bad / max(g.theirs.all, 1)}
 		if g.versus != nil && c.Baseline.worse(float64(value), ref.Value) {
@@ -86,7 +86,7 @@ func (c Criterion) shareOf(at time.Time, g *group, alpha float64, ref *reference
 	case c.Baseline.Kind == BaselineBefore:
 		// Half of the error is for the baseline itself being measured too low, half for the comparison with it.
 		_, upper := stats.Interval(ref.Bad, ref.Events, 1-alpha)
-		p.Evidence = logEvidence(stats.LateEvidence(g.byLook, g.allByLook, c.Baseline.limit(upper))) - Number(math.Ln2)
+		p.Evidence = logEvidence(stats.LateEvidence(g.badByPart, g.allByPart, c.Baseline.limit(upper))) - Number(math.Ln2)
 	}
 	switch {
 	case p.Events < c.minEvents():
@@ -107,15 +107,15 @@ func (c Criterion) shareOf(at time.Time, g *group, alpha float64, ref *reference
 // showRecent replaces the share of all events, which good times have kept low, by that of the events since the fault
 // began, on which the evidence rests.
 func (p *Point) showRecent(g *group, limit float64) {
-	from := stats.Onset(g.byLook, g.allByLook, limit)
+	from := stats.Onset(g.badByPart, g.allByPart, limit)
 	var bad, all float64
-	for i := from; i < len(g.byLook); i++ {
-		bad, all = bad+g.byLook[i], all+g.allByLook[i]
+	for i := from; i < len(g.badByPart); i++ {
+		bad, all = bad+g.badByPart[i], all+g.allByPart[i]
 	}
 	if all <= 0 || bad/all <= limit {
 		return
 	}
-	p.Note = fmt.Sprintf("since look %d of %d; %s of %s events in all", from+1, len(g.byLook), plain(math.Round(p.Bad)), plain(math.Round(p.Events)))
+	p.Note = fmt.Sprintf("since interval %d of %d; %s of %s events in all", from+1, len(g.badByPart), plain(math.Round(p.Bad)), plain(math.Round(p.Events)))
 	value := Number(bad / all)
 	p.Value, p.Bad, p.Events = &value, bad, all
 }
@@ -147,8 +147,8 @@ func (c Criterion) versusBaseline(p Point, value, alpha float64, ref *reference)
 // logEvidence keeps JSON and arithmetic finite: e to the 700 is beyond any doubt.
 func logEvidence(e float64) Number { return Number(min(max(e, -700), 700)) }
 
-// judgeShare returns the verdict on the looks at counts, of which scheduled are planned in the window; looks before
-// the window come first and are not in that number.
+// judgeShare returns the verdict on the looks at counts, of which scheduled are planned in the window. The guarded looks
+// before the window come first and are not in that number, and neither are those that follow the data in between.
 //
 //   - fail, at once: the evidence has passed its threshold, and the bad events came at several times or from several
 //     pods, because one burst is one cause.
@@ -160,18 +160,23 @@ func judgeShare(c Criterion, points []Point, guarded, scheduled int, alpha float
 	r := c.result(points, scheduled)
 	threshold := Number(stats.Threshold(alpha))
 	var silence string
+	var last Point
 	for i, p := range points {
+		counted := 0
+		if i >= guarded && !p.between {
+			counted, last = 1, p
+		}
 		switch p.State {
 		case OK, Breach, Thin:
-			r.Samples.Judged += inWindow(i, guarded)
+			r.Samples.Judged += counted
 			if r.Verdict != Fail {
 				r.Value, r.Bad, r.Events, r.Group = p.Value, p.Bad, p.Events, p.Group
 			}
 		case NoData:
-			r.Samples.NoData += inWindow(i, guarded)
+			r.Samples.NoData += counted
 			silence = p.Note
 		default:
-			r.Samples.Errors += inWindow(i, guarded)
+			r.Samples.Errors += counted
 			r.LastError = p.Note
 		}
 		if p.State == Breach && r.FirstBreach.IsZero() {
@@ -200,7 +205,6 @@ func judgeShare(c Criterion, points []Point, guarded, scheduled int, alpha float
 		r.Verdict, r.Reason = Inconclusive, fmt.Sprintf("%d of %d samples measured", r.Samples.made(), scheduled)
 		return r
 	}
-	last := points[len(points)-1]
 	switch {
 	case last.State == Breach:
 		r.Verdict, r.Reason = Fail, r.shareText()
@@ -219,13 +223,6 @@ func judgeShare(c Criterion, points []Point, guarded, scheduled int, alpha float
 		r.Verdict, r.Reason = Error, "the window ends with a failed query: "+r.LastError
 	}
 	return r
-}
-
-func inWindow(i, guarded int) int {
-	if i < guarded {
-		return 0
-	}
-	return 1
 }
 
 // shareText is the share against its limit, with the counts behind it.

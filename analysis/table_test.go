@@ -348,7 +348,7 @@ func matcherFor(t *testing.T, pattern string) *labels.Matcher {
 
 // history feeds a tracker looks, a second apart, and returns the counts of the group without labels.
 func history(c Criterion, pods []Pod, looks ...Answer) *group {
-	t := newTracker(c, 0, time.Second)
+	t := newTracker(c, 0, time.Second, 0)
 	for i, a := range looks {
 		tallies, err := c.Counts.tallies(a, c.Each, "pod")
 		if err != nil {
@@ -422,7 +422,7 @@ func TestTrackerOrder(t *testing.T) {
 	c := Criterion{Counts: &Counts{Bad: "b", Total: "t"}, Each: []string{"path"}, Limit: Limit{Value: 0.01}}
 	pods := []Pod{{Name: "a", Ready: time.Unix(1, 0)}, {Name: "b", Ready: time.Unix(1, 0)}}
 	for range 300 {
-		straight, shuffled := newTracker(c, 0, time.Second), newTracker(c, 0, time.Second)
+		straight, shuffled := newTracker(c, 0, time.Second, 0), newTracker(c, 0, time.Second, 0)
 		for look := range 4 {
 			var a Answer
 			for _, pod := range []string{"a/x:/one", "a/y:/one", "b/x:/two", "b/x:/one"} {
@@ -456,7 +456,7 @@ func looks(c Criterion, spread bool, counts ...float64) []Point {
 			points = append(points, Point{Time: at, State: map[float64]State{-1: NoData, -2: Failed}[counts[i]], Note: "why not"})
 			continue
 		}
-		g.byLook, g.allByLook = append(g.byLook, counts[i]-g.bad), append(g.allByLook, counts[i+1]-g.all)
+		g.badByPart, g.allByPart = append(g.badByPart, counts[i]-g.bad), append(g.allByPart, counts[i+1]-g.all)
 		g.bad, g.all = counts[i], counts[i+1]
 		p := c.shareOf(at, g, 0.01, nil)
 		p.Spread = spread
@@ -597,7 +597,7 @@ func TestShareAgainstBaseline(t *testing.T) {
 		"too few windows":           {BaselineHistory, 50, 1000, &reference{Value: 0.01, Windows: windows(18, 0.01)}, NoData, "only 18 earlier windows", false},
 		"worse by less than counts": {BaselineHistory, 9, 100000, &reference{Value: 0, Windows: windows(40, 0)}, OK, "", false},
 	} {
-		p := criterion(tt.kind).shareOf(time.Unix(1e9, 0), &group{bad: tt.bad, all: tt.all, byLook: []float64{tt.bad}, allByLook: []float64{tt.all}}, 0.01, tt.ref)
+		p := criterion(tt.kind).shareOf(time.Unix(1e9, 0), &group{bad: tt.bad, all: tt.all, badByPart: []float64{tt.bad}, allByPart: []float64{tt.all}}, 0.01, tt.ref)
 		if p.State != tt.state || !strings.Contains(p.Note, tt.note) || p.Evidence >= Number(stats.Threshold(0.01)) != tt.evidence {
 			t.Errorf("%s: got %s %q, evidence %v, want %s %q, %t", name, p.State, p.Note, p.Evidence, tt.state, tt.note, tt.evidence)
 		}

@@ -49,6 +49,11 @@ type tracker struct {
 	olds      *tracker // of the old pods, where they are compared side by side
 
 	extrapolated bool // the counts are those of increase()
+
+	// span is how much time a part of the course has at least. Looks that come closer together add to the same part, so
+	// that looking more often costs no evidence; see [stats.LateEvidence].
+	span   time.Duration
+	opened time.Time // when the last part was closed; zero before the first look
 }
 
 // process is one counter that begins at zero when its process does.
@@ -56,21 +61,25 @@ type process struct {
 	group, pod        string
 	lastBad, lastAll  float64
 	bad, all, allowed float64
+	settled           bool // a sample was taken after the pod was ready
 }
 
 // group are the counts of one value of the labels of Each; the only one is "" when there are none.
 type group struct {
-	bad, all  float64
-	byLook    []float64 // the growth of bad from look to look
-	allByLook []float64 // and that of all
+	bad, all float64
+	byLook   []float64 // the growth of bad from look to look
+	// The course: the growth of bad and of all from part to part, which are looks or, where these follow the data, some
+	// looks each. open says that the last part is not over.
+	badByPart, allByPart []float64
+	open                 bool
 
 	// Of a comparison with the old pods: how far it has looked, and what both counted at the same time.
 	seen, ours, theirs struct{ bad, all float64 }
 	versus             *stats.Comparison
 }
 
-func newTracker(c Criterion, settle, scrape time.Duration) *tracker {
-	t := &tracker{fromBirth: true, scrape: scrape, processes: map[string]*process{}, groups: map[string]*group{}}
+func newTracker(c Criterion, settle, scrape, span time.Duration) *tracker {
+	t := &tracker{fromBirth: true, scrape: scrape, span: span, processes: map[string]*process{}, groups: map[string]*group{}}
 	if c.Counts.Histogram != "" {
 		// A program that warms up is slow at first; one that fails at first has failed somebody.
 		t.fromBirth, t.since = false, settle
@@ -97,9 +106,10 @@ func (t *tracker) observe(at time.Time, tallies []tally, pods []Pod) {
 		p := t.processes[key]
 		if p == nil {
 			p = &process{group: now.group, pod: now.pod, lastBad: now.bad, lastAll: now.total}
-			if t.fromBirth && !pod.Reused {
-				// What the kubelet has caused is in the counters by now; what comes later is somebody else's.
-				p.bad, p.all, p.allowed = now.bad, now.total, min(pod.Probes, now.bad)
+			p.settled = !t.fromBirth || pod.Reused
+			if !p.settled {
+				p.bad, p.all = now.bad, now.total
+				p.allow(at, now, pod)
 			}
 			t.processes[key] = p
 			continue
@@ -110,8 +120,20 @@ func (t *tracker) observe(at time.Time, tallies []tally, pods []Pod) {
 			p.bad, p.all = p.bad+max(now.bad-p.lastBad, 0), p.all+now.total-p.lastAll
 		}
 		p.lastBad, p.lastAll = now.bad, now.total
+		p.allow(at, now, pod)
 	}
-	t.sum(before)
+	t.sum(at, before)
+}
+
+// allow leaves out what the kubelet may have caused, until a sample was taken after the pod was ready: all of it is in
+// the counters by then, and what comes later is somebody else's.
+func (p *process) allow(at time.Time, now tally, pod Pod) {
+	if p.settled {
+		return
+	}
+	p.allowed = min(pod.Probes, p.bad)
+	taken := at.Add(-time.Duration(now.age * float64(time.Second)))
+	p.settled = !taken.Before(pod.Ready.Add(time.Second)) // the API server's times are whole seconds
 }
 
 func (t *tracker) group(name string) *group {
@@ -125,7 +147,7 @@ func (t *tracker) group(name string) *group {
 }
 
 // sum makes the groups' counts of those of the processes. What the kubelet may have caused is left out.
-func (t *tracker) sum(before map[string][2]float64) {
+func (t *tracker) sum(at time.Time, before map[string][2]float64) {
 	for _, g := range t.groups {
 		g.bad, g.all = 0, 0
 	}
@@ -141,7 +163,7 @@ func (t *tracker) sum(before map[string][2]float64) {
 		g.bad += bad
 		g.all += max(p.all-p.allowed, bad)
 	}
-	t.grown(before)
+	t.grown(at, before)
 }
 
 // counts are the groups' counts now.
@@ -154,16 +176,27 @@ func (t *tracker) counts() map[string][2]float64 {
 }
 
 // grown notes what the groups have grown since the last look.
-func (t *tracker) grown(before map[string][2]float64) {
+func (t *tracker) grown(at time.Time, before map[string][2]float64) {
+	// Looks come a little early or late; two that are a span apart are never one part.
+	closes := at.Sub(t.opened) >= t.span-t.span/10
+	if closes {
+		t.opened = at
+	}
 	for name, g := range t.groups {
 		bad := max(g.bad-before[name][0], 0)
+		all := max(g.all-before[name][1], bad)
 		g.byLook = append(g.byLook, bad)
-		g.allByLook = append(g.allByLook, max(g.all-before[name][1], bad))
+		if last := len(g.badByPart) - 1; g.open {
+			g.badByPart[last], g.allByPart[last] = g.badByPart[last]+bad, g.allByPart[last]+all
+		} else {
+			g.badByPart, g.allByPart = append(g.badByPart, bad), append(g.allByPart, all)
+		}
+		g.open = !closes
 	}
 }
 
 // setTotals takes counts that the server has added up itself, over the time since the window began.
-func (t *tracker) setTotals(tallies []tally) {
+func (t *tracker) setTotals(at time.Time, tallies []tally) {
 	before := t.counts()
 	for _, g := range t.groups {
 		g.bad, g.all = 0, 0
@@ -176,7 +209,7 @@ func (t *tracker) setTotals(tallies []tally) {
 	for _, g := range t.groups {
 		g.bad = min(g.bad, g.all)
 	}
-	t.grown(before)
+	t.grown(at, before)
 	t.extrapolated = true
 }
 

@@ -25,7 +25,7 @@ func TestStatisticsDocument(t *testing.T) {
 	parts := map[string]func() string{
 		"windows": windowTable, "every request": everyRequestTable, "looks": looksTable, "trickle": trickleTable,
 		"bursts": burstTable, "early pass": earlyPassTable, "split": splitTable, "comparison": comparisonTable,
-		"late":                      lateTable,
+		"late": lateTable, "between": betweenTable,
 		"placebo":                   placeboTable,
 		"needed":                    func() string { return fmt.Sprint(EventsNeeded(0.01, 0.95)) },
 		"needed for half a percent": func() string { return fmt.Sprint(EventsNeeded(0.005, 0.95)) },

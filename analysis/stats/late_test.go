@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sort"
 	"testing"
 )
 
@@ -116,4 +118,56 @@ func TestOnset(t *testing.T) {
 			t.Errorf("%s: look %d, want %d", name, got, tt.want)
 		}
 	}
+}
+
+// betweenLooks is evidenceAtLooks with so many looks in the interval that ends at each of the run's looks. What the last
+// interval has so far is one part, as the whole of it will be.
+func betweenLooks(limit, alpha float64, looks int, guard bool) rule {
+	evidence := remembered(newMixture(limit).evidence)
+	return func(r run) outcome {
+		bad, total := r.windows()
+		var byLook []float64
+		start := 0
+		for i, end := range r.ends {
+			seen := 0.0
+			for look := 1; look <= looks; look++ {
+				at := start + (end-start)*look/looks
+				b := float64(sort.SearchInts(r.bad, at+1) - sort.SearchInts(r.bad, start+1))
+				n := float64(at - start)
+				byLook, seen = append(byLook, b-seen), b
+				part, of := append(slices.Clone(bad[:i]), b), append(slices.Clone(total[:i]), n)
+				if b > limit*n && lateEvidence(part, of, evidence) >= Threshold(alpha) && (!guard || Spread(byLook, 0)) {
+					return outcome{failed: true, at: at}
+				}
+			}
+			start = end
+		}
+		return outcome{}
+	}
+}
+
+func betweenTable() string {
+	const runs, seed = 1000, 9
+	t := newTable("bad", "one look in each interval", "ten looks in each interval")
+	for _, p := range []float64{0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.3, 0.5} {
+		got := simulate(runs, seed, every(100, 30), independent(p), evidenceAtLooks(tableLimit, tableAlpha, true), betweenLooks(tableLimit, tableAlpha, 10, true))
+		t.row(rate(p), cell(got[0]), cell(got[1]))
+	}
+	return t.done(runs, seed)
+}
+
+// TestLevelBetweenLooks: a service at its limit is stopped no more often than alpha, also when every interval is looked
+// at many times, and a bad one sooner.
+func TestLevelBetweenLooks(t *testing.T) {
+	t.Parallel()
+	for i, limit := range []float64{0.001, 0.01, 0.2} {
+		for _, alpha := range []float64{0.01, 0.1} {
+			got := simulate(1000, uint64(80+i), every(int(3/limit), 30), independent(limit), betweenLooks(limit, alpha, 10, false))[0]
+			t.Logf("%v at %v: %.4f", limit, alpha, got.failed)
+			within(t, fmt.Sprintf("limit %v, alpha %v", limit, alpha), got.failed, 0, alpha)
+		}
+	}
+	got := simulate(300, 90, every(100, 30), independent(0.3), evidenceAtLooks(0.01, 0.01, true), betweenLooks(0.01, 0.01, 10, true))
+	within(t, "with one look in an interval", got[0].mean, 200, 201)
+	within(t, "with ten", got[1].mean, 10, 60)
 }
