@@ -19,6 +19,7 @@ type scraped struct {
 	share float64       // of its requests that fail then
 	rate  float64       // requests a second
 	burst float64       // failures all at once at that time, besides
+	ends  time.Duration // until when it fails; zero: for good
 }
 
 // fleet answers questions about the counters of pods that are scraped every so often.
@@ -49,7 +50,11 @@ func (f *fleet) Query(_ context.Context, promql string, _ time.Time) (Answer, er
 			}
 		}
 		total := p.rate * (at - p.born).Seconds()
-		bad := p.share * p.rate * max(at-p.fails, 0).Seconds()
+		failing := max(at-p.fails, 0)
+		if p.ends > 0 {
+			failing = min(failing, p.ends-p.fails)
+		}
+		bad := p.share * p.rate * failing.Seconds()
 		if at >= p.fails {
 			bad, total = bad+p.burst, total+p.burst
 		}
@@ -91,7 +96,7 @@ func decide(t *testing.T, f *fleet, scrape time.Duration) (r Result, took time.D
 }
 
 // TestTimeToDecision: how long after the first sample with a bad request a bad version fails. The aim is the second
-// sample that is independent of it, of another pod or of another scrape, and one second. Looks every 15 s, as they were
+// sample that is independent of it, of another pod or of a scrape two seconds later, and one second. Looks every 15 s, as they were
 // before they followed the data, took as long as the last column.
 func TestTimeToDecision(t *testing.T) {
 	const second = time.Second
@@ -109,8 +114,8 @@ func TestTimeToDecision(t *testing.T) {
 		most   time.Duration // after the start of the run
 		before time.Duration
 	}{
-		// The second sample is there at 3.5 s.
-		"every second, one pod": {second, true, pods(1, 0, 500*time.Millisecond, 0), 4700 * time.Millisecond, 30 * second},
+		// The first sample is there at 2.5 s.
+		"every second, one pod": {second, true, pods(1, 0, 500*time.Millisecond, 0), 5500 * time.Millisecond, 30 * second},
 		// One pod is scraped first at 9 s, the other at 14 s.
 		"every 15 s, two pods": {15 * second, true, pods(2, 4*second, 7*second, 0), 16200 * time.Millisecond, 30 * second},
 		// The one pod is scraped at 9 s and at 24 s.
@@ -142,11 +147,13 @@ func TestTimeToDecision(t *testing.T) {
 	}
 }
 
-// A burst that one scrape of one pod shows is one cause, however often that sample is looked at.
+// A burst of one pod is one cause, however often the sample that shows it is looked at, and also when it lies across a
+// scrape.
 func TestBurstIsNoReasonToStop(t *testing.T) {
+	at := 20500 * time.Millisecond
 	for _, every := range []time.Duration{time.Second, 15 * time.Second, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
-			f := &fleet{every: every, pods: []scraped{{name: "web-a", phase: 300 * time.Millisecond, rate: 40, burst: 90, fails: 20500 * time.Millisecond}}}
+			f := &fleet{every: every, pods: []scraped{{name: "web-a", phase: 300 * time.Millisecond, rate: 40, burst: 60, fails: at, share: 1, ends: at + time.Second}}}
 			r, took := decide(t, f, every)
 			if r.Verdict == Fail && took < 5*time.Minute {
 				t.Errorf("every %s: it failed after %s: %s", every, took, r.Reason)

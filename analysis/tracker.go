@@ -67,7 +67,11 @@ type process struct {
 // group are the counts of one value of the labels of Each; the only one is "" when there are none.
 type group struct {
 	bad, all float64
-	byLook   []float64 // the growth of bad from look to look
+	// byLook is the growth of bad from look to look, except that what comes within oneBurst is counted at the first of
+	// these looks, which is the one with the number burstLook, at burstAt.
+	byLook    []float64
+	burstLook int
+	burstAt   time.Time
 	// The course: the growth of bad and of all from part to part, which are looks or, where these follow the data, some
 	// looks each. open says that the last part is not over.
 	badByPart, allByPart []float64
@@ -185,7 +189,7 @@ func (t *tracker) grown(at time.Time, before map[string][2]float64) {
 	for name, g := range t.groups {
 		bad := max(g.bad-before[name][0], 0)
 		all := max(g.all-before[name][1], bad)
-		g.byLook = append(g.byLook, bad)
+		g.burst(at, bad, t.span)
 		if last := len(g.badByPart) - 1; g.open {
 			g.badByPart[last], g.allByPart[last] = g.badByPart[last]+bad, g.allByPart[last]+all
 		} else {
@@ -193,6 +197,19 @@ func (t *tracker) grown(at time.Time, before map[string][2]float64) {
 		}
 		g.open = !closes
 	}
+}
+
+// oneBurst is how far apart bad events of one pod have to be at least to have come at two times: a burst may lie across
+// a scrape, and then two samples show it.
+const oneBurst = 2 * time.Second
+
+// burst notes what bad events have come at a look.
+func (g *group) burst(at time.Time, bad float64, span time.Duration) {
+	g.byLook = append(g.byLook, 0)
+	if bad > 0 && (g.burstAt.IsZero() || at.Sub(g.burstAt) >= min(oneBurst, span-span/10)) {
+		g.burstLook, g.burstAt = len(g.byLook)-1, at
+	}
+	g.byLook[g.burstLook] += bad
 }
 
 // setTotals takes counts that the server has added up itself, over the time since the window began.
