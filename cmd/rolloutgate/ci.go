@@ -96,18 +96,27 @@ func isLive(getenv func(string) string, ci CI, w io.Writer) bool {
 }
 
 func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
+	f := fileOf(w)
+	return f != nil && term.IsTerminal(int(f.Fd()))
 }
 
 // terminalWidth is 100 where there is no terminal to ask: Jenkins and small windows wrap longer lines.
 func terminalWidth(w io.Writer) int {
-	if f, ok := w.(*os.File); ok {
+	if f := fileOf(w); f != nil {
 		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
 			return width
 		}
 	}
 	return 100
+}
+
+// fileOf is the file that w writes to, nil when it is none.
+func fileOf(w io.Writer) *os.File {
+	if o, ok := w.(*outlet); ok {
+		w = o.w
+	}
+	f, _ := w.(*os.File)
+	return f
 }
 
 // folder returns what marks collapsible parts in the log that w leads to, nil where nothing does.

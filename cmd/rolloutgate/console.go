@@ -33,6 +33,7 @@ import (
 const (
 	maxRows          = 8                // of a kind in the redrawn block, which has to fit in a small terminal
 	measurementEvery = 30 * time.Second // between lines about the value of one criterion
+	maxUnread        = 256 << 10        // bytes that nobody has read yet: more progress would only bury what matters
 )
 
 // consoleOptions say what w can do.
@@ -40,6 +41,7 @@ type consoleOptions struct {
 	Live    bool // redraw in place
 	Color   bool
 	Width   func() int    // of the terminal, which may change; needed when Live
+	Unread  func() int    // bytes that the reader has not taken yet; nil: he takes all at once
 	Timeout time.Duration // of the gate, for the clock; 0 is not shown
 }
 
@@ -60,12 +62,16 @@ type console struct {
 	last      map[manifest.Ref]string
 	step      string
 	drawn     int // lines of the block on the screen
+	missed    int // lines that were not printed since the last one, because nobody read
 }
 
 func newConsole(w io.Writer, o consoleOptions) *console {
 	c := &console{
 		consoleOptions: o, w: w, stop: func() {}, column: 14,
 		measured: map[string]time.Time{}, last: map[manifest.Ref]string{},
+	}
+	if c.Unread == nil {
+		c.Unread = func() int { return 0 }
 	}
 	if o.Live {
 		c.stop = c.tick()
@@ -99,7 +105,7 @@ func (c *console) close() {
 	c.stop()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	io.WriteString(c.w, c.erase())
+	io.WriteString(c.w, c.erase()+c.skipped())
 	c.drawn, c.Live = 0, false
 }
 
@@ -212,12 +218,32 @@ func labelled(label, text string) string {
 	return label + text
 }
 
-// draw replaces the block on the screen by permanent lines and a new block below them, in one write so that no half
-// of it is ever seen.
-func (c *console) draw(lines string) {
+// draw replaces the block on the screen by a permanent line, if it is not empty, and a new block below it, in one write
+// so that no half of it is ever seen. For a reader who does not keep up, it leaves out blocks, and lines in the end.
+func (c *console) draw(line string) {
+	switch unread := c.Unread(); {
+	case line == "" && unread > 0:
+		return
+	case unread > maxUnread:
+		c.missed++
+		return
+	}
 	block := c.block()
-	io.WriteString(c.w, c.erase()+lines+strings.Join(block, ""))
+	io.WriteString(c.w, c.erase()+c.skipped()+line+strings.Join(block, ""))
 	c.drawn = len(block)
+}
+
+// skipped says once how many lines are missing before the next one.
+func (c *console) skipped() string {
+	n := c.missed
+	c.missed = 0
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "        … 1 line is missing: nobody read it in time\n"
+	}
+	return fmt.Sprintf("        … %d lines are missing: nobody read them in time\n", n)
 }
 
 // erase moves to the first line of the block and clears the screen below.

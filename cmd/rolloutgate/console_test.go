@@ -278,3 +278,19 @@ func TestConsoleFromManyGoroutines(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowReader: progress that nobody reads in time is left out, and that is said.
+func TestSlowReader(t *testing.T) {
+	var out bytes.Buffer
+	unread := 0
+	c := newConsole(&out, consoleOptions{Unread: func() int { return unread }})
+	for i, e := range aRun()[:6] {
+		unread = map[bool]int{true: maxUnread + 1}[i > 0 && i < 5]
+		c.event(e)
+	}
+	c.close()
+	want := "    0s  → plan: 1 object\n        … 4 lines are missing: nobody read them in time\n    3s  deployment/web  0 of 3 new pods available\n"
+	if out.String() != want {
+		t.Errorf("got\n%s", out.String())
+	}
+}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -16,28 +17,65 @@ import (
 // gcPercent trades a little time for a lot of memory: a gate mostly waits, often in a small container.
 const gcPercent = 40
 
+// lastWords is how long a run has to end by itself after the third signal.
+const lastWords = time.Second
+
 func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals, later := make(chan os.Signal, 8), make(chan os.Signal, 8)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go handOn(signals, cancel, later)
-	os.Exit(execute(ctx, later, os.Args[1:], os.Getenv, os.Stdin, os.Stdout, os.Stderr))
+	// Without a handler, a write to a pipe that nobody reads ends the process, in the middle of an undo if need be.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	ctx, later := listen()
+
+	stderr := newOutlet(os.Stderr, nil)
+	stdout := newOutlet(os.Stdout, func(err error) { unprinted(stderr, err) })
+	p := &program{getenv: os.Getenv, stdin: os.Stdin, stdout: stdout, stderr: stderr, later: later}
+	code := p.execute(ctx, os.Args[1:])
+	p.drain(ctx, stdout, stderr)
+	os.Exit(code)
 }
 
-// lastWords is how long the process lives on after its third signal, for the report.
-const lastWords = time.Second
+// listen turns signals into what a run understands: the first one cancels the context, the ones after it are handed on.
+// Whoever sends a third wants the process gone.
+func listen() (context.Context, <-chan os.Signal) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	received, later := make(chan os.Signal, 3), make(chan os.Signal, 3)
+	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as it is below nohup
+		signal.Notify(received, syscall.SIGHUP)
+	}
+	go func() {
+		first := (<-received).(syscall.Signal)
+		cancel(gate.Cancelled{Signal: first})
+		later <- <-received
+		third := (<-received).(syscall.Signal)
+		later <- third
+		time.Sleep(lastWords)
+		os.Exit(128 + int(third))
+	}()
+	return ctx, later
+}
 
-// handOn gives the signals to whoever is at work: the first one cancels, the later ones go to the run, which knows what
-// they mean in each of its phases. A third one ends the process even if the run does not.
-func handOn(signals <-chan os.Signal, cancel context.CancelCauseFunc, later chan<- os.Signal) {
-	first := (<-signals).(syscall.Signal)
-	cancel(gate.Cancelled{Signal: first})
-	later <- <-signals
-	third := <-signals
-	later <- third
-	time.Sleep(lastWords)
-	os.Exit(128 + int(third.(syscall.Signal)))
+// drain waits for the readers of what was printed, within reason. Where a person looks at what changed nothing, perhaps
+// page by page, it waits until they have seen it.
+func (p *program) drain(ctx context.Context, stdout, stderr *outlet) {
+	idle, most := idlePatience, slowPatience
+	if !p.writes && isTerminal(os.Stdin) && isTerminal(os.Stderr) {
+		idle, most = time.Hour, 24*time.Hour
+	}
+	patient, cancel := context.WithTimeout(context.Background(), most)
+	defer cancel()
+	// A signal may come while we wait, or have come before.
+	defer context.AfterFunc(ctx, func() { time.Sleep(cancelledPatience); cancel() })()
+	if err := stdout.drain(patient, idle); err != nil && stdout.failure() == nil {
+		unprinted(stderr, err)
+		idle = cancelledPatience
+	}
+	_ = stderr.drain(patient, min(idle, idlePatience)) // there is nobody left to tell
+}
+
+// unprinted says on stderr why something is missing on stdout.
+func unprinted(stderr *outlet, err error) {
+	fmt.Fprintf(stderr, "warning: writing to standard output: %v; the exit code tells the result\n", err)
 }

@@ -50,7 +50,8 @@ func cutOff(t *testing.T, after time.Duration, fault promtest.Fault) {
 		env := func(name string) string { return map[string]string{"KUBECONFIG": kubeconfig}[name] }
 		args = append([]string{"run", "-f", filepath.Join(dir, file), "--kubeconfig", kubeconfig, "--config", filepath.Join(dir, "criteria.yaml"),
 			"--prometheus-url", proxy.URL, "--ci", "none", "--color", "never"}, args...)
-		code := execute(context.Background(), nil, args, env, strings.NewReader(""), &out, &out)
+		p := &program{getenv: env, stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+		code := p.execute(context.Background(), args)
 		return code, out.String()
 	}
 	if code, out := run("v1.yaml", "--preflight", "off", "--window", "0s"); code == gate.CriteriaFailed.Code() {

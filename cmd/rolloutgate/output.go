@@ -41,8 +41,12 @@ func (p *program) sink(o *options) (*sink, error) {
 		out.text = out.github
 	}
 	out.fold = folder(ci, out.text)
+	var unread func() int
+	if o, ok := terminal.(*outlet); ok {
+		unread = o.waiting
+	}
 	out.console = newConsole(out.text, consoleOptions{
-		Live: isLive(p.getenv, ci, terminal), Color: out.color, Timeout: o.timeout,
+		Unread: unread, Live: isLive(p.getenv, ci, terminal), Color: out.color, Timeout: o.timeout,
 		Width: func() int { return terminalWidth(terminal) },
 	})
 	return out, nil
@@ -60,6 +64,9 @@ func (out *sink) print(r gate.Report) {
 		options.BeforeLast = func() { out.warn(out.github.finish(r, path)) }
 	}
 	out.warn(report.Text(out.text, r, options))
+	if o, ok := out.p.stdout.(*outlet); ok && o.failure() != nil && out.text != out.p.stderr {
+		fmt.Fprintln(out.p.stderr, report.LastLine(r)) // whoever left may still look there
+	}
 }
 
 func (out *sink) warn(err error) {

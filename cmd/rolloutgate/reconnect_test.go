@@ -128,7 +128,8 @@ func TestReconnect(t *testing.T) {
 		r.cut(3 * time.Second)
 	}()
 	var out bytes.Buffer
-	code := execute(context.Background(), nil, []string{"run", "-f", file, "--kubeconfig", kubeconfig, "--timeout", "60s"}, os.Getenv, os.Stdin, &out, &out)
+	p := &program{getenv: os.Getenv, stdin: os.Stdin, stdout: &out, stderr: &out}
+	code := p.execute(context.Background(), []string{"run", "-f", file, "--kubeconfig", kubeconfig, "--timeout", "60s"})
 	<-cut
 	if code != 0 {
 		t.Errorf("exit code %d:\n%s", code, &out)

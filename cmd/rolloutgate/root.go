@@ -23,20 +23,20 @@ type program struct {
 	getenv         func(string) string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	writes         bool // the command may change the cluster
 	code           int
 }
 
 // execute runs one command line and returns the exit code. A panic is a bug of ours: exit code 1, and the stack for
 // whoever reports it.
-func execute(ctx context.Context, later <-chan os.Signal, args []string, getenv func(string) string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+func (p *program) execute(ctx context.Context, args []string) (code int) {
 	defer func() {
-		if p := recover(); p != nil {
-			fmt.Fprintf(stderr, "rolloutgate: internal error: %v\n%s", p, debug.Stack())
+		if r := recover(); r != nil {
+			fmt.Fprintf(p.stderr, "rolloutgate: internal error: %v\n%s", r, debug.Stack())
 			code = gate.Internal.Code()
 		}
 	}()
 	klog.SetLogger(logr.Discard()) // client-go's own log says nothing that a report does not
-	p := &program{later: later, getenv: getenv, stdin: stdin, stdout: stdout, stderr: stderr}
 	root := p.root()
 	root.SetArgs(args)
 	parsed := false // errors before that are about the command line, and cobra's own

@@ -38,6 +38,7 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 	if err != nil {
 		return err
 	}
+	p.writes = !onlyPlan(o)
 	return p.withGate(o, func(g gate.Gate, _ *cluster.Client) (gate.Report, error) {
 		if onlyPlan(o) {
 			return g.Plan(c.Context(), objects)

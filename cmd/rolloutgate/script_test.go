@@ -58,7 +58,8 @@ func TestPanicIsInternal(t *testing.T) {
 	}
 	defer devnull.Close()
 	boom := func(string) string { panic("boom") }
-	if code := execute(context.Background(), nil, []string{"run", "-f", "x"}, boom, devnull, devnull, devnull); code != 1 {
+	p := &program{getenv: boom, stdin: devnull, stdout: devnull, stderr: devnull}
+	if code := p.execute(context.Background(), []string{"run", "-f", "x"}); code != 1 {
 		t.Errorf("exit code %d, want 1", code)
 	}
 }
