@@ -12,7 +12,7 @@ import (
 )
 
 func (p *program) analyzeCommand() *cobra.Command {
-	o := newOptions()
+	o := p.newOptions()
 	var backtest time.Duration
 	c := &cobra.Command{
 		Use:   "analyze [KIND/NAME…]",

@@ -1,153 +1,89 @@
 package main
 
 import (
-	"fmt"
 	"io"
-	"os"
 	"strings"
-	"time"
 
-	"golang.org/x/term"
-
+	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
-// CI is the system that runs this process, as far as its log differs from a terminal.
-type CI string
+// ciSystem is a CI system, as far as its log differs from a terminal: one file of this package, ci_….go, and one row of
+// ciSystems.
+type ciSystem struct {
+	// name is its value of --ci.
+	name string
+	// detect looks for the variable by which the system introduces itself.
+	detect func(getenv func(string) string) bool
+	// colors says whether its log viewer is known to show them.
+	colors bool
+	// log makes the log of a step out of a writer; nil: it is a log like any other.
+	log func(w io.Writer, getenv func(string) string) ciLog
+}
 
-// The values of --ci, besides auto. Generic is a system that says no more than CI=true.
+// ciLog is the log of a step, and what the system keeps beside it. What a system does not know is nil.
+type ciLog struct {
+	text   io.Writer // takes what is printed
+	folder report.Folder
+	// mask hides values in the log. It is called before any text that could have them.
+	mask func(values []string) error
+	// finish tells the system the result, when only the last line is left to print. reportJSON is the path of the JSON
+	// report, empty when none was written.
+	finish func(r gate.Report, reportJSON string) error
+}
+
+// ciSystems are those that are known, in the order in which they are looked for. The agents of Jenkins may run inside of
+// another system, and most systems set the variable of the last row, too.
+func ciSystems() []ciSystem {
+	return []ciSystem{githubActions(), gitlabCI(), azurePipelines(), buildkite(), jenkins(), anyCI()}
+}
+
+// The values of --ci that are no system.
 const (
-	ciNone      CI = "none"
-	ciGitHub    CI = "github"
-	ciGitLab    CI = "gitlab"
-	ciAzure     CI = "azure"
-	ciBuildkite CI = "buildkite"
-	ciJenkins   CI = "jenkins"
-	ciGeneric   CI = "generic"
+	ciAuto = "auto"
+	ciNone = "none"
 )
 
-// detectCI asks for the variable by which each system introduces itself. Jenkins comes after the others because its
-// agents may run inside of them, and the general CI comes last because most of them set it too.
-func detectCI(getenv func(string) string) CI {
-	switch {
-	case getenv("GITHUB_ACTIONS") == "true":
-		return ciGitHub
-	case getenv("GITLAB_CI") != "":
-		return ciGitLab
-	case strings.EqualFold(getenv("TF_BUILD"), "true"):
-		return ciAzure
-	case getenv("BUILDKITE") == "true":
-		return ciBuildkite
-	case getenv("JENKINS_URL") != "":
-		return ciJenkins
-	case getenv("CI") != "" && getenv("CI") != "0" && !strings.EqualFold(getenv("CI"), "false"):
-		return ciGeneric
+func (p *program) ciSystems() []ciSystem { return append(p.moreCI, ciSystems()...) }
+
+// anyCI is a system that says no more than CI=true.
+func anyCI() ciSystem {
+	return ciSystem{name: "generic", detect: func(getenv func(string) string) bool {
+		return getenv("CI") != "" && getenv("CI") != "0" && !strings.EqualFold(getenv("CI"), "false")
+	}}
+}
+
+// ciNames are the values of --ci.
+func ciNames(systems []ciSystem) []string {
+	names := []string{ciAuto, ciNone}
+	for _, s := range systems {
+		names = append(names, s.name)
 	}
-	return ciNone
+	return names
+}
+
+// detectCI finds the system that runs this process; its name is none where there is no such thing.
+func detectCI(systems []ciSystem, getenv func(string) string) ciSystem {
+	for _, s := range systems {
+		if s.detect(getenv) {
+			return s
+		}
+	}
+	return ciSystem{name: ciNone}
 }
 
 // parseCI reads the value of --ci; auto and nothing mean detection.
-func parseCI(value string, getenv func(string) string) (CI, error) {
-	switch ci := CI(value); ci {
-	case "", "auto":
-		return detectCI(getenv), nil
-	case ciNone, ciGitHub, ciGitLab, ciAzure, ciBuildkite, ciJenkins, ciGeneric:
-		return ci, nil
-	}
-	return "", fmt.Errorf("reading --ci: %q is none of auto, none, github, gitlab, azure, buildkite, jenkins, generic", value)
-}
-
-// rendersColor says whether the log viewer of a system is known to understand colours. Jenkins needs a plugin for it.
-func (c CI) rendersColor() bool {
-	switch c {
-	case ciGitHub, ciGitLab, ciAzure, ciBuildkite:
-		return true
-	}
-	return false
-}
-
-// parseColor reads the value of --color. With auto the environment decides (NO_COLOR, then CLICOLOR_FORCE and
-// FORCE_COLOR), then whether w is a terminal or the log of a CI system that shows colours.
-func parseColor(value string, getenv func(string) string, ci CI, w io.Writer) (bool, error) {
+func parseCI(value string, systems []ciSystem, getenv func(string) string) (ciSystem, error) {
 	switch value {
-	case "always":
-		return true, nil
-	case "never":
-		return false, nil
-	case "", "auto":
-	default:
-		return false, fmt.Errorf("reading --color: %q is none of auto, always, never", value)
+	case "", ciAuto:
+		return detectCI(systems, getenv), nil
+	case ciNone:
+		return ciSystem{name: ciNone}, nil
 	}
-	forced := func(name string) bool { v := getenv(name); return v != "" && v != "0" && v != "false" }
-	switch {
-	case getenv("NO_COLOR") != "":
-		return false, nil
-	case forced("CLICOLOR_FORCE"), forced("FORCE_COLOR"):
-		return true, nil
-	case ci != ciNone:
-		return ci.rendersColor(), nil
-	}
-	return isTerminal(w) && getenv("TERM") != "dumb", nil
-}
-
-// isLive says whether progress may be redrawn in place: on a real terminal that a person looks at.
-func isLive(getenv func(string) string, ci CI, w io.Writer) bool {
-	return ci == ciNone && detectCI(getenv) == ciNone && getenv("TERM") != "dumb" && isTerminal(w)
-}
-
-func isTerminal(w io.Writer) bool {
-	f := fileOf(w)
-	return f != nil && term.IsTerminal(int(f.Fd()))
-}
-
-// terminalWidth is 100 where there is no terminal to ask: Jenkins and small windows wrap longer lines.
-func terminalWidth(w io.Writer) int {
-	if f := fileOf(w); f != nil {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
-			return width
+	for _, s := range systems {
+		if s.name == value {
+			return s, nil
 		}
 	}
-	return 100
-}
-
-// fileOf is the file that w writes to, nil when it is none.
-func fileOf(w io.Writer) *os.File {
-	if o, ok := w.(*outlet); ok {
-		w = o.w
-	}
-	f, _ := w.(*os.File)
-	return f
-}
-
-// folder returns what marks collapsible parts in the log that w leads to, nil where nothing does.
-func folder(ci CI, w io.Writer) report.Folder {
-	switch ci {
-	case ciGitHub:
-		if g, ok := w.(*github); ok {
-			return g
-		}
-	case ciGitLab:
-		return &sections{w: w}
-	}
-	return nil
-}
-
-// sections are the collapsible parts of a GitLab log.
-type sections struct {
-	w io.Writer
-	n int
-}
-
-// Open begins a section that is folded until somebody clicks on it.
-func (s *sections) Open(title string) {
-	s.n++
-	s.mark("start", "[collapsed=true]", flat(title))
-}
-
-// Close ends the section.
-func (s *sections) Close() { s.mark("end", "", "") }
-
-// mark writes a marker. A failure to write is not lost: whatever is written next to the same log reports it.
-func (s *sections) mark(word, option, title string) {
-	fmt.Fprintf(s.w, "\x1b[0Ksection_%s:%d:rolloutgate_%d%s\r\x1b[0K%s\n", word, time.Now().Unix(), s.n, option, title)
+	return ciSystem{}, oneOf("ci", value, ciNames(systems)...)
 }

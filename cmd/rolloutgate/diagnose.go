@@ -10,7 +10,7 @@ import (
 )
 
 func (p *program) diagnoseCommand() *cobra.Command {
-	o := newOptions()
+	o := p.newOptions()
 	var all, everywhere bool
 	c := &cobra.Command{
 		Use:   "diagnose KIND/NAME… | --all",

@@ -11,7 +11,7 @@ import (
 )
 
 func (p *program) lintCommand() *cobra.Command {
-	o := newOptions()
+	o := p.newOptions()
 	c := &cobra.Command{
 		Use:   "lint [-f FILENAME]",
 		Short: "Check the config file and the criteria, offline",

@@ -17,6 +17,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/report"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -44,26 +45,29 @@ type options struct {
 
 	config, output, reportDir, ci, color string
 
+	formats   []report.Format // that are known
+	ciSystems []ciSystem
+
 	spec   analysis.Spec       // from the config file
 	server prometheus.Settings // from there, too
 }
 
-func newOptions() *options {
+func (p *program) newOptions() *options {
 	kube := genericclioptions.NewConfigFlags(true)
 	// What is left out is a credential, which belongs into the kubeconfig, or an override of what stands there.
 	kube.AuthInfoName, kube.BearerToken, kube.CertFile, kube.KeyFile = nil, nil, nil, nil
 	kube.APIServer, kube.ClusterName, kube.CAFile, kube.TLSServerName, kube.Insecure = nil, nil, nil, nil, nil
 	kube.ImpersonateUID, kube.ImpersonateGroup, kube.ImpersonateUserExtra = nil, nil, nil
 	kube.CacheDir, kube.Timeout, kube.DisableCompression, kube.ProxyURL = nil, nil, nil, nil
-	return &options{kube: kube}
+	return &options{kube: kube, formats: p.formats(), ciSystems: p.ciSystems()}
 }
 
 // connection are the flags that say which cluster, and how to answer. Every command has them.
 func (o *options) connection(flags *pflag.FlagSet) {
 	o.kube.AddFlags(flags)
-	flags.StringVarP(&o.output, "output", "o", "text", "what to print: text or json (progress then goes to stderr)")
-	flags.StringVar(&o.reportDir, "report-dir", "", "folder to write report.json and report.md to")
-	flags.StringVar(&o.ci, "ci", "auto", "CI system to write for: auto, none, github, gitlab, azure, buildkite, jenkins, generic")
+	flags.StringVarP(&o.output, "output", "o", o.formats[0].Name, "what to print: "+list(formatNames(o.formats), "or")+"; progress goes to stderr unless it is "+o.formats[0].Name)
+	flags.StringVar(&o.reportDir, "report-dir", "", "folder to write "+list(formatFiles(o.formats), "and")+" to")
+	flags.StringVar(&o.ci, "ci", ciAuto, "CI system to write for: "+strings.Join(ciNames(o.ciSystems), ", "))
 	flags.StringVar(&o.color, "color", "auto", "colours: auto, always or never")
 	flags.StringVar(&o.config, "config", "", "config file (default "+defaultConfig+" when present)")
 }
@@ -153,7 +157,7 @@ func (o *options) settled(c *cobra.Command, getenv func(string) string) error {
 	}
 	o.spec = spec
 	return errors.Join(
-		oneOf("output", o.output, "text", "json"), oneOf("undo", o.undo, "on-failure", "never", ""),
+		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),
 		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),
 		oneOf("preflight", o.preflight, string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff), ""),
 	)
@@ -166,6 +170,35 @@ func oneOf(flag, value string, allowed ...string) error {
 		}
 	}
 	return &usageError{fmt.Sprintf("reading --%s: %q is not one of %s", flag, value, strings.Join(strings.Fields(strings.Join(allowed, " ")), ", ")), ""}
+}
+
+// formats are the forms of a report.
+func (p *program) formats() []report.Format { return append(report.Formats(), p.moreFormats...) }
+
+func formatNames(formats []report.Format) (names []string) {
+	for _, f := range formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// formatFiles are the names of the files in a folder of reports.
+func formatFiles(formats []report.Format) (files []string) {
+	for _, f := range formats {
+		if f.File != "" {
+			files = append(files, f.File)
+		}
+	}
+	return files
+}
+
+// list is "a, b or c".
+func list(words []string, last string) string {
+	n := len(words) - 1
+	if n < 1 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
 }
 
 // objects reads the manifests.

@@ -7,94 +7,107 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
-// sink is where one run's words go.
-type sink struct {
+// output is where one run's words go.
+type output struct {
 	p       *program
-	o       *options
+	format  report.Format // of what is printed on stdout
+	dir     string        // for reports in all formats; empty: none are written
+	log     ciLog         // of what is printed for people
+	people  io.Writer     // what that log leads to
+	options report.Options
 	console *console
-	github  *github // nil elsewhere
-	text    io.Writer
-	color   bool
-	fold    report.Folder
 }
 
-func (p *program) sink(o *options) (*sink, error) {
-	ci, err := parseCI(o.ci, p.getenv)
+func (p *program) newOutput(o *options) (*output, error) {
+	systems := p.ciSystems()
+	ci, err := parseCI(o.ci, systems, p.getenv)
+	if err != nil {
+		return nil, err
+	}
+	out := &output{p: p, dir: o.reportDir, people: p.stdout}
+	formats := p.formats()
+	out.format = formats[slices.IndexFunc(formats, func(f report.Format) bool { return f.Name == o.output })]
+	if out.forMachine() {
+		out.people = p.stderr
+	}
+	color, err := parseColor(o.color, p.getenv, ci, out.people)
 	if err != nil {
 		return nil, usage(err)
 	}
-	out := &sink{p: p, o: o, text: p.stdout}
-	if o.output == "json" {
-		out.text = p.stderr // stdout is for the machine
+	out.log = ciLog{text: out.people}
+	if ci.log != nil {
+		out.log = ci.log(out.people, p.getenv)
 	}
-	terminal := out.text
-	if out.color, err = parseColor(o.color, p.getenv, ci, terminal); err != nil {
-		return nil, usage(err)
-	}
-	if ci == ciGitHub {
-		out.github = newGitHub(out.text, p.getenv)
-		out.text = out.github
-	}
-	out.fold = folder(ci, out.text)
+	out.options = report.Options{Color: color, Width: terminalWidth(out.people), Fold: out.log.folder}
 	var unread func() int
-	if o, ok := terminal.(*outlet); ok {
-		unread = o.waiting
+	if queue, ok := out.people.(*outlet); ok {
+		unread = queue.waiting
 	}
-	out.console = newConsole(out.text, consoleOptions{
-		Unread: unread, Live: isLive(p.getenv, ci, terminal), Color: out.color, Timeout: o.timeout,
-		Width: func() int { return terminalWidth(terminal) },
+	out.console = newConsole(out.log.text, consoleOptions{
+		Unread: unread, Live: isLive(p.getenv, ci, detectCI(systems, p.getenv), out.people), Color: color, Timeout: o.timeout,
+		Width: func() int { return terminalWidth(out.people) },
 	})
 	return out, nil
 }
 
+// forMachine tells whether stdout is for a machine, and people read stderr.
+func (out *output) forMachine() bool { return out.format.Name != out.p.formats()[0].Name }
+
 // print renders the report. A rendering that fails must not hide the verdict, so its error is only told.
-func (out *sink) print(r gate.Report) {
+func (out *output) print(r gate.Report) {
 	path, err := out.files(r)
 	out.warn(err)
-	if out.o.output == "json" {
-		out.warn(report.JSON(out.p.stdout, r))
+	if out.forMachine() {
+		out.warn(out.format.Write(out.p.stdout, r, report.Options{}))
 	}
-	options := report.Options{Color: out.color, Width: terminalWidth(out.text), Fold: out.fold}
-	if out.github != nil {
-		options.BeforeLast = func() { out.warn(out.github.finish(r, path)) }
+	options := out.options
+	if out.log.finish != nil {
+		options.BeforeLast = func() { out.warn(out.log.finish(r, path)) }
 	}
-	out.warn(report.Text(out.text, r, options))
-	if o, ok := out.p.stdout.(*outlet); ok && o.failure() != nil && out.text != out.p.stderr {
-		fmt.Fprintln(out.p.stderr, report.LastLine(r)) // whoever left may still look there
+	out.warn(report.Text(out.log.text, r, options))
+	if queue, ok := out.people.(*outlet); ok && queue.failure() != nil && !out.forMachine() {
+		fmt.Fprintln(out.p.stderr, report.LastLine(r)) // whoever has left stdout may still look there
 	}
 }
 
-func (out *sink) warn(err error) {
+func (out *output) warn(err error) {
 	if err != nil {
 		fmt.Fprintf(out.p.stderr, "warning: %s\n", told(err))
 	}
 }
 
-// files writes the report to --report-dir and returns the path of the JSON file.
-func (out *sink) files(r gate.Report) (string, error) {
-	dir := out.o.reportDir
-	if dir == "" {
+// files writes the report to --report-dir in every format that is a file, and returns the path of the JSON file.
+func (out *output) files(r gate.Report) (reportJSON string, err error) {
+	if out.dir == "" {
 		return "", nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(out.dir, 0o755); err != nil {
 		return "", fmt.Errorf("writing the report: %w", err)
 	}
-	path := filepath.Join(dir, "report.json")
-	return path, errors.Join(
-		writeFile(path, r, report.JSON),
-		writeFile(filepath.Join(dir, "report.md"), r, report.Markdown),
-	)
+	var errs []error
+	for _, f := range out.p.formats() {
+		if f.File == "" {
+			continue
+		}
+		path := filepath.Join(out.dir, f.File)
+		errs = append(errs, writeFile(path, r, f))
+		if f.Name == "json" {
+			reportJSON = path
+		}
+	}
+	return reportJSON, errors.Join(errs...)
 }
 
 // writeFile replaces the file in one step: whoever reads it while it is written sees the old one.
-func writeFile(path string, r gate.Report, render func(io.Writer, gate.Report) error) error {
+func writeFile(path string, r gate.Report, f report.Format) error {
 	var b bytes.Buffer
-	if err := render(&b, r); err != nil {
+	if err := f.Write(&b, r, report.Options{}); err != nil {
 		return err
 	}
 	temporary := path + ".new"

@@ -3,7 +3,7 @@ package main
 import "github.com/spf13/cobra"
 
 func (p *program) planCommand() *cobra.Command {
-	o := newOptions()
+	o := p.newOptions()
 	c := &cobra.Command{
 		Use:   "plan -f FILENAME",
 		Short: "Show what run would change, without changing anything",

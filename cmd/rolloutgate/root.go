@@ -23,7 +23,9 @@ type program struct {
 	getenv         func(string) string
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	writes         bool // the command may change the cluster
+	writes         bool            // the command may change the cluster
+	moreCI         []ciSystem      // asked before those that are built in; nil: there are no others
+	moreFormats    []report.Format // after those that are built in; nil: there are no others
 	code           int
 }
 

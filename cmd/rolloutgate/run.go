@@ -10,7 +10,7 @@ import (
 )
 
 func (p *program) runCommand() *cobra.Command {
-	o := newOptions()
+	o := p.newOptions()
 	c := &cobra.Command{
 		Use:   "run -f FILENAME",
 		Short: "Apply manifests, gate the rollout, undo it when it is bad",
@@ -58,13 +58,13 @@ func (p *program) withGate(o *options, run func(gate.Gate, *cluster.Client) (gat
 	if err != nil {
 		return err
 	}
-	out, err := p.sink(o)
+	out, err := p.newOutput(o)
 	if err != nil {
 		return err
 	}
 	g.Progress, g.Signals = out.console.event, p.later
-	if out.github != nil {
-		g.Secrets = func(values []string) { out.warn(out.github.mask(values)) }
+	if out.log.mask != nil {
+		g.Secrets = func(values []string) { out.warn(out.log.mask(values)) }
 	}
 	r, err := run(g, client)
 	out.console.close()

@@ -11,7 +11,7 @@ import (
 )
 
 func (p *program) watchCommand() *cobra.Command {
-	o := newOptions()
+	o := p.newOptions()
 	c := &cobra.Command{
 		Use:     "watch KIND/NAME…",
 		Short:   "Gate a rollout that is already going on, without changing anything",

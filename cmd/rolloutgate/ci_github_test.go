@@ -342,7 +342,7 @@ func TestTextOnGitHub(t *testing.T) {
 	r.Run.Command = "plan"
 	r.Changes = []gate.Change{{Object: r.Workloads[0].Ref, Action: "configured", Diff: "-a\n+b\n::error::owned\n"}}
 	err := report.Text(s, r, report.Options{
-		Fold:       folder(ciGitHub, s.github),
+		Fold:       s.github,
 		BeforeLast: func() { s.finish(r, "") },
 	})
 	if err != nil {

@@ -21,6 +21,18 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
+// githubActions has commands in its log: groups, masks and annotations. It keeps outputs and a summary beside it.
+func githubActions() ciSystem {
+	return ciSystem{
+		name: "github", colors: true,
+		detect: func(getenv func(string) string) bool { return getenv("GITHUB_ACTIONS") == "true" },
+		log: func(w io.Writer, getenv func(string) string) ciLog {
+			g := newGitHub(w, getenv)
+			return ciLog{text: g, folder: g, mask: g.mask, finish: g.finish}
+		},
+	}
+}
+
 // github is the log of a GitHub Actions step, and the files beside it.
 //
 // A runner obeys commands (::error::…) wherever they appear in the output, also when a container of the cluster wrote
@@ -253,9 +265,10 @@ func (g *github) output(r gate.Report, reportJSON string) error {
 	return nil
 }
 
-type output struct{ name, value string }
+// stepOutput is one output of a step.
+type stepOutput struct{ name, value string }
 
-func outputs(r gate.Report, reportJSON string) []output {
+func outputs(r gate.Report, reportJSON string) []stepOutput {
 	var reason, undo string
 	var failed manifest.Ref
 	if r.Exit.Code != 0 {
@@ -274,7 +287,7 @@ func outputs(r gate.Report, reportJSON string) []output {
 	if strings.ContainsFunc(reportJSON, unicode.IsControl) {
 		reportJSON = ""
 	}
-	return []output{
+	return []stepOutput{
 		{"verdict", word(r.Exit.Name, "-")},
 		{"exit-code", strconv.Itoa(r.Exit.Code)},
 		{"reason", word(reason, "")},
