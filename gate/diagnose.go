@@ -2,11 +2,13 @@ package gate
 
 import (
 	"context"
-	"maps"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -17,8 +19,8 @@ const (
 	diagnoseTime = time.Minute
 )
 
-// Diagnose says what is wrong with workloads now. It changes nothing, and finding something wrong is no failure of
-// the command.
+// Diagnose says what is wrong with workloads now. It changes nothing. That something is broken is the answer, and no
+// failure of the command, unless ExitOnFindings says so.
 func (g Gate) Diagnose(ctx context.Context, targets []rollout.Target) (Report, error) {
 	r := g.begin(ctx, "diagnose")
 	f, stop := r.follow(targets)
@@ -34,32 +36,82 @@ func (g Gate) Diagnose(ctx context.Context, targets []rollout.Target) (Report, e
 	if ended := r.interrupted(reading, "reading the workloads"); ended != nil {
 		return r.end(), r.fail(ended)
 	}
-	r.exit(Passed, diagnosedState(r.report.Workloads, r.findings))
+	broken := brokenWorkloads(r.report.Workloads, r.findings)
+	outcome := Passed
+	if len(broken) > 0 && g.ExitOnFindings {
+		outcome = RolloutFailed
+	}
+	r.exit(outcome, diagnosedState(r.report.Workloads, broken))
 	return r.end(), nil
 }
 
-// diagnosedState counts the workloads that are not in order, by their status or by a finding that blames something.
-func diagnosedState(workloads []rollout.Status, findings []diagnosis.Finding) string {
-	broken := map[string]bool{}
-	for _, s := range workloads {
-		if s.Phase != rollout.Complete {
-			broken[s.Ref.String()] = true
+// broken is a workload that is not in order, and the code of what explains it best; "" when nothing does.
+type broken struct {
+	workload manifest.Ref
+	code     string
+}
+
+// brokenWorkloads lists those that failed or that a finding blames something in, those of the first findings first.
+func brokenWorkloads(workloads []rollout.Status, findings []diagnosis.Finding) []broken {
+	var all []broken
+	add := func(ref manifest.Ref, code string) {
+		if !slices.ContainsFunc(all, func(b broken) bool { return b.workload == ref }) {
+			all = append(all, broken{ref, code})
 		}
 	}
 	for _, x := range findings {
 		if x.Blames() {
-			broken[x.Workload.String()] = true
+			add(x.Workload, x.Code)
 		}
 	}
-	if len(broken) == 0 {
+	for _, s := range workloads {
+		if s.Phase == rollout.Failed {
+			add(s.Ref, s.Reason)
+		}
+	}
+	return all
+}
+
+// diagnosedState counts the workloads that are broken, and those that are only on their way.
+func diagnosedState(workloads []rollout.Status, all []broken) string {
+	unfinished := 0
+	for _, s := range workloads {
+		if s.Phase != rollout.Complete && s.Watched && !slices.ContainsFunc(all, func(b broken) bool { return b.workload == s.Ref }) {
+			unfinished++
+		}
+	}
+	state := ""
+	switch {
+	case len(all) > 0:
+		verb := map[bool]string{true: "is", false: "are"}[len(all) == 1]
+		state = fmt.Sprintf("%d of %d workloads %s broken: %s", len(all), len(workloads), verb, brokenNames(all))
+	case unfinished == 0:
 		return list(namesOf(workloads), "there are no workloads", " in order")
 	}
-	names := slices.Sorted(maps.Keys(broken))
-	state := list(names, "", " not in order")
-	if len(findings) > 0 && findings[0].Blames() {
-		state += ": " + findings[0].Code
+	switch {
+	case unfinished == 0:
+	case state == "":
+		state = fmt.Sprintf("nothing is known to be wrong; %d of %d workloads not complete", unfinished, len(workloads))
+	default:
+		state += fmt.Sprintf("; %d not complete", unfinished)
 	}
 	return state
+}
+
+// brokenNames names at most three of them.
+func brokenNames(all []broken) string {
+	var names []string
+	for _, b := range all[:min(len(all), 3)] {
+		name := b.workload.String()
+		if b.code != "" {
+			name += " (" + b.code + ")"
+		}
+		names = append(names, name)
+	}
+	if more := len(all) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
 func namesOf(workloads []rollout.Status) []string {

@@ -51,7 +51,9 @@ type Gate struct {
 	// RestartOnConfigChange restarts the workloads of the run that read a ConfigMap or Secret which it changes, and that
 	// nothing else restarts.
 	RestartOnConfigChange bool
-	Patience              diagnosis.Patience
+	// ExitOnFindings makes it a failure that Diagnose finds something broken.
+	ExitOnFindings bool
+	Patience       diagnosis.Patience
 
 	// Signals are those that the process receives after the one that has cancelled the run's context; nil: it is told of
 	// none. What each of them means is in the table of phases.

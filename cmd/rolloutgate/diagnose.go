@@ -16,7 +16,7 @@ func (p *program) diagnoseCommand() *cobra.Command {
 		Use:   "diagnose KIND/NAME… | --all",
 		Short: "Say what is wrong with workloads now, read-only",
 		Example: `  rolloutgate diagnose deployment/web
-  rolloutgate diagnose --all -n shop`,
+  rolloutgate diagnose --all -n shop --exit-code`,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
 			case !all && !everywhere:
@@ -30,6 +30,7 @@ func (p *program) diagnoseCommand() *cobra.Command {
 	o.connection(c.Flags())
 	c.Flags().BoolVar(&all, "all", false, "every workload of the namespace")
 	c.Flags().BoolVarP(&everywhere, "all-namespaces", "A", false, "every workload of every namespace")
+	c.Flags().BoolVar(&o.exitOnFindings, "exit-code", false, "exit with 10 when a workload is broken; without it, every answer is 0")
 	return c
 }
 

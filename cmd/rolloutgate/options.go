@@ -35,6 +35,8 @@ type options struct {
 	timeout, undoTimeout             time.Duration
 	undo, onCancel                   string
 	deleteStuck                      bool
+	requirePods, restart             bool
+	exitOnFindings                   bool
 	grace                            []string
 	noFailFast                       string
 	prometheusURL, prometheusService string
@@ -79,6 +81,7 @@ func (o *options) manifests(flags *pflag.FlagSet) {
 	flags.StringVarP(&o.kustomize, "kustomize", "k", "", "kustomization folder to apply")
 	flags.StringVar(&o.fieldManager, "field-manager", cluster.DefaultFieldManager, "name of the field manager that applies")
 	flags.BoolVar(&o.forceConflicts, "force-conflicts", false, "take fields that other field managers own")
+	flags.BoolVar(&o.restart, "restart-on-config-change", false, "restart the workloads that read a ConfigMap or Secret which this run changes, unless something else restarts them")
 }
 
 // gating are the flags that say how to judge.
@@ -87,6 +90,7 @@ func (o *options) gating(flags *pflag.FlagSet) {
 	o.judging(flags)
 	flags.StringVar(&o.preflight, "preflight", string(gate.PreflightEnforce), "what it means when criteria do not hold for the running version: enforce (refuse to deploy), warn or off")
 	flags.StringSliceVar(&o.grace, "grace", nil, "patience for one cause, as CODE=DURATION; repeatable")
+	flags.BoolVar(&o.requirePods, "require-pods", false, "a rollout that is complete with zero replicas is inconclusive: it proves nothing")
 	flags.StringVar(&o.noFailFast, "no-fail-fast", "", "causes that must not end the gate before its timeout, as CODE,CODE; without a value: all")
 	flags.Lookup("no-fail-fast").NoOptDefVal = "all"
 }
@@ -245,7 +249,8 @@ func (o *options) contextName() string {
 func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate.Gate, error) {
 	g := gate.Gate{
 		Cluster: wired{client}, Timeout: o.timeout, UndoTimeout: o.undoTimeout, NeverUndo: o.undo == "never",
-		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck, Timing: o.spec.Timing,
+		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck,
+		RequirePods: o.requirePods, RestartOnConfigChange: o.restart, ExitOnFindings: o.exitOnFindings, Timing: o.spec.Timing,
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
 		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery,
 	}

@@ -31,7 +31,7 @@ func (p *page) diagnosis(r gate.Report) {
 			p.rule("─", beside(shown[i])+": "+subject(shown[i]), breadth(shown[i]), yellow)
 			p.finding(shown[i], depth{proofs: 2, logLines: 5, fixes: 1, changes: 1}, r.Run.Started, nil)
 		}
-		p.rule("━", subject(shown[0]), breadth(shown[0]), bold, verdictColor(r.Exit.Code))
+		p.rule("━", subject(shown[0]), breadth(shown[0]), bold, verdictColor(r))
 		p.finding(shown[0], depth{proofs: 6, logLines: logLines, fixes: 5, changes: 4, roomy: true}, r.Run.Started, r.Layers)
 		if rest := restWords(r.Findings); rest != "" {
 			p.labelled("also", rest+"; all in the JSON report")

@@ -62,7 +62,7 @@ func (d *document) section(text string) {
 }
 
 func (d *document) verdict(r gate.Report) {
-	sign := map[string]string{green: "✅", yellow: "⚠️", red: "❌"}[verdictColor(r.Exit.Code)]
+	sign := map[string]string{green: "✅", yellow: "⚠️", red: "❌"}[verdictColor(r)]
 	rows := [][]string{
 		{"**State**", "**" + escapeMarkdown(r.Exit.State) + "**"},
 	}
@@ -81,7 +81,7 @@ func (d *document) verdict(r gate.Report) {
 		rows = append(rows, []string{"Context", codeCell(r.Run.Context)})
 	}
 	rows = append(rows, []string{"Took", Elapsed(r.Run.Finished.Sub(r.Run.Started))})
-	verdict := fmt.Sprintf("**%s** (exit %d)", escapeMarkdown(r.Exit.Name), r.Exit.Code)
+	verdict := fmt.Sprintf("**%s** (exit %d)", escapeMarkdown(verdictWord(r)), r.Exit.Code)
 	d.section(markdownTable([]string{sign + " rolloutgate " + escapeMarkdown(r.Run.Command), verdict}, rows))
 }
 

@@ -61,12 +61,16 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 		}
 		o.BeforeLast()
 	}
-	p.line("\n%s", p.paint(LastLine(r), bold, verdictColor(r.Exit.Code)))
+	p.line("\n%s", p.paint(LastLine(r), bold, verdictColor(r)))
 	return p.flush(w)
 }
 
-// LastLine is the last line of every run: the code, its name and the state that the cluster was left in.
+// LastLine is the last line of every run: the code, its name and the state that the cluster was left in. A diagnosis
+// judges nothing, so its line has no name for what it says.
 func LastLine(r gate.Report) string {
+	if r.Run.Command == "diagnose" && (r.Exit.Code == 0 || r.Exit.Code == gate.RolloutFailed.Code()) {
+		return fmt.Sprintf("rolloutgate: %s (exit %d)", oneLine(r.Exit.State), r.Exit.Code)
+	}
 	return fmt.Sprintf("rolloutgate: %s (exit %d): %s", r.Exit.Name, r.Exit.Code, oneLine(r.Exit.State))
 }
 

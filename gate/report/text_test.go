@@ -226,3 +226,22 @@ func TestChangedWords(t *testing.T) {
 		t.Errorf("told twice, or not at all: %+v", rest)
 	}
 }
+
+// TestDiagnosisJudgesNothing: what is broken did not pass, whatever the exit code is.
+func TestDiagnosisJudgesNothing(t *testing.T) {
+	r := gate.Report{
+		Run:      gate.Run{Command: "diagnose"},
+		Exit:     gate.Exit{Name: "passed", State: "1 of 2 workloads is broken: deployment/web (CrashLoop)"},
+		Findings: []diagnosis.Finding{{Code: "CrashLoop", Terminal: diagnosis.TerminalAfter}},
+	}
+	if got, want := LastLine(r), "rolloutgate: 1 of 2 workloads is broken: deployment/web (CrashLoop) (exit 0)"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if page := renderMarkdown(t, r); strings.Contains(page, "passed") || !strings.Contains(page, "❌ rolloutgate diagnose | **broken** (exit 0)") {
+		t.Errorf("got %s", page)
+	}
+	r.Exit = gate.Exit{Code: gate.Denied.Code(), Name: gate.Denied.Name(), State: "nothing was changed"}
+	if got := LastLine(r); got != "rolloutgate: denied (exit 77): nothing was changed" {
+		t.Errorf("got %s", got)
+	}
+}

@@ -2,9 +2,12 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -86,12 +89,31 @@ func wordColor(word string) string {
 
 // verdictColor is the colour of a run: green when it passed, red when the release is bad or somebody has to act,
 // yellow when nothing is known to be wrong with the release.
-func verdictColor(code int) string {
-	switch code {
-	case 0:
+func verdictColor(r gate.Report) string {
+	switch r.Exit.Code {
+	case gate.Passed.Code():
+		if blames(r) {
+			return red // a diagnosis that found something
+		}
 		return green
-	case 13, 30, 75, 130, 143:
+	case gate.Inconclusive.Code(), gate.Superseded.Code(), gate.Retry.Code(), gate.Interrupted.Code(), gate.Terminated.Code():
 		return yellow
 	}
 	return red
+}
+
+// blames tells whether a diagnosis found something broken.
+func blames(r gate.Report) bool {
+	return r.Run.Command == "diagnose" && slices.ContainsFunc(r.Findings, diagnosis.Finding.Blames)
+}
+
+// verdictWord is the word for how the run ended. A diagnosis judges nothing.
+func verdictWord(r gate.Report) string {
+	switch {
+	case blames(r):
+		return "broken"
+	case r.Run.Command == "diagnose" && r.Exit.Code == gate.Passed.Code():
+		return "nothing broken"
+	}
+	return r.Exit.Name
 }
