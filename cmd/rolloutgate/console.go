@@ -56,19 +56,23 @@ type console struct {
 	shown     time.Time // when that was, on this machine's clock
 	column    int       // width of the column of objects
 	workloads []rollout.Status
-	names     []string // of the criteria
-	criteria  []string // last measurements, by order of first appearance
-	measured  map[string]time.Time
+	criteria  []measurement // by order of first appearance
 	last      map[manifest.Ref]string
 	step      string
 	drawn     int // lines of the block on the screen
 	missed    int // lines that were not printed since the last one, because nobody read
 }
 
+// measurement is the last one of a criterion.
+type measurement struct {
+	name, text string
+	printed    time.Time // when one was last worth a line
+}
+
 func newConsole(w io.Writer, o consoleOptions) *console {
 	c := &console{
 		consoleOptions: o, w: w, stop: func() {}, column: 14,
-		measured: map[string]time.Time{}, last: map[manifest.Ref]string{},
+		last: map[manifest.Ref]string{},
 	}
 	if c.Unread == nil {
 		c.Unread = func() int { return 0 }
@@ -126,41 +130,36 @@ func (c *console) event(e gate.Event) {
 // note remembers what the block shows and says whether the event is worth a line.
 func (c *console) note(e gate.Event) (permanent bool) {
 	text := wordsOf(e)
-	switch e.Type {
-	case gate.EventStep:
+	switch p := e.Payload.(type) {
+	case gate.Step:
 		c.step = text
-	case gate.EventWaiting:
+	case gate.Waiting:
 		return !c.Live // the block says it
-	case gate.EventMeasurement:
-		return c.noteMeasurement(e.Payload, text, e.Time)
-	case gate.EventStatus:
-		status := e.Payload.(gate.Status)
-		c.noteStatus(status.Status)
+	case gate.Measured:
+		return c.noteMeasurement(p.Criterion, text, e.Time)
+	case gate.Status:
+		c.noteStatus(p.Status)
 		if c.last[e.Object] == text {
 			return false
 		}
 		c.last[e.Object] = text
-		return !c.Live || status.Phase != rollout.Progressing
+		return !c.Live || p.Phase != rollout.Progressing
 	}
 	return true
 }
 
 // noteMeasurement keeps the last text of every criterion.
-func (c *console) noteMeasurement(p gate.Payload, text string, at time.Time) (permanent bool) {
-	m, measured := p.(gate.Measured)
-	if !measured {
-		return true
-	}
-	name := m.Criterion
-	i := slices.Index(c.names, name)
+func (c *console) noteMeasurement(name, text string, at time.Time) (permanent bool) {
+	i := slices.IndexFunc(c.criteria, func(m measurement) bool { return m.name == name })
 	if i < 0 {
-		i, c.names, c.criteria = len(c.names), append(c.names, name), append(c.criteria, "")
+		i, c.criteria = len(c.criteria), append(c.criteria, measurement{name: name})
 	}
-	c.criteria[i] = text
-	if before, ok := c.measured[name]; c.Live || ok && at.Sub(before) < measurementEvery {
+	m := &c.criteria[i]
+	m.text = text
+	if c.Live || !m.printed.IsZero() && at.Sub(m.printed) < measurementEvery {
 		return false
 	}
-	c.measured[name] = at
+	m.printed = at
 	return true
 }
 
@@ -187,35 +186,29 @@ func wordsOf(e gate.Event) string { return flat(report.EventText(e)) }
 
 // line is an event on a line of its own.
 func (c *console) line(e gate.Event) string {
-	text, style := wordsOf(e), ""
+	label, style := "", ""
 	switch e.Type {
 	case gate.EventStep:
-		text, style = "→ "+text, "1"
+		label, style = "→ ", "1"
 	case gate.EventWarning:
-		text, style = labelled("warning: ", text), "33"
+		label, style = "warning: ", "33"
 	case gate.EventVerdict:
-		text, style = labelled("verdict: ", text), "1"
+		label, style = "verdict: ", "1"
 	case gate.EventUndo:
-		text = labelled("undo: ", text)
+		label = "undo: "
 	case gate.EventWaiting:
-		text, style = labelled("waiting: ", text), "2"
+		style = "2"
 	case gate.EventStatus:
-		style = phaseStyle(e.Payload.(gate.Status).Phase)
+		if s, ok := e.Payload.(gate.Status); ok {
+			style = phaseStyle(s.Phase)
+		}
 	}
 	object := ""
 	if e.Object != (manifest.Ref{}) {
 		object = flat(e.Object.String())
 		object = fill(object, c.widen(object)) + "  "
 	}
-	return fmt.Sprintf("%6s  %s%s\n", report.Elapsed(e.Time.Sub(c.started)), object, c.paint(text, style))
-}
-
-// labelled puts a label before a text that does not begin with it already.
-func labelled(label, text string) string {
-	if strings.HasPrefix(strings.ToLower(text), strings.TrimRight(label, ": ")) {
-		return text
-	}
-	return label + text
+	return fmt.Sprintf("%6s  %s%s\n", report.Elapsed(e.Time.Sub(c.started)), object, c.paint(label+wordsOf(e), style))
 }
 
 // draw replaces the block on the screen by a permanent line, if it is not empty, and a new block below it, in one write
@@ -272,12 +265,12 @@ func (c *console) block() []string {
 	if more := len(c.workloads) - len(lines); more > 0 {
 		lines = append(lines, fmt.Sprintf("  … and %d more\n", more))
 	}
-	for _, text := range c.criteria[:min(len(c.criteria), maxRows)] {
-		lines = append(lines, cut("  "+text, width)+"\n")
+	for _, m := range c.criteria[:min(len(c.criteria), maxRows)] {
+		lines = append(lines, cut("  "+m.text, width)+"\n")
 	}
 	clock := "  " + report.Elapsed(time.Since(c.shown))
 	if c.Timeout > 0 {
-		clock += " of " + report.Elapsed(c.Timeout)
+		clock += " of " + report.Duration(c.Timeout)
 	}
 	return append(lines, c.paint(cut(clock+"  "+c.step, width), "2")+"\n")
 }

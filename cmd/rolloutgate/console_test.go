@@ -81,12 +81,12 @@ func TestLines(t *testing.T) {
    12s  deployment/web  1 of 3 new pods available
    15s  errors: 5xx: 0.21% (limit <= 1%) ok
    46s  errors: 5xx: 0.4% (limit <= 1%) ok
- 1m00s  waiting 1m0s: deployment/web: 1 of 3 new pods available
+ 1m00s  waiting 1m: deployment/web: 1 of 3 new pods available
  1m01s  deployment/web  warning: pod web-1: ImagePullBackOff ::error::owned
  1m15s  deployment/web  the image does not exist
  1m16s  configmap/web   complete
  2m10s  verdict: failed: ImageNotFound: no such tag
- 2m10s  → undo, for at most 5m0s
+ 2m10s  → undo, for at most 5m
  1h01m  deployment/web  undo: restored
 `
 	if diff := cmp.Diff(want, "\n"+out.String()); diff != "" {
@@ -167,7 +167,7 @@ func TestLiveFrames(t *testing.T) {
 		frames := map[int]string{
 			0: `
     0s  → plan: 1 object
-  0s of 10m00s  plan: 1 object
+  0s of 10m  plan: 1 object
 `,
 			7: `
     0s  → plan: 1 object
@@ -176,7 +176,7 @@ func TestLiveFrames(t *testing.T) {
     2s  deployment/web  configured
     2s  → apply (stage all)
   deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
-  14s of 10m00s  apply (stage all)
+  14s of 10m  apply (stage all)
 `,
 			11: `
     0s  → plan: 1 object
@@ -186,7 +186,7 @@ func TestLiveFrames(t *testing.T) {
     2s  → apply (stage all)
   deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
   errors: 5xx: 0.4% (limit <= 1%) ok
-  1m00s of 10m00s  apply (stage all)
+  1m00s of 10m  apply (stage all)
 `,
 			13: `
     0s  → plan: 1 object
@@ -198,7 +198,7 @@ func TestLiveFrames(t *testing.T) {
  1m15s  deployment/web  the image does not exist
   deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  failed  the im…
   errors: 5xx: 0.4% (limit <= 1%) ok
-  1m15s of 10m00s  apply (stage all)
+  1m15s of 10m  apply (stage all)
 `,
 		}
 		began := time.Now()
@@ -218,7 +218,7 @@ func TestLiveFrames(t *testing.T) {
 
 		time.Sleep(5500 * time.Millisecond)
 		synctest.Wait()
-		if !strings.Contains(s.frame(), "\n  1m20s of 10m00s  apply (stage all)\n") {
+		if !strings.Contains(s.frame(), "\n  1m20s of 10m  apply (stage all)\n") {
 			t.Errorf("the clock stands still:%s", s.frame())
 		}
 

@@ -188,7 +188,11 @@ func (d *document) undo(u *gate.Undo) {
 	}
 	var rows [][]string
 	for _, o := range u.Objects {
-		rows = append(rows, []string{codeCell(o.Object.String()), escapeMarkdown(o.Action), escapeMarkdown(o.Result)})
+		result := []string{escapeMarkdown(o.Result)}
+		for _, sentence := range keptSentences(o.Kept, maxKept) {
+			result = append(result, escapeMarkdown(sentence))
+		}
+		rows = append(rows, []string{codeCell(o.Object.String()), escapeMarkdown(o.Action), strings.Join(result, "<br>")})
 	}
 	d.titled("### Undo: "+undoWords(u), []string{"Object", "Action", "Result"}, rows)
 }

@@ -35,6 +35,7 @@ const (
 	maxChanges   = 15
 	maxWorkloads = 40
 	maxNotes     = 8
+	maxKept      = 10 // of one object
 )
 
 // Text writes the final block of a run. What matters stands at the end, where the reader of a log looks first: the
@@ -182,6 +183,9 @@ func (p *page) undo(u *gate.Undo) {
 		undone := row{cells: []string{oneLine(o.Action), oneLine(o.Object.String())}}
 		if o.Result != "ok" {
 			undone.style, undone.below = red, []string{oneLine(o.Result)}
+		}
+		for _, sentence := range keptSentences(o.Kept, maxKept) {
+			undone.below = append(undone.below, oneLine(sentence))
 		}
 		rows = append(rows, undone)
 	}

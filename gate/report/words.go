@@ -27,11 +27,11 @@ func EventText(e gate.Event) string {
 	case gate.Warning:
 		return p.Code + ": " + p.Cause
 	case gate.Foreign:
-		return "changed by somebody else meanwhile: " + keptText(p.Kept)
+		return foreignText(p.Kept)
 	case gate.Trouble:
 		return p.Text
 	case gate.Source:
-		return fmt.Sprintf("%s answers; its series are scraped every %s", p.Backend, duration(p.Scrape))
+		return fmt.Sprintf("%s answers; its series are scraped every %s", p.Backend, Duration(p.Scrape))
 	case gate.Before:
 		return beforeText(p)
 	case gate.Measured:
@@ -54,19 +54,19 @@ func stepText(s gate.Step) string {
 	case gate.StepPreflight:
 		text += ": " + counted(s.Criteria, "criterion", "criteria") + " against the running version"
 	case gate.StepWatch:
-		text += ": " + counted(s.Workloads, "workload", "workloads") + ", for at most " + duration(s.Limit)
+		text += ": " + counted(s.Workloads, "workload", "workloads") + ", for at most " + Duration(s.Limit)
 	case gate.StepAnalyze:
 		text += ": " + counted(s.Criteria, "criterion", "criteria") + ", "
 		if s.Settle > 0 {
-			text += "settling " + duration(s.Settle) + ", then "
+			text += "settling " + Duration(s.Settle) + ", then "
 		}
-		text += "watching " + duration(s.Limit)
+		text += "watching " + Duration(s.Limit)
 	case gate.StepBacktest:
-		text += ": the windows of the last " + duration(s.Limit)
+		text += ": the windows of the last " + Duration(s.Limit)
 	case gate.StepUndo:
-		text += ", for at most " + duration(s.Limit)
+		text += ", for at most " + Duration(s.Limit)
 	case gate.StepRecheck:
-		text += ": do the criteria hold again? for at most " + duration(s.Limit)
+		text += ": do the criteria hold again? for at most " + Duration(s.Limit)
 	}
 	if s.Stage != "" {
 		text += " (stage " + s.Stage + ")"
@@ -104,9 +104,9 @@ func waitingText(w gate.Waiting) string {
 	}
 	limit := ""
 	if w.Limit > 0 {
-		limit = " of " + duration(w.Limit)
+		limit = " of " + Duration(w.Limit)
 	}
-	return fmt.Sprintf("waiting %s%s: %s", duration(w.Since), limit, strings.Join(parts, "; "))
+	return fmt.Sprintf("waiting %s%s: %s", Duration(w.Since), limit, strings.Join(parts, "; "))
 }
 
 func beforeText(b gate.Before) string {
@@ -165,23 +165,44 @@ func freedText(f gate.Freed) string {
 	return fmt.Sprintf("deleted pod %s of the previous revision, which never got ready and blocked the new one", f.Pod)
 }
 
-// keptText names what somebody else has written, at most three parts of it.
-func keptText(kept []patch.Kept) string {
-	var parts []string
-	for _, k := range kept[:min(len(kept), 3)] {
-		text := k.Path
-		if k.Manager != "" {
-			text += " stays: changed by " + k.Manager
-			if !k.Time.IsZero() {
-				text += " at " + k.Time.UTC().Format(time.TimeOnly)
-			}
-		}
-		parts = append(parts, text)
+// keptText says what an undo left to others, at most three parts of it.
+func keptText(kept []patch.Kept) string { return strings.Join(keptSentences(kept, 3), "; ") }
+
+// keptSentences are the parts of an object that an undo left as they are, and who wrote them; the last sentence counts
+// those that are too many.
+func keptSentences(kept []patch.Kept, most int) []string {
+	var sentences []string
+	for _, k := range kept[:min(len(kept), most)] {
+		sentences = append(sentences, k.Path+" stays: changed by "+writer(k))
 	}
-	if more := len(kept) - 3; more > 0 {
+	if more := len(kept) - most; more > 0 {
+		sentences = append(sentences, fmt.Sprintf("and %d more", more))
+	}
+	return sentences
+}
+
+// foreignText says what others changed while the run went on, at most three parts of it.
+func foreignText(changed []patch.Kept) string {
+	var parts []string
+	for _, k := range changed[:min(len(changed), 3)] {
+		parts = append(parts, k.Path+" by "+writer(k))
+	}
+	if more := len(changed) - 3; more > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(parts, ", ")
+	return "changed meanwhile: " + strings.Join(parts, ", ")
+}
+
+// writer names who wrote something, and when.
+func writer(k patch.Kept) string {
+	name := k.Manager
+	if name == "" {
+		name = "somebody else"
+	}
+	if !k.Time.IsZero() {
+		name += " at " + k.Time.UTC().Format("15:04:05 UTC")
+	}
+	return name
 }
 
 // counted is a number and its noun.
@@ -192,5 +213,14 @@ func counted(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// duration is a time in whole seconds.
-func duration(d time.Duration) string { return d.Round(time.Second).String() }
+// Duration is a time in whole seconds without its zero parts: 45s, 5m, 1m30s.
+func Duration(d time.Duration) string {
+	text := d.Round(time.Second).String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
