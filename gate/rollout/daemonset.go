@@ -7,7 +7,51 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
+
+var daemonSetKind = Kind{
+	GroupKind: schema.GroupKind{Group: "apps", Kind: "DaemonSet"},
+	Resource:  manifest.Resource{Group: "apps", Version: "v1", Resource: "daemonsets", Namespaced: true},
+	Type:      (*appsv1.DaemonSet)(nil), Evaluate: daemonSet,
+	Spec: func(o Object) Spec {
+		s := o.(*appsv1.DaemonSet)
+		return Spec{
+			Template: &s.Spec.Template, Selector: s.Spec.Selector, Replicas: s.Status.DesiredNumberScheduled,
+			MinReadySeconds: s.Spec.MinReadySeconds, Observed: s.Status.ObservedGeneration >= s.Generation,
+		}
+	},
+	Template:      "spec.template",
+	RevisionLabel: appsv1.ControllerRevisionHashLabelKey, Owns: ControllerRevisions,
+	Revision: newDaemonRevision, Previous: previousDaemonRevision,
+	PodNames: generated,
+	// An old pod on a node that is down keeps an update from being complete, and is not to blame.
+	OldPodsMatter: true, DeletesFailed: true,
+	Serves: true, Replaces: true, Standalone: true, Staged: ByDeletion,
+}
+
+// newDaemonRevision is the hash of the newest ControllerRevision, if it was made from the newest template.
+func newDaemonRevision(w Workload) string {
+	set, ok := w.Live.(*appsv1.DaemonSet)
+	if !ok || set.Status.ObservedGeneration < set.Generation {
+		return ""
+	}
+	revisions := newestFirst(w)
+	if len(revisions) == 0 || !records(revisions[0], &set.Spec.Template) {
+		return ""
+	}
+	return daemonRevisionLabel(revisions[0])
+}
+
+func previousDaemonRevision(w Workload) string {
+	return previousControllerRevision(w, newDaemonRevision(w), daemonRevisionLabel)
+}
+
+func daemonRevisionLabel(r *appsv1.ControllerRevision) string {
+	return r.Labels[appsv1.ControllerRevisionHashLabelKey]
+}
 
 // daemonSet follows "kubectl rollout status", but a node that is down does not count: nobody can roll out to it, and
 // the change is not to blame. The controller has no such rule (kubernetes/kubernetes#139226), so this one needs pods.
@@ -17,10 +61,7 @@ func daemonSet(w Workload) Status {
 		return wrongType(w)
 	}
 	s := Status{Desired: set.Status.DesiredNumberScheduled}
-	if set.Status.ObservedGeneration < set.Generation {
-		return notObserved(s)
-	}
-	s.Revision, s.PreviousRevision = NewRevision(w), previousControllerRevision(w)
+	s.Revision, s.PreviousRevision = newDaemonRevision(w), previousDaemonRevision(w)
 	s.Updated = set.Status.UpdatedNumberScheduled
 	s.Old = max(0, set.Status.CurrentNumberScheduled-set.Status.UpdatedNumberScheduled)
 	s.Ready, s.Available = set.Status.NumberReady, set.Status.NumberAvailable
@@ -66,7 +107,7 @@ type lostNodes struct {
 // downNodes finds the nodes of unavailable pods that are down. A node counts only through a pod of this DaemonSet: one
 // without is not among the nodes that the DaemonSet wants, or its pod is still to come.
 func downNodes(w Workload) lostNodes {
-	revision := NewRevision(w)
+	revision := newDaemonRevision(w)
 	if !w.PodsKnown || revision == "" {
 		return lostNodes{}
 	}
@@ -82,7 +123,7 @@ func downNodes(w Workload) lostNodes {
 		}
 		if p.DeletionTimestamp == nil {
 			updated[node] = updated[node] || isRevision(p, appsv1.DefaultDaemonSetUniqueLabelKey, revision)
-			available[node] = available[node] || isReady(p)
+			available[node] = available[node] || IsReady(p)
 		}
 	}
 	slices.Sort(lost.nodes)
@@ -101,7 +142,7 @@ func downNodes(w Workload) lostNodes {
 // kubelet's last word was that every container is (k8s.io/kubernetes, pkg/controller/util/node, MarkPodsNotReady).
 func abandoned(p *corev1.Pod) bool {
 	if p.Status.Phase != corev1.PodRunning || len(p.Status.ContainerStatuses) == 0 || len(p.Spec.ReadinessGates) > 0 ||
-		isReady(p) || !isTrue(p, corev1.ContainersReady) {
+		IsReady(p) || !isTrue(p, corev1.ContainersReady) {
 		return false
 	}
 	return !slices.ContainsFunc(p.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return !c.Ready })

@@ -10,10 +10,31 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // revisionAnnotation numbers the revisions of a Deployment, on it and on its ReplicaSets.
 const revisionAnnotation = "deployment.kubernetes.io/revision"
+
+var deploymentKind = Kind{
+	GroupKind: schema.GroupKind{Group: "apps", Kind: "Deployment"},
+	Resource:  manifest.Resource{Group: "apps", Version: "v1", Resource: "deployments", Namespaced: true},
+	Type:      (*appsv1.Deployment)(nil), Evaluate: deployment,
+	Spec: func(o Object) Spec {
+		d := o.(*appsv1.Deployment)
+		return Spec{
+			Template: &d.Spec.Template, Selector: d.Spec.Selector, Replicas: replicas(d.Spec.Replicas),
+			MinReadySeconds: d.Spec.MinReadySeconds, Observed: d.Status.ObservedGeneration >= d.Generation,
+		}
+	},
+	Template:      "spec.template",
+	RevisionLabel: appsv1.DefaultDeploymentUniqueLabelKey, Owns: ReplicaSets,
+	Revision: newTemplateHash, Previous: previousReplicaSet,
+	PodNames: generatedTwice,
+	Serves:   true, Replaces: true, Standalone: true, Staged: BySurge,
+}
 
 // deployment follows "kubectl rollout status" (k8s.io/kubectl, pkg/polymorphichelpers/rollout_status.go), except that
 // a progress deadline only counts if it passed after the change: an undo to a ReplicaSet that still exists keeps the
@@ -24,17 +45,14 @@ func deployment(w Workload) Status {
 		return wrongType(w)
 	}
 	s := Status{Desired: replicas(d.Spec.Replicas)}
-	if d.Status.ObservedGeneration < d.Generation {
-		return notObserved(s)
-	}
-	s.Revision, s.PreviousRevision = NewRevision(w), previousReplicaSet(w)
+	s.Revision, s.PreviousRevision = newTemplateHash(w), previousReplicaSet(w)
 	s.Updated = d.Status.UpdatedReplicas
 	s.Old = max(0, d.Status.Replicas-d.Status.UpdatedReplicas)
 	// The Deployment counts available pods of all revisions. What the old ones may contribute is taken off, unless the
 	// new ReplicaSet says it exactly.
 	s.Ready = min(s.Updated, max(0, d.Status.ReadyReplicas-s.Old))
 	s.Available = min(s.Updated, max(0, d.Status.AvailableReplicas-s.Old))
-	if rs := NewReplicaSet(w); rs != nil && s.Old > 0 {
+	if rs := newReplicaSet(w); rs != nil && s.Old > 0 {
 		s.Ready = max(s.Ready, min(s.Updated, rs.Status.ReadyReplicas)) // which may have been read a while ago
 		s.Available = max(s.Available, min(s.Updated, rs.Status.AvailableReplicas))
 	}
@@ -87,7 +105,12 @@ func deadline(d *appsv1.Deployment, since time.Time) *appsv1.DeploymentCondition
 // the rule by which the controller finds it (k8s.io/kubernetes, pkg/controller/deployment/util, FindNewReplicaSet). If the
 // templates were left out to save memory, the revision number must do.
 func NewReplicaSet(w Workload) *appsv1.ReplicaSet {
-	d, ok := typed(w.Live).(*appsv1.Deployment)
+	_, w.Live = kindOf(w.Live)
+	return newReplicaSet(w)
+}
+
+func newReplicaSet(w Workload) *appsv1.ReplicaSet {
+	d, ok := w.Live.(*appsv1.Deployment)
 	if !ok {
 		return nil
 	}
@@ -110,6 +133,14 @@ func NewReplicaSet(w Workload) *appsv1.ReplicaSet {
 	return nil
 }
 
+// newTemplateHash is the pod-template-hash of the new pods.
+func newTemplateHash(w Workload) string {
+	if rs := newReplicaSet(w); rs != nil {
+		return rs.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
+	}
+	return ""
+}
+
 // owned drops ReplicaSets that another object of the namespace controls.
 func owned(d *appsv1.Deployment, all []*appsv1.ReplicaSet) []*appsv1.ReplicaSet {
 	return slices.DeleteFunc(slices.Clone(all), func(rs *appsv1.ReplicaSet) bool {
@@ -129,10 +160,14 @@ func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
 
 // previousReplicaSet is the hash of the newest other ReplicaSet.
 func previousReplicaSet(w Workload) string {
-	newest := NewReplicaSet(w)
+	d, ok := w.Live.(*appsv1.Deployment)
+	if !ok {
+		return ""
+	}
+	newest := newReplicaSet(w)
 	var hash string
 	var highest int64 = -1
-	for _, rs := range owned(w.Live.(*appsv1.Deployment), w.ReplicaSets) {
+	for _, rs := range owned(d, w.ReplicaSets) {
 		number, err := strconv.ParseInt(rs.Annotations[revisionAnnotation], 10, 64)
 		if err != nil || rs == newest || number <= highest {
 			continue

@@ -4,11 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Reasons of a Status, besides those that are taken over from a condition of the object.
@@ -36,52 +33,6 @@ const (
 	ReasonNoStatus         = "NoStatus"                 // a kind whose controller, if any, reports nothing
 )
 
-// kind is how one kind is judged.
-type kind struct {
-	evaluate func(Workload) Status
-	// pods says that Services may send traffic to what the kind runs.
-	pods bool
-	// rolls says that another pod template means another revision. A Job's template cannot change, and admission
-	// controllers may complete it while it is suspended; a ReplicaSet's does not touch the pods that exist.
-	rolls bool
-	// outlives says that the verdict on the last state outlives the object.
-	outlives bool
-}
-
-// kinds holds every kind with a rule of its own. It is never written to.
-var kinds = map[schema.GroupKind]kind{
-	{Group: "apps", Kind: "Deployment"}:                               {evaluate: deployment, pods: true, rolls: true},
-	{Group: "apps", Kind: "StatefulSet"}:                              {evaluate: statefulSet, pods: true, rolls: true},
-	{Group: "apps", Kind: "DaemonSet"}:                                {evaluate: daemonSet, pods: true, rolls: true},
-	{Group: "apps", Kind: "ReplicaSet"}:                               {evaluate: replicaSet, pods: true},
-	{Kind: "ReplicationController"}:                                   {evaluate: replicationController, pods: true},
-	{Kind: "Pod"}:                                                     {evaluate: pod, pods: true},
-	{Group: "batch", Kind: "Job"}:                                     {evaluate: job, outlives: true},
-	{Kind: "PersistentVolumeClaim"}:                                   {evaluate: claim},
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}: {evaluate: definition},
-	{Group: "apiregistration.k8s.io", Kind: "APIService"}:             {evaluate: generic},
-	{Group: "argoproj.io", Kind: "Rollout"}:                           {evaluate: argoRollout},
-}
-
-// builtIn are the API groups of Kubernetes itself. Their kinds that have no row above have no rollout.
-var builtIn = map[string]bool{
-	"": true, "apps": true, "batch": true, "autoscaling": true, "policy": true, "extensions": true,
-	"admissionregistration.k8s.io": true, "authentication.k8s.io": true, "authorization.k8s.io": true,
-	"certificates.k8s.io": true, "coordination.k8s.io": true, "discovery.k8s.io": true, "events.k8s.io": true,
-	"flowcontrol.apiserver.k8s.io": true, "networking.k8s.io": true, "node.k8s.io": true,
-	"rbac.authorization.k8s.io": true, "resource.k8s.io": true, "scheduling.k8s.io": true, "storage.k8s.io": true,
-}
-
-// Watched says whether objects of a kind can have a status that is worth waiting for. For a kind that Kubernetes does
-// not define it is true; whether there is one shows in the object, and Status.Watched has the answer.
-func Watched(gk schema.GroupKind) bool {
-	_, known := kinds[gk]
-	return known || !builtIn[gk.Group]
-}
-
-// HasPods says whether a kind runs pods that Services can send traffic to.
-func HasPods(gk schema.GroupKind) bool { return kinds[gk].pods }
-
 // Evaluate says how far a rollout is.
 //
 // For a kind with pods, when the controller's counts are complete and Workload.ServicesKnown is false, the answer is
@@ -92,18 +43,20 @@ func Evaluate(w Workload) Status {
 	if !Watched(gk) {
 		return Status{Ref: w.Ref, Phase: Complete}
 	}
-	k, known := kinds[gk]
+	k, known := KindOf(gk)
 	if !known {
-		k = kind{evaluate: generic}
+		k = Kind{GroupKind: gk, Evaluate: generic}
 	}
-	w.Live, w.Applied, w.Last = typed(w.Live), typed(w.Applied), typed(w.Last)
+	_, w.Live = kindOf(w.Live)
+	_, w.Applied = kindOf(w.Applied)
+	_, w.Last = kindOf(w.Last)
 	s, decided := identity(w, k)
 	if !decided {
-		s = k.evaluate(w)
-		if s.Phase == Complete && k.pods {
+		s = evaluate(w, k)
+		if s.Phase == Complete && k.Serves {
 			s = services(w, s)
 		}
-		if s.Phase == Complete && k.pods {
+		if s.Phase == Complete && k.Serves {
 			s = trial(w, s)
 		}
 	}
@@ -112,16 +65,24 @@ func Evaluate(w Workload) Status {
 	return s
 }
 
+// evaluate asks the kind, once its controller has seen the newest spec.
+func evaluate(w Workload, k Kind) Status {
+	if spec := k.spec(w.Live); !spec.Observed {
+		return notObserved(Status{Desired: spec.Replicas})
+	}
+	return k.Evaluate(w)
+}
+
 // NeedsServices says whether the only thing missing for a verdict are the Services.
 func NeedsServices(w Workload) bool { return Evaluate(w).Reason == ReasonCheckingServices }
 
 // identity decides what can be decided without looking at the status: whether the object is still ours.
-func identity(w Workload, k kind) (s Status, decided bool) {
+func identity(w Workload, k Kind) (s Status, decided bool) {
 	if w.Live == nil {
 		switch {
 		case w.Last != nil && w.Applied != nil && w.Last.GetUID() != w.Applied.GetUID():
 			return behind(), true // what disappeared is the object that the applied one replaced
-		case w.Last != nil && k.outlives:
+		case w.Last != nil && k.Outlives:
 			return Status{}, false
 		}
 		if w.Applied == nil {
@@ -134,7 +95,7 @@ func identity(w Workload, k kind) (s Status, decided bool) {
 			return s, true
 		}
 	}
-	if w.Live.GetDeletionTimestamp() != nil && !k.outlives {
+	if w.Live.GetDeletionTimestamp() != nil && !k.Outlives {
 		return Status{Phase: Superseded, Reason: ReasonDeleted, Message: "the object is being deleted"}, true
 	}
 	return Status{}, false
@@ -146,7 +107,7 @@ func behind() Status {
 }
 
 // ours compares the live object with the one that was applied.
-func ours(w Workload, k kind) (s Status, decided bool) {
+func ours(w Workload, k Kind) (s Status, decided bool) {
 	live, applied := w.Live, w.Applied
 	if live.GetUID() != applied.GetUID() && live.GetUID() != "" && applied.GetUID() != "" {
 		liveTime, appliedTime := live.GetCreationTimestamp(), applied.GetCreationTimestamp()
@@ -160,7 +121,7 @@ func ours(w Workload, k kind) (s Status, decided bool) {
 	if live.GetGeneration() < applied.GetGeneration() {
 		return behind(), true
 	}
-	if k.rolls && !equality.Semantic.DeepEqual(PodTemplate(live), PodTemplate(applied)) {
+	if k.Replaces && !equality.Semantic.DeepEqual(k.spec(live).Template, k.spec(applied).Template) {
 		return Status{
 			Phase: Superseded, Reason: ReasonTemplateChanged,
 			Message: "somebody else changed the pod template" + by(live),
@@ -227,23 +188,4 @@ func replicas(n *int32) int32 {
 		return 1
 	}
 	return *n
-}
-
-// Replicas is the number of pods that an object asks for. A DaemonSet asks for one on each node that its status counts.
-func Replicas(o Object) int32 {
-	switch o := typed(o).(type) {
-	case *appsv1.Deployment:
-		return replicas(o.Spec.Replicas)
-	case *appsv1.StatefulSet:
-		return replicas(o.Spec.Replicas)
-	case *appsv1.ReplicaSet:
-		return replicas(o.Spec.Replicas)
-	case *corev1.ReplicationController:
-		return replicas(o.Spec.Replicas)
-	case *appsv1.DaemonSet:
-		return o.Status.DesiredNumberScheduled
-	case *corev1.Pod:
-		return 1
-	}
-	return jobPods(o)
 }

@@ -105,67 +105,6 @@ func number(value any) (int64, bool) {
 	return 0, false
 }
 
-// definition judges a CustomResourceDefinition: objects of the kind can be applied once it is established.
-func definition(w Workload) Status {
-	o, ok := toUnstructured(w.Live)
-	if !ok {
-		return wrongType(w)
-	}
-	var s Status
-	conditions := readConditions(o, time.Time{})
-	if c := conditions["NamesAccepted"]; c.status == string(metav1.ConditionFalse) {
-		s.Phase, s.Reason, s.Message = Failed, orElse(c.reason, "NamesNotAccepted"), c.message
-		return s
-	}
-	if conditions["Established"].isTrue() {
-		return complete(s, "", "")
-	}
-	return progressing(s, "NotEstablished", "waiting for the API server to serve the new kind")
-}
-
-// argoRollout judges an Argo Rollout by status.phase, since its Available condition is true all through a rollout
-// (github.com/argoproj/argo-rollouts, pkg/apis/rollouts/v1alpha1, RolloutPhase).
-func argoRollout(w Workload) Status {
-	o, ok := toUnstructured(w.Live)
-	if !ok {
-		return wrongType(w)
-	}
-	get := func(fields ...string) int32 {
-		value, _, _ := unstructured.NestedFieldNoCopy(o.Object, fields...)
-		n, _ := number(value)
-		return int32(n)
-	}
-	s := Status{
-		Desired: 1, Updated: get("status", "updatedReplicas"), Ready: get("status", "readyReplicas"),
-		Available: get("status", "availableReplicas"),
-	}
-	if _, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas"); found {
-		s.Desired = get("spec", "replicas")
-	}
-	seen, known := observed(o)
-	if !known || seen < o.GetGeneration() {
-		return notObserved(s)
-	}
-	s.Revision, _, _ = unstructured.NestedString(o.Object, "status", "currentPodHash")
-	s.PreviousRevision, _, _ = unstructured.NestedString(o.Object, "status", "stableRS")
-	if s.PreviousRevision == s.Revision {
-		s.PreviousRevision = ""
-	}
-	phase, _, _ := unstructured.NestedString(o.Object, "status", "phase")
-	message, _, _ := unstructured.NestedString(o.Object, "status", "message")
-	switch phase {
-	case "Healthy":
-		return complete(s, "", message)
-	case "Degraded":
-		s.Phase, s.Reason, s.Message = Failed, "Degraded", message
-		return s
-	case "Paused":
-		s.Phase, s.Reason, s.Message = Paused, orElse(message, ReasonPaused), "the rollout waits to be promoted"
-		return s
-	}
-	return progressing(s, "Progressing", "%s", orElse(message, "waiting for the rollout controller"))
-}
-
 // toUnstructured gives any object the form that the conventions are about.
 func toUnstructured(o Object) (*unstructured.Unstructured, bool) {
 	if u, ok := o.(*unstructured.Unstructured); ok {

@@ -7,7 +7,24 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
+
+var jobKind = Kind{
+	GroupKind: schema.GroupKind{Group: "batch", Kind: "Job"},
+	Resource:  manifest.Resource{Group: "batch", Version: "v1", Resource: "jobs", Namespaced: true},
+	Type:      (*batchv1.Job)(nil), Evaluate: job,
+	Spec: func(o Object) Spec {
+		j := o.(*batchv1.Job)
+		// Without spec.completions one success is enough, however many pods work.
+		return Spec{Template: &j.Spec.Template, Selector: j.Spec.Selector, Replicas: replicas(j.Spec.Completions), Observed: true}
+	},
+	Template: "spec.template",
+	PodNames: generatedOrIndexed,
+	Ends:     true, Outlives: true, Standalone: true,
+}
 
 // job runs to completion. The conditions FailureTarget and SuccessCriteriaMet decide as well as Failed and Complete: they
 // are set first, while the last pods are still being stopped (KEP-3329, KEP-3998), and are never taken back.
@@ -40,7 +57,7 @@ func job(w Workload) Status {
 }
 
 func jobCounts(j *batchv1.Job) Status {
-	s := Status{Desired: jobPods(j), Updated: j.Status.Active + j.Status.Succeeded, Available: j.Status.Succeeded}
+	s := Status{Desired: replicas(j.Spec.Completions), Updated: j.Status.Active + j.Status.Succeeded, Available: j.Status.Succeeded}
 	if j.Status.Ready != nil {
 		s.Ready = *j.Status.Ready
 	}
@@ -70,15 +87,6 @@ func finishedJob(s Status, j *batchv1.Job, w Workload) (Status, bool) {
 		}
 	}
 	return s, false
-}
-
-// jobPods is the number of successes that a Job needs. Without spec.completions one is enough, however many pods work.
-func jobPods(o Object) int32 {
-	j, ok := typed(o).(*batchv1.Job)
-	if !ok {
-		return 0
-	}
-	return replicas(j.Spec.Completions)
 }
 
 func jobProgress(s Status, j *batchv1.Job) string {

@@ -1,10 +1,31 @@
 package rollout
 
 import (
+	"regexp"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
+
+var podKind = Kind{
+	GroupKind: schema.GroupKind{Kind: "Pod"},
+	Resource:  manifest.Resource{Version: "v1", Resource: "pods", Namespaced: true},
+	Type:      (*corev1.Pod)(nil), Evaluate: pod,
+	Spec: func(o Object) Spec {
+		p := o.(*corev1.Pod)
+		return Spec{
+			Template: &corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, Replicas: 1,
+			// Kubelets before 1.33 leave observedGeneration at 0 (KEP-5067).
+			Observed: p.Status.ObservedGeneration == 0 || p.Status.ObservedGeneration >= p.Generation,
+		}
+	},
+	PodNames: regexp.QuoteMeta,
+	Serves:   true, Standalone: true,
+}
 
 // pod judges a bare Pod: done when it is ready, or when it ran to its end.
 func pod(w Workload) Status {
@@ -13,10 +34,6 @@ func pod(w Workload) Status {
 		return wrongType(w)
 	}
 	s := Status{Desired: 1, Updated: 1}
-	// Kubelets before 1.33 leave observedGeneration at 0 (KEP-5067).
-	if seen := p.Status.ObservedGeneration; seen != 0 && seen < p.Generation {
-		return notObserved(s)
-	}
 	switch {
 	case p.Status.Phase == corev1.PodSucceeded:
 		return complete(s, ReasonSucceeded, "the pod ran to its end")
@@ -26,7 +43,7 @@ func pod(w Workload) Status {
 			s.Reason, s.Message = "PodFailed", "the pod failed and is not restarted"
 		}
 		return s
-	case isReady(p):
+	case IsReady(p):
 		s.Ready, s.Available = 1, 1
 		return complete(s, "", "")
 	}
@@ -46,29 +63,28 @@ func phaseOf(p *corev1.Pod) string {
 	return string(p.Status.Phase)
 }
 
-func isReady(p *corev1.Pod) bool { return isTrue(p, corev1.PodReady) }
+// IsReady tells whether a pod is ready: its containers are, and its readiness gates are open.
+func IsReady(p *corev1.Pod) bool { return isTrue(p, corev1.PodReady) }
 
-func isTrue(p *corev1.Pod, condition corev1.PodConditionType) bool {
-	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == condition && c.Status == corev1.ConditionTrue
-	})
+// ReadySince is since when a pod is ready; zero while it is not.
+func ReadySince(p *corev1.Pod) time.Time {
+	if c := PodCondition(p, corev1.PodReady); c != nil && c.Status == corev1.ConditionTrue {
+		return c.LastTransitionTime.Time
+	}
+	return time.Time{}
 }
 
-// claim judges a PersistentVolumeClaim.
-func claim(w Workload) Status {
-	c, ok := w.Live.(*corev1.PersistentVolumeClaim)
-	if !ok {
-		return wrongType(w)
+// PodCondition is a condition of a pod; nil when it has none of that type.
+func PodCondition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == kind {
+			return &p.Status.Conditions[i]
+		}
 	}
-	var s Status
-	switch {
-	case c.Status.Phase == corev1.ClaimBound:
-		return complete(s, "", "")
-	case c.Status.Phase == corev1.ClaimLost:
-		s.Phase, s.Reason, s.Message = Failed, "ClaimLost", "the volume that the claim was bound to is gone"
-		return s
-	case w.WaitsForConsumer:
-		return complete(s, ReasonWaitsForConsumer, "the claim binds when a pod uses it")
-	}
-	return progressing(s, "ClaimPending", "waiting for the claim to be bound to a volume")
+	return nil
+}
+
+func isTrue(p *corev1.Pod, kind corev1.PodConditionType) bool {
+	c := PodCondition(p, kind)
+	return c != nil && c.Status == corev1.ConditionTrue
 }

@@ -2,8 +2,26 @@ package rollout
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
+
+var replicaSetKind = Kind{
+	GroupKind: schema.GroupKind{Group: "apps", Kind: "ReplicaSet"},
+	Resource:  manifest.Resource{Group: "apps", Version: "v1", Resource: "replicasets", Namespaced: true},
+	Type:      (*appsv1.ReplicaSet)(nil), Evaluate: replicaSet,
+	Spec: func(o Object) Spec {
+		s := o.(*appsv1.ReplicaSet)
+		return Spec{
+			Template: &s.Spec.Template, Selector: s.Spec.Selector, Replicas: replicas(s.Spec.Replicas),
+			MinReadySeconds: s.Spec.MinReadySeconds, Observed: s.Status.ObservedGeneration >= s.Generation,
+		}
+	},
+	Template: "spec.template",
+	PodNames: generated,
+	Serves:   true,
+}
 
 // replicaSet waits for the pods that a ReplicaSet is to keep. Another template does not replace pods that exist, so
 // there are no revisions to tell apart.
@@ -12,28 +30,12 @@ func replicaSet(w Workload) Status {
 	if !ok {
 		return wrongType(w)
 	}
-	s := Status{Desired: replicas(rs.Spec.Replicas)}
-	if rs.Status.ObservedGeneration < rs.Generation {
-		return notObserved(s)
-	}
-	s.Updated, s.Ready, s.Available = rs.Status.Replicas, rs.Status.ReadyReplicas, rs.Status.AvailableReplicas
-	return keepPods(s)
+	return keepPods(Status{
+		Desired: replicas(rs.Spec.Replicas), Updated: rs.Status.Replicas, Ready: rs.Status.ReadyReplicas, Available: rs.Status.AvailableReplicas,
+	})
 }
 
-// replicationController is the same for the ReplicaSet's predecessor.
-func replicationController(w Workload) Status {
-	rc, ok := w.Live.(*corev1.ReplicationController)
-	if !ok {
-		return wrongType(w)
-	}
-	s := Status{Desired: replicas(rc.Spec.Replicas)}
-	if rc.Status.ObservedGeneration < rc.Generation {
-		return notObserved(s)
-	}
-	s.Updated, s.Ready, s.Available = rc.Status.Replicas, rc.Status.ReadyReplicas, rc.Status.AvailableReplicas
-	return keepPods(s)
-}
-
+// keepPods judges a controller that keeps a number of pods.
 func keepPods(s Status) Status {
 	switch {
 	case s.Available < s.Desired:

@@ -1,8 +1,6 @@
 package rollout
 
 import (
-	"regexp"
-
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -29,11 +27,11 @@ func services(w Workload, s Status) Status {
 }
 
 // endpoints counts the new pods that a Service sends traffic to, and how many there must be. A Deployment's new pods
-// are known by the name of their ReplicaSet; those of other kinds by what was read of them, or else the pods of all
-// revisions are counted together.
+// are known by the name of their ReplicaSet, if it is not so long that it is cut; those of other kinds by what was read of
+// them, or else the pods of all revisions are counted together.
 func endpoints(w Workload, s Status, service Service) (have, want int32) {
 	targets := readyTargets(service.Slices)
-	if w.Ref.Kind != "Deployment" && w.PodsKnown && len(NewPods(w)) > 0 { // none are known if revisions may not be read
+	if !namesTell(w) && w.PodsKnown && len(NewPods(w)) > 0 { // none are known if revisions may not be read
 		for _, p := range NewPods(w) {
 			// A StatefulSet's new pod has the name of the old one, so the name alone does not do.
 			if uid, found := targets[p.Name]; found && (uid == p.UID || uid == "") {
@@ -42,34 +40,13 @@ func endpoints(w Workload, s Status, service Service) (have, want int32) {
 		}
 		return have, min(s.Updated, s.Available)
 	}
-	named := podNames(w)
+	named := newPodNames(w)
 	for name := range targets {
 		if named.MatchString(name) {
 			have++
 		}
 	}
 	return have, s.Available
-}
-
-// podNames matches the names that the workload's pods can have. Generated names end in five random characters, before
-// which a long name is cut (k8s.io/apiserver, pkg/storage/names).
-func podNames(w Workload) *regexp.Regexp {
-	const longest, random = 58, "[a-z0-9]{5}$"
-	prefix := func(name string) string { return "^" + regexp.QuoteMeta(name[:min(longest, len(name))]) }
-	name := w.Live.GetName()
-	switch w.Ref.Kind {
-	case "Pod":
-		return regexp.MustCompile("^" + regexp.QuoteMeta(name) + "$")
-	case "StatefulSet":
-		return regexp.MustCompile("^" + regexp.QuoteMeta(name) + "-[0-9]+$")
-	case "Deployment":
-		rs := NewReplicaSet(w)
-		if rs == nil { // not read, so any of its ReplicaSets must do
-			return regexp.MustCompile(prefix(name+"-") + "([a-z0-9]+-?)?" + random)
-		}
-		name = rs.Name
-	}
-	return regexp.MustCompile(prefix(name+"-") + random)
 }
 
 // readyTargets is the set of pods that get traffic, with their UIDs. A dual-stack Service names each pod twice. Unset

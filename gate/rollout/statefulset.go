@@ -4,7 +4,44 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
+
+var statefulSetKind = Kind{
+	GroupKind: schema.GroupKind{Group: "apps", Kind: "StatefulSet"},
+	Resource:  manifest.Resource{Group: "apps", Version: "v1", Resource: "statefulsets", Namespaced: true},
+	Type:      (*appsv1.StatefulSet)(nil), Evaluate: statefulSet,
+	Spec: func(o Object) Spec {
+		s := o.(*appsv1.StatefulSet)
+		return Spec{
+			Template: &s.Spec.Template, Selector: s.Spec.Selector, Replicas: replicas(s.Spec.Replicas),
+			MinReadySeconds: s.Spec.MinReadySeconds, Observed: s.Status.ObservedGeneration >= s.Generation,
+		}
+	},
+	Template:      "spec.template",
+	RevisionLabel: appsv1.ControllerRevisionHashLabelKey, Owns: ControllerRevisions,
+	Revision: newSetRevision, Previous: previousSetRevision,
+	PodNames: numbered,
+	Serves:   true, Replaces: true, Standalone: true, KeepsNames: true, Staged: ByPartition,
+}
+
+// newSetRevision is the name of the ControllerRevision that is rolled out, which the status says.
+func newSetRevision(w Workload) string {
+	set, ok := w.Live.(*appsv1.StatefulSet)
+	if !ok || set.Status.ObservedGeneration < set.Generation {
+		return ""
+	}
+	return set.Status.UpdateRevision
+}
+
+func previousSetRevision(w Workload) string {
+	if set, ok := w.Live.(*appsv1.StatefulSet); ok && set.Status.CurrentRevision != set.Status.UpdateRevision {
+		return set.Status.CurrentRevision
+	}
+	return previousControllerRevision(w, newSetRevision(w), func(r *appsv1.ControllerRevision) string { return r.Name })
+}
 
 // statefulSet follows "kubectl rollout status" with three additions: OnDelete is an answer and not an error, available
 // counts (minReadySeconds) instead of ready ones, and pods that scaling down has yet to remove.
@@ -17,10 +54,7 @@ func statefulSet(w Workload) Status {
 		return wrongType(w)
 	}
 	s := Status{Desired: replicas(set.Spec.Replicas)}
-	if set.Status.ObservedGeneration < set.Generation {
-		return notObserved(s)
-	}
-	s.Revision, s.PreviousRevision = NewRevision(w), previousControllerRevision(w)
+	s.Revision, s.PreviousRevision = newSetRevision(w), previousSetRevision(w)
 	s.Updated = set.Status.UpdatedReplicas
 	s.Old = max(0, set.Status.Replicas-set.Status.UpdatedReplicas)
 	s.Ready, s.Available = set.Status.ReadyReplicas, set.Status.AvailableReplicas

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -19,7 +18,7 @@ var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // later has been "available" for that moment, and a gate that looks just then passes an outage. With a probe, or with
 // minReadySeconds, the manifest itself says what ready means.
 func trial(w Workload, s Status) Status {
-	if s.Reason == ReasonSucceeded || s.Reason == ReasonZeroReplicas || minReady(w.Live) > 0 || probed(PodTemplate(w.Live)) {
+	if s.Reason == ReasonSucceeded || s.Reason == ReasonZeroReplicas || specOf(w.Live).MinReadySeconds > 0 || probed(PodTemplate(w.Live)) {
 		return s
 	}
 	if w.PodsComing {
@@ -75,19 +74,4 @@ func startedAt(p *corev1.Pod, container string) time.Time {
 		}
 	}
 	return time.Time{} // a status that says nothing holds nothing back
-}
-
-// minReady is spec.minReadySeconds of the kinds that have it.
-func minReady(live Object) int32 {
-	switch o := live.(type) {
-	case *appsv1.Deployment:
-		return o.Spec.MinReadySeconds
-	case *appsv1.StatefulSet:
-		return o.Spec.MinReadySeconds
-	case *appsv1.DaemonSet:
-		return o.Spec.MinReadySeconds
-	case *appsv1.ReplicaSet:
-		return o.Spec.MinReadySeconds
-	}
-	return 0
 }
