@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -20,35 +19,33 @@ import (
 
 // readRevisions reads the ReplicaSets of a Deployment until the one that is being rolled out is among them, and the
 // ControllerRevisions of a DaemonSet once per generation. A StatefulSet names its revision in its own status.
-func (t *tended) readRevisions(ctx context.Context, live rollout.Object) error {
+func (t *following) readRevisions(ctx context.Context, live rollout.Object) error {
 	apps := t.w.c.typed.AppsV1()
 	selector, ok := rollout.PodSelector(live)
-	if !ok || !observed(live) {
+	if !ok || !rollout.Observed(live) || rollout.NewRevision(t.workload()) != "" {
 		return nil
 	}
 	o := metav1.ListOptions{LabelSelector: selector.String()}
-	switch object := live.(type) {
-	case *appsv1.Deployment:
-		if rollout.NewReplicaSet(t.workload()) != nil {
-			return nil
-		}
-		list, err := apps.ReplicaSets(object.Namespace).List(ctx, o)
+	k, _ := rollout.KindOf(t.target.Ref.GroupKind())
+	switch k.Owns {
+	case rollout.ReplicaSets:
+		list, err := apps.ReplicaSets(live.GetNamespace()).List(ctx, o)
 		if err != nil {
 			return err
 		}
-		t.set(func() { t.sets = owned(list.Items, object.UID) })
+		t.set(func() { t.sets = owned(list.Items, live.GetUID()) })
 		if rollout.NewReplicaSet(t.workload()) == nil {
 			return fmt.Errorf("the new ReplicaSet of %s is not there yet", t.target.Ref)
 		}
-	case *appsv1.DaemonSet:
-		if t.revisionsOf == object.Generation {
+	case rollout.ControllerRevisions:
+		if t.revisionsOf == live.GetGeneration() {
 			return nil
 		}
-		list, err := apps.ControllerRevisions(object.Namespace).List(ctx, o)
+		list, err := apps.ControllerRevisions(live.GetNamespace()).List(ctx, o)
 		if err != nil {
 			return err
 		}
-		t.set(func() { t.revisions, t.revisionsOf = owned(list.Items, object.UID), object.Generation })
+		t.set(func() { t.revisions, t.revisionsOf = owned(list.Items, live.GetUID()), live.GetGeneration() })
 	}
 	return nil
 }
@@ -71,18 +68,18 @@ func owned[T any, P interface {
 
 // readServices learns early which Services select the new pods, so that nothing has to be listed when the rollout
 // ends.
-func (t *tended) readServices(ctx context.Context, live rollout.Object) error {
+func (t *following) readServices(ctx context.Context, live rollout.Object) error {
 	template := rollout.PodTemplate(live)
 	if template == nil || t.selecting != nil {
 		return nil
 	}
 	all, err := t.w.services[live.GetNamespace()].read(ctx)
 	if err == nil || IsDenied(err) {
-		t.selecting = []string{} // also when denied: asking again would not help
+		t.selecting = []*corev1.Service{} // also when denied: asking again would not help
 	}
-	for _, s := range all {
-		if len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
-			t.selecting = append(t.selecting, s.Name)
+	for i := range all {
+		if s := &all[i]; len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
+			t.selecting = append(t.selecting, s)
 		}
 	}
 	return err
@@ -90,15 +87,15 @@ func (t *tended) readServices(ctx context.Context, live rollout.Object) error {
 
 // watchServices watches the EndpointSlices of the Services that select the new pods. The first answer may come from
 // the API server's cache: an older state knows fewer new pods, never more.
-func (t *tended) watchServices(live rollout.Object) {
+func (t *following) watchServices(ctx context.Context, live rollout.Object) {
 	if t.selecting == nil || t.knowsServices() {
 		return
 	}
 	var feeds []serviceFeed
-	for _, name := range t.selecting {
+	for _, service := range t.selecting {
 		source := typedSource(t.w.c.typed.DiscoveryV1().RESTClient(), "endpointslices", live.GetNamespace(),
-			&discoveryv1.EndpointSlice{}, cached(labelled(discoveryv1.LabelServiceName+"="+name)))
-		feeds = append(feeds, serviceFeed{name, t.w.feed(t.w.ctx, source, trimObject, t.w.notify, func(text string) {
+			&discoveryv1.EndpointSlice{}, cached(labelled(discoveryv1.LabelServiceName+"="+service.Name)))
+		feeds = append(feeds, serviceFeed{service, t.w.feed(ctx, source, trimObject, t.w.notify, func(text string) {
 			t.problem(text + ": whether Services send traffic to the new pods is not checked")
 			t.set(func() { t.services = nil })
 		})})
@@ -120,7 +117,7 @@ func cached(narrow func(*metav1.ListOptions)) func(*metav1.ListOptions) {
 const nodesEvery = 10 * time.Second
 
 // readNodes learns which nodes cannot run a pod: a DaemonSet is not to blame for them.
-func (t *tended) readNodes(ctx context.Context) error {
+func (t *following) readNodes(ctx context.Context) error {
 	if time.Since(t.nodesRead) < nodesEvery {
 		return nil
 	}
@@ -142,7 +139,7 @@ func (t *tended) readNodes(ctx context.Context) error {
 }
 
 // readStorageClass learns whether a claim waits for its first consumer.
-func (t *tended) readStorageClass(ctx context.Context, live rollout.Object) error {
+func (t *following) readStorageClass(ctx context.Context, live rollout.Object) error {
 	claim, ok := live.(*corev1.PersistentVolumeClaim)
 	if !ok || claim.Status.Phase != corev1.ClaimPending || claim.Spec.StorageClassName == nil || *claim.Spec.StorageClassName == "" {
 		return nil
@@ -154,19 +151,6 @@ func (t *tended) readStorageClass(ctx context.Context, live rollout.Object) erro
 	waits := class.VolumeBindingMode != nil && *class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer
 	t.set(func() { t.waitsForConsumer = waits })
 	return nil
-}
-
-// observed tells whether the controller has taken in the newest generation.
-func observed(live rollout.Object) bool {
-	switch o := live.(type) {
-	case *appsv1.Deployment:
-		return o.Status.ObservedGeneration >= o.Generation
-	case *appsv1.StatefulSet:
-		return o.Status.ObservedGeneration >= o.Generation
-	case *appsv1.DaemonSet:
-		return o.Status.ObservedGeneration >= o.Generation
-	}
-	return true
 }
 
 func labelled(selector string) func(*metav1.ListOptions) {

@@ -2,13 +2,11 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -28,165 +26,218 @@ const (
 	maxNeighbours = 3000
 	maxConfigMaps = 5
 	maxNames      = 500
-	// surroundingsAge is how old what is around a workload may be. Workloads that fail together share one read.
-	surroundingsAge = 5 * time.Second
+	maxClaims     = 5
+	// environmentAge is how old the environment of a workload may be. Workloads that fail together share one read.
+	environmentAge = 5 * time.Second
 )
 
-// surroundings remembers for a moment what was read around workloads.
-type surroundings struct {
+// environment remembers for a moment what several workloads share.
+type environment struct {
 	mu   sync.Mutex
-	read map[string]*surrounding
+	read map[string]*shared
 }
 
-type surrounding struct {
-	once  sync.Once
+// shared is one read for all who ask within a few seconds. value and err are set when done is closed.
+type shared struct {
 	at    time.Time
+	done  chan struct{}
 	value any
 	err   error
 }
 
-// shared reads something once for all who ask for it within a few seconds.
-func shared[T any](s *surroundings, key string, read func() (T, error)) (T, error) {
-	s.mu.Lock()
-	if s.read == nil {
-		s.read = map[string]*surrounding{}
+// share reads something once for all who ask for it within a few seconds. Nobody waits for longer than the own context
+// lasts, and a read that ended with the context of whoever began it is begun anew.
+func share[T any](ctx context.Context, e *environment, key string, read func() (T, error)) (T, error) {
+	for {
+		entry, mine := e.entry(key)
+		if mine {
+			entry.value, entry.err = read()
+			if ctx.Err() != nil {
+				e.forget(key, entry)
+			}
+			close(entry.done)
+		}
+		select {
+		case <-ctx.Done():
+			var none T
+			return none, ctx.Err()
+		case <-entry.done:
+		}
+		if mine || e.has(key, entry) {
+			value, _ := entry.value.(T)
+			return value, entry.err
+		}
 	}
-	entry := s.read[key]
-	if entry == nil || time.Since(entry.at) > surroundingsAge {
-		entry = &surrounding{at: time.Now()}
-		s.read[key] = entry
-	}
-	s.mu.Unlock()
-	entry.once.Do(func() { entry.value, entry.err = read() })
-	value, _ := entry.value.(T)
-	return value, entry.err
 }
 
-// surroundings are the reads of what is around the workload: its namespace, the nodes, and what shares the namespace.
+// entry is the read that is under way or was made a moment ago; mine says that the caller has to make it.
+func (e *environment) entry(key string) (entry *shared, mine bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if entry := e.read[key]; entry != nil && time.Since(entry.at) <= environmentAge {
+		return entry, false
+	}
+	entry = &shared{at: time.Now(), done: make(chan struct{})}
+	e.read = with(e.read, key, entry)
+	return entry, true
+}
+
+func (e *environment) forget(key string, entry *shared) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.read[key] == entry {
+		delete(e.read, key)
+	}
+}
+
+func (e *environment) has(key string, entry *shared) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.read[key] == entry
+}
+
+// environment are the reads of what the workload does not own: its namespace, the nodes, and what shares the namespace.
 // Each is optional; the rules live with what an account may read.
-func (f *freezer) surroundings(ctx context.Context, troubled []*corev1.Pod) []func() {
-	ns, core := f.ev.Workload.Ref.Namespace, f.c.typed.CoreV1()
+func (r reader) environment(ev diagnosis.Evidence) []func(context.Context, diagnosis.Evidence) addition {
+	ns, core := r.target.Ref.Namespace, r.c.typed.CoreV1()
 	var all metav1.ListOptions
-	reads := []func(){
-		func() { f.namespace(ctx) },
-		func() {
-			around(f, "nodes", "", &f.ev.Nodes, func() ([]*corev1.Node, error) {
+	reads := []func(context.Context, diagnosis.Evidence) addition{
+		r.namespace,
+		func(ctx context.Context, _ diagnosis.Evidence) addition {
+			return optional(ctx, r, "nodes", "", func(g *gathered) *[]*corev1.Node { return &g.Nodes }, func() ([]*corev1.Node, error) {
 				list, err := core.Nodes().List(ctx, metav1.ListOptions{Limit: maxNodes})
-				return pointers(list.Items), err
+				return listed(list, err, func() []corev1.Node { return list.Items })
 			})
 		},
-		func() {
-			around(f, "resourcequotas", ns, &f.ev.Quotas, func() ([]*corev1.ResourceQuota, error) {
+		func(ctx context.Context, _ diagnosis.Evidence) addition {
+			return optional(ctx, r, "resourcequotas", ns, func(g *gathered) *[]*corev1.ResourceQuota { return &g.Quotas }, func() ([]*corev1.ResourceQuota, error) {
 				list, err := core.ResourceQuotas(ns).List(ctx, all)
-				return pointers(list.Items), err
+				return listed(list, err, func() []corev1.ResourceQuota { return list.Items })
 			})
 		},
 	}
-	if _, hasPods := rollout.PodSelector(f.ev.Workload.Live); !hasPods {
+	if _, hasPods := rollout.PodSelector(ev.Workload.Live); !hasPods {
 		return reads
 	}
-	reads = append(reads, func() { f.services(ctx) }, func() {
-		around(f, "horizontalpodautoscalers", ns, &f.ev.Autoscalers, func() ([]*autoscalingv2.HorizontalPodAutoscaler, error) {
-			list, err := f.c.typed.AutoscalingV2().HorizontalPodAutoscalers(ns).List(ctx, all)
-			return pointers(list.Items), err
+	reads = append(reads, r.services,
+		func(ctx context.Context, _ diagnosis.Evidence) addition {
+			return optional(ctx, r, "horizontalpodautoscalers", ns, func(g *gathered) *[]*autoscalingv2.HorizontalPodAutoscaler { return &g.Autoscalers }, func() ([]*autoscalingv2.HorizontalPodAutoscaler, error) {
+				list, err := r.c.typed.AutoscalingV2().HorizontalPodAutoscalers(ns).List(ctx, all)
+				return listed(list, err, func() []autoscalingv2.HorizontalPodAutoscaler { return list.Items })
+			})
+		},
+		func(ctx context.Context, _ diagnosis.Evidence) addition {
+			return optional(ctx, r, "networkpolicies", ns, func(g *gathered) *[]*networkingv1.NetworkPolicy { return &g.Policies }, func() ([]*networkingv1.NetworkPolicy, error) {
+				list, err := r.c.typed.NetworkingV1().NetworkPolicies(ns).List(ctx, all)
+				return listed(list, err, func() []networkingv1.NetworkPolicy { return list.Items })
+			})
 		})
-	}, func() {
-		around(f, "networkpolicies", ns, &f.ev.Policies, func() ([]*networkingv1.NetworkPolicy, error) {
-			list, err := f.c.typed.NetworkingV1().NetworkPolicies(ns).List(ctx, all)
-			return pointers(list.Items), err
-		})
-	})
-	if slices.ContainsFunc(troubled, func(p *corev1.Pod) bool { return p.Spec.NodeName == "" }) {
-		reads = append(reads, func() {
-			around(f, "pods of other namespaces", "", &f.ev.Requested, func() (requests, error) { return f.requested(ctx) })
+	if slices.ContainsFunc(troubled(ev.Workload), func(p *corev1.Pod) bool { return p.Spec.NodeName == "" }) {
+		reads = append(reads, func(ctx context.Context, _ diagnosis.Evidence) addition {
+			return optional(ctx, r, "pods of other namespaces", "", func(g *gathered) *requests { return &g.Requested }, func() (requests, error) { return r.requested(ctx) })
 		})
 	}
 	return reads
 }
 
+// listed is a list's items, or why there are none: a client returns a list that is nil together with an error.
+func listed[L, T any](_ L, err error, items func() []T) ([]*T, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pointers(items()), nil
+}
+
 // namespace reads the namespace itself.
-func (f *freezer) namespace(ctx context.Context) {
-	ns := f.ev.Workload.Ref.Namespace
-	around(f, "namespaces", ns, &f.ev.Namespace, func() (*corev1.Namespace, error) {
-		return f.c.typed.CoreV1().Namespaces().Get(ctx, ns, metav1.GetOptions{})
+func (r reader) namespace(ctx context.Context, _ diagnosis.Evidence) addition {
+	ns := r.target.Ref.Namespace
+	return optional(ctx, r, "namespaces", ns, func(g *gathered) **corev1.Namespace { return &g.Namespace }, func() (*corev1.Namespace, error) {
+		return r.c.typed.CoreV1().Namespaces().Get(ctx, ns, metav1.GetOptions{})
 	})
 }
 
-// around does one such read and remembers whether it was refused.
-func around[T any](f *freezer, kind, namespace string, into *T, read func() (T, error)) {
-	value, err := shared(f.around, kind+"/"+namespace, read)
-	f.add(func() {
+// optional does one read of the environment and remembers whether it was refused.
+func optional[T any](ctx context.Context, r reader, kind, namespace string, into func(*gathered) *T, read func() (T, error)) addition {
+	value, err := share(ctx, r.env, kind+"/"+namespace, read)
+	return func(g *gathered) {
 		switch {
 		case err == nil:
-			*into = value
+			*into(g) = value
 		case IsDenied(err):
-			f.denied = append(f.denied, kind)
+			g.denied = append(g.denied, kind)
 		default:
-			f.ev.Unreadable = append(f.ev.Unreadable, fmt.Sprintf("%s: %s", kind, denial(err)))
+			g.note(ctx, kind, err)
 		}
-	})
+	}
 }
 
-// sayDenied names what the account may not read, in one line: it is usually much and never urgent.
-func (f *freezer) sayDenied() {
-	if len(f.denied) == 0 {
-		return
+// deniedLine names what the account may not read, in one line: it is usually much and never urgent.
+func deniedLine(denied []string) string {
+	if len(denied) == 0 {
+		return ""
 	}
-	slices.Sort(f.denied)
-	f.ev.Unreadable = append(f.ev.Unreadable, "this account cannot read, so the diagnosis goes without: "+strings.Join(slices.Compact(f.denied), ", "))
+	slices.Sort(denied)
+	return "this account cannot read, so the diagnosis goes without: " + strings.Join(slices.Compact(denied), ", ")
 }
 
 // services reads the Services of the namespace, and where those that select the new or the old pods send traffic.
-func (f *freezer) services(ctx context.Context) {
-	ns := f.ev.Workload.Ref.Namespace
-	around(f, "services", ns, &f.ev.Services, func() ([]*corev1.Service, error) {
-		list, err := f.c.typed.CoreV1().Services(ns).List(ctx, metav1.ListOptions{})
-		return pointers(list.Items), err
+func (r reader) services(ctx context.Context, ev diagnosis.Evidence) addition {
+	ns := r.target.Ref.Namespace
+	services, err := share(ctx, r.env, "services/"+ns, func() ([]*corev1.Service, error) {
+		list, err := r.c.typed.CoreV1().Services(ns).List(ctx, metav1.ListOptions{})
+		return listed(list, err, func() []corev1.Service { return list.Items })
 	})
+	known := optional(ctx, r, "services", ns, func(g *gathered) *[]*corev1.Service { return &g.Services }, func() ([]*corev1.Service, error) { return services, err })
 	var names []string
-	for _, s := range f.ev.Services {
-		if len(s.Spec.Selector) > 0 && f.selects(labels.SelectorFromSet(s.Spec.Selector)) {
+	for _, s := range services {
+		if len(s.Spec.Selector) > 0 && selectsAny(labels.SelectorFromSet(s.Spec.Selector), ev.Workload) {
 			names = append(names, s.Name)
 		}
 	}
 	if len(names) == 0 {
-		return
+		return known
 	}
 	selector := discoveryv1.LabelServiceName + " in (" + strings.Join(names, ",") + ")"
-	around(f, "endpointslices", ns+selector, &f.ev.Slices, func() ([]*discoveryv1.EndpointSlice, error) {
-		list, err := f.c.typed.DiscoveryV1().EndpointSlices(ns).List(ctx, metav1.ListOptions{LabelSelector: selector})
-		return pointers(list.Items), err
+	traffic := optional(ctx, r, "endpointslices", ns+selector, func(g *gathered) *[]*discoveryv1.EndpointSlice { return &g.Slices }, func() ([]*discoveryv1.EndpointSlice, error) {
+		list, err := r.c.typed.DiscoveryV1().EndpointSlices(ns).List(ctx, metav1.ListOptions{LabelSelector: selector})
+		return listed(list, err, func() []discoveryv1.EndpointSlice { return list.Items })
 	})
+	return func(g *gathered) { known(g); traffic(g) }
 }
 
-func (f *freezer) selects(s labels.Selector) bool {
-	for _, p := range f.ev.Workload.Pods {
+// selectsAny tells whether a selector finds a pod of the workload, or would find a new one.
+func selectsAny(s labels.Selector, w rollout.Workload) bool {
+	for _, p := range w.Pods {
 		if s.Matches(labels.Set(p.Labels)) {
 			return true
 		}
 	}
-	t := rollout.PodTemplate(f.ev.Workload.Live)
+	t := rollout.PodTemplate(w.Live)
 	return t != nil && s.Matches(labels.Set(t.Labels))
 }
 
 // claims reads the claims that pods without containers wait for.
-func (f *freezer) claims(ctx context.Context, troubled []*corev1.Pod) {
+func (r reader) claims(ctx context.Context, pods []*corev1.Pod) ([]*corev1.PersistentVolumeClaim, addition) {
 	var names []string
-	for _, p := range troubled {
+	for _, p := range pods {
 		names = append(names, claimNames(p)...)
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
+	var claims []*corev1.PersistentVolumeClaim
+	denied := false
 	for _, name := range names[:min(len(names), maxClaims)] {
-		claim, err := f.c.typed.CoreV1().PersistentVolumeClaims(f.ev.Workload.Ref.Namespace).Get(ctx, name, metav1.GetOptions{})
-		f.add(func() {
-			switch {
-			case err == nil:
-				f.ev.Claims = append(f.ev.Claims, claim)
-			case IsDenied(err):
-				f.denied = append(f.denied, "persistentvolumeclaims")
-			}
-		})
+		claim, err := r.c.typed.CoreV1().PersistentVolumeClaims(r.target.Ref.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			claims = append(claims, claim)
+		}
+		denied = denied || IsDenied(err)
+	}
+	return claims, func(g *gathered) {
+		g.Claims = append(slices.Clip(g.Claims), claims...)
+		if denied {
+			g.denied = append(g.denied, "persistentvolumeclaims")
+		}
 	}
 }
 
@@ -194,8 +245,8 @@ func (f *freezer) claims(ctx context.Context, troubled []*corev1.Pod) {
 type requests = map[string]corev1.ResourceList
 
 // requested adds up what pods request on each node. In a big cluster that would be too much to read.
-func (f *freezer) requested(ctx context.Context) (requests, error) {
-	list, err := f.c.typed.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
+func (r reader) requested(ctx context.Context) (requests, error) {
+	list, err := r.c.typed.CoreV1().Pods(metav1.NamespaceAll).List(ctx, metav1.ListOptions{
 		FieldSelector: "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed", Limit: maxNeighbours,
 	})
 	if err != nil || list.Continue != "" {
@@ -218,66 +269,43 @@ func (f *freezer) requested(ctx context.Context) (requests, error) {
 	return sums, nil
 }
 
-// revisions reads what the previous version looked like, where the watch did not need it.
-func (f *freezer) revisions(ctx context.Context) {
-	w := &f.ev.Workload
-	selector, ok := rollout.PodSelector(w.Live)
-	if !ok || f.ev.Previous != nil || len(w.Revisions) > 0 {
-		return
-	}
-	switch w.Live.(type) {
-	case *appsv1.StatefulSet, *appsv1.DaemonSet:
-		list, err := f.c.typed.AppsV1().ControllerRevisions(w.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
-		if err == nil {
-			w.Revisions = owned(list.Items, w.Live.GetUID())
-		}
-	}
-}
-
-// writers is the object with the fields' writers: the watch leaves them out, because they are most of what it would keep.
-func (f *freezer) writers(ctx context.Context, r manifest.Resource) rollout.Object {
-	ref, live := f.ev.Workload.Ref, f.ev.Workload.Live
-	fresh, err := f.c.names.Resource(r.GVR()).Namespace(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{})
-	if err != nil || fresh.UID != live.GetUID() {
-		return live
-	}
-	written, ok := live.DeepCopyObject().(rollout.Object)
-	if !ok {
-		return live
-	}
-	written.SetManagedFields(fresh.ManagedFields)
-	return written
-}
-
-// lookups reads what exists where something is missing, so that a typo can be told from an omission: names only, and
+// names reads what exists where something is missing, so that a typo can be told from an omission: names only, and
 // the keys of ConfigMaps.
-func (f *freezer) lookups(ctx context.Context) {
-	ns, core := f.ev.Workload.Ref.Namespace, f.c.typed.CoreV1()
-	kinds, configMaps := diagnosis.Lookups(f.ev)
+func (r reader) names(ctx context.Context, ev diagnosis.Evidence) addition {
+	ns, core := r.target.Ref.Namespace, r.c.typed.CoreV1()
+	kinds, configMaps := diagnosis.Lookups(ev)
+	var denied []string
+	names, keys := map[string][]string{}, map[manifest.Ref][]string{}
 	for _, kind := range kinds {
-		r, ok := namesOf[kind]
+		at, ok := namesOf[kind]
 		if !ok {
 			continue
 		}
-		list, err := f.c.names.Resource(r.GVR()).Namespace(map[bool]string{true: ns}[r.Namespaced]).List(ctx, metav1.ListOptions{Limit: maxNames})
+		list, err := r.c.names.Resource(at.GVR()).Namespace(map[bool]string{true: ns}[at.Namespaced]).List(ctx, metav1.ListOptions{Limit: maxNames})
 		if IsDenied(err) {
-			f.add(func() { f.denied = append(f.denied, r.Resource) })
+			denied = append(denied, at.Resource)
 		}
 		if err != nil {
 			continue
 		}
-		names := make([]string, 0, len(list.Items))
+		names[kind] = make([]string, 0, len(list.Items))
 		for _, item := range list.Items {
-			names = append(names, item.Name)
+			names[kind] = append(names[kind], item.Name)
 		}
-		f.add(func() { f.ev.Names = with(f.ev.Names, kind, names) })
 	}
 	for _, ref := range configMaps[:min(len(configMaps), maxConfigMaps)] {
-		m, err := core.ConfigMaps(ns).Get(ctx, ref.Name, metav1.GetOptions{})
-		if err != nil {
-			continue
+		if m, err := core.ConfigMaps(ns).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
+			keys[ref] = keysOf(m)
 		}
-		f.add(func() { f.ev.Keys = with(f.ev.Keys, ref, keysOf(m)) })
+	}
+	return func(g *gathered) {
+		g.denied = append(g.denied, denied...)
+		for kind, found := range names {
+			g.Names = with(g.Names, kind, found)
+		}
+		for ref, found := range keys {
+			g.Keys = with(g.Keys, ref, found)
+		}
 	}
 }
 
@@ -289,8 +317,6 @@ func with[K comparable, V any](m map[K]V, key K, value V) map[K]V {
 	m[key] = value
 	return m
 }
-
-func (f *freezer) add(change func()) { f.mu.Lock(); defer f.mu.Unlock(); change() }
 
 func pointers[T any](items []T) []*T {
 	out := make([]*T, len(items))

@@ -150,23 +150,22 @@ func concerns(w rollout.Workload, e diagnosis.Event) bool {
 	}
 	switch e.Object.Kind {
 	case "Pod":
-		if w.Ref.Kind == "DaemonSet" && daemonPod(w.Ref.Name, e.Object.Name) {
-			return true // its controller deletes pods that fail at once; what was said of them remains
+		k, _ := rollout.KindOf(w.Ref.GroupKind())
+		if w.PodsKnown && slices.ContainsFunc(w.Pods, func(p *corev1.Pod) bool { return string(p.UID) == e.UID }) {
+			return true
 		}
-		if w.PodsKnown {
-			return slices.ContainsFunc(w.Pods, func(p *corev1.Pod) bool { return string(p.UID) == e.UID })
-		}
-		return strings.HasPrefix(e.Object.Name, w.Ref.Name+"-")
+		return (!w.PodsKnown || k.DeletesFailed) && podName(w.Ref, e.Object.Name)
 	case "PersistentVolumeClaim":
 		return mountedClaim(w, e)
 	}
 	return false
 }
 
-// daemonPod reports whether a pod is named like those of a DaemonSet: its name and five characters.
-func daemonPod(set, pod string) bool {
-	suffix, ok := strings.CutPrefix(pod, set+"-")
-	return ok && len(suffix) == 5 && !strings.Contains(suffix, "-")
+// podName reports whether a pod is named like those of a workload.
+func podName(workload manifest.Ref, pod string) bool {
+	pattern := rollout.PodNames(workload)
+	found, err := regexp.MatchString("^(?:"+pattern+")$", pod)
+	return pattern != "" && found && err == nil
 }
 
 func mountedClaim(w rollout.Workload, e diagnosis.Event) bool {

@@ -2,9 +2,7 @@ package cluster
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,129 +14,152 @@ import (
 )
 
 const (
-	freezeTime     = 15 * time.Second // an API server that hangs must not hold the undo up
-	maxFrozenPods  = 500
-	maxEventPods   = 5
-	maxClaims      = 5
-	logLines       = 200
-	maxLogBytes    = 256 << 10
-	noLogsReadable = "unable to retrieve container logs for" // the kubelet says so with status 200
+	readTime     = 15 * time.Second // an API server that hangs must not hold the undo up
+	maxPods      = 500
+	maxEventPods = 5
 )
 
-// Freeze reads everything that explains the trouble of target i, before an undo destroys it: the pods, the events of
-// the ones in trouble, their logs, and what they wait for. What cannot be read is noted, never an error.
-func (w *Watch) Freeze(ctx context.Context, i int, status rollout.Status) diagnosis.Evidence {
-	ctx, cancel := context.WithTimeout(ctx, freezeTime)
+// Read reads everything that explains the trouble of target i, before an undo destroys it: the pods, the events of
+// the ones in trouble, their logs, and what they wait for. What cannot be read is noted, never an error. It may run
+// beside everything else, and returns what it has as soon as ctx ends.
+func (w *Watch) Read(ctx context.Context, i int, status rollout.Status) diagnosis.Evidence {
+	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
-	f := freezer{c: w.c, around: w.around, ev: w.Evidence(i, status)}
-	if f.ev.Workload.Live == nil {
-		f.namespace(ctx) // it may have taken the workload with it
-		return f.ev
+	g := gathered{Evidence: w.Evidence(i, status)}
+	read := reader{c: w.c, env: w.env, target: w.following[i].target}
+	if g.Workload.Live == nil {
+		g.together(ctx, read.namespace) // it may have taken the workload with it
+		return g.done(ctx)
 	}
-	live := f.ev.Workload.Live
-	f.together(
-		func() { f.pods(ctx) },
-		func() { f.revisions(ctx) },
-		func() { live = f.writers(ctx, w.tends[i].target.Resource) },
-	)
-	f.ev.Workload.Live = live
-	troubled := f.troubled()
-	f.together(append(f.surroundings(ctx, troubled),
-		func() { f.claims(ctx, troubled); f.events(ctx, troubled) },
-	)...)
+	g.together(ctx, read.pods, read.revisions, read.writers)
+	g.together(ctx, append(read.environment(g.Evidence), read.claimsAndEvents)...)
 	// Which logs and names are worth reading is known when the events are in.
-	f.together(
-		func() { f.logs(ctx) },
-		func() { f.lookups(ctx) },
-	)
-	f.sayDenied()
-	return f.ev
+	g.together(ctx, read.logs, read.names)
+	return g.done(ctx)
 }
 
-// freezer adds to one Evidence, several reads at a time.
-type freezer struct {
-	c      *Client
-	around *surroundings
-	mu     sync.Mutex
-	ev     diagnosis.Evidence
+// gathered is the evidence as it grows. One goroutine owns it: reads return what is to be added.
+type gathered struct {
+	diagnosis.Evidence
 	denied []string // kinds that may not be read
 }
 
-func (f *freezer) together(reads ...func()) {
+// addition adds what a read has found.
+type addition func(*gathered)
+
+// together reads several things at a time. Each read sees the evidence as it was before, and what they return is added
+// in their order.
+func (g *gathered) together(ctx context.Context, reads ...func(context.Context, diagnosis.Evidence) addition) {
+	before := g.Evidence
+	found := make([]addition, len(reads))
 	var wg sync.WaitGroup
-	for _, read := range reads {
-		wg.Go(read)
+	for i, read := range reads {
+		wg.Go(func() { found[i] = read(ctx, before) })
 	}
 	wg.Wait()
+	for _, add := range found {
+		if add != nil {
+			add(g)
+		}
+	}
 }
 
-// note records what could not be read.
-func (f *freezer) note(what string, err error) {
-	if err == nil {
-		return
+// note records what could not be read. That the time was up is said once, at the end.
+func (g *gathered) note(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		g.Unreadable = append(g.Unreadable, what+": "+denial(err))
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.ev.Unreadable = append(f.ev.Unreadable, fmt.Sprintf("%s: %s", what, denial(err)))
+}
+
+func (g *gathered) done(ctx context.Context) diagnosis.Evidence {
+	if line := deniedLine(g.denied); line != "" {
+		g.Unreadable = append(g.Unreadable, line)
+	}
+	if ctx.Err() != nil {
+		g.Unreadable = append(g.Unreadable, "the time to read what explains the trouble was cut short")
+	}
+	return g.Evidence
+}
+
+// reader reads what explains the trouble of one target.
+type reader struct {
+	c      *Client
+	env    *environment
+	target rollout.Target
 }
 
 // pods reads the pods of all revisions: the new ones for their trouble, the old ones for what they still hold.
-func (f *freezer) pods(ctx context.Context) {
-	w := &f.ev.Workload
-	selector, ok := rollout.PodSelector(w.Live)
+func (r reader) pods(ctx context.Context, ev diagnosis.Evidence) addition {
+	selector, ok := rollout.PodSelector(ev.Workload.Live)
 	if !ok {
-		return
+		return nil
 	}
-	list, err := f.c.typed.CoreV1().Pods(w.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String(), Limit: maxFrozenPods})
+	list, err := r.c.typed.CoreV1().Pods(r.target.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String(), Limit: maxPods})
 	if err != nil {
-		f.note("pods", err)
-		return
+		return func(g *gathered) { g.note(ctx, "pods", err) }
 	}
-	w.Pods, w.PodsKnown = nil, true
 	for i := range list.Items {
 		list.Items[i].ManagedFields = nil
-		w.Pods = append(w.Pods, &list.Items[i])
 	}
+	return func(g *gathered) { g.Workload.Pods, g.Workload.PodsKnown = pointers(list.Items), true }
 }
 
 // troubled are the new pods that are not Ready.
-func (f *freezer) troubled() []*corev1.Pod {
-	var pods []*corev1.Pod
-	for _, p := range rollout.NewPods(f.ev.Workload) {
-		if !isReady(p) {
-			pods = append(pods, p)
-		}
-	}
-	return pods
+func troubled(w rollout.Workload) []*corev1.Pod {
+	return slices.DeleteFunc(rollout.NewPods(w), rollout.IsReady)
 }
 
-func isReady(p *corev1.Pod) bool {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady {
-			return c.Status == corev1.ConditionTrue
-		}
+// revisions reads what the previous version looked like, where the watch did not need it.
+func (r reader) revisions(ctx context.Context, ev diagnosis.Evidence) addition {
+	w := ev.Workload
+	k, _ := rollout.KindOf(w.Ref.GroupKind())
+	selector, ok := rollout.PodSelector(w.Live)
+	if !ok || k.Owns != rollout.ControllerRevisions || ev.Previous != nil || len(w.Revisions) > 0 {
+		return nil
 	}
-	return false
+	list, err := r.c.typed.AppsV1().ControllerRevisions(w.Ref.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	if err != nil {
+		return nil
+	}
+	return func(g *gathered) { g.Workload.Revisions = owned(list.Items, w.Live.GetUID()) }
 }
 
-// events reads all events, the normal ones too, of the workload and of some pods in trouble.
-func (f *freezer) events(ctx context.Context, troubled []*corev1.Pod) {
-	w := f.ev.Workload
+// writers adds the fields' writers to the object: the watch leaves them out, because they are most of what it would keep.
+func (r reader) writers(ctx context.Context, ev diagnosis.Evidence) addition {
+	live := ev.Workload.Live
+	fresh, err := r.c.names.Resource(r.target.Resource.GVR()).Namespace(r.target.Ref.Namespace).Get(ctx, r.target.Ref.Name, metav1.GetOptions{})
+	if err != nil || fresh.UID != live.GetUID() {
+		return nil
+	}
+	written, ok := live.DeepCopyObject().(rollout.Object)
+	if !ok {
+		return nil
+	}
+	written.SetManagedFields(fresh.ManagedFields)
+	return func(g *gathered) { g.Workload.Live = written }
+}
+
+// claimsAndEvents reads the claims that pods in trouble wait for, and all events, the normal ones too, of the workload,
+// of some of these pods and of the claims.
+func (r reader) claimsAndEvents(ctx context.Context, ev diagnosis.Evidence) addition {
+	w := ev.Workload
+	pods := troubled(w)
+	claims, addClaims := r.claims(ctx, pods)
 	uids := []string{string(w.Live.GetUID())}
 	if set := rollout.NewReplicaSet(w); set != nil {
 		uids = append(uids, string(set.UID))
 	}
-	for _, p := range troubled[:min(len(troubled), maxEventPods)] {
+	for _, p := range pods[:min(len(pods), maxEventPods)] {
 		uids = append(uids, string(p.UID))
 	}
-	for _, claim := range f.ev.Claims {
+	for _, claim := range claims {
 		uids = append(uids, string(claim.UID))
 	}
-	found := make([][]diagnosis.Event, len(uids))
+	found, errs := make([][]diagnosis.Event, len(uids)), make([]error, len(uids))
 	inParallel(len(uids), func(i int) {
-		list, err := f.c.typed.CoreV1().Events(w.Ref.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + uids[i]})
+		list, err := r.c.typed.CoreV1().Events(w.Ref.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.uid=" + uids[i]})
 		if err != nil {
-			f.note("events", err)
+			errs[i] = err
 			return
 		}
 		for _, e := range list.Items {
@@ -147,73 +168,15 @@ func (f *freezer) events(ctx context.Context, troubled []*corev1.Pod) {
 			}
 		}
 	})
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.ev.Events = append(f.ev.Events, slices.Concat(found...)...)
-	sortEvents(f.ev.Events)
-	f.ev.Events = slices.CompactFunc(f.ev.Events, func(a, b diagnosis.Event) bool {
-		return a.UID == b.UID && a.Reason == b.Reason && a.Message == b.Message && a.Time.Equal(b.Time)
-	})
-}
-
-// logs reads the tails that the rules ask for.
-func (f *freezer) logs(ctx context.Context) {
-	targets := diagnosis.LogTargets(f.ev)
-	inParallel(len(targets), func(i int) {
-		t := targets[i]
-		lines, err := f.tail(ctx, t, t.Previous)
-		previous := t.Previous
-		if err != nil || len(lines) == 0 {
-			// The container may have restarted, or not yet, since its status was read.
-			if other, otherErr := f.tail(ctx, t, !t.Previous); otherErr == nil && len(other) > 0 {
-				lines, previous, err = other, !t.Previous, nil
-			}
+	return func(g *gathered) {
+		addClaims(g)
+		for _, err := range errs {
+			g.note(ctx, "events", err)
 		}
-		if err == nil && len(lines) == 0 {
-			t.Ended = time.Time{} // the words of a newer attempt are better than none
-			lines, err = f.tail(ctx, t, false)
-			previous = false
-		}
-		if IsDenied(err) {
-			f.note("logs", err)
-		}
-		if len(lines) > 0 {
-			f.add(func() {
-				f.ev.Logs = append(f.ev.Logs, diagnosis.Log{Pod: t.Pod, Container: t.Container, Previous: previous, Lines: lines})
-			})
-		}
-	})
-}
-
-// tail reads the end of a log, without lines of an attempt that is newer than the wanted one: an attempt that may well
-// succeed says nothing about why the one before it ended.
-func (f *freezer) tail(ctx context.Context, t diagnosis.LogTarget, previous bool) ([]string, error) {
-	lines, bytes := int64(logLines), int64(maxLogBytes)
-	raw, err := f.c.typed.CoreV1().Pods(f.ev.Workload.Ref.Namespace).GetLogs(t.Pod, &corev1.PodLogOptions{
-		Container: t.Container, Previous: previous, TailLines: &lines, LimitBytes: &bytes, Timestamps: true,
-	}).DoRaw(ctx)
-	text := strings.TrimRight(string(raw), "\n")
-	if err != nil || text == "" || strings.HasPrefix(text, noLogsReadable) {
-		return nil, err
+		g.Events = slices.Concat(append([][]diagnosis.Event{g.Events}, found...)...)
+		sortEvents(g.Events)
+		g.Events = slices.CompactFunc(g.Events, func(a, b diagnosis.Event) bool {
+			return a.UID == b.UID && a.Reason == b.Reason && a.Message == b.Message && a.Time.Equal(b.Time)
+		})
 	}
-	return logText(strings.Split(text, "\n"), t.Ended), nil
-}
-
-// logText takes the kubelet's time off each line. It returns nothing when the first line was written after the attempt
-// had ended; the end is known to the second.
-func logText(lines []string, ended time.Time) []string {
-	out := make([]string, len(lines))
-	for i, line := range lines {
-		stamp, rest, _ := strings.Cut(line, " ")
-		at, err := time.Parse(time.RFC3339Nano, stamp)
-		if err != nil {
-			out[i] = line
-			continue
-		}
-		if i == 0 && !ended.IsZero() && at.After(ended.Add(time.Second)) {
-			return nil
-		}
-		out[i] = rest
-	}
-	return out
 }

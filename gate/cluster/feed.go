@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
@@ -72,30 +71,11 @@ func (f *feed) list() []rollout.Object {
 	return out
 }
 
-// builtin are the kinds that are watched as protobuf, by name.
-var builtin = map[schema.GroupKind]struct {
-	client   func(kubernetes.Interface) rest.Interface
-	resource string
-	object   runtime.Object
-}{
-	{Group: "apps", Kind: "Deployment"}:        {appsClient, "deployments", &appsv1.Deployment{}},
-	{Group: "apps", Kind: "StatefulSet"}:       {appsClient, "statefulsets", &appsv1.StatefulSet{}},
-	{Group: "apps", Kind: "DaemonSet"}:         {appsClient, "daemonsets", &appsv1.DaemonSet{}},
-	{Group: "apps", Kind: "ReplicaSet"}:        {appsClient, "replicasets", &appsv1.ReplicaSet{}},
-	{Group: "batch", Kind: "Job"}:              {batchClient, "jobs", &batchv1.Job{}},
-	{Group: "", Kind: "Pod"}:                   {coreClient, "pods", &corev1.Pod{}},
-	{Group: "", Kind: "PersistentVolumeClaim"}: {coreClient, "persistentvolumeclaims", &corev1.PersistentVolumeClaim{}},
-	{Group: "", Kind: "ReplicationController"}: {coreClient, "replicationcontrollers", &corev1.ReplicationController{}},
-}
-
-func appsClient(c kubernetes.Interface) rest.Interface  { return c.AppsV1().RESTClient() }
-func batchClient(c kubernetes.Interface) rest.Interface { return c.BatchV1().RESTClient() }
-func coreClient(c kubernetes.Interface) rest.Interface  { return c.CoreV1().RESTClient() }
-
-// objectSource watches one object by its name.
+// objectSource watches one object by its name: as protobuf where there is a client for the kind's group.
 func (c *Client) objectSource(t rollout.Target) source {
-	if kind, ok := builtin[t.Ref.GroupKind()]; ok {
-		return typedSource(kind.client(c.typed), kind.resource, t.Ref.Namespace, kind.object, named(t.Ref.Name))
+	k, _ := rollout.KindOf(t.Ref.GroupKind())
+	if client := c.clientFor(k); client != nil {
+		return typedSource(client, k.Resource.Resource, t.Ref.Namespace, k.New(), named(t.Ref.Name))
 	}
 	at, only := c.at(t.Resource, t.Ref.Namespace), named(t.Ref.Name)
 	return source{
@@ -111,6 +91,22 @@ func (c *Client) objectSource(t rollout.Target) source {
 			},
 		},
 	}
+}
+
+// clientFor is the client of a kind that has a Go type; nil for all others.
+func (c *Client) clientFor(k rollout.Kind) rest.Interface {
+	if k.Type == nil {
+		return nil
+	}
+	switch (schema.GroupVersion{Group: k.Resource.Group, Version: k.Resource.Version}) {
+	case corev1.SchemeGroupVersion:
+		return c.typed.CoreV1().RESTClient()
+	case appsv1.SchemeGroupVersion:
+		return c.typed.AppsV1().RESTClient()
+	case batchv1.SchemeGroupVersion:
+		return c.typed.BatchV1().RESTClient()
+	}
+	return nil
 }
 
 func typedSource(client rest.Interface, resource, namespace string, object runtime.Object, narrow func(*metav1.ListOptions)) source {

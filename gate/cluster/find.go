@@ -6,14 +6,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/restmapper"
-
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
-	"github.com/rolloutgate/rolloutgate/gate/rollout"
+	"slices"
 )
 
 // Find returns the objects that names name, as KIND/NAME in all the spellings of kubectl (deploy/web, sts/db), in the
@@ -65,13 +64,9 @@ func lastWrite(u *unstructured.Unstructured) time.Time {
 	return newest
 }
 
-// kindsOfAll are the kinds that FindAll looks for: those that run pods on their own.
-var kindsOfAll = []schema.GroupVersionResource{
-	{Group: "apps", Version: "v1", Resource: "deployments"},
-	{Group: "apps", Version: "v1", Resource: "statefulsets"},
-	{Group: "apps", Version: "v1", Resource: "daemonsets"},
-	{Group: "batch", Version: "v1", Resource: "jobs"},
-	{Version: "v1", Resource: "pods"},
+// standalone are the kinds that FindAll looks for.
+func standalone() []rollout.Kind {
+	return slices.DeleteFunc(slices.Clone(rollout.Kinds), func(k rollout.Kind) bool { return !k.Standalone })
 }
 
 // FindAll returns every workload of the client's namespace, or of all namespaces, that no other workload made, and
@@ -81,26 +76,27 @@ func (c *Client) FindAll(ctx context.Context, everywhere bool) (targets []rollou
 	if everywhere {
 		namespace = metav1.NamespaceAll
 	}
-	lists, errs := make([]*unstructured.UnstructuredList, len(kindsOfAll)), make([]error, len(kindsOfAll))
-	inParallel(len(kindsOfAll), func(i int) {
-		lists[i], errs[i] = c.dynamic.Resource(kindsOfAll[i]).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	kinds := standalone()
+	lists, errs := make([]*unstructured.UnstructuredList, len(kinds)), make([]error, len(kinds))
+	inParallel(len(kinds), func(i int) {
+		lists[i], errs[i] = c.at(kinds[i].Resource, namespace).List(ctx, metav1.ListOptions{})
 	})
-	for i, gvr := range kindsOfAll {
+	for i, k := range kinds {
 		switch {
 		case IsDenied(errs[i]):
-			notes = append(notes, fmt.Sprintf("%s: %s", gvr.Resource, denial(errs[i])))
+			notes = append(notes, fmt.Sprintf("%s: %s", k.Resource.Resource, denial(errs[i])))
 			continue
 		case errs[i] != nil:
-			return nil, nil, fmt.Errorf("listing %s: %w", gvr.Resource, errs[i])
+			return nil, nil, fmt.Errorf("listing %s: %w", k.Resource.Resource, errs[i])
 		}
 		for n := range lists[i].Items {
 			live := &lists[i].Items[n]
 			if owner := metav1.GetControllerOf(live); owner == nil || owner.Kind == "CronJob" {
-				targets = append(targets, rollout.Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), Resource: manifest.ResourceOf(gvr, true)})
+				targets = append(targets, rollout.Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), Resource: k.Resource})
 			}
 		}
 	}
-	if len(notes) == len(kindsOfAll) {
+	if len(notes) == len(kinds) {
 		return nil, nil, fmt.Errorf("this account may list no kind of workload: %w", errs[0])
 	}
 	return targets, notes, nil

@@ -17,7 +17,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// want is what a tended object is asked for beyond its own watch.
+// want is what is asked for of a target beyond its own watch.
 type want int
 
 const (
@@ -28,19 +28,21 @@ const (
 // pollEvery is the pace of reading what may not be watched.
 const pollEvery = 2 * time.Second
 
-// tended is one target and everything that is watched for it.
+// following is one target and everything that is watched for it.
 //
-// One goroutine tends it: it wakes up when the object changes or something is wanted, and starts the watches that
+// One goroutine extends it: it wakes up when the object changes or something is wanted, and starts the watches that
 // have become possible. Nothing is listed inside a watch handler.
-type tended struct {
+type following struct {
 	w      *Watch
 	target rollout.Target
 	wake   chan struct{}
 	object *feed
 
-	// These two are only touched by the goroutine that tends.
-	selecting []string // names of the Services that select the new pods; nil: not read yet
+	// These are only touched by the goroutine that extends.
+	selecting []*corev1.Service // Services that select the new pods; nil: not read yet
 	nodesRead time.Time
+	podsOf    string // the revision whose pods are watched
+	podsStop  context.CancelFunc
 
 	mu                              sync.Mutex
 	nodesDown                       []string
@@ -49,10 +51,8 @@ type tended struct {
 	wanted                          want
 	sets                            []*appsv1.ReplicaSet
 	revisions                       []*appsv1.ControllerRevision
-	revisionsOf                     int64  // the generation that revisions were read for
-	pods                            *feed  // nil while pods are not watched
-	podsOf                          string // the revision whose pods are watched
-	podsStop                        context.CancelFunc
+	revisionsOf                     int64 // the generation that revisions were read for
+	pods                            *feed // nil while pods are not watched
 	podsDenied                      bool
 	services                        []serviceFeed
 	servicesKnown, waitsForConsumer bool
@@ -60,23 +60,24 @@ type tended struct {
 }
 
 type serviceFeed struct {
-	name   string
-	slices *feed
+	service *corev1.Service
+	slices  *feed
 }
 
-func (w *Watch) tend(target rollout.Target) *tended {
-	t := &tended{w: w, target: target, wake: make(chan struct{}, 1)}
-	polling := sync.OnceFunc(func() { w.running.Go(func() { t.poll(w.ctx) }) })
-	t.object = w.feed(w.ctx, w.c.objectSource(target), trimObject, t.rouse, func(text string) {
+// follow begins to follow a target until ctx ends.
+func (w *Watch) follow(ctx context.Context, target rollout.Target) *following {
+	t := &following{w: w, target: target, wake: make(chan struct{}, 1)}
+	polling := sync.OnceFunc(func() { w.running.Go(func() { t.poll(ctx) }) })
+	t.object = w.feed(ctx, w.c.objectSource(target), trimObject, t.wakeUp, func(text string) {
 		t.problem(text + "; it is read every few seconds instead")
 		polling()
 	})
-	w.running.Go(func() { t.run(w.ctx) })
+	w.running.Go(func() { t.run(ctx) })
 	return t
 }
 
 // run starts further watches until ctx ends. What fails is tried again a second later.
-func (t *tended) run(ctx context.Context) {
+func (t *following) run(ctx context.Context) {
 	retry := time.NewTicker(time.Second)
 	defer retry.Stop()
 	again := false
@@ -97,7 +98,7 @@ func (t *tended) run(ctx context.Context) {
 }
 
 // extend brings what is watched below the object up to the object's own state.
-func (t *tended) extend(ctx context.Context) error {
+func (t *following) extend(ctx context.Context) error {
 	live := t.live()
 	if live == nil {
 		return nil
@@ -110,64 +111,49 @@ func (t *tended) extend(ctx context.Context) error {
 		t.degrade("revisions", revisions),
 		t.degrade("StorageClass", t.readStorageClass(ctx, live)),
 	)
-	t.watchPods(live)
-	if _, daemons := live.(*appsv1.DaemonSet); daemons && t.is(wantPods) {
+	t.watchPods(ctx, live)
+	if k, _ := rollout.KindOf(t.target.Ref.GroupKind()); k.OnEachNode && t.is(wantPods) {
 		err = errors.Join(err, t.degrade("nodes", t.readNodes(ctx)))
 	}
 	err = errors.Join(err, t.degrade("Services", t.readServices(ctx, live)))
 	if t.is(wantServices) {
-		t.watchServices(live)
+		t.watchServices(ctx, live)
 	}
 	return err
 }
 
-// watchPods watches the pods of the newest revision when they are few or asked for.
-func (t *tended) watchPods(live rollout.Object) {
+// watchPods watches the pods when they are few or asked for: those of the newest revision, and the old ones where they
+// matter.
+func (t *following) watchPods(ctx context.Context, live rollout.Object) {
 	selector, ok := rollout.PodSelector(live)
 	if !ok || (rollout.Replicas(live) > smallRollout && !t.is(wantPods)) {
 		return
 	}
-	label, revision := revisionLabel(live), ""
-	if label != "" {
+	text, revision := selector.String(), ""
+	if k, _ := rollout.KindOf(t.target.Ref.GroupKind()); k.RevisionLabel != "" && !k.OldPodsMatter {
 		if revision = rollout.NewRevision(t.workload()); revision == "" {
 			return
 		}
-	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.pods != nil && t.podsOf == revision {
-		return
+		text += "," + k.RevisionLabel + "=" + revision
 	}
 	if t.podsStop != nil {
+		if t.podsOf == revision {
+			return
+		}
 		t.podsStop()
 	}
-	text := selector.String()
-	if label != "" {
-		text += "," + label + "=" + revision
-	}
-	ctx, stop := context.WithCancel(t.w.ctx)
+	ctx, stop := context.WithCancel(ctx)
 	t.podsStop, t.podsOf = stop, revision
-	t.pods = t.w.feed(ctx, typedSource(t.w.c.typed.CoreV1().RESTClient(), "pods", live.GetNamespace(), &corev1.Pod{},
+	pods := t.w.feed(ctx, typedSource(t.w.c.typed.CoreV1().RESTClient(), "pods", live.GetNamespace(), &corev1.Pod{},
 		labelled(text)), trimPod, t.w.notify, func(text string) {
 		t.problem(text)
 		t.set(func() { t.podsDenied = true })
 	})
-}
-
-// revisionLabel is the label that tells the pods of one revision from those of another, for the kinds whose old pods
-// need no look. Those of a DaemonSet do: an old pod on a node that is down keeps the update from being complete.
-func revisionLabel(live rollout.Object) string {
-	switch live.(type) {
-	case *appsv1.Deployment:
-		return appsv1.DefaultDeploymentUniqueLabelKey
-	case *appsv1.StatefulSet:
-		return appsv1.ControllerRevisionHashLabelKey
-	}
-	return ""
+	t.set(func() { t.pods = pods })
 }
 
 // workload puts together what has arrived.
-func (t *tended) workload() rollout.Workload {
+func (t *following) workload() rollout.Workload {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	w := rollout.Workload{
@@ -197,7 +183,7 @@ func (t *tended) workload() rollout.Workload {
 		if !s.slices.synced() {
 			w.ServicesKnown = false
 		}
-		service := rollout.Service{Name: s.name}
+		service := rollout.Service{Name: s.service.Name}
 		for _, o := range s.slices.list() {
 			service.Slices = append(service.Slices, o.(*discoveryv1.EndpointSlice))
 		}
@@ -206,16 +192,16 @@ func (t *tended) workload() rollout.Workload {
 	return w
 }
 
-func (t *tended) synced() bool {
+func (t *following) synced() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.object.synced() || t.polled != nil
 }
 
-func (t *tended) live() rollout.Object { t.mu.Lock(); defer t.mu.Unlock(); return t.seen() }
+func (t *following) live() rollout.Object { t.mu.Lock(); defer t.mu.Unlock(); return t.seen() }
 
 // seen is the object as the watch, or the polling in its place, has it. The caller holds the lock.
-func (t *tended) seen() rollout.Object {
+func (t *following) seen() rollout.Object {
 	if objects := t.object.list(); len(objects) > 0 {
 		return objects[0]
 	}
@@ -223,7 +209,7 @@ func (t *tended) seen() rollout.Object {
 }
 
 // poll reads the object every two seconds, for an account that may get it but not watch it.
-func (t *tended) poll(ctx context.Context) {
+func (t *following) poll(ctx context.Context) {
 	at := t.w.c.at(t.target.Resource, t.target.Ref.Namespace)
 	for ctx.Err() == nil && !t.object.synced() {
 		live, err := at.Get(ctx, t.target.Ref.Name, metav1.GetOptions{})
@@ -233,7 +219,7 @@ func (t *tended) poll(ctx context.Context) {
 		case apierrors.IsNotFound(err):
 			t.set(func() { t.polled = nil })
 		}
-		t.rouse()
+		t.wakeUp()
 		select {
 		case <-ctx.Done():
 		case <-time.After(pollEvery):
@@ -241,7 +227,7 @@ func (t *tended) poll(ctx context.Context) {
 	}
 }
 
-func (t *tended) rouse() {
+func (t *following) wakeUp() {
 	select {
 	case t.wake <- struct{}{}:
 	default:
@@ -249,19 +235,19 @@ func (t *tended) rouse() {
 }
 
 // want is called again and again while it is wanted: there may be more to look at by now.
-func (t *tended) want(w want) {
+func (t *following) want(w want) {
 	t.set(func() { t.wanted |= w })
-	t.rouse()
+	t.wakeUp()
 }
 
-func (t *tended) is(w want) bool { t.mu.Lock(); defer t.mu.Unlock(); return t.wanted&w != 0 }
+func (t *following) is(w want) bool { t.mu.Lock(); defer t.mu.Unlock(); return t.wanted&w != 0 }
 
-func (t *tended) knowsServices() bool { t.mu.Lock(); defer t.mu.Unlock(); return t.servicesKnown }
+func (t *following) knowsServices() bool { t.mu.Lock(); defer t.mu.Unlock(); return t.servicesKnown }
 
-func (t *tended) set(f func()) { t.mu.Lock(); defer t.mu.Unlock(); f() }
+func (t *following) set(f func()) { t.mu.Lock(); defer t.mu.Unlock(); f() }
 
 // problem notes once what could not be read.
-func (t *tended) problem(text string) {
+func (t *following) problem(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !slices.Contains(t.problems, text) {
@@ -269,10 +255,14 @@ func (t *tended) problem(text string) {
 	}
 }
 
-func (t *tended) notes() []string { t.mu.Lock(); defer t.mu.Unlock(); return slices.Clone(t.problems) }
+func (t *following) notes() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.problems)
+}
 
 // degrade turns a refused read into a note: a gate that may not look at everything still judges by what it sees.
-func (t *tended) degrade(what string, err error) error {
+func (t *following) degrade(what string, err error) error {
 	if IsDenied(err) {
 		t.problem(fmt.Sprintf("%s of %s: %s", what, t.target.Ref, denial(err)))
 		return nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -36,11 +35,7 @@ func (c *Client) PodsOf(ctx context.Context, live []rollout.Object) ([]rollout.R
 			if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
 				continue
 			}
-			revision := p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
-			if revision == "" {
-				revision = p.Labels[appsv1.ControllerRevisionHashLabelKey]
-			}
-			out = append(out, rollout.RunningPod{Owner: owner, Pod: p, Revision: revision})
+			out = append(out, rollout.RunningPod{Owner: owner, Pod: p, Revision: rollout.RevisionOf(p)})
 		}
 	}
 	return out, nil

@@ -23,7 +23,7 @@ func (c *Client) FreeStuck(ctx context.Context, live rollout.Object, revision st
 	if !ok || set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || revision == "" {
 		return nil, nil
 	}
-	if !observed(set) || set.Status.UpdateRevision == revision {
+	if !rollout.Observed(set) || set.Status.UpdateRevision == revision {
 		return nil, nil
 	}
 	pods, err := c.typed.CoreV1().Pods(set.Namespace).List(ctx, metav1.ListOptions{
@@ -34,7 +34,7 @@ func (c *Client) FreeStuck(ctx context.Context, live rollout.Object, revision st
 	}
 	var deleted []string
 	for _, p := range owned(pods.Items, set.UID) {
-		if isReady(p) || p.DeletionTimestamp != nil {
+		if rollout.IsReady(p) || p.DeletionTimestamp != nil {
 			continue
 		}
 		err := c.typed.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})

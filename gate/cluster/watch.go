@@ -36,28 +36,27 @@ func typed(u *unstructured.Unstructured) rollout.Object {
 // Watch follows targets until its context ends. All its methods may be called at any time; they answer from what has
 // arrived so far and never ask the API server.
 type Watch struct {
-	c        *Client
-	ctx      context.Context // ends every watch below; set once by Client.Watch, whose caller owns it
-	changed  chan struct{}
-	tends    []*tended
-	events   map[string]*eventLog    // by namespace
-	services map[string]*serviceList // by namespace
-	around   *surroundings
-	running  sync.WaitGroup
+	c         *Client
+	changed   chan struct{}
+	following []*following
+	events    map[string]*eventLog    // by namespace
+	services  map[string]*serviceList // by namespace
+	env       *environment
+	running   sync.WaitGroup
 }
 
 // Watch begins to follow the targets. Stop ctx, then call Wait.
 func (c *Client) Watch(ctx context.Context, targets []rollout.Target) *Watch {
-	w := &Watch{c: c, ctx: ctx, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, around: &surroundings{}}
+	w := &Watch{c: c, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, env: &environment{}}
 	for _, t := range targets {
 		if w.services[t.Ref.Namespace] == nil {
 			w.services[t.Ref.Namespace] = &serviceList{client: c, namespace: t.Ref.Namespace}
 		}
 	}
 	for _, t := range targets {
-		w.tends = append(w.tends, w.tend(t))
+		w.following = append(w.following, w.follow(ctx, t))
 	}
-	for _, t := range w.tends {
+	for _, t := range w.following {
 		ns := t.target.Ref.Namespace
 		if ns == "" || w.events[ns] != nil {
 			continue
@@ -83,14 +82,14 @@ func (w *Watch) notify() {
 }
 
 // Synced tells whether the first answer about target i has arrived.
-func (w *Watch) Synced(i int) bool { return w.tends[i].synced() }
+func (w *Watch) Synced(i int) bool { return w.following[i].synced() }
 
 // Workload is what is known of target i.
-func (w *Watch) Workload(i int) rollout.Workload { return w.tends[i].workload() }
+func (w *Watch) Workload(i int) rollout.Workload { return w.following[i].workload() }
 
 // Evidence is what is known of target i that explains trouble: the workload and the warnings about it.
 func (w *Watch) Evidence(i int, status rollout.Status) diagnosis.Evidence {
-	t := w.tends[i]
+	t := w.following[i]
 	workload := t.workload()
 	ev := diagnosis.Evidence{
 		Workload: workload, Status: status, Previous: t.target.Previous, Manifest: t.target.Manifest, Warnings: t.target.Warnings,
@@ -105,10 +104,10 @@ func (w *Watch) Evidence(i int, status rollout.Status) diagnosis.Evidence {
 }
 
 // LookCloser watches the pods of target i, however many there are.
-func (w *Watch) LookCloser(i int) { w.tends[i].want(wantPods) }
+func (w *Watch) LookCloser(i int) { w.following[i].want(wantPods) }
 
 // LookAtServices reads the Services that select the new pods of target i, and watches their EndpointSlices.
-func (w *Watch) LookAtServices(i int) { w.tends[i].want(wantServices) }
+func (w *Watch) LookAtServices(i int) { w.following[i].want(wantServices) }
 
 // serviceList is the Services of one namespace, read once for all workloads in it.
 type serviceList struct {

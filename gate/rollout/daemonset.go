@@ -28,7 +28,7 @@ var daemonSetKind = Kind{
 	Revision: newDaemonRevision, Previous: previousDaemonRevision,
 	PodNames: generated,
 	// An old pod on a node that is down keeps an update from being complete, and is not to blame.
-	OldPodsMatter: true, DeletesFailed: true,
+	OldPodsMatter: true, OnEachNode: true, DeletesFailed: true,
 	Serves: true, Replaces: true, Standalone: true, Staged: ByDeletion,
 }
 

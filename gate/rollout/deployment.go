@@ -105,7 +105,7 @@ func deadline(d *appsv1.Deployment, since time.Time) *appsv1.DeploymentCondition
 // the rule by which the controller finds it (k8s.io/kubernetes, pkg/controller/deployment/util, FindNewReplicaSet). If the
 // templates were left out to save memory, the revision number must do.
 func NewReplicaSet(w Workload) *appsv1.ReplicaSet {
-	_, w.Live = kindOf(w.Live)
+	w.Live = typed(w.Live)
 	return newReplicaSet(w)
 }
 

@@ -47,9 +47,7 @@ func Evaluate(w Workload) Status {
 	if !known {
 		k = Kind{GroupKind: gk, Evaluate: generic}
 	}
-	_, w.Live = kindOf(w.Live)
-	_, w.Applied = kindOf(w.Applied)
-	_, w.Last = kindOf(w.Last)
+	w.Live, w.Applied, w.Last = typed(w.Live), typed(w.Applied), typed(w.Last)
 	s, decided := identity(w, k)
 	if !decided {
 		s = evaluate(w, k)

@@ -57,6 +57,8 @@ type Kind struct {
 	KeepsNames bool
 	// OldPodsMatter says that the pods of old revisions are needed to judge a rollout.
 	OldPodsMatter bool
+	// OnEachNode says that it runs a pod on each node, so that nodes that are down matter.
+	OnEachNode bool
 	// DeletesFailed says that the controller deletes pods that failed, so that only what was said of them remains.
 	DeletesFailed bool
 	// Staged is how a few pods get a new version while the others keep the old one.
@@ -119,6 +121,12 @@ func kindOf(o Object) (Kind, Object) {
 		}
 	}
 	return Kind{}, o
+}
+
+// typed is an object in the Go type of its kind.
+func typed(o Object) Object {
+	_, o = kindOf(o)
+	return o
 }
 
 func isNil(o Object) bool {
