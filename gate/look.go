@@ -194,7 +194,7 @@ func (f *follower) compare(i int, status rollout.Status) {
 	if status.Phase == rollout.Complete {
 		s.sound, s.before = true, false
 	}
-	if first && status.Phase == rollout.Failed && f.unchanged(i) {
+	if f.unchanged(i) && !s.sound && (status.BrokenBefore || first && status.Phase == rollout.Failed) {
 		s.before = true
 	}
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -163,12 +164,39 @@ func trimPod(o any) (any, error) {
 	return trimObject(o)
 }
 
-// trimObject drops the managed fields.
+// trimObject drops the managed fields, but for who wrote the status, the replicas and the pod template, and when: a
+// status from before a change proves nothing, and whoever changes the others meanwhile is named.
 func trimObject(o any) (any, error) {
 	object, ok := o.(rollout.Object)
 	if !ok {
 		return nil, fmt.Errorf("watching: unexpected %T", o)
 	}
-	object.SetManagedFields(nil)
+	var kept []metav1.ManagedFieldsEntry
+	for _, e := range object.GetManagedFields() {
+		if fields := keptFields(e); fields != "" {
+			e.FieldsV1 = &metav1.FieldsV1{}
+			e.FieldsV1.SetRawString(fields)
+			kept = append(kept, e)
+		}
+	}
+	object.SetManagedFields(kept)
 	return object, nil
+}
+
+// keptFields are the fields of interest among those of an entry, in its form; "" when there are none.
+func keptFields(e metav1.ManagedFieldsEntry) string {
+	if e.FieldsV1 == nil {
+		return ""
+	}
+	raw := e.FieldsV1.GetRawString()
+	var kept []string
+	for _, field := range []string{`"f:status":`, `"f:replicas":`, `"f:template":`} {
+		if strings.Contains(raw, field) {
+			kept = append(kept, field+"{}")
+		}
+	}
+	if len(kept) == 0 {
+		return ""
+	}
+	return "{" + strings.Join(kept, ",") + "}"
 }

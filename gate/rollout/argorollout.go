@@ -32,7 +32,7 @@ func argoRollout(w Workload) Status {
 	if _, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "replicas"); found {
 		s.Desired = get("spec", "replicas")
 	}
-	seen, known := observed(o)
+	seen, known := observedGeneration(o)
 	if !known || seen < o.GetGeneration() {
 		return notObserved(s)
 	}

@@ -1,8 +1,6 @@
 package rollout
 
 import (
-	"time"
-
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -29,7 +27,7 @@ func definition(w Workload) Status {
 		return wrongType(w)
 	}
 	var s Status
-	conditions := readConditions(o, time.Time{})
+	conditions := readConditions(o, Workload{})
 	if c := conditions["NamesAccepted"]; c.status == string(metav1.ConditionFalse) {
 		s.Phase, s.Reason, s.Message = Failed, orElse(c.reason, "NamesNotAccepted"), c.message
 		return s

@@ -30,6 +30,10 @@ const (
 	ReasonNodesDown        = "NodesDown"                // pods on nodes that are not ready were left out of account
 	ReasonWaitsForConsumer = "WaitForFirstConsumer"     // a claim that binds when a pod uses it
 	ReasonRemovedByTTL     = "RemovedByTTL"             // a Job that finished and was removed
+	ReasonStatusFromBefore = "StatusFromBefore"         // what the status says is older than the change
+	ReasonFinishedBefore   = "FinishedBefore"           // a Job that ended before this run
+	ReasonBlocked          = "BlockedByOldPod"          // a pod of another revision that never gets ready stands in the way
+	ReasonPorts            = "PortsPending"             // a port of a Service leads to no new pod
 	ReasonNoStatus         = "NoStatus"                 // a kind whose controller, if any, reports nothing
 )
 
@@ -39,15 +43,23 @@ const (
 // Progressing with ReasonCheckingServices: the caller then reads the Services and their EndpointSlices and asks again.
 // A caller that may not read them sets ServicesKnown and leaves Services empty.
 func Evaluate(w Workload) Status {
+	s := judge(w)
+	s.BrokenBefore = brokenBefore(w, s)
+	s.Ref = w.Ref
+	return s
+}
+
+// judge is Evaluate without a look at what was before.
+func judge(w Workload) Status {
 	gk := w.Ref.GroupKind()
 	if !Watched(gk) {
-		return Status{Ref: w.Ref, Phase: Complete}
+		return Status{Phase: Complete}
 	}
 	k, known := KindOf(gk)
 	if !known {
 		k = Kind{GroupKind: gk, Evaluate: generic}
 	}
-	w.Live, w.Applied, w.Last = typed(w.Live), typed(w.Applied), typed(w.Last)
+	w.Live, w.Applied, w.Last, w.Previous = typed(w.Live), typed(w.Applied), typed(w.Last), typed(w.Previous)
 	s, decided := identity(w, k)
 	if !decided {
 		s = evaluate(w, k)
@@ -57,9 +69,21 @@ func Evaluate(w Workload) Status {
 		if s.Phase == Complete && k.Serves {
 			s = trial(w, s)
 		}
+		s = zero(w, k, s)
 	}
-	s.Ref = w.Ref
 	s.Watched = s.Reason != ReasonNoStatus
+	return s
+}
+
+// zero says of a workload that runs nothing whether somebody took its pods away after it was written.
+func zero(w Workload, k Kind, s Status) Status {
+	if s.Reason != ReasonZeroReplicas || w.Applied == nil || k.OnEachNode {
+		return s
+	}
+	if wanted := k.spec(w.Applied).Replicas; wanted > 0 {
+		s.ScaledToZero = true
+		s.Message = fmt.Sprintf("somebody scaled it from %d to 0 since it was written%s, so nothing runs", wanted, writer(w.Live, "replicas"))
+	}
 	return s
 }
 
@@ -122,17 +146,17 @@ func ours(w Workload, k Kind) (s Status, decided bool) {
 	if k.Replaces && !equality.Semantic.DeepEqual(k.spec(live).Template, k.spec(applied).Template) {
 		return Status{
 			Phase: Superseded, Reason: ReasonTemplateChanged,
-			Message: "somebody else changed the pod template" + by(live),
+			Message: "somebody else changed the pod template" + writer(live, "template"),
 		}, true
 	}
 	return Status{}, false
 }
 
-// by names whoever wrote to the pod template last, if the API server's records are there.
-func by(o Object) string {
+// writer names whoever wrote a field last, if the API server's records are there.
+func writer(o Object, field string) string {
 	var last *metav1.ManagedFieldsEntry
 	for _, e := range o.GetManagedFields() {
-		if e.Time == nil || e.FieldsV1 == nil || !strings.Contains(e.FieldsV1.GetRawString(), `"f:template"`) {
+		if e.Time == nil || e.FieldsV1 == nil || !strings.Contains(e.FieldsV1.GetRawString(), `"f:`+field+`"`) {
 			continue
 		}
 		if last == nil || last.Time.Before(e.Time) {

@@ -35,6 +35,8 @@ type fixture struct {
 	Applied          map[string]any // merged over Live (or Last) without its status; absent: the same
 	Gone             bool           // Live became Last
 	Foreign          bool           // nothing was applied: a rollout that somebody else began
+	AppliedStatus    bool           // the answer to the write had the status that Live has
+	Previous         map[string]any // merged over Live: the object before the write; absent: nothing is known of it
 	ReplicaSets      []*appsv1.ReplicaSet
 	Revisions        []*appsv1.ControllerRevision
 	Pods             []*corev1.Pod
@@ -55,8 +57,13 @@ func (f fixture) workload(t *testing.T) Workload {
 	w.Ref = manifest.Object{Unstructured: w.Live.(*unstructured.Unstructured)}.Ref()
 	if !f.Foreign {
 		applied := maps.Clone(f.Live)
-		delete(applied, "status")
+		if !f.AppliedStatus {
+			delete(applied, "status")
+		}
 		w.Applied = object(t, merge(applied, f.Applied))
+	}
+	if f.Previous != nil {
+		w.Previous = object(t, merge(f.Live, f.Previous))
 	}
 	if f.Gone {
 		w.Live, w.Last = nil, w.Live
@@ -127,6 +134,15 @@ func render(name string, w Workload) string {
 	}
 	if !s.Watched {
 		b.WriteString("; not watched")
+	}
+	if s.ScaledToZero {
+		b.WriteString("; scaled to zero since")
+	}
+	if s.BlockedBy != "" {
+		b.WriteString("; blocked by revision " + s.BlockedBy)
+	}
+	if s.BrokenBefore {
+		b.WriteString("; broken before")
 	}
 	b.WriteString("\n")
 	if len(w.Pods) > 0 {

@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,19 +71,22 @@ func finishedJob(s Status, j *batchv1.Job, w Workload) (Status, bool) {
 		if c.Status != corev1.ConditionTrue {
 			continue
 		}
-		old := ""
-		if !w.Since.IsZero() && c.LastTransitionTime.Time.Before(w.Since.Truncate(time.Second)) {
-			old = "that was before this run, which did not start it again"
-		}
+		const history = "that was before this run, which did not start it again"
+		old := endedBefore(c, w)
 		switch c.Type {
 		case batchv1.JobComplete, batchv1.JobSuccessCriteriaMet:
-			message := ""
-			if old != "" {
-				message = "the job succeeded; " + old
+			if old {
+				return complete(s, ReasonFinishedBefore, "the job succeeded; "+history), true
 			}
-			return complete(s, "", message), true
+			return complete(s, "", ""), true
 		case batchv1.JobFailed, batchv1.JobFailureTarget:
-			s.Phase, s.Reason, s.Message = Failed, c.Reason, join(c.Message, old)
+			if old && !w.unchanged() {
+				return complete(s, ReasonFinishedBefore, join("the job failed: "+orElse(c.Message, c.Reason), history)), true
+			}
+			s.Phase, s.Reason, s.Message = Failed, c.Reason, c.Message
+			if old { // see Status.BrokenBefore
+				s.Message = join(c.Message, history)
+			}
 			return s, true
 		}
 	}
@@ -98,6 +102,18 @@ func jobProgress(s Status, j *batchv1.Job) string {
 		parts = append(parts, fmt.Sprintf("%d failed", j.Status.Failed))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// endedBefore tells whether a Job had ended before this run wrote it, or looked at it first. Whatever it ended with is
+// history: this run did not start it, and going back would not either.
+func endedBefore(c batchv1.JobCondition, w Workload) bool {
+	if w.unchanged() {
+		before, ok := w.Previous.(*batchv1.Job)
+		return ok && slices.ContainsFunc(before.Status.Conditions, func(was batchv1.JobCondition) bool {
+			return was.Type == c.Type && was.Status == corev1.ConditionTrue
+		})
+	}
+	return !w.Since.IsZero() && c.LastTransitionTime.Time.Before(w.Since.Truncate(time.Second))
 }
 
 // join puts two sentences together, either of which may be empty.

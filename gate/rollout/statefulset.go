@@ -2,8 +2,13 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -24,7 +29,9 @@ var statefulSetKind = Kind{
 	RevisionLabel: appsv1.ControllerRevisionHashLabelKey, Owns: ControllerRevisions,
 	Revision: newSetRevision, Previous: previousSetRevision,
 	PodNames: numbered,
-	Serves:   true, Replaces: true, Standalone: true, KeepsNames: true, Staged: ByPartition,
+	// An old pod that is broken keeps the controller from replacing any.
+	OldPodsMatter: true,
+	Serves:        true, Replaces: true, Standalone: true, KeepsNames: true, Staged: ByPartition,
 }
 
 // newSetRevision is the name of the ControllerRevision that is rolled out, which the status says.
@@ -66,7 +73,60 @@ func statefulSet(w Workload) Status {
 		partition = *u.Partition
 	}
 	changing := max(0, s.Desired-partition)
-	return rollStatefulSet(s, set.Status.Replicas, changing, partition)
+	s = rollStatefulSet(s, set.Status.Replicas, changing, partition)
+	if p := blocker(w, set, partition); p != nil && s.Phase == Progressing && s.Updated < changing {
+		s.BlockedBy = p.Labels[appsv1.ControllerRevisionHashLabelKey]
+		return progressing(s, ReasonBlocked, "%d of %d %s updated; waits for old pod %s of revision %s, which does not get ready",
+			s.Updated, changing, plural(changing, "pod"), p.Name, s.BlockedBy)
+	}
+	return s
+}
+
+// blockedAfter is how long an old pod may be not ready, from before the write on, until it is taken for one that never
+// will be. One that shows why, in a container that cannot start, is known at once.
+const blockedAfter = 30 * time.Second
+
+// blocker is the pod of an old revision that keeps the controller from replacing any: unless pods may be handled in
+// parallel, it waits for each pod to be ready before it looks at the next (kubernetes/kubernetes#67250). One that the
+// partition keeps would come back as it is.
+func blocker(w Workload, set *appsv1.StatefulSet, partition int32) *corev1.Pod {
+	revision := newSetRevision(w)
+	if set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || revision == "" {
+		return nil
+	}
+	first := partition
+	if set.Spec.Ordinals != nil {
+		first += set.Spec.Ordinals.Start
+	}
+	for _, p := range w.Pods {
+		if number, err := strconv.Atoi(strings.TrimPrefix(p.Name, set.Name+"-")); err != nil || int32(number) < first {
+			continue
+		}
+		old := p.Labels[appsv1.ControllerRevisionHashLabelKey]
+		if p.DeletionTimestamp == nil && old != "" && old != revision && !IsReady(p) && hopeless(p, w) {
+			return p
+		}
+	}
+	return nil
+}
+
+// hopeless tells whether a pod that is not ready will not be: a container cannot start or crashes again and again, or the
+// pod was not ready before the write and has not become so since.
+func hopeless(p *corev1.Pod, w Workload) bool {
+	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+		if c.State.Waiting == nil {
+			continue
+		}
+		switch c.State.Waiting.Reason {
+		case "CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+			return true
+		}
+	}
+	since := p.CreationTimestamp.Time
+	if c := PodCondition(p, corev1.PodReady); c != nil && c.LastTransitionTime.After(since) {
+		since = c.LastTransitionTime.Time
+	}
+	return !w.Since.IsZero() && since.Before(w.Since) && w.Now.Sub(w.Since) >= blockedAfter
 }
 
 // rollStatefulSet judges a rolling update in which `changing` pods are to get the new revision. The status counts ready

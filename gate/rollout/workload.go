@@ -32,6 +32,9 @@ type Workload struct {
 	// Applied is the object as the API server returned it for the write that began this rollout. It tells our
 	// revision from everybody else's. In a rollout that somebody else began it is the first Live that was seen.
 	Applied Object
+	// Previous is the object before that write; nil when there was none or nothing is known of it. If it is the same as
+	// Applied, this run changed nothing of it.
+	Previous Object
 	// Since is the API server's time of that write. Conditions and events from before it say nothing about this
 	// rollout.
 	Since time.Time
@@ -106,6 +109,9 @@ type Status struct {
 	// BlockedBy is the revision of a pod that never gets ready and that keeps a StatefulSet from replacing any; empty
 	// while nothing does.
 	BlockedBy string `json:"blockedBy,omitempty"`
+	// BrokenBefore says that this run does not change the object, that it was in trouble already when the run began, and
+	// that it is no worse now.
+	BrokenBefore bool `json:"brokenBefore,omitempty"`
 	// Watched is false for objects that are applied and then left alone (a ConfigMap, a CronJob).
 	Watched bool `json:"watched"`
 }
