@@ -33,11 +33,11 @@ func TestCheckTuning(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := manifest.Read(manifest.Options{Filenames: []string{path}})
+	read, err := manifest.Read(manifest.Options{Filenames: []string{path}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = checkTuning(objects)
+	err = checkTuning(read.Objects)
 	if err == nil || !strings.Contains(err.Error(), "web.yaml:6: annotation rolloutgate.dev/grace of configmap/web") || !strings.Contains(err.Error(), "hint:") {
 		t.Errorf("got %v", err)
 	}

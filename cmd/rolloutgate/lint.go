@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 func (p *program) lintCommand() *cobra.Command {
@@ -47,13 +49,14 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	if longest := o.spec.Timing.Longest(criteria); len(criteria) > 0 && longest > o.timeout {
 		return tooLong(longest, o.timeout)
 	}
-	objects := 0
+	var read manifest.Manifests
 	if len(o.filenames) > 0 || o.kustomize != "" {
-		read, err := o.objects(p)
-		if err != nil {
+		if read, err = o.objects(p); err != nil {
 			return err
 		}
-		objects = len(read)
+	}
+	for _, note := range read.Notes() {
+		fmt.Fprintf(p.stdout, "note: %s\n", told(errors.New(note)))
 	}
 	for _, remark := range analysis.Lint(criteria, o.spec.Known(vars)) {
 		fmt.Fprintf(p.stdout, "warning: %s\n", told(remark))
@@ -62,7 +65,7 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	for _, n := range []struct {
 		n         int
 		one, many string
-	}{{len(criteria), "criterion", "criteria"}, {objects, "object", "objects"}} {
+	}{{len(criteria), "criterion", "criteria"}, {len(read.Objects), "object", "objects"}} {
 		switch n.n {
 		case 0:
 		case 1:

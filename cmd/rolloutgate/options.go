@@ -206,9 +206,9 @@ func list(words []string, last string) string {
 }
 
 // objects reads the manifests.
-func (o *options) objects(p *program) ([]manifest.Object, error) {
+func (o *options) objects(p *program) (manifest.Manifests, error) {
 	if len(o.filenames) == 0 && o.kustomize == "" {
-		return nil, &usageError{"nothing to apply", "name files or folders with -f, or a kustomization with -k"}
+		return manifest.Manifests{}, &usageError{"nothing to apply", "name files or folders with -f, or a kustomization with -k"}
 	}
 	return manifest.Read(manifest.Options{Filenames: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Stdin: p.stdin,
 		Skip: []string{defaultConfig, o.config}})

@@ -34,16 +34,19 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 	if err := o.settled(c, p.getenv); err != nil {
 		return err
 	}
-	objects, err := o.objects(p)
+	read, err := o.objects(p)
 	if err != nil {
 		return err
 	}
 	p.writes = !onlyPlan(o)
 	return p.withGate(o, func(g gate.Gate, _ *cluster.Client) (gate.Report, error) {
+		carryOut := g.Run
 		if onlyPlan(o) {
-			return g.Plan(c.Context(), objects)
+			carryOut = g.Plan
 		}
-		return g.Run(c.Context(), objects)
+		report, err := carryOut(c.Context(), read.Objects)
+		report.Notes = append(read.Notes(), report.Notes...)
+		return report, err
 	})
 }
 

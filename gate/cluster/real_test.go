@@ -72,11 +72,11 @@ func (f fixture) read(text string) []manifest.Object {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		f.t.Fatal(err)
 	}
-	objects, err := manifest.Read(manifest.Options{Filenames: []string{path}})
+	read, err := manifest.Read(manifest.Options{Filenames: []string{path}})
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return objects
+	return read.Objects
 }
 
 func (f fixture) plan(text string) patch.Plan {

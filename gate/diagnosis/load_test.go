@@ -119,12 +119,12 @@ func load(t *testing.T, dir string) Evidence {
 		if err := os.WriteFile(path, []byte(fix.Manifest), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		objects, err := manifest.Read(manifest.Options{Filenames: []string{path}})
+		read, err := manifest.Read(manifest.Options{Filenames: []string{path}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		objects[0].Source.Path = "web.yaml"
-		ev.Manifest = &objects[0]
+		read.Objects[0].Source.Path = "web.yaml"
+		ev.Manifest = &read.Objects[0]
 	}
 	ev.Status = rollout.Evaluate(*w)
 	return ev

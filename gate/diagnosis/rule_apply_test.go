@@ -38,12 +38,12 @@ func written(t *testing.T, text string) manifest.Object {
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	objects, err := manifest.Read(manifest.Options{Filenames: []string{path}})
+	read, err := manifest.Read(manifest.Options{Filenames: []string{path}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects[0].Source.Path = "web.yaml"
-	return objects[0]
+	read.Objects[0].Source.Path = "web.yaml"
+	return read.Objects[0]
 }
 
 func answered(code int32, reason metav1.StatusReason, message string, causes ...metav1.StatusCause) error {

@@ -42,6 +42,7 @@ func place(path string, line int) string {
 const (
 	helmHint     = "this looks like a Helm template; render it first: helm template RELEASE CHART | rolloutgate run -f -"
 	variableHint = "variables are not replaced in manifests; replace them first: envsubst < FILE | rolloutgate run -f -"
+	quotesHint   = "put it in quotes"
 	emptyHint    = "was a variable empty when the file was made?"
 )
 
@@ -51,6 +52,18 @@ var variable = regexp.MustCompile(`\$\{[A-Za-z_][^}]*\}|\$\([A-Za-z_][A-Za-z0-9_
 // helmCode matches what only a Helm template holds. Braces alone also occur in alert rules and dashboards.
 var helmCode = regexp.MustCompile(
 	`\{\{-?\s*(\.(Values|Release|Chart|Files)|include|template|tpl|if|else|end|range|with|define)\b`)
+
+// message matches how the lines begin that programs print beside manifests: warnings of Helm and kubectl, klog's lines, and
+// what helm install --dry-run wraps around the manifests.
+var message = regexp.MustCompile(`^((?i:warning|error|fatal|info):|[IWEF]\d{4} \d\d:|[a-z_]+\.go:\d+:|level=|time="|(NAME|LAST DEPLOYED|HOOKS|MANIFEST|NOTES):)`)
+
+// messageHint explains a line that was not written for a manifest; empty if it may have been.
+func messageHint(line string) string {
+	if !message.MatchString(line) {
+		return ""
+	}
+	return "this looks like a message of the program that made the manifests: keep its standard error out of them, and with Helm use helm template"
+}
 
 // unrenderedHint explains text that a template engine should have replaced; empty if there is none.
 func unrenderedHint(text string) string {
@@ -77,6 +90,13 @@ func fileHint(path string, doc map[string]any) string {
 		return "this looks like the values of a Helm chart, not a manifest"
 	case strings.HasPrefix(base, "docker-compose"), strings.HasPrefix(base, "compose."):
 		return "this is a Compose file, not a Kubernetes manifest"
+	case doc["404"] != nil:
+		return "this is an error page; did a download fail?"
+	}
+	for key := range doc {
+		if hint := messageHint(key + ":"); hint != "" {
+			return hint
+		}
 	}
 	return ""
 }

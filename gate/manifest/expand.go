@@ -12,6 +12,9 @@ import (
 // expand turns a document into objects: a List into its items, anything else into itself.
 func (d document) expand(content map[string]any, node *yaml.Node) ([]Object, error) {
 	items, ok := listItems(content)
+	if !ok && holdsObjects(content["items"]) {
+		return nil, d.problem(child(node, "items"), "a List has apiVersion v1, kind List and no name", "there are objects in items, but this is no List")
+	}
 	if !ok {
 		o, err := d.object(content, node)
 		if err != nil {
@@ -54,40 +57,82 @@ func listItems(content map[string]any) ([]any, bool) {
 	return items, found && (isList || value == nil)
 }
 
+// holdsObjects says whether a list has an object with kind and apiVersion in it.
+func holdsObjects(list any) bool {
+	items, _ := list.([]any)
+	return slices.ContainsFunc(items, func(item any) bool {
+		object, _ := item.(map[string]any)
+		return object["kind"] != nil && object["apiVersion"] != nil
+	})
+}
+
 // inheritKind gives the item of a typed list the list's kind, as the API machinery does when it decodes one.
 func inheritKind(item, list map[string]any) {
 	kind := strings.TrimSuffix(text(list["kind"]), "List")
-	if kind == "" || item["kind"] != nil {
+	if kind == "" || item["kind"] != nil || item["apiVersion"] != nil {
 		return
 	}
-	item["kind"] = kind
-	if item["apiVersion"] == nil {
-		item["apiVersion"] = list["apiVersion"]
-	}
+	item["kind"], item["apiVersion"] = kind, list["apiVersion"]
 }
 
 // object checks what must be there before anything can be done with a manifest.
 func (d document) object(content map[string]any, node *yaml.Node) (Object, error) {
-	for _, path := range []string{"apiVersion", "kind", "metadata.name"} {
+	o := Object{
+		Unstructured: &unstructured.Unstructured{Object: content},
+		Source:       Source{Path: d.path, Line: node.Line},
+		node:         node,
+	}
+	for _, path := range []string{"apiVersion", "kind"} {
 		if err := d.identity(content, node, path); err != nil {
 			return Object{}, err
 		}
 	}
-	o := Object{
-		Unstructured: &unstructured.Unstructured{Object: content},
-		Source:       Source{Path: d.path, Line: d.lineOf(node)},
-		node:         node,
+	if isHook, err := d.hook(&o); isHook || err != nil {
+		return o, err // its details are not looked at
 	}
-	if strings.Contains(o.GetNamespace(), "{{") || variable.MatchString(o.GetNamespace()) {
-		return Object{}, d.at(o, "metadata.namespace", unrenderedHint(o.GetNamespace()),
-			"metadata.namespace is %q", o.GetNamespace())
+	if err := d.identity(content, node, "metadata.name"); err != nil {
+		return Object{}, err
 	}
-	return o, d.images(o)
+	for _, check := range []func(Object) *Error{d.namespace, d.strays, d.texts, d.images} {
+		if e := check(o); e != nil {
+			return Object{}, e
+		}
+	}
+	o.dropServerFields()
+	return o, nil
+}
+
+// namespace refuses a namespace that is not written as one: the object would end up in another.
+func (d document) namespace(o Object) *Error {
+	const path = "metadata.namespace"
+	value, present, _ := unstructured.NestedFieldNoCopy(o.Object, "metadata", "namespace")
+	name, isText := value.(string)
+	switch hint := unrenderedHint(name); {
+	case !present:
+		return nil
+	case hint != "":
+		return d.at(o, path, hint, "%s is %q", path, name)
+	case value == nil, isText && name == "":
+		return d.at(o, path, emptyHint+" Without the line, the object goes to the namespace of the flag or the context", "%s is empty", path)
+	case !isText:
+		return d.at(o, path, quotesHint, "%s must be a text, but YAML reads it as %s", path, describe(value))
+	}
+	return nil
+}
+
+// strays finds lines of a program's output that ended up in an object as fields.
+func (d document) strays(o Object) *Error {
+	for _, key := range []string{"NOTES", "HOOKS", "MANIFEST", "WARNING", "Warning", "Error"} {
+		if _, found := o.Object[key]; found {
+			return d.at(o, key, messageHint(key+":"), "%s is no field of an object", key)
+		}
+	}
+	return nil
 }
 
 // identity checks one of the fields that name an object: present, a text, and no leftover of a template.
 func (d document) identity(content map[string]any, node *yaml.Node, path string) error {
-	o := Object{Source: Source{Line: d.lineOf(node)}, node: node}
+	o := Object{Source: Source{Line: node.Line}, node: node}
 	parent, key := content, path
 	if before, after, nested := strings.Cut(path, "."); nested {
 		inner, ok := content[before].(map[string]any)
@@ -117,13 +162,13 @@ func (d document) identity(content map[string]any, node *yaml.Node, path string)
 		}
 		return nil
 	default:
-		return d.at(o, path, "put it in quotes", "%s must be a text, but YAML reads it as %s", path, describe(value))
+		return d.at(o, path, quotesHint, "%s must be a text, but YAML reads it as %s", path, describe(value))
 	}
 }
 
 // images finds image names that cannot be pulled because a script did not fill them in. It is the most common slip of
 // a deploy pipeline, and without this check it costs a rollout to find it.
-func (d document) images(o Object) error {
+func (d document) images(o Object) *Error {
 	base := podSpecPath(o)
 	if base == nil {
 		return nil

@@ -1,6 +1,8 @@
 package manifest
 
 import (
+	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +15,7 @@ import (
 	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/api/types"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+	kyaml "sigs.k8s.io/kustomize/kyaml/yaml"
 )
 
 // originAnnotation is where kustomize notes the file that a resource came from.
@@ -24,7 +27,7 @@ func build(root string) ([]Object, error) {
 	if _, err := os.Stat(root); err != nil && (isURL(root) || isRemote(root)) {
 		return nil, remoteError(root, root, 0)
 	}
-	root = filepath.Clean(root)
+	root = relative(filepath.Clean(root))
 	file, err := kustomizationFile(root)
 	if err != nil {
 		return nil, err
@@ -61,16 +64,14 @@ func built(r *resource.Resource, root, file string, keepOrigin bool, files map[s
 			source.Path = filepath.Join(root, origin.ConfiguredIn)
 		}
 	}
+	quoteDates(r.YNode())
 	data, err := r.AsYAML()
 	if err != nil {
 		return Object{}, &Error{Path: source.Path, Msg: "reading what kustomize built: " + err.Error()}
 	}
 	decoded, err := decode(source.Path, data)
 	if err != nil {
-		if e, ok := err.(*Error); ok {
-			e.Line = 0 // a line of the output, which nobody wrote
-		}
-		return Object{}, err
+		return Object{}, asWritten(source.Path, err)
 	}
 	if len(decoded) != 1 {
 		return Object{}, &Error{Path: source.Path, Msg: "kustomize built something that is not one object"}
@@ -86,6 +87,30 @@ func built(r *resource.Resource, root, file string, keepOrigin bool, files map[s
 		}
 	}
 	return o, nil
+}
+
+// quoteDates keeps kustomize from making timestamps of dates when it prints: 2025-08-05 is a text to kubectl.
+func quoteDates(n *kyaml.Node) {
+	if n.Kind == kyaml.ScalarNode && n.Style == 0 && n.ShortTag() == "!!timestamp" {
+		n.Tag, n.Style = "!!str", kyaml.DoubleQuotedStyle
+	}
+	for _, child := range n.Content {
+		quoteDates(child)
+	}
+}
+
+// asWritten gives an error in what kustomize built its place in the resource file, if the file has the same error.
+func asWritten(path string, err error) error {
+	if data, readErr := os.ReadFile(path); readErr == nil {
+		if _, same := decode(path, data); same != nil {
+			return same
+		}
+	}
+	var e *Error
+	if errors.As(err, &e) {
+		e.Line = 0 // a line of the output, which nobody wrote
+	}
+	return err
 }
 
 // original finds the object as it stands in the resource file. kustomize may have renamed it, and tells nobody: a
@@ -136,17 +161,59 @@ func (f *originFS) ReadFile(path string) ([]byte, error) {
 	if err != nil || !sameFile(path, f.root) && !sameResolved(path, f.root) {
 		return data, err
 	}
-	var k map[string]any
-	if yaml.Unmarshal(data, &k) != nil || k == nil {
-		return data, nil // kustomize words the error
+	data, f.asked = askForOrigins(data)
+	return data, nil
+}
+
+// askForOrigins adds the option to the text of a kustomization, every other byte of which stays as it is. Where there is
+// no place for it in the text, the objects have no lines, and that is all; asked says that the option is there already.
+func askForOrigins(data []byte) (with []byte, asked bool) {
+	var doc yaml.Node
+	if yaml.Unmarshal(data, &doc) != nil || len(doc.Content) == 0 || doc.Content[0].Kind != yaml.MappingNode {
+		return data, false // kustomize words the error
 	}
-	options, _ := k["buildMetadata"].([]any)
-	if slices.Contains(options, any(types.OriginAnnotations)) {
-		f.asked = true
-		return data, nil
+	root := doc.Content[0]
+	options := child(root, "buildMetadata")
+	if options == nil {
+		const option = "buildMetadata: [" + types.OriginAnnotations + "]"
+		if root.Style&yaml.FlowStyle != 0 {
+			return insert(data, root, "{", option+", "), false
+		}
+		return insert(data, root.Content[0], "", option+"\n"), false
 	}
-	k["buildMetadata"] = append(options, types.OriginAnnotations)
-	return yaml.Marshal(k)
+	for _, option := range options.Content {
+		if option.Value == types.OriginAnnotations {
+			return data, true
+		}
+	}
+	switch {
+	case options.Kind != yaml.SequenceNode || options.Anchor != "":
+		return data, false
+	case options.Style&yaml.FlowStyle != 0:
+		return insert(data, options, "[", types.OriginAnnotations+", "), false
+	}
+	return insert(data, options, "", "- "+types.OriginAnnotations+"\n"), false
+}
+
+// insert puts text before a node, on a line of its own with the node's indentation, or behind the bracket that opens it.
+func insert(data []byte, n *yaml.Node, bracket, text string) []byte {
+	at := 0
+	for line := 1; line < n.Line; line++ {
+		at += bytes.IndexByte(data[at:], '\n') + 1
+	}
+	begin := at + n.Column - 1
+	if n.Line < 1 || begin > len(data) || !bytes.HasPrefix(data[begin:], []byte(bracket)) {
+		return data
+	}
+	indent := data[at:begin]
+	if bracket == "" {
+		if len(bytes.Trim(indent, " ")) > 0 {
+			return data
+		}
+		return slices.Concat(data[:at], indent, []byte(text), data[at:])
+	}
+	begin += len(bracket)
+	return slices.Concat(data[:begin], []byte(text), data[begin:])
 }
 
 // sameResolved compares paths behind symbolic links, since kustomize resolves the root before it reads.
@@ -211,6 +278,36 @@ func refuseRemote(root string, seen map[string]bool) error {
 			if isURL(item.Value) || isRemote(item.Value) {
 				return remoteError(item.Value, file, item.Line)
 			}
+		}
+	}
+	if n := remoteFile(node.Content[0], ""); n != nil {
+		return remoteError(n.Value, file, n.Line)
+	}
+	return nil
+}
+
+// remoteFile finds a file that kustomize would download: it takes a URL wherever it takes the path of a file.
+func remoteFile(n *yaml.Node, key string) *yaml.Node {
+	switch n.Kind {
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if found := remoteFile(n.Content[i+1], n.Content[i].Value); found != nil {
+				return found
+			}
+		}
+	case yaml.SequenceNode:
+		for _, item := range n.Content {
+			if found := remoteFile(item, key); found != nil {
+				return found
+			}
+		}
+	case yaml.ScalarNode:
+		value := n.Value
+		if _, file, named := strings.Cut(value, "="); named && !isURL(value) {
+			value = file
+		}
+		if isURL(value) && slices.Contains([]string{"path", "files", "env", "envs", "configurations", "patchesStrategicMerge"}, key) {
+			return n
 		}
 	}
 	return nil

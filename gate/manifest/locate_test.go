@@ -158,15 +158,15 @@ func FuzzRead(f *testing.F) {
 		f.Add(string(data))
 	}
 	f.Fuzz(func(t *testing.T, data string) {
-		objects, err := Read(Options{Filenames: []string{"-"}, Stdin: strings.NewReader(data)})
+		read, err := Read(Options{Filenames: []string{"-"}, Stdin: strings.NewReader(data)})
 		if err != nil && err.Error() == "" {
 			t.Error("an error without a text")
 		}
-		for _, o := range objects {
+		for _, o := range read.Objects {
 			if o.GetName() == "" || o.GetKind() == "" || o.GetAPIVersion() == "" {
 				t.Errorf("an object without an identity: %v", o.Object)
 			}
 		}
-		Order(objects)
+		Order(read.Objects)
 	})
 }

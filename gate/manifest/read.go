@@ -1,8 +1,8 @@
 package manifest
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -27,37 +27,66 @@ type Options struct {
 	Skip []string
 }
 
-// Read returns every object of the files, in the order in which they are written: files as given, folders in lexical
-// order, documents and list items from top to bottom. It ends at the first thing that it does not understand; the
-// error is then an *Error with file and line. Finding no object at all is an error too.
-func Read(o Options) ([]Object, error) {
+// Manifests is what was read.
+type Manifests struct {
+	// Objects are in the order in which they are written: files as given, folders in lexical order, documents and list
+	// items from top to bottom.
+	Objects []Object
+	// Hooks are objects that another tool runs at moments of its own, and that are no part of a deploy.
+	Hooks []Object
+}
+
+// Notes say what of the manifests is not used, an object a line.
+func (m Manifests) Notes() []string {
+	var notes []string
+	for _, o := range slices.Concat(m.Objects, m.Hooks) {
+		for _, note := range o.Notes {
+			notes = append(notes, fmt.Sprintf("%s (%s): %s", named(o), place(o.Source.Path, o.Source.Line), note))
+		}
+	}
+	return notes
+}
+
+// Read reads every object of the files. It ends at the first thing that it does not understand; the error is then an
+// *Error with file and line. Finding no object at all is an error too.
+func Read(o Options) (Manifests, error) {
+	var read Manifests
 	paths, err := files(o)
 	if err != nil {
-		return nil, err
+		return read, err
 	}
-	var objects []Object
 	for _, path := range paths {
 		data, err := content(path, o.Stdin)
 		if err != nil {
-			return nil, err
+			return read, err
 		}
 		found, err := decode(path, data)
 		if err != nil {
-			return nil, err
+			return read, err
 		}
-		objects = append(objects, found...)
+		read.add(found)
 	}
 	if o.Kustomize != "" {
 		built, err := build(o.Kustomize)
 		if err != nil {
-			return nil, err
+			return read, err
 		}
-		objects = append(objects, built...)
+		read.add(built)
 	}
-	if len(objects) == 0 {
-		return nil, nothing(o)
+	if len(read.Objects) == 0 {
+		return read, nothing(o, read.Hooks)
 	}
-	return objects, Unique(objects)
+	return read, Unique(read.Objects)
+}
+
+func (m *Manifests) add(objects []Object) {
+	for _, o := range objects {
+		if o.Hook != "" {
+			m.Hooks = append(m.Hooks, o)
+		} else {
+			m.Objects = append(m.Objects, o)
+		}
+	}
 }
 
 // Unique says whether an object is among objects twice, naming both places. Read has done so for the namespaces as
@@ -117,18 +146,41 @@ func resolve(name string, o Options) ([]string, error) {
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(name, "*?[") {
 		matches, badPattern := filepath.Glob(name)
-		if badPattern == nil && len(matches) > 0 {
-			return matches, nil
+		if badPattern != nil || len(matches) == 0 {
+			return nil, &Error{Path: name, Msg: "no file matches the pattern"}
 		}
-		return nil, &Error{Path: name, Msg: "no file matches the pattern"}
+		var paths []string
+		for _, match := range matches {
+			found, err := resolve(match, o)
+			if err != nil {
+				return nil, err
+			}
+			paths = append(paths, found...)
+		}
+		return paths, nil
 	}
 	if err != nil {
 		return nil, fileError(name, err)
 	}
 	if !info.IsDir() {
-		return []string{filepath.Clean(name)}, nil
+		return []string{relative(filepath.Clean(name))}, nil
 	}
-	return folder(filepath.Clean(name), o)
+	return folder(relative(filepath.Clean(name)), o)
+}
+
+// relative is a path as seen from the working directory if it lies below it: CI systems link such paths to the source.
+func relative(path string) string {
+	wd, err := os.Getwd()
+	if !filepath.IsAbs(path) || err != nil {
+		return path
+	}
+	real, err := filepath.EvalSymlinks(wd)
+	for _, base := range []string{wd, real} {
+		if below, relErr := filepath.Rel(base, path); relErr == nil && filepath.IsLocal(below) && (base != real || err == nil) {
+			return below
+		}
+	}
+	return path
 }
 
 // folder lists the manifests in a folder in lexical order, as kubectl does.
@@ -172,7 +224,7 @@ func sameFile(a, b string) bool {
 	return errA == nil && errB == nil && absA == absB
 }
 
-// content reads one file without its byte order mark.
+// content reads one file.
 func content(path string, in io.Reader) ([]byte, error) {
 	var data []byte
 	var err error
@@ -187,7 +239,7 @@ func content(path string, in io.Reader) ([]byte, error) {
 	if err != nil {
 		return nil, fileError(path, err)
 	}
-	return bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), nil
+	return data, nil
 }
 
 // fileError drops the path that the operating system's error repeats.
@@ -203,13 +255,17 @@ func fileError(path string, err error) error {
 }
 
 // nothing is the error for input without a single object: applying nothing is never what was meant.
-func nothing(o Options) error {
+func nothing(o Options, hooks []Object) error {
 	names := slices.Clone(o.Filenames)
 	if o.Kustomize != "" {
 		names = append(names, o.Kustomize)
 	}
 	e := &Error{Path: strings.Join(names, ", "), Msg: "no objects found"}
 	switch {
+	case len(hooks) > 0:
+		first := hooks[0]
+		e.Msg = fmt.Sprintf("there are only hooks, and they are no part of a deploy: %s is a %s", named(first), first.Hook)
+		e.Path, e.Line = first.Source.Path, first.Source.Line
 	case len(names) == 0:
 		e.Path, e.Hint = "manifests", "name them with -f FILE or -k FOLDER"
 	case slices.Contains(names, stdin):

@@ -32,15 +32,18 @@ func golden(t *testing.T, path, got string) {
 }
 
 // listing prints one line an object: where it is, what it is, and what it holds.
-func listing(t *testing.T, objects []Object) string {
+func listing(t *testing.T, read Manifests) string {
 	t.Helper()
 	var b strings.Builder
-	for _, o := range objects {
+	for _, o := range read.Objects {
 		content, err := o.MarshalJSON()
 		if err != nil {
 			t.Fatal(err)
 		}
 		fmt.Fprintf(&b, "%s:%d %s %s\n  %s", filepath.ToSlash(o.Source.Path), o.Source.Line, o.Ref(), o.Ref().GroupKind(), content)
+	}
+	for _, note := range read.Notes() {
+		b.WriteString("note: " + filepath.ToSlash(note) + "\n")
 	}
 	return b.String()
 }
@@ -56,11 +59,11 @@ func TestReadOK(t *testing.T) {
 			continue
 		}
 		t.Run(entry.Name(), func(t *testing.T) {
-			objects, err := Read(Options{Filenames: []string{path}})
+			read, err := Read(Options{Filenames: []string{path}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, path+".golden", listing(t, objects))
+			golden(t, path+".golden", listing(t, read))
 		})
 	}
 }
@@ -86,8 +89,8 @@ func TestReadKustomize(t *testing.T) {
 	for _, name := range []string{"overlay", "annotated", "remote", "broken", "missing", "base/web.yaml"} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata/kustomize", name)
-			objects, err := Read(Options{Kustomize: path})
-			got := listing(t, objects)
+			read, err := Read(Options{Kustomize: path})
+			got := listing(t, read)
 			if err != nil {
 				wd, _ := os.Getwd()
 				got = strings.ReplaceAll(err.Error(), wd, "WD") + "\n"
@@ -98,11 +101,11 @@ func TestReadKustomize(t *testing.T) {
 }
 
 func TestLocateKustomize(t *testing.T) {
-	objects, err := Read(Options{Kustomize: "testdata/kustomize/overlay"})
+	read, err := Read(Options{Kustomize: "testdata/kustomize/overlay"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, o := range objects {
+	for _, o := range read.Objects {
 		if o.GetKind() != "Deployment" {
 			continue
 		}
@@ -152,12 +155,12 @@ func TestReadFolder(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			objects, err := Read(test.options)
+			read, err := Read(test.options)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var names []string
-			for _, o := range objects {
+			for _, o := range read.Objects {
 				names = append(names, o.GetName())
 			}
 			if got := strings.Join(names, " "); got != test.want {
