@@ -123,10 +123,13 @@ func (d document) merge(from *yaml.Node, names map[string]*yaml.Node, all map[st
 func (d document) keyName(n *yaml.Node) (string, *Error) {
 	key := resolveAlias(n)
 	if key.Kind != yaml.ScalarNode {
-		return "", d.problem(n, "", "a key must be a text, not a list or an object")
+		return "", d.problem(n, strayHint(d.row(n.Line-d.line+1)), "a key must be a text, not a list or an object")
 	}
 	if e := d.tag(key); e != nil {
 		return "", e
+	}
+	if key.Style == 0 && strings.Trim(key.Value, "\u00a0") != key.Value {
+		return "", d.problem(n, spaceHint, "key %q begins or ends with a non-breaking space", key.Value)
 	}
 	if key.Style&^yaml.TaggedStyle != 0 || key.Tag == "!!str" && key.Style&yaml.TaggedStyle != 0 || !mayBeTyped(key.Value) {
 		return key.Value, nil

@@ -105,12 +105,9 @@ func shift(n *yaml.Node, by int) {
 
 // notAnObject words what stands where an object is expected.
 func (d document) notAnObject(root *yaml.Node, value any) *Error {
-	hint := unrenderedHint(text(value))
-	switch _, isList := value.([]any); {
-	case isList:
+	hint := strayHint(text(value))
+	if _, isList := value.([]any); isList {
 		hint = `several objects are separated by "---", or are the items of a List: {apiVersion: v1, kind: List, items: […]}`
-	case hint == "":
-		hint = messageHint(text(value))
 	}
 	return d.problem(root, hint, "an object is expected here, with apiVersion, kind and metadata, not %s", describe(value))
 }

@@ -43,6 +43,7 @@ const (
 	helmHint     = "this looks like a Helm template; render it first: helm template RELEASE CHART | rolloutgate run -f -"
 	variableHint = "variables are not replaced in manifests; replace them first: envsubst < FILE | rolloutgate run -f -"
 	quotesHint   = "put it in quotes"
+	spaceHint    = "the line holds a non-breaking space (U+00A0), which is no space to YAML; was it copied from a web page?"
 	emptyHint    = "was a variable empty when the file was made?"
 )
 
@@ -63,6 +64,18 @@ func messageHint(line string) string {
 		return ""
 	}
 	return "this looks like a message of the program that made the manifests: keep its standard error out of them, and with Helm use helm template"
+}
+
+// strayHint explains a line or a text that no manifest has; empty if there is nothing to explain.
+func strayHint(line string) string {
+	start := strings.ToLower(strings.TrimSpace(line))
+	switch hint := unrenderedHint(line); {
+	case hint != "":
+		return hint
+	case strings.HasPrefix(start, "<!doctype"), strings.HasPrefix(start, "<html"), strings.HasPrefix(start, "<?xml"):
+		return "this is a web page; did a download fail?"
+	}
+	return messageHint(line)
 }
 
 // unrenderedHint explains text that a template engine should have replaced; empty if there is none.

@@ -106,18 +106,16 @@ func (d document) object(content map[string]any, node *yaml.Node) (Object, error
 func (d document) namespace(o Object) *Error {
 	const path = "metadata.namespace"
 	value, present, _ := unstructured.NestedFieldNoCopy(o.Object, "metadata", "namespace")
-	name, isText := value.(string)
+	name := text(value)
 	switch hint := unrenderedHint(name); {
 	case !present:
 		return nil
 	case hint != "":
 		return d.at(o, path, hint, "%s is %q", path, name)
-	case value == nil, isText && name == "":
+	case value == nil, value == "":
 		return d.at(o, path, emptyHint+" Without the line, the object goes to the namespace of the flag or the context", "%s is empty", path)
-	case !isText:
-		return d.at(o, path, quotesHint, "%s must be a text, but YAML reads it as %s", path, describe(value))
 	}
-	return nil
+	return d.mustBeText(o, path, path, value)
 }
 
 // strays finds lines of a program's output that ended up in an object as fields.

@@ -10,7 +10,7 @@ import (
 
 // hookTool is a tool that runs objects with an annotation at moments of its own.
 type hookTool struct {
-	name, annotation string
+	name, a, annotation string // a is its article
 	// deploy are the phases that are part of a deploy: leaving such a hook out would leave a part of the deploy out.
 	deploy []string
 	// ordinary are the phases in which the object is applied together with all others.
@@ -22,12 +22,12 @@ type hookTool struct {
 // argo-cd.readthedocs.io/en/stable/user-guide/resource_hooks.
 var hookTools = []hookTool{
 	{
-		name: "Helm", annotation: "helm.sh/hook",
+		name: "Helm", a: "a", annotation: "helm.sh/hook",
 		deploy: []string{"pre-install", "post-install", "pre-upgrade", "post-upgrade"},
 		hint:   "run it in a step of its own, and leave hooks out here: helm template --no-hooks RELEASE CHART | rolloutgate run -f -",
 	},
 	{
-		name: "Argo CD", annotation: "argocd.argoproj.io/hook",
+		name: "Argo CD", a: "an", annotation: "argocd.argoproj.io/hook",
 		deploy: []string{"PreSync", "PostSync"}, ordinary: []string{"Sync"},
 		hint: "run it in a step of its own, from a file that is not given here",
 	},
@@ -47,13 +47,14 @@ func (d document) hook(o *Object) (bool, error) {
 			return slices.Contains(tool.deploy, strings.TrimSpace(phase))
 		}) {
 			return false, d.at(*o, "metadata.annotations["+tool.annotation+"]", tool.hint,
-				"%s is a %s hook (%s: %s), which %s would run with this deploy; it cannot be applied as an ordinary object", named(*o), tool.name, tool.annotation, phases, tool.name)
+				"%s is %s %s hook (%s: %s), which %s would run with this deploy; it cannot be applied as an ordinary object",
+				named(*o), tool.a, tool.name, tool.annotation, phases, tool.name)
 		}
 		if slices.Contains(tool.ordinary, strings.TrimSpace(phases)) {
 			continue
 		}
-		o.Hook = fmt.Sprintf("%s hook (%s)", tool.name, phases)
-		o.Notes = append(o.Notes, "left out, it is a "+o.Hook)
+		o.Hook = fmt.Sprintf("%s %s hook (%s)", tool.a, tool.name, phases)
+		o.Notes = append(o.Notes, "left out, it is "+o.Hook)
 		return true, nil
 	}
 	return false, nil

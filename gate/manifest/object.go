@@ -60,7 +60,7 @@ type Object struct {
 	// Notes say in plain words what of the manifest is not used: "metadata.uid is left out, only the cluster sets it".
 	Notes []string
 
-	// Hook says in which of a tool's phases the object is meant to run: "Helm hook (test)"; empty for ordinary objects.
+	// Hook says in which of a tool's phases the object is meant to run: "a Helm hook (test)"; empty for ordinary objects.
 	Hook string
 
 	// node is the YAML of this object, for Locate; nil when the text is not what the user wrote (kustomize output).

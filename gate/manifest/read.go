@@ -264,7 +264,7 @@ func nothing(o Options, hooks []Object) error {
 	switch {
 	case len(hooks) > 0:
 		first := hooks[0]
-		e.Msg = fmt.Sprintf("there are only hooks, and they are no part of a deploy: %s is a %s", named(first), first.Hook)
+		e.Msg = fmt.Sprintf("there are only hooks, and they are no part of a deploy: %s is %s", named(first), first.Hook)
 		e.Path, e.Line = first.Source.Path, first.Source.Line
 	case len(names) == 0:
 		e.Path, e.Hint = "manifests", "name them with -f FILE or -k FOLDER"

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -192,5 +193,39 @@ func TestReadNothing(t *testing.T) {
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%+v: got\n%v\nwant\n%s", test.options, err, test.want)
 		}
+	}
+}
+
+// TestCases reads every file of the archives in testdata/cases. The golden file beside an archive says what became of each.
+func TestCases(t *testing.T) {
+	here, _ := os.Getwd()
+	paths, err := filepath.Glob(filepath.Join(here, "testdata/cases/*.txtar"))
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no cases", err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			t.Chdir(dir)
+			var b strings.Builder
+			for _, file := range archive.Files {
+				if err := os.WriteFile(file.Name, file.Data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				read, err := Read(Options{Filenames: []string{file.Name}})
+				fmt.Fprintf(&b, "== %s\n", file.Name)
+				if err != nil {
+					fmt.Fprintf(&b, "%v\n", err)
+				} else {
+					b.WriteString(listing(t, read))
+				}
+				sameAsKubectl(t, file.Data)
+			}
+			golden(t, strings.TrimSuffix(path, ".txtar")+".golden", b.String())
+		})
 	}
 }

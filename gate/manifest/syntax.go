@@ -15,8 +15,8 @@ import (
 // yamlLine finds the line in the readers' messages.
 var yamlLine = regexp.MustCompile(`line (\d+): `)
 
-// unknownAnchor is a message that comes without a line.
-var unknownAnchor = regexp.MustCompile(`unknown anchor '(.+)' referenced`)
+// anchorSays finds the anchor in the messages that come without a line.
+var anchorSays = regexp.MustCompile(`anchor '(.+)' (referenced|value contains itself)`)
 
 // syntaxError words what the reader said about a document that is no YAML.
 func (d document) syntaxError(err error) *Error {
@@ -37,13 +37,34 @@ func (d document) syntaxError(err error) *Error {
 			}
 		}
 	}
-	if m := unknownAnchor.FindStringSubmatch(msg); m != nil {
-		if i := bytes.Index(d.text, []byte("*"+m[1])); i >= 0 {
-			line = lineAt(d.text, i)
-		}
+	if line == 0 {
+		line = d.aliasIn(msg)
 	}
 	line = openAt(d.text, max(line, 1))
+	if line > 1 && messageHint(d.row(line-1)) != "" { // a line without a colon goes on in the next one
+		line--
+	}
 	return &Error{Path: d.path, Line: d.line - 1 + line, Msg: "invalid YAML: " + msg, Hint: d.syntaxHint(line)}
+}
+
+// aliasIn is the line of the alias that a message is about; 0 if it is about none.
+func (d document) aliasIn(msg string) int {
+	if m := anchorSays.FindStringSubmatch(msg); m != nil {
+		if i := bytes.Index(d.text, []byte("*"+m[1])); i >= 0 {
+			return lineAt(d.text, i)
+		}
+	}
+	return 0
+}
+
+// row is a line of the document, counted from 1.
+func (d document) row(line int) string {
+	for text := range bytes.Lines(d.text) {
+		if line--; line == 0 {
+			return string(text)
+		}
+	}
+	return ""
 }
 
 // wordsOf splits a reader's error into its words and its line, which is 0 when there is none.
@@ -77,6 +98,9 @@ func (d document) conversionError(root *yaml.Node, err error) *Error {
 		return e
 	}
 	if line == 0 {
+		line = d.aliasIn(msg)
+	}
+	if line == 0 {
 		return d.problem(root, "", "invalid YAML: %s", msg)
 	}
 	line = openAt(d.text, line)
@@ -97,7 +121,12 @@ func (d document) unspeakable(n *yaml.Node) *Error {
 		return d.problem(n, quotesHint, "YAML reads %s as a number that JSON cannot hold", n.Value)
 	}
 	for i, child := range n.Content {
-		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Tag != mergeTag {
+		switch isKey := n.Kind == yaml.MappingNode && i%2 == 0; {
+		case isKey && child.Tag == mergeTag:
+			if from := resolveAlias(n.Content[i+1]); from.Kind == yaml.ScalarNode {
+				return d.problem(child, "", "only an object can be merged (<<), not a text")
+			}
+		case isKey:
 			if _, e := d.keyName(child); e != nil {
 				return e
 			}
@@ -133,30 +162,25 @@ func (d document) jsonError() *Error {
 	return &Error{Path: d.path, Line: d.line - 1 + line, Msg: "invalid JSON: " + syntax.Error(), Hint: hint}
 }
 
+var slashComment = regexp.MustCompile(`(?m)^\s*(//|/\*)`)
+
 // syntaxHint guesses why the text is no YAML.
 func (d document) syntaxHint(line int) string {
-	var row string
-	for text := range bytes.Lines(d.text) {
-		if line--; line == 0 {
-			row = string(text)
-			break
-		}
-	}
+	row := d.row(line)
 	indent := row[:len(row)-len(strings.TrimLeft(row, " \t"))]
-	trimmed := strings.ToLower(strings.TrimSpace(row))
-	switch hint := unrenderedHint(row); {
+	switch hint := strayHint(row); {
 	case hint != "":
 		return hint
 	case strings.Contains(indent, "\t"):
 		return "the line is indented with a tab; YAML wants spaces"
 	case strings.ContainsRune(row, '\u00a0'):
-		return "the line holds a non-breaking space (U+00A0), which is no space to YAML; was it copied from a web page?"
+		return spaceHint
 	case strings.HasPrefix(row, "<<<<<<<"), strings.HasPrefix(row, "======="), strings.HasPrefix(row, ">>>>>>>"):
 		return "a merge conflict was left in the file"
-	case strings.HasPrefix(trimmed, "<!doctype"), strings.HasPrefix(trimmed, "<html"), strings.HasPrefix(trimmed, "<?xml"):
-		return "this is a web page; did a download fail?"
-	case messageHint(row) != "":
-		return messageHint(row)
+	case bytes.Contains(d.text, []byte("\nNOTES:\n")):
+		return messageHint("NOTES:")
+	case slashComment.Match(d.text):
+		return "JSON has no comments"
 	case helmCode.Match(d.text):
 		return helmHint
 	}
