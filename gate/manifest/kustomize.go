@@ -201,6 +201,9 @@ func insert(data []byte, n *yaml.Node, bracket, text string) []byte {
 	for line := 1; line < n.Line; line++ {
 		at += bytes.IndexByte(data[at:], '\n') + 1
 	}
+	if n.Line == 1 && bytes.HasPrefix(data, []byte(byteOrderMark)) {
+		at = len(byteOrderMark)
+	}
 	begin := at + n.Column - 1
 	if n.Line < 1 || begin > len(data) || !bytes.HasPrefix(data[begin:], []byte(bracket)) {
 		return data

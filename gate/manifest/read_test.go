@@ -87,7 +87,7 @@ func TestReadErr(t *testing.T) {
 }
 
 func TestReadKustomize(t *testing.T) {
-	for _, name := range []string{"overlay", "annotated", "remote", "broken", "missing", "base/web.yaml"} {
+	for _, name := range []string{"overlay", "annotated", "plain", "number", "chart", "remote", "download", "broken", "missing", "base/web.yaml"} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata/kustomize", name)
 			read, err := Read(Options{Kustomize: path})
