@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -20,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "utf16": inUTF16},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("KUBECONFIG", env.WorkDir+"/no-kubeconfig")
 			return nil
@@ -47,6 +52,50 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got != want {
 		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// inUTF16 copies a file as Windows PowerShell would write it: `utf16 le in.yaml out.yaml`.
+func inUTF16(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: utf16 le|be FILE COPY")
+	}
+	order := binary.AppendByteOrder(binary.LittleEndian)
+	if args[0] == "be" {
+		order = binary.BigEndian
+	}
+	var copied []byte
+	for _, unit := range utf16.Encode([]rune("\ufeff" + strings.ReplaceAll(ts.ReadFile(args[1]), "\n", "\r\n"))) {
+		copied = order.AppendUint16(copied, unit)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), copied, 0o600))
+}
+
+// TestHugeManifests: an error in the middle of a big file has its line. That it is found in time is tested in gate/manifest.
+func TestHugeManifests(t *testing.T) {
+	t.Chdir(t.TempDir())
+	rows := []string{"apiVersion: v1", "kind: ConfigMap", "metadata:", "  name: boards", "data:"}
+	for i := range 1890 {
+		rows = append(rows, fmt.Sprintf("  k%d: '%s'", i, strings.Repeat("z", 800)))
+	}
+	write := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(name, []byte(strings.Join(rows, "\n")+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("whole.yaml")
+	rows[950] = "  k945: 'a quote that is never closed"
+	write("broken.yaml")
+	for name, want := range map[string]struct {
+		code int
+		text string
+	}{"whole.yaml": {0, "ok: 1 object\n"}, "broken.yaml": {2, "error: broken.yaml:951: invalid YAML"}} {
+		var out bytes.Buffer
+		code := execute(t.Context(), nil, []string{"lint", "-f", name}, func(string) string { return "" }, strings.NewReader(""), &out, &out)
+		if code != want.code || !strings.HasPrefix(out.String(), want.text) {
+			t.Errorf("%s: exit code %d and %q, want %d and %q", name, code, out.String(), want.code, want.text)
+		}
 	}
 }
 

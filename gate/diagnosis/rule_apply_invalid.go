@@ -174,7 +174,7 @@ func orObject(field string) string {
 func replaceHint(kind string) []string {
 	switch kind {
 	case "Job":
-		return []string{"give the job a new name (generateName, or the version in the name), or delete the old one first"}
+		return []string{"give the job a new name (with the version in the name), or delete the old one first"}
 	case "StatefulSet":
 		return []string{"delete it with --cascade=orphan and apply it again: its pods stay"}
 	case "PersistentVolumeClaim":

@@ -35,7 +35,7 @@ var ruleJob = Rule{Family: "Jobs", Find: explainJob, Causes: []Cause{
 	{Code: "JobAlreadyComplete", class: remark("controller", LayerWorkload, ScopeSpec),
 		Meaning: "A Job of this name had finished before this run, and applying it again does not start it again.",
 		Signals: "Condition Complete from before this run's write.",
-		Remedy:  "Give each release a Job of its own (generateName, or the version in the name), or delete the old one first; ttlSecondsAfterFinished removes finished ones."},
+		Remedy:  "Give each release a Job of its own (with the version in the name), or delete the old one first; ttlSecondsAfterFinished removes finished ones."},
 }}
 
 // explainJob names why a Job failed: JobBackoffLimitExceeded, JobDeadlineExceeded, JobPodFailurePolicy,
@@ -78,7 +78,7 @@ func (s *facts) completeBefore(job *batchv1.Job, c batchv1.JobCondition) Finding
 	f.Confidence, f.FirstSeen, f.FieldPath = Proven, c.LastTransitionTime.Time, "metadata.name"
 	f.Cause = fmt.Sprintf("%s had finished before this run, at %s, and did not run again", s.w.Ref, c.LastTransitionTime.UTC().Format("2006-01-02 15:04:05Z"))
 	f.Evidence = []Proof{{Type: "condition", Text: "Complete " + c.Reason + ": " + quote(c.Message), Time: c.LastTransitionTime.Time, Ref: s.w.Ref.String()}}
-	f.Fix = []string{"give each release a job of its own name (generateName, or the version in it)", "or delete the old one first: kubectl delete job -n " + job.Namespace + " " + job.Name}
+	f.Fix = []string{"give each release a job of its own name (with the version in it)", "or delete the old one first: kubectl delete job -n " + job.Namespace + " " + job.Name}
 	return f
 }
 
