@@ -8,8 +8,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 func (t *trial) act(ctx context.Context, a action) error {
@@ -18,15 +20,15 @@ func (t *trial) act(ctx context.Context, a action) error {
 	var err error
 	switch {
 	case a.Wait > 0:
-		return pause(ctx, time.Duration(a.Wait))
+		return harness.Pause(ctx, time.Duration(a.Wait))
 	case len(a.Kubectl) > 0:
 		args := slices.Clone(a.Kubectl)
 		for i := range args {
 			args[i] = named(args[i])
 		}
-		err = t.cluster.run(ctx, ns, "", args...)
+		_, err = t.cluster.Kubectl(ctx, ns, "", args...)
 	case a.Apply != "":
-		err = t.cluster.run(ctx, ns, named(a.Apply), "apply", "-f", "-")
+		_, err = t.cluster.Kubectl(ctx, ns, named(a.Apply), "apply", "-f", "-")
 	default:
 		return t.report(ctx, *a.Event)
 	}
@@ -43,7 +45,7 @@ func (t *trial) report(ctx context.Context, e event) error {
 		every = 10 * time.Second
 	}
 	for i := range max(e.Times, 1) {
-		if i > 0 && pause(ctx, every) != nil {
+		if i > 0 && harness.Pause(ctx, every) != nil {
 			return nil
 		}
 		about, err := t.subjects(ctx, e.On)

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // The tiers.
@@ -112,7 +114,7 @@ func readCase(dir string) (*testCase, error) {
 
 func (c *testCase) check() error {
 	_, known := tiers[c.Tier]
-	answers := count(c.Expect != "") + count(c.Quiet) + count(c.Exit != 0)
+	answers := harness.Count(c.Expect != "") + harness.Count(c.Quiet) + harness.Count(c.Exit != 0)
 	kind, name, _ := strings.Cut(c.Workload, "/")
 	switch {
 	case c.Title == "":

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // cellWidth is how many characters of a text from the cluster a table shows.
@@ -23,13 +25,13 @@ of your rollouts will be understood: send the ones that are not.
 
 `
 
-// document is docs/accuracy.md. It has no dates, so that its changes are those of the answers.
-func (r *results) document() string {
+// Document is docs/accuracy.md. It has no dates, so that its changes are those of the answers.
+func (r *results) Document() string {
 	var b strings.Builder
 	b.WriteString(introduction)
 	fmt.Fprintf(&b, "Kubernetes %s; %s.\n\n", r.Kubernetes, r.Machine)
 	b.WriteString("## Summary\n\n")
-	b.WriteString(table([]string{"", ""}, r.summarize().rows()))
+	b.WriteString(harness.Table([]string{"", ""}, r.summarize().rows()))
 	b.WriteString(`
 A case is right when the first finding has the expected code (and detail and field, where the case names them) and the exit
 code is not 0. *Signal → verdict* counts from the first moment at which the API server showed anything unusual: a Warning
@@ -45,7 +47,7 @@ is the line of ` + "`kubectl apply --server-side`" + `.
 	for _, c := range r.played(false) {
 		rows = append(rows, c.row())
 	}
-	b.WriteString(table([]string{"case", "tier", "expected", "top-1", "rank", "signal → verdict, s", "rolloutgate, s",
+	b.WriteString(harness.Table([]string{"case", "tier", "expected", "top-1", "rank", "signal → verdict, s", "rolloutgate, s",
 		"kubectl said (after s)", "newest Warning event"}, rows))
 	b.WriteString("\n## Healthy rollouts that look bad\n\n")
 	rows = nil
@@ -54,15 +56,15 @@ is the line of ` + "`kubectl apply --server-side`" + `.
 		if !c.Right {
 			verdict = "**" + cell(c.Why) + "**"
 		}
-		rows = append(rows, []string{cell(c.Title), c.Tier, verdict, whole(c.Seconds), cell(c.Event)})
+		rows = append(rows, []string{cell(c.Title), c.Tier, verdict, harness.Whole(c.Seconds), cell(c.Event)})
 	}
-	b.WriteString(table([]string{"case", "tier", "verdict", "rolloutgate, s", "newest Warning event"}, rows))
+	b.WriteString(harness.Table([]string{"case", "tier", "verdict", "rolloutgate, s", "newest Warning event"}, rows))
 	return b.String()
 }
 
 func (s summary) rows() [][]string {
 	times := func(values []float64) string {
-		return fmt.Sprintf("median %s s, 90th percentile %s s", whole(percentile(values, 50)), whole(percentile(values, 90)))
+		return fmt.Sprintf("median %s s, 90th percentile %s s", harness.Whole(harness.Percentile(values, 50)), harness.Whole(harness.Percentile(values, 90)))
 	}
 	return [][]string{
 		{"cases", fmt.Sprintf("%d: %d bad rollouts, %d healthy ones", s.bad+s.quiet, s.bad, s.quiet)},
@@ -87,19 +89,17 @@ func (r *result) row() []string {
 		rank = fmt.Sprint(r.Rank)
 	}
 	if r.SignToVerdict != nil {
-		sign = whole(*r.SignToVerdict)
+		sign = harness.Whole(*r.SignToVerdict)
 	}
-	said := fmt.Sprintf("%s (%s)", cell(r.Kubectl.Line), whole(r.Kubectl.Seconds))
+	said := fmt.Sprintf("%s (%s)", cell(r.Kubectl.Line), harness.Whole(r.Kubectl.Seconds))
 	if r.Kubectl.Waiting {
 		said = "still waiting: " + said
 	}
 	if r.Kubectl.Command == "apply" {
 		said = "apply: " + said
 	}
-	return []string{cell(r.Title), r.Tier, r.Expect, top, rank, sign, whole(r.Seconds), said, cell(r.Event)}
+	return []string{cell(r.Title), r.Tier, r.Expect, top, rank, sign, harness.Whole(r.Seconds), said, cell(r.Event)}
 }
-
-func whole(seconds float64) string { return fmt.Sprintf("%.0f", seconds) }
 
 // sandboxPath is a path in the folder of the sandbox that played a case: it is of the machine and says nothing.
 var sandboxPath = regexp.MustCompile(`/[^\s"']*/rolloutgate/sandbox/[^/\s"']+`)
@@ -112,16 +112,4 @@ func cell(text string) string {
 	}
 	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "*", `\*`, "_", `\_`, "`", "\\`", "[", `\[`, "]", `\]`,
 		"@", "&#64;", "://", "&#58;//").Replace(text)
-}
-
-// table renders a Markdown table.
-func table(head []string, rows [][]string) string {
-	var b strings.Builder
-	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	line(head)
-	fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(head)))
-	for _, row := range rows {
-		line(row)
-	}
-	return b.String()
 }

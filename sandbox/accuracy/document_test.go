@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 func TestCell(t *testing.T) {
@@ -44,7 +46,7 @@ func TestCellHidesTheMachine(t *testing.T) {
 func TestDocument(t *testing.T) {
 	r := sample()
 	r.sort()
-	text := r.document()
+	text := r.Document()
 	for _, want := range []string{
 		"Kubernetes v1.36.3; 2 cores.",
 		"| cases | 4: 2 bad rollouts, 2 healthy ones |",
@@ -65,7 +67,7 @@ func TestDocument(t *testing.T) {
 
 func TestProblems(t *testing.T) {
 	r := sample()
-	got := strings.Join(r.problems(), "\n")
+	got := strings.Join(r.Problems(), "\n")
 	for _, want := range []string{"1 cases could not be played", "in 1 of 2 bad rollouts", "1 of 2 healthy rollouts were failed"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("there is no %q in %q", want, got)
@@ -75,7 +77,7 @@ func TestProblems(t *testing.T) {
 		t.Error("the sizes count only when all tiers were played")
 	}
 	r.Whole[realNode] = true
-	if got := r.problems(); !slices.Contains(got, "there are 4 cases, fewer than 80") {
+	if got := r.Problems(); !slices.Contains(got, "there are 4 cases, fewer than 80") {
 		t.Errorf("got %q", got)
 	}
 }
@@ -83,11 +85,11 @@ func TestProblems(t *testing.T) {
 func TestResultsAreJoined(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "results.json")
 	before := sample()
-	if err := before.write(file); err != nil {
+	if err := harness.WriteJSON(file, before); err != nil {
 		t.Fatal(err)
 	}
-	read, err := readResults(file)
-	if err != nil {
+	var read results
+	if err := harness.ReadJSON(file, &read); err != nil {
 		t.Fatal(err)
 	}
 	var joined results
@@ -98,12 +100,5 @@ func TestResultsAreJoined(t *testing.T) {
 	}
 	if i := slices.IndexFunc(joined.Cases, func(c result) bool { return c.Name == "a" }); !joined.Cases[i].Right {
 		t.Error("the later run counts")
-	}
-}
-
-func TestPercentile(t *testing.T) {
-	values := []float64{5, 1, 4, 2, 3}
-	if m, p := percentile(values, 50), percentile(values, 90); m != 3 || p != 5 {
-		t.Errorf("median %v, 90th percentile %v", m, p)
 	}
 }

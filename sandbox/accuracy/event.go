@@ -11,7 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -21,7 +21,7 @@ var ofContainers = []string{"BackOff", "Created", "Failed", "FailedPostStartHook
 	"Started", "Unhealthy", "InspectFailed"}
 
 // post writes one event as its reporter would: the same text about the same object raises a count.
-func (c *cluster) post(ctx context.Context, e event, about corev1.ObjectReference) error {
+func (c cluster) post(ctx context.Context, e event, about corev1.ObjectReference) error {
 	from := cmp.Or(e.From, "kubelet")
 	container := e.Container
 	about.FieldPath = ""

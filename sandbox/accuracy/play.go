@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // ownAtOnce is how many cases may have a cluster of their own at the same time: each is 700 MB and a busy core.
@@ -20,25 +20,17 @@ const ownAtOnce = 2
 
 // play runs the chosen cases of every tier, one tier after the other.
 func (o options) play(ctx context.Context, all []*testCase) (results, error) {
-	r := results{Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH), Whole: map[string]bool{}}
+	r := results{Machine: harness.Machine(), Whole: map[string]bool{}}
 	for _, name := range o.only {
 		if !slices.ContainsFunc(all, func(c *testCase) bool { return c.name == name && slices.Contains(o.tiers, c.Tier) }) {
 			return r, fmt.Errorf("reading --only: there is no case %q of tier %s", name, strings.Join(o.tiers, ", "))
 		}
 	}
-	dir := o.artifacts
-	if dir == "" {
-		temporary, err := os.MkdirTemp("", "accuracy-")
-		if err != nil {
-			return r, err
-		}
-		defer os.RemoveAll(temporary)
-		dir = temporary
-	}
-	dir, err := filepath.Abs(dir)
+	dir, remove, err := harness.Folder(o.Artifacts, "accuracy")
 	if err != nil {
 		return r, err
 	}
+	defer remove()
 	for _, tier := range o.tiers {
 		var shared, own []*testCase
 		for _, c := range all {
@@ -78,57 +70,43 @@ func (s *stage) run(ctx context.Context, shared, own []*testCase) {
 	var all sync.WaitGroup
 	if len(shared) > 0 {
 		all.Go(func() {
-			s.within(ctx, s.options.name, tiers[s.tier].up, func(c *cluster) {
-				inParallel(shared, cmp.Or(s.options.parallel, tiers[s.tier].parallel), func(t *testCase) { s.try(ctx, c, t) })
+			s.within(ctx, s.options.Name, tiers[s.tier].up, func(c cluster) {
+				harness.InParallel(shared, cmp.Or(s.options.parallel, tiers[s.tier].parallel), func(t *testCase) { s.try(ctx, c, t) })
 			})
 		})
 	}
 	all.Go(func() {
-		inParallel(own, ownAtOnce, func(t *testCase) {
+		harness.InParallel(own, ownAtOnce, func(t *testCase) {
 			flags := tiers[s.tier].up
 			if t.Nodes > 0 {
 				flags = append(flags[:len(flags):len(flags)], "--nodes", strconv.Itoa(t.Nodes))
 			}
-			s.within(ctx, s.options.name+"-"+t.name, flags, func(c *cluster) { s.try(ctx, c, t) })
+			s.within(ctx, s.options.Name+"-"+t.name, flags, func(c cluster) { s.try(ctx, c, t) })
 		})
 	})
 	all.Wait()
 }
 
-// inParallel does something for each, so many at once.
-func inParallel[T any](each []T, atOnce int, do func(T)) {
-	slots := make(chan struct{}, atOnce)
-	var all sync.WaitGroup
-	for _, e := range each {
-		slots <- struct{}{}
-		all.Go(func() {
-			do(e)
-			<-slots
-		})
-	}
-	all.Wait()
-}
-
 // within has a cluster up while something is done in it.
-func (s *stage) within(ctx context.Context, name string, flags []string, do func(*cluster)) {
+func (s *stage) within(ctx context.Context, name string, flags []string, do func(cluster)) {
 	if ctx.Err() != nil {
 		return
 	}
-	c, err := bringUp(ctx, s.options.sandbox, name, s.dir, flags...)
+	c, err := bringUp(ctx, s.options.Sandbox, name, s.dir, flags...)
 	if err == nil {
 		s.mu.Lock()
-		*s.version = c.state.Versions["kube-apiserver"]
+		*s.version = c.Version()
 		s.mu.Unlock()
 		do(c)
 	}
-	if err = errors.Join(err, c.takeDown(ctx)); err != nil {
+	if err = errors.Join(err, c.TakeDown(ctx)); err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.broken = append(s.broken, err)
 	}
 }
 
-func (s *stage) try(ctx context.Context, c *cluster, t *testCase) {
+func (s *stage) try(ctx context.Context, c cluster, t *testCase) {
 	if ctx.Err() != nil {
 		return
 	}
@@ -138,16 +116,14 @@ func (s *stage) try(ctx context.Context, c *cluster, t *testCase) {
 	if err == nil {
 		// A report of an earlier run must not be taken for one of this.
 		_ = os.Remove(filepath.Join(dir, "report.json"))
-		r, err = newTrial(t, c, s.options.rolloutgate, dir).play(ctx)
+		r, err = newTrial(t, c, s.options.Rolloutgate, dir).play(ctx)
 	}
 	if err != nil {
 		r = newResult(t)
 		r.Error = err.Error()
 	}
 	if !t.Own { // what one case leaves must not slow the others down
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
-		_ = c.run(clean, "default", "", "delete", "namespace", t.name, "--wait=false", "--ignore-not-found")
-		cancel()
+		c.DropNamespace(ctx, t.name)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

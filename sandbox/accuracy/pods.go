@@ -12,9 +12,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // behaviorAnnotation with the value scripted keeps kwok's hands off a pod's status.
@@ -22,7 +24,7 @@ const behaviorAnnotation = "sandbox.rolloutgate.dev/behavior"
 
 // scriptedPod is one pod that the harness plays: its status as a kubelet would have it.
 type scriptedPod struct {
-	cluster    *cluster
+	cluster    cluster
 	pod        *corev1.Pod
 	logs       string // folder for its logs
 	number     int    // of the scripted pods of the case, from 1
@@ -37,7 +39,7 @@ func isScripted(pod *corev1.Pod) bool {
 	return pod.Annotations[behaviorAnnotation] == "scripted" && pod.Spec.NodeName != "" && pod.DeletionTimestamp == nil
 }
 
-func newScriptedPod(c *cluster, pod *corev1.Pod, number int, logs string) *scriptedPod {
+func newScriptedPod(c cluster, pod *corev1.Pod, number int, logs string) *scriptedPod {
 	p := &scriptedPod{cluster: c, pod: pod, number: number, logs: logs, phase: corev1.PodPending, started: time.Now(),
 		containers: map[string]*corev1.ContainerStatus{}, conditions: map[corev1.PodConditionType]corev1.PodCondition{}}
 	for _, spec := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
@@ -58,7 +60,7 @@ func (p *scriptedPod) play(ctx context.Context, steps []podStep) error {
 		if step.Only > 0 && p.number > step.Only {
 			continue
 		}
-		if err := pause(ctx, time.Duration(step.After)); err != nil {
+		if err := harness.Pause(ctx, time.Duration(step.After)); err != nil {
 			return nil
 		}
 		if step.Repeat > 0 {

@@ -13,7 +13,7 @@ func scripted(t *testing.T, steps ...podStep) corev1.PodStatus {
 		InitContainers: []corev1.Container{{Name: "migrate"}},
 		Containers:     []corev1.Container{{Name: "web"}, {Name: "proxy"}},
 	}}
-	p := newScriptedPod(nil, pod, 1, "")
+	p := newScriptedPod(cluster{}, pod, 1, "")
 	var last []byte
 	for _, s := range steps {
 		if err := p.change(s.target(pod), s); err != nil {

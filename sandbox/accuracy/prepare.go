@@ -7,27 +7,22 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // prepare makes the namespace and what was there before.
 func (t *trial) prepare(ctx context.Context) error {
 	c := t.testCase
-	if err := t.cluster.run(ctx, "default", "", "create", "namespace", c.name); err != nil {
-		return err
-	}
-	accounts := t.cluster.dynamic.Resource(resources["serviceaccount"]).Namespace(c.name)
-	if err := until(ctx, time.Minute, "the default ServiceAccount", func() error {
-		_, err := accounts.Get(ctx, "default", v1.GetOptions{})
-		return err
-	}); err != nil {
+	if err := t.cluster.MakeNamespace(ctx, c.name); err != nil {
 		return err
 	}
 	if !c.before {
 		return nil
 	}
-	if err := t.cluster.run(ctx, c.name, "", "apply", "-f", filepath.Join(c.dir, beforeFile)); err != nil {
+	if _, err := t.cluster.Kubectl(ctx, c.name, "", "apply", "-f", filepath.Join(c.dir, beforeFile)); err != nil {
 		return err
 	}
 	kind, name, _ := strings.Cut(c.Workload, "/")
@@ -39,7 +34,8 @@ func (t *trial) prepare(ctx context.Context) error {
 	case "deployment", "statefulset", "daemonset":
 		return t.settled(ctx, kind, name)
 	case "job":
-		return t.cluster.run(ctx, c.name, "", "wait", "--for=condition=complete", c.Workload, "--timeout=2m")
+		_, err := t.cluster.Kubectl(ctx, c.name, "", "wait", "--for=condition=complete", c.Workload, "--timeout=2m")
+		return err
 	}
 	return nil
 }
@@ -48,7 +44,7 @@ func (t *trial) prepare(ctx context.Context) error {
 // `kubectl rollout status`, which refuses some update strategies.
 func (t *trial) settled(ctx context.Context, kind, name string) error {
 	of := t.cluster.dynamic.Resource(resources[kind]).Namespace(t.testCase.name)
-	return until(ctx, 2*time.Minute, "the workload before the rollout", func() error {
+	return harness.Until(ctx, 2*time.Minute, "the workload before the rollout", func() error {
 		object, err := of.Get(ctx, name, v1.GetOptions{})
 		if err != nil {
 			return err

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // result is what became of one case.
@@ -78,7 +80,7 @@ type report struct {
 }
 
 // judge compares the report with the case.
-func (r *result) judge(c *testCase, ran *command, reportFile string) error {
+func (r *result) judge(c *testCase, ran *harness.Ran, reportFile string) error {
 	text, err := os.ReadFile(reportFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -89,18 +91,18 @@ func (r *result) judge(c *testCase, ran *command, reportFile string) error {
 			return fmt.Errorf("reading report.json: %w", err)
 		}
 	}
-	r.Exit, r.ExitName, r.Findings, r.Seconds = ran.exit, read.Exit.Name, read.Findings, ran.seconds
-	r.Early = ran.exit != 0 && ran.seconds < time.Duration(c.Timeout).Seconds()-1
-	if c.Exit == ran.exit && ran.exit != 0 {
+	r.Exit, r.ExitName, r.Findings, r.Seconds = ran.Exit, read.Exit.Name, read.Findings, ran.Seconds
+	r.Early = ran.Exit != 0 && ran.Seconds < time.Duration(c.Timeout).Seconds()-1
+	if c.Exit == ran.Exit && ran.Exit != 0 {
 		r.Findings = append([]finding{{Code: r.Expect, Cause: r.ExitName}}, r.Findings...)
 	}
 	r.Rank = 1 + slices.IndexFunc(r.Findings, func(f finding) bool { return f.Code == r.Expect })
 	r.Why = r.wrong(c)
 	if err != nil && r.Why != "" {
-		r.Why += "; there is no report: " + firstError(ran.output)
+		r.Why += "; there is no report: " + firstError(ran.Output)
 	}
 	if r.Right = r.Why == ""; !r.Right {
-		r.Output = ran.output
+		r.Output = ran.Output
 	}
 	return nil
 }
@@ -154,12 +156,12 @@ func (r *result) topOne() string {
 // falseAlarm is a healthy rollout that was failed.
 func (r *result) falseAlarm() bool { return r.Quiet && !r.Right && r.Error == "" }
 
-func newKubectlSaid(what string, ran *command) *kubectlSaid {
-	line := lastLine(ran.output)
-	if what == "apply" && ran.exit != 0 {
-		line = complaint(ran.output)
+func newKubectlSaid(what string, ran *harness.Ran) *kubectlSaid {
+	line := lastLine(ran.Output)
+	if what == "apply" && ran.Exit != 0 {
+		line = complaint(ran.Output)
 	}
-	return &kubectlSaid{Command: what, Line: line, Exit: ran.exit, Seconds: ran.seconds, Named: ran.exit != 0 && names(line)}
+	return &kubectlSaid{Command: what, Line: line, Exit: ran.Exit, Seconds: ran.Seconds, Named: ran.Exit != 0 && names(line)}
 }
 
 // general are the endings of kubectl that fit any trouble.

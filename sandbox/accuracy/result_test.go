@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 func judged(t *testing.T, c *testCase, exit int, took float64, findings string) result {
@@ -20,7 +22,7 @@ func judged(t *testing.T, c *testCase, exit int, took float64, findings string) 
 		}
 	}
 	r := newResult(c)
-	if err := r.judge(c, &command{exit: exit, seconds: took, output: "rolloutgate: no such flag\n"}, file); err != nil {
+	if err := r.judge(c, &harness.Ran{Exit: exit, Seconds: took, Output: "rolloutgate: no such flag\n"}, file); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -70,16 +72,16 @@ func TestKubectlNamesACauseOnlyWithSomethingSpecific(t *testing.T) {
 		`Error from server (Forbidden): pods "x" is forbidden: exceeded quota`:                 true,
 		"Waiting for deployment \"shop\" rollout to finish: 1 old replicas are pending termin": false,
 	} {
-		said := newKubectlSaid("rollout status", &command{output: "some progress\n" + line + "\n\n", exit: 1})
+		said := newKubectlSaid("rollout status", &harness.Ran{Output: "some progress\n" + line + "\n\n", Exit: 1})
 		if said.Line != line || said.Named != want {
 			t.Errorf("got %+v", said)
 		}
 	}
-	refused := newKubectlSaid("apply", &command{exit: 1, output: "service/shop serverside-applied\nerror: no matches for kind \"X\"\nensure CRDs are installed first\n"})
+	refused := newKubectlSaid("apply", &harness.Ran{Exit: 1, Output: "service/shop serverside-applied\nerror: no matches for kind \"X\"\nensure CRDs are installed first\n"})
 	if refused.Line != `error: no matches for kind "X" ensure CRDs are installed first` || !refused.Named {
 		t.Errorf("got %+v", refused)
 	}
-	if newKubectlSaid("apply", &command{output: "deployment.apps/shop serverside-applied"}).Named {
+	if newKubectlSaid("apply", &harness.Ran{Output: "deployment.apps/shop serverside-applied"}).Named {
 		t.Error("a success names no cause")
 	}
 }

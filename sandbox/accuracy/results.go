@@ -2,11 +2,11 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // What the tool is held to. The sizes count only when all cases of all tiers were played.
@@ -22,29 +22,6 @@ type results struct {
 	Kubernetes string          `json:"kubernetes"`
 	Whole      map[string]bool `json:"whole"` // tiers of which all cases were played
 	Cases      []result        `json:"cases"`
-}
-
-func readResults(file string) (results, error) {
-	var r results
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = json.Unmarshal(text, &r)
-	}
-	if err != nil {
-		return r, fmt.Errorf("reading the results in %s: %w", file, err)
-	}
-	return r, nil
-}
-
-func (r *results) write(file string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err == nil {
-		err = os.WriteFile(file, append(text, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("writing the results: %w", err)
-	}
-	return nil
 }
 
 // add takes over the cases of another run; a case that both have played counts as the later run saw it.
@@ -112,22 +89,15 @@ func (r *results) summarize() summary {
 		}
 		if c.Kubectl.Command == "apply" {
 			s.refused++
-			s.refusedNamed += count(c.Kubectl.Named)
+			s.refusedNamed += harness.Count(c.Kubectl.Named)
 			continue
 		}
 		s.applied++
-		s.named += count(c.Kubectl.Named)
-		s.waiting += count(c.Kubectl.Waiting)
+		s.named += harness.Count(c.Kubectl.Named)
+		s.waiting += harness.Count(c.Kubectl.Waiting)
 		s.total = append(s.total, c.Seconds)
 	}
 	return s
-}
-
-func count(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
 }
 
 // topOne is the share of bad rollouts whose cause was named first, in percent.
@@ -138,8 +108,8 @@ func (s summary) topOne() float64 {
 	return 100 * float64(s.right) / float64(s.bad)
 }
 
-// problems are the reasons for which the run fails.
-func (r *results) problems() []string {
+// Problems are the reasons for which the run fails.
+func (r *results) Problems() []string {
 	var out []string
 	s := r.summarize()
 	if s.errors > 0 {
@@ -162,39 +132,21 @@ func (r *results) problems() []string {
 	return out
 }
 
-// text is what the terminal shows in the end.
-func (r *results) text() string {
+// Text is what the terminal shows in the end.
+func (r *results) Text() string {
 	var b strings.Builder
 	for _, c := range r.Cases {
 		fmt.Fprintln(&b, c.progress())
 	}
 	for _, c := range r.Cases {
 		if !c.Right {
-			fmt.Fprintf(&b, "\n%s\n%s", c.progress(), indented(c.Output))
+			fmt.Fprintf(&b, "\n%s\n%s", c.progress(), harness.Indented(c.Output))
 		}
 	}
 	s := r.summarize()
 	fmt.Fprintf(&b, "\n%d bad rollouts, cause first in %d (%.1f %%); %d healthy ones, %d false alarms; %d errors\n",
 		s.bad, s.right, s.topOne(), s.quiet, s.alarms, s.errors)
 	fmt.Fprintf(&b, "first sign to verdict: median %.0fs, 90th percentile %.0fs; kubectl rollout status named the cause in %d of %d\n",
-		percentile(s.signToVerdict, 50), percentile(s.signToVerdict, 90), s.named, s.applied)
+		harness.Percentile(s.signToVerdict, 50), harness.Percentile(s.signToVerdict, 90), s.named, s.applied)
 	return b.String()
-}
-
-// indented sets what a program printed off from the lines around it.
-func indented(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		fmt.Fprintf(&b, "    %s\n", strings.TrimRight(line, "\n"))
-	}
-	return b.String()
-}
-
-// percentile is the smallest value that p percent of the values do not exceed.
-func percentile(values []float64, p int) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[max((len(sorted)*p+99)/100, 1)-1]
 }

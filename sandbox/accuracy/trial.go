@@ -1,20 +1,18 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // fieldManager of rolloutgate: by it the harness knows that the workload was applied.
@@ -26,7 +24,7 @@ const patience = 90 * time.Second
 // trial is one case on its cluster.
 type trial struct {
 	testCase *testCase
-	cluster  *cluster
+	cluster  cluster
 	gate     string // the binary
 	dir      string // for everything that the commands write
 	observer *observer
@@ -41,17 +39,9 @@ type trial struct {
 	broken  []error // of scripts
 }
 
-func newTrial(c *testCase, on *cluster, gate, dir string) *trial {
+func newTrial(c *testCase, on cluster, gate, dir string) *trial {
 	return &trial{testCase: c, cluster: on, gate: gate, dir: dir, observer: newObserver(), applied: make(chan struct{}),
 		pods: map[types.UID]*corev1.Pod{}, old: map[types.UID]bool{}, playing: map[types.UID]context.CancelFunc{}}
-}
-
-// command is a process that was run to its end.
-type command struct {
-	output  string
-	exit    int
-	began   time.Time
-	seconds float64
 }
 
 // play runs the case; an error is the harness' own.
@@ -80,8 +70,7 @@ func (t *trial) play(ctx context.Context) (result, error) {
 	}
 	r.Kubectl = *kubectl
 	if first, ok := t.observer.first(t.appliedAt()); ok && !t.testCase.Quiet {
-		ended := gate.began.Add(time.Duration(gate.seconds * float64(time.Second)))
-		r.Sign, r.SignToVerdict = first.text, seconds(ended.Sub(first.at))
+		r.Sign, r.SignToVerdict = first.text, seconds(gate.Ended().Sub(first.at))
 	}
 	r.Event, err = t.newestWarning(ctx)
 	t.mu.Lock()
@@ -90,7 +79,7 @@ func (t *trial) play(ctx context.Context) (result, error) {
 }
 
 // race runs rolloutgate and, from the moment that it has applied the workload, kubectl and the actions.
-func (t *trial) race(ctx context.Context) (*command, *kubectlSaid, error) {
+func (t *trial) race(ctx context.Context) (*harness.Ran, *kubectlSaid, error) {
 	ctx, stop := context.WithTimeout(ctx, time.Duration(t.testCase.Timeout)+patience)
 	defer stop()
 	var others sync.WaitGroup
@@ -133,7 +122,7 @@ func (t *trial) race(ctx context.Context) (*command, *kubectlSaid, error) {
 	case <-time.After(200 * time.Millisecond): // the watch may lag behind a very short run
 	}
 	close(ended)
-	if gate != nil && gate.exit != 0 {
+	if gate != nil && gate.Exit != 0 {
 		time.AfterFunc(kubectlLag, endWatching)
 	}
 	others.Wait()
@@ -145,7 +134,7 @@ func (t *trial) race(ctx context.Context) (*command, *kubectlSaid, error) {
 	return gate, said, err
 }
 
-func (t *trial) rolloutgate(ctx context.Context) (*command, error) {
+func (t *trial) rolloutgate(ctx context.Context) (*harness.Ran, error) {
 	c := t.testCase
 	args := append([]string{"run", "-f", rolloutFile, "--undo=never", "--timeout", c.Timeout.String(), "--report-dir", t.dir,
 		"--ci", "none", "--color", "never", "-n", c.Namespace}, c.Args...)
@@ -158,7 +147,7 @@ const kubectlLag = 5 * time.Second
 // rolloutStatus is kubectl's side of the race; ending ctx stops it.
 func (t *trial) rolloutStatus(ctx context.Context) (*kubectlSaid, error) {
 	c := t.testCase
-	ran, err := t.execute(ctx, "kubectl", t.cluster.kubectl(), "rollout", "status", c.Workload, "--timeout="+c.Timeout.String(), "-n", c.Namespace)
+	ran, err := t.execute(ctx, "kubectl", t.cluster.KubectlPath(), "rollout", "status", c.Workload, "--timeout="+c.Timeout.String(), "-n", c.Namespace)
 	if ran == nil || err != nil && ctx.Err() == nil {
 		return nil, err
 	}
@@ -177,7 +166,7 @@ func (t *trial) refusedApply(ctx context.Context) (*kubectlSaid, error) {
 			args = append(args, a)
 		}
 	}
-	ran, err := t.execute(ctx, "kubectl", t.cluster.kubectl(), args...)
+	ran, err := t.execute(ctx, "kubectl", t.cluster.KubectlPath(), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -185,20 +174,6 @@ func (t *trial) refusedApply(ctx context.Context) (*kubectlSaid, error) {
 }
 
 // execute runs a command in the case's folder to its end and keeps its output.
-func (t *trial) execute(ctx context.Context, name, binary string, args ...string) (*command, error) {
-	cmd := exec.CommandContext(ctx, binary, args...)
-	var output bytes.Buffer
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = t.testCase.dir, t.cluster.environment(), &output, &output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals are for the harness
-	began := time.Now()
-	err := cmd.Run()
-	ran := &command{output: output.String(), exit: cmd.ProcessState.ExitCode(), began: began, seconds: time.Since(began).Seconds()}
-	if writeErr := os.WriteFile(filepath.Join(t.dir, name+".txt"), output.Bytes(), 0o644); writeErr != nil {
-		return ran, writeErr
-	}
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || ctx.Err() != nil) {
-		return ran, fmt.Errorf("running %s: %w\n%s", name, err, output.String())
-	}
-	return ran, nil
+func (t *trial) execute(ctx context.Context, name, binary string, args ...string) (*harness.Ran, error) {
+	return t.cluster.Run(ctx, harness.Command{Name: name, Dir: t.testCase.dir, Keep: t.dir, Path: binary, Args: args})
 }

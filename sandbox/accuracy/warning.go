@@ -12,8 +12,8 @@ import (
 
 // newestWarning is what `kubectl get events` shows last among the warnings.
 func (t *trial) newestWarning(ctx context.Context) (string, error) {
-	cmd := exec.CommandContext(ctx, t.cluster.kubectl(), "get", "events", "-n", t.testCase.name, "-o", "json")
-	cmd.Env = t.cluster.environment()
+	cmd := exec.CommandContext(ctx, t.cluster.KubectlPath(), "get", "events", "-n", t.testCase.name, "-o", "json")
+	cmd.Env = t.cluster.Environment()
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("reading the events: %w", err)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 	"github.com/rolloutgate/rolloutgate/sandbox/instance"
 	"github.com/rolloutgate/rolloutgate/sandbox/pki"
 )
@@ -67,7 +68,7 @@ func newBench(o options) (*bench, error) {
 	}
 	return &bench{
 		options: o, sandbox: state, dir: dir,
-		path:  state.Bin + string(os.PathListSeparator) + os.Getenv("PATH"),
+		path:  harness.SearchPath(state),
 		api:   &api{server: state.APIServer, http: client},
 		relay: relay, server: "https://" + relay.address(),
 	}, nil
@@ -208,7 +209,7 @@ func (b *bench) measureBinary(ctx context.Context) (binary, error) {
 		}
 		starts = append(starts, m.wall)
 	}
-	return binary{info.Size(), median(starts)}, nil
+	return binary{info.Size(), harness.Median(starts)}, nil
 }
 
 // kubectlVersion makes sure that the sandbox' own kubectl is compared with.

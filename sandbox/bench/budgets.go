@@ -1,6 +1,10 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
+)
 
 // budget is one promise beside what was measured.
 type budget struct {
@@ -31,7 +35,7 @@ func (r results) budgets() []budget {
 		out = append(out, r.crowdBudget())
 	}
 	return append(out,
-		atMost("lag, p95 of all rounds", percentile(lags, 95), 0.1, milliseconds),
+		atMost("lag, p95 of all rounds", harness.Percentile(lags, 95), 0.1, milliseconds),
 		atMost("binary", float64(r.binary.size)/1e6, 45, func(v float64) string { return fmt.Sprintf("%.1f MB", v) }),
 		atMost("cold start of `version`", r.binary.start.Seconds(), 0.03, milliseconds),
 	)
@@ -54,7 +58,9 @@ func (g group) against(size string, wall, received float64) []budget {
 
 // largeBudgets takes the worst round: these are bounds, not comparisons.
 func (g group) largeBudgets() []budget {
-	worst := func(figure func(sample) float64) float64 { return percentile(each(g.of(gateName), figure), 100) }
+	worst := func(figure func(sample) float64) float64 {
+		return harness.Percentile(each(g.of(gateName), figure), 100)
+	}
 	return []budget{
 		atMost("peak RSS, 1,000 pods, worst round", worst(rssOf), 80, func(v float64) string { return fmt.Sprintf("%.1f MiB", v) }),
 		atMost("CPU, 1,000 pods, worst round", worst(cpuOf), 3, func(v float64) string { return fmt.Sprintf("%.2f s", v) }),

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // command is one way to roll a manifest out, up to the verdict.
@@ -31,13 +33,9 @@ type sample struct {
 	traffic
 }
 
-// environment is where commands run: nothing of the caller's own settings reaches them.
+// environment is where commands run.
 type environment struct {
 	path, kubeconfig, home string
-}
-
-func (e environment) variables() []string {
-	return []string{"PATH=" + e.path, "KUBECONFIG=" + e.kubeconfig, "HOME=" + e.home}
 }
 
 // measured is what a process that ended has used.
@@ -59,7 +57,7 @@ func execute(ctx context.Context, dir string, e environment, args []string) (mea
 	}
 	defer output.Close()
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, e.variables(), output, output
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = dir, harness.Environment(e.path, e.kubeconfig, e.home), output, output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // children too
 	begin := time.Now()

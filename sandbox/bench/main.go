@@ -11,27 +11,13 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"os"
-	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	o, err := parse(os.Args[1:])
-	if err == nil {
-		err = o.run(ctx)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		stop()
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("bench", parse, options.run) }
 
 // options are the flags.
 type options struct {
@@ -65,8 +51,7 @@ func parse(args []string) (options, error) {
 		return o, err
 	}
 	// The measured commands run in a directory of their own.
-	o.rolloutgate, err = filepath.Abs(o.rolloutgate)
-	return o, err
+	return o, harness.Absolute(&o.rolloutgate)
 }
 
 func parseSizes(text string) ([]size, error) {

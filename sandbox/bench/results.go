@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // results is everything that was measured.
@@ -44,7 +46,7 @@ func bytesOf(s sample) float64 { return float64(s.received) }
 func lagOf(s sample) float64   { return s.lag.Seconds() }
 
 func middle(samples []sample, figure func(sample) float64) float64 {
-	return median(each(samples, figure))
+	return harness.Median(each(samples, figure))
 }
 
 // ratio compares the medians of one figure of rolloutgate with that of a kubectl.
@@ -58,7 +60,7 @@ func (r results) markdown() string {
 	fmt.Fprintf(&b, "Kubernetes and kubectl %s, etcd %s, kwok %s.\n\n", r.kubectl, r.versions["etcd"], r.versions["kwok"])
 	b.WriteString(r.costs())
 	b.WriteString("\n")
-	b.WriteString(table([]string{"what", "measured", "budget", "met"}, budgetRows(r.budgets())))
+	b.WriteString(harness.Table([]string{"what", "measured", "budget", "met"}, budgetRows(r.budgets())))
 	return b.String()
 }
 
@@ -75,7 +77,7 @@ func (r results) costs() string {
 		}
 	}
 	head := []string{"pods", "command", "rounds", "wall, s", "CPU, s", "peak RSS, MiB", "received, kB", "sent, kB", "connections", "lag, ms"}
-	return table(head, rows)
+	return harness.Table(head, rows)
 }
 
 func (g group) row(t *track) []string {
@@ -100,21 +102,18 @@ func (g group) row(t *track) []string {
 // spread is the median with the smallest and the largest value, unless all are alike.
 func spread(values []float64, decimals int) string {
 	show := func(v float64) string { return strconv.FormatFloat(v, 'f', decimals, 64) }
-	middle, low, high := show(median(values)), show(percentile(values, 0)), show(percentile(values, 100))
+	middle, low, high := show(harness.Median(values)), show(harness.Percentile(values, 0)), show(harness.Percentile(values, 100))
 	if low == high {
 		return middle
 	}
 	return fmt.Sprintf("%s (%s–%s)", middle, low, high)
 }
 
-// table renders a Markdown table.
-func table(head []string, rows [][]string) string {
-	var b strings.Builder
-	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	line(head)
-	fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(head)))
-	for _, row := range rows {
-		line(row)
+// each picks one figure of every sample.
+func each[T any](samples []sample, figure func(sample) T) []T {
+	out := make([]T, len(samples))
+	for i, s := range samples {
+		out[i] = figure(s)
 	}
-	return b.String()
+	return out
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // oneRollout is how long one may take before the bench gives up on it.
@@ -141,9 +143,9 @@ func (b *bench) settled(ctx context.Context, namespace string, pods int) error {
 			return fmt.Errorf("waiting for %d pods in %s: %w", pods, namespace, err)
 		}
 		if n == pods {
-			return pause(ctx, time.Second)
+			return harness.Pause(ctx, time.Second)
 		}
-		if err := pause(ctx, 250*time.Millisecond); err != nil {
+		if err := harness.Pause(ctx, 250*time.Millisecond); err != nil {
 			return fmt.Errorf("waiting for %d pods in %s, there are %d: %w", pods, namespace, n, err)
 		}
 	}
@@ -158,17 +160,8 @@ func (b *bench) crowded(ctx context.Context, namespace string, pods int) error {
 		if err != nil || ready == pods {
 			return err
 		}
-		if err := pause(ctx, time.Second); err != nil {
+		if err := harness.Pause(ctx, time.Second); err != nil {
 			return fmt.Errorf("waiting for %d neighbours in %s, %d are ready: %w", pods, namespace, ready, err)
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
 	}
 }

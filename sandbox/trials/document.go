@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 const introduction = `# Trials
@@ -40,8 +42,8 @@ const limits = `
 - How long version 2 was good before makes little difference: the evidence is also taken from each look on.
 `
 
-// document is docs/trials.md. It has no dates, so that its changes are those of the measurements.
-func (r *results) document() string {
+// Document is docs/trials.md. It has no dates, so that its changes are those of the measurements.
+func (r *results) Document() string {
 	var b strings.Builder
 	b.WriteString(introduction)
 	fmt.Fprintf(&b, "Kubernetes %s; %s, %d rollouts at once, %.0f %% busy.", r.Kubernetes, r.Machine, r.Parallel, 100*r.Busy)
@@ -59,20 +61,20 @@ func (r *results) document() string {
 		bad = append(bad, s.badRow())
 		times = append(times, []string{s.name, sortedTenths(s.delays)})
 	}
-	b.WriteString(table([]string{"scenario", "runs", "right", "early", "first bad request → undo, s: median, 90th percentile, longest",
+	b.WriteString(harness.Table([]string{"scenario", "runs", "right", "early", "first bad request → undo, s: median, 90th percentile, longest",
 		"bad requests until then: median, most", "in all", "counted", "undo verified after, s"}, bad))
 	b.WriteString("\n## A healthy release\n\n")
-	b.WriteString(table([]string{"scenario", "runs", "right", "undone", "bad requests: median, most", "of", "counted"}, quiet))
+	b.WriteString(harness.Table([]string{"scenario", "runs", "right", "undone", "bad requests: median, most", "of", "counted"}, quiet))
 	b.WriteString("\n## How to read this\n")
 	b.WriteString(reading)
 	b.WriteString("\nFrom the first bad request to the undo, every run, in seconds:\n\n")
-	b.WriteString(table([]string{"scenario", ""}, times))
+	b.WriteString(harness.Table([]string{"scenario", ""}, times))
 	b.WriteString("\n## The scenarios\n\nEvery service answers about 90 requests a second.\n\n")
 	var rows [][]string
 	for _, s := range scenarios() {
 		rows = append(rows, []string{s.name, s.title})
 	}
-	b.WriteString(table([]string{"scenario", "what happens"}, rows))
+	b.WriteString(harness.Table([]string{"scenario", "what happens"}, rows))
 	fmt.Fprintf(&b, "\nAll have the same criteria:\n\n```yaml\n%s```\n", criteria)
 	b.WriteString(limits)
 	return b.String()
@@ -80,18 +82,18 @@ func (r *results) document() string {
 
 func (s summary) badRow() []string {
 	return []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right), fmt.Sprint(s.early),
-		fmt.Sprintf("%s, %s, %s", tenths(percentile(s.delays, 50)), tenths(percentile(s.delays, 90)), tenths(percentile(s.delays, 100))),
-		medianAndMost(s.bad), medianAndMost(s.inAll), s.countedText(), whole(percentile(s.took, 50))}
+		fmt.Sprintf("%s, %s, %s", tenths(harness.Percentile(s.delays, 50)), tenths(harness.Percentile(s.delays, 90)), tenths(harness.Percentile(s.delays, 100))),
+		medianAndMost(s.bad), medianAndMost(s.inAll), s.countedText(), harness.Whole(harness.Percentile(s.took, 50))}
 }
 
 func (s summary) quietRow() []string {
-	return []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right), fmt.Sprint(s.undone), medianAndMost(s.bad), whole(percentile(s.requests, 50)), s.countedText()}
+	return []string{s.name, fmt.Sprint(s.runs), fmt.Sprint(s.right), fmt.Sprint(s.undone), medianAndMost(s.bad), harness.Whole(harness.Percentile(s.requests, 50)), s.countedText()}
 }
 
 func (s summary) countedText() string { return fmt.Sprintf("%.0f of %.0f", s.counted, s.scraped) }
 
 func medianAndMost(values []float64) string {
-	return whole(percentile(values, 50)) + ", " + whole(percentile(values, 100))
+	return harness.Whole(harness.Percentile(values, 50)) + ", " + harness.Whole(harness.Percentile(values, 100))
 }
 
 func sortedTenths(values []float64) string {
@@ -100,16 +102,4 @@ func sortedTenths(values []float64) string {
 		out = append(out, tenths(v))
 	}
 	return strings.Join(out, ", ")
-}
-
-// table renders a Markdown table.
-func table(head []string, rows [][]string) string {
-	var b strings.Builder
-	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
-	line(head)
-	fmt.Fprintf(&b, "|%s\n", strings.Repeat("---|", len(head)))
-	for _, row := range rows {
-		line(row)
-	}
-	return b.String()
 }

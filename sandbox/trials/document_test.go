@@ -1,7 +1,6 @@
 package main
 
 import (
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ func sample() results {
 
 func TestDocument(t *testing.T) {
 	r := sample()
-	text := r.document()
+	text := r.Document()
 	for _, want := range []string{
 		"Kubernetes v1.36.3; 2 cores, 4 rollouts at once, 62 % busy.",
 		"| error-burst | 3 | 3 | 2 | 3.3, 4.4, 4.4 | 10, 20 | 20, 40 | 27 of 30 | 4 |",
@@ -45,14 +44,14 @@ func TestProblems(t *testing.T) {
 	r := sample()
 	want := []string{"healthy-noisy: 1 trials could not be played", "healthy-noisy: 1 of 2 healthy rollouts were undone",
 		"healthy-noisy: 1 of 2 verdicts are wrong"}
-	if got := r.problems(); !slices.Equal(got, want) {
+	if got := r.Problems(); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
 	}
-	if text := r.text(); !strings.Contains(text, "\n    line\n") {
+	if text := r.Text(); !strings.Contains(text, "\n    line\n") {
 		t.Errorf("the output of the wrong trial is not there:\n%s", text)
 	}
 	r.Trials = r.Trials[:4]
-	if got := r.problems(); len(got) > 0 {
+	if got := r.Problems(); len(got) > 0 {
 		t.Errorf("all is well, got %q", got)
 	}
 }
@@ -63,27 +62,5 @@ func TestSort(t *testing.T) {
 	r.sort(scenarios())
 	if r.Trials[0].Scenario != "error-burst" || r.Trials[0].Number != 1 || r.Trials[5].Number != 3 {
 		t.Errorf("got %+v", r.Trials)
-	}
-}
-
-func TestPercentile(t *testing.T) {
-	values := []float64{9, 1, 2, 3, 4, 5, 6, 7, 8, 10}
-	for p, want := range map[int]float64{50: 5, 90: 9, 100: 10} {
-		if got := percentile(values, p); got != want {
-			t.Errorf("%d: got %v, want %v", p, got, want)
-		}
-	}
-	if percentile(nil, 50) != 0 {
-		t.Error("nothing has a median")
-	}
-}
-
-func TestWrite(t *testing.T) {
-	r := sample()
-	if err := r.write(filepath.Join(t.TempDir(), "none", "results.json")); err == nil {
-		t.Error("a folder that is not there is no error")
-	}
-	if err := r.write(filepath.Join(t.TempDir(), "results.json")); err != nil {
-		t.Error(err)
 	}
 }

@@ -15,74 +15,36 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
-	"os"
-	"os/signal"
-	"path/filepath"
-	"slices"
-	"strings"
-	"syscall"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	o, err := parse(os.Args[1:])
-	if err == nil {
-		err = o.run(ctx)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "trials:", err)
-		stop()
-		os.Exit(1)
-	}
-}
+func main() { harness.Main("trials", parse, options.run) }
 
 // options are the flags.
 type options struct {
-	rolloutgate string
-	sandbox     string
-	name        string
-	times       int
-	parallel    int
-	only        []string
-	results     string
-	out         string
-	artifacts   string
+	harness.Options
+	times    int
+	parallel int
+	only     []string
 }
 
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("trials", flag.ExitOnError)
-	flags.StringVar(&o.rolloutgate, "rolloutgate", "bin/rolloutgate", "the binary to try")
-	flags.StringVar(&o.sandbox, "sandbox", "bin/sandbox", "the binary that brings the cluster up")
-	flags.StringVar(&o.name, "name", fmt.Sprintf("trials-%d", os.Getpid()), "name of the sandbox")
+	o.Register(flags, "trials")
 	flags.IntVar(&o.times, "times", 10, "how often each scenario is played")
 	flags.IntVar(&o.parallel, "parallel", 4, "trials at once; four keep two cores about 70 % busy")
 	only := flags.String("only", "", "names of the scenarios to play, with commas (default all)")
-	flags.StringVar(&o.results, "results", "", "JSON file for the results")
-	flags.StringVar(&o.out, "out", "", "Markdown file for the document, which takes all scenarios")
-	flags.StringVar(&o.artifacts, "artifacts", "", "folder that keeps manifests, output and report of every trial")
-	if err := flags.Parse(args); err != nil {
+	if err := o.Parse(flags, args); err != nil {
 		return o, err
-	}
-	if flags.NArg() > 0 {
-		return o, fmt.Errorf("there is no argument %q", flags.Arg(0))
 	}
 	if o.times < 1 || o.parallel < 1 {
 		return o, errors.New("--times and --parallel are 1 or more")
 	}
-	o.only = slices.DeleteFunc(strings.Split(*only, ","), func(s string) bool { return s == "" })
-	if len(o.only) > 0 && o.out != "" {
+	o.only = harness.List(*only)
+	if len(o.only) > 0 && o.Out != "" {
 		return o, errors.New("the document of --out is about all scenarios, so it cannot be written with --only")
-	}
-	// The commands run in other directories.
-	for _, path := range []*string{&o.rolloutgate, &o.sandbox} {
-		absolute, err := filepath.Abs(*path)
-		if err != nil {
-			return o, err
-		}
-		*path = absolute
 	}
 	return o, nil
 }
@@ -96,19 +58,5 @@ func (o options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Print(r.text())
-	if o.results != "" {
-		if err := r.write(o.results); err != nil {
-			return err
-		}
-	}
-	if o.out != "" {
-		if err := os.WriteFile(o.out, []byte(r.document()), 0o644); err != nil {
-			return fmt.Errorf("writing the document: %w", err)
-		}
-	}
-	if problems := r.problems(); len(problems) > 0 {
-		return errors.New(strings.Join(problems, "; "))
-	}
-	return nil
+	return o.Finish(&r)
 }

@@ -6,41 +6,34 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // play brings the sandbox up, plays every scenario so often as asked, and takes it down.
 func (o options) play(ctx context.Context, chosen []*scenario) (results, error) {
-	r := results{Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH), Parallel: o.parallel}
-	dir := o.artifacts
-	if dir == "" {
-		temporary, err := os.MkdirTemp("", "trials-")
-		if err != nil {
-			return r, err
-		}
-		defer os.RemoveAll(temporary)
-		dir = temporary
-	}
-	dir, err := filepath.Abs(dir)
+	r := results{Machine: harness.Machine(), Parallel: o.parallel}
+	dir, remove, err := harness.Folder(o.Artifacts, "trials")
 	if err != nil {
 		return r, err
 	}
-	c, err := bringUp(ctx, o.sandbox, o.name, dir)
+	defer remove()
+	c, err := harness.BringUp(ctx, o.Sandbox, o.Name, dir, "--real-node", "--nodes", "0")
 	if err == nil {
-		r.Kubernetes = c.state.Versions["kube-apiserver"]
+		r.Kubernetes = c.Version()
 		idle := readCPU()
 		r.Trials = o.playAll(ctx, c, dir, chosen)
 		r.Busy = idle.busyUntil(readCPU())
 	}
 	r.sort(chosen)
-	return r, errors.Join(err, c.takeDown(ctx), ctx.Err())
+	return r, errors.Join(err, c.TakeDown(ctx), ctx.Err())
 }
 
 // playAll plays the trials, so many at once. The scenarios take turns, so that what runs side by side is a mixture.
-func (o options) playAll(ctx context.Context, c *cluster, dir string, chosen []*scenario) []result {
+func (o options) playAll(ctx context.Context, c *harness.Cluster, dir string, chosen []*scenario) []result {
 	var (
 		mu    sync.Mutex
 		done  []result
@@ -73,17 +66,17 @@ const mostRefusals = 2
 
 // playOne plays one trial. A stall of a busy machine may make version 1 break its own criteria for a moment, and then
 // rolloutgate rightly refuses to roll anything out; such a trial has not taken place, and is played anew, and counted.
-func (o options) playOne(ctx context.Context, c *cluster, dir string, s *scenario, number int) result {
+func (o options) playOne(ctx context.Context, c *harness.Cluster, dir string, s *scenario, number int) result {
 	refused := 0
 	for {
-		t := &trial{scenario: s, number: number, attempt: refused, cluster: c, gate: o.rolloutgate}
+		t := &trial{scenario: s, number: number, attempt: refused, cluster: c, gate: o.Rolloutgate}
 		t.dir = filepath.Join(dir, t.name())
 		r, err := t.play(ctx)
 		if err != nil {
 			r.Error = err.Error()
 		}
 		r.Refused = refused
-		c.dropNamespace(ctx, t.name()) // what one trial leaves must not slow the others down
+		c.DropNamespace(ctx, t.name()) // what one trial leaves must not slow the others down
 		if r.Exit != exitRefused || refused == mostRefusals || ctx.Err() != nil {
 			return r
 		}

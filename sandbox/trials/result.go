@@ -2,14 +2,14 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // exitRefused is the exit code of a run that did not begin: the running version broke the criteria itself.
@@ -85,17 +85,11 @@ type criterion struct {
 // readReport returns an empty one where there is none: a run that was refused has no report to show.
 func readReport(file string) (report, error) {
 	var r report
-	text, err := os.ReadFile(file)
+	err := harness.ReadJSON(file, &r)
 	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
+		err = nil
 	}
-	if err == nil {
-		err = json.Unmarshal(text, &r)
-	}
-	if err != nil {
-		return r, fmt.Errorf("reading the report: %w", err)
-	}
-	return r, nil
+	return r, err
 }
 
 func newResult(s *scenario, number int) result {
@@ -103,8 +97,8 @@ func newResult(s *scenario, number int) result {
 }
 
 // judge compares what was seen with what had to come. The error says that the scenario did not take place.
-func (r *result) judge(s *scenario, ran *command, o observed) error {
-	r.Exit, r.ExitName, r.Seconds, r.Restarts = ran.exit, o.report.Exit.Name, ran.seconds, o.serving.Restarts
+func (r *result) judge(s *scenario, ran *harness.Ran, o observed) error {
+	r.Exit, r.ExitName, r.Seconds, r.Restarts = ran.Exit, o.report.Exit.Name, ran.Seconds, o.serving.Restarts
 	undone := o.report.Marks.Undone
 	if o.report.Undo != nil {
 		r.Undo, r.UndoTook = o.report.Undo.Result, o.report.Undo.Duration
@@ -128,12 +122,12 @@ func (r *result) judge(s *scenario, ran *command, o observed) error {
 		r.Why = r.wrong(s, o, first, happened)
 	}
 	if r.Right = r.Why == ""; !r.Right {
-		r.Output = ran.output
+		r.Output = ran.Output
 	}
 	switch {
-	case ran.exit == 0 && !s.quiet() && !happened:
+	case ran.Exit == 0 && !s.quiet() && !happened:
 		return errors.New("the fault did not happen")
-	case ran.exit == 0 && s.quiet() && (o.serving.Restarts != s.restarts || r.BadInAll == 0):
+	case ran.Exit == 0 && s.quiet() && (o.serving.Restarts != s.restarts || r.BadInAll == 0):
 		return fmt.Errorf("the noise was another: %d restarts, %.0f bad requests", o.serving.Restarts, r.BadInAll)
 	}
 	return nil

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 func byName(t *testing.T, name string) *scenario {
@@ -75,7 +77,7 @@ func TestJudge(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := newResult(s, 1)
-		if err := r.judge(s, &command{exit: c.exit, output: "it said so\n"}, o); err != nil {
+		if err := r.judge(s, &harness.Ran{Exit: c.exit, Output: "it said so\n"}, o); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if r.Why != c.why || r.Right != (c.why == "") || r.Right != (r.Output == "") {
@@ -94,7 +96,7 @@ func TestJudgeMeasures(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := newResult(s, 1)
-	if err := r.judge(s, &command{exit: 12, seconds: 30}, o); err != nil {
+	if err := r.judge(s, &harness.Ran{Exit: 12, Seconds: 30}, o); err != nil {
 		t.Fatal(err)
 	}
 	if r.Delay == nil || *r.Delay != 3 || r.Bad != 30 || r.Requests != 200 || r.BadInAll != 80 || r.Phase != "window" || !r.Early {
@@ -123,7 +125,7 @@ func TestJudgeNeedsTheScenario(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := newResult(s, 1)
-		if err := r.judge(s, &command{}, o); err == nil || err.Error() != c.want {
+		if err := r.judge(s, &harness.Ran{}, o); err == nil || err.Error() != c.want {
 			t.Errorf("%s: got %v, want %s", name, err, c.want)
 		}
 	}

@@ -2,11 +2,11 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // results are those of one run.
@@ -16,17 +16,6 @@ type results struct {
 	Parallel   int      `json:"parallel"`
 	Busy       float64  `json:"busy"` // share of the time in which the processors worked, other programs included
 	Trials     []result `json:"trials"`
-}
-
-func (r *results) write(file string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err == nil {
-		err = os.WriteFile(file, append(text, '\n'), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("writing the results: %w", err)
-	}
-	return nil
 }
 
 // sort puts the trials into the order of the scenarios.
@@ -64,9 +53,9 @@ func (r *results) summarize() []summary {
 			continue
 		}
 		s.runs++
-		s.right += count(t.Right)
-		s.undone += count(t.FalseUndo)
-		s.early += count(t.Early)
+		s.right += harness.Count(t.Right)
+		s.undone += harness.Count(t.FalseUndo)
+		s.early += harness.Count(t.Early)
 		s.bad, s.inAll, s.requests = append(s.bad, t.Bad), append(s.inAll, t.BadInAll), append(s.requests, t.Requests)
 		s.counted, s.scraped = s.counted+t.Counted, s.scraped+t.Scraped
 		if t.Delay != nil {
@@ -76,15 +65,8 @@ func (r *results) summarize() []summary {
 	return out
 }
 
-func count(yes bool) int {
-	if yes {
-		return 1
-	}
-	return 0
-}
-
-// problems are the reasons for which the run fails.
-func (r *results) problems() []string {
+// Problems are the reasons for which the run fails.
+func (r *results) Problems() []string {
 	var out []string
 	for _, s := range r.summarize() {
 		if s.errors > 0 {
@@ -100,50 +82,30 @@ func (r *results) problems() []string {
 	return out
 }
 
-// text is what the terminal shows in the end.
-func (r *results) text() string {
+// Text is what the terminal shows in the end.
+func (r *results) Text() string {
 	var b strings.Builder
 	for _, t := range r.Trials {
 		fmt.Fprintln(&b, t.progress())
 	}
 	for _, t := range r.Trials {
 		if !t.Right && t.Output != "" {
-			fmt.Fprintf(&b, "\n%s\n%s", t.progress(), indented(t.Output))
+			fmt.Fprintf(&b, "\n%s\n%s", t.progress(), harness.Indented(t.Output))
 		}
 	}
 	fmt.Fprintf(&b, "\n%-16s %4s %5s %5s   first bad request → undo         bad requests until then\n", "scenario", "runs", "right", "early")
 	for _, s := range r.summarize() {
 		if s.quiet {
 			fmt.Fprintf(&b, "%-16s %4d %5d         undone: %d                         median %s, most %s\n", s.name, s.runs, s.right, s.undone,
-				whole(percentile(s.bad, 50)), whole(percentile(s.bad, 100)))
+				harness.Whole(harness.Percentile(s.bad, 50)), harness.Whole(harness.Percentile(s.bad, 100)))
 			continue
 		}
 		fmt.Fprintf(&b, "%-16s %4d %5d %5d   median %4.1fs, 90 %% %4.1fs, max %4.1fs   median %s, most %s\n", s.name, s.runs, s.right, s.early,
-			percentile(s.delays, 50), percentile(s.delays, 90), percentile(s.delays, 100), whole(percentile(s.bad, 50)), whole(percentile(s.bad, 100)))
+			harness.Percentile(s.delays, 50), harness.Percentile(s.delays, 90), harness.Percentile(s.delays, 100), harness.Whole(harness.Percentile(s.bad, 50)), harness.Whole(harness.Percentile(s.bad, 100)))
 	}
 	fmt.Fprintf(&b, "%s, %.0f %% busy with %d trials at once\n", r.Machine, 100*r.Busy, r.Parallel)
 	return b.String()
 }
-
-// indented sets what a program printed off from the lines around it.
-func indented(text string) string {
-	var b strings.Builder
-	for line := range strings.Lines(text) {
-		fmt.Fprintf(&b, "    %s\n", strings.TrimRight(line, "\n"))
-	}
-	return b.String()
-}
-
-// percentile is the smallest value that p percent of the values do not exceed.
-func percentile(values []float64, p int) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[max((len(sorted)*p+99)/100, 1)-1]
-}
-
-func whole(n float64) string { return fmt.Sprintf("%.0f", n) }
 
 func tenths(n float64) string { return fmt.Sprintf("%.1f", n) }
 

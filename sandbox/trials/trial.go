@@ -1,16 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
 // Files of a trial, in its folder.
@@ -34,7 +33,7 @@ type trial struct {
 	scenario *scenario
 	number   int
 	attempt  int // from 0; see playAll
-	cluster  *cluster
+	cluster  *harness.Cluster
 	gate     string // the binary
 	dir      string // for everything that the commands read and write
 }
@@ -56,7 +55,7 @@ func (t *trial) play(ctx context.Context) (result, error) {
 		return r, fmt.Errorf("preparing: %w", err)
 	}
 	ran, err := t.rolloutgate(ctx, "after", "-f", afterFile, "--config", criteriaFile, "--recovery", recovery.String(),
-		"--prometheus-url", t.cluster.state.Prometheus, "--report-dir", t.dir)
+		"--prometheus-url", t.cluster.State.Prometheus, "--report-dir", t.dir)
 	if err != nil {
 		return r, err
 	}
@@ -79,11 +78,11 @@ func (t *trial) prepare(ctx context.Context) error {
 	if err := t.writeFiles(); err != nil {
 		return err
 	}
-	if err := t.cluster.makeNamespace(ctx, t.name()); err != nil {
+	if err := t.cluster.MakeNamespace(ctx, t.name()); err != nil {
 		return err
 	}
 	if t.scenario.neighbour != nil {
-		if _, err := t.cluster.kubectl(ctx, t.name(), "apply", "-f", filepath.Join(t.dir, neighbourFile)); err != nil {
+		if _, err := t.cluster.Kubectl(ctx, t.name(), "", "apply", "-f", filepath.Join(t.dir, neighbourFile)); err != nil {
 			return err
 		}
 	}
@@ -91,11 +90,11 @@ func (t *trial) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if ran.exit != 0 {
-		return fmt.Errorf("rolling version 1 out ended with exit %d\n%s", ran.exit, ran.output)
+	if ran.Exit != 0 {
+		return fmt.Errorf("rolling version 1 out ended with exit %d\n%s", ran.Exit, ran.Output)
 	}
-	return until(ctx, time.Minute, "the requests to version 1", func() error {
-		old, err := history(ctx, t.cluster.state.Prometheus, t.name(), "v1", "errors")
+	return harness.Until(ctx, time.Minute, "the requests to version 1", func() error {
+		old, err := history(ctx, t.cluster.State.Prometheus, t.name(), "v1", "errors")
 		if err != nil {
 			return err
 		}
@@ -130,31 +129,10 @@ func (t *trial) writeFiles() error {
 	return os.WriteFile(filepath.Join(t.dir, criteriaFile), []byte(criteria), 0o644)
 }
 
-// command is a process that was run to its end.
-type command struct {
-	output  string
-	exit    int
-	seconds float64
-}
-
 // rolloutgate runs in the trial's folder and namespace; its output is kept under a name.
-func (t *trial) rolloutgate(ctx context.Context, name string, args ...string) (*command, error) {
+func (t *trial) rolloutgate(ctx context.Context, name string, args ...string) (*harness.Ran, error) {
 	args = append([]string{"run", "-n", t.name(), "--timeout", timeout.String(), "--ci", "none", "--color", "never"}, args...)
-	cmd := exec.CommandContext(ctx, t.gate, args...)
-	var output bytes.Buffer
-	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = t.dir, t.cluster.environment(), &output, &output
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals are for the harness
-	began := time.Now()
-	err := cmd.Run()
-	ran := &command{output: output.String(), exit: cmd.ProcessState.ExitCode(), seconds: time.Since(began).Seconds()}
-	if writeErr := os.WriteFile(filepath.Join(t.dir, name+".txt"), output.Bytes(), 0o644); writeErr != nil {
-		return ran, writeErr
-	}
-	var exit *exec.ExitError
-	if err != nil && (!errors.As(err, &exit) || ctx.Err() != nil) {
-		return ran, fmt.Errorf("running rolloutgate: %w\n%s", err, output.String())
-	}
-	return ran, nil
+	return t.cluster.Run(ctx, harness.Command{Name: name, Dir: t.dir, Keep: t.dir, Path: t.gate, Args: args})
 }
 
 // observed is what a trial left, from the report and from those who cannot be wrong about it.
@@ -170,9 +148,9 @@ func (t *trial) observe(ctx context.Context) (observed, error) {
 	if o.report, err = readReport(filepath.Join(t.dir, reportFile)); err != nil {
 		return o, err
 	}
-	if o.serving, err = t.cluster.serving(ctx, t.name()); err != nil {
+	if o.serving, err = servingIn(ctx, t.cluster, t.name()); err != nil {
 		return o, err
 	}
-	o.processes, err = history(ctx, t.cluster.state.Prometheus, t.name(), "v2", t.scenario.criterion)
+	o.processes, err = history(ctx, t.cluster.State.Prometheus, t.name(), "v2", t.scenario.criterion)
 	return o, err
 }

@@ -1,0 +1,56 @@
+package harness
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// Command is one program to run in a cluster.
+type Command struct {
+	Name string // of the file in Keep, and in errors
+	Dir  string // where it runs
+	Keep string // folder for NAME.txt, all that it prints
+	Path string // of the program
+	Args []string
+	With func(*exec.Cmd) // changes what is about to start, and may be nil
+}
+
+// Ran is a process that was run to its end.
+type Ran struct {
+	Output  string // standard output and error, as they came
+	Exit    int
+	Began   time.Time
+	Seconds float64
+}
+
+// Ended is when the process was gone.
+func (r *Ran) Ended() time.Time { return r.Began.Add(time.Duration(r.Seconds * float64(time.Second))) }
+
+// Run runs a command to its end. An exit code other than 0 is no error; not to start, or to be ended by the context, is.
+func (c *Cluster) Run(ctx context.Context, what Command) (*Ran, error) {
+	cmd := exec.CommandContext(ctx, what.Path, what.Args...)
+	var output bytes.Buffer
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = what.Dir, c.Environment(), &output, &output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals are for the harness
+	if what.With != nil {
+		what.With(cmd)
+	}
+	began := time.Now()
+	err := cmd.Run()
+	ran := &Ran{Output: output.String(), Exit: cmd.ProcessState.ExitCode(), Began: began, Seconds: time.Since(began).Seconds()}
+	if writeErr := os.WriteFile(filepath.Join(what.Keep, what.Name+".txt"), output.Bytes(), 0o644); writeErr != nil {
+		return ran, writeErr
+	}
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || ctx.Err() != nil) {
+		return ran, fmt.Errorf("running %s: %w\n%s", what.Name, err, output.String())
+	}
+	return ran, nil
+}
