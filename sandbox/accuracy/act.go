@@ -16,7 +16,9 @@ import (
 
 func (t *trial) act(ctx context.Context, a action) error {
 	ns := t.testCase.name
-	named := func(text string) string { return strings.ReplaceAll(text, "$NAMESPACE", ns) }
+	named := func(text string) string {
+		return strings.NewReplacer("$NAMESPACE", ns, "$NOW", time.Now().UTC().Format(time.RFC3339)).Replace(text)
+	}
 	var err error
 	switch {
 	case a.Wait > 0:
@@ -29,6 +31,10 @@ func (t *trial) act(ctx context.Context, a action) error {
 		_, err = t.cluster.Kubectl(ctx, ns, "", args...)
 	case a.Apply != "":
 		_, err = t.cluster.Kubectl(ctx, ns, named(a.Apply), "apply", "-f", "-")
+	case a.Until != nil:
+		return t.waitFor(ctx, *a.Until)
+	case a.Signal != "":
+		return t.send(a.Signal)
 	default:
 		return t.report(ctx, *a.Event)
 	}
@@ -82,8 +88,7 @@ func (t *trial) subjects(ctx context.Context, on string) ([]corev1.ObjectReferen
 }
 
 func (t *trial) subject(ctx context.Context, kindAndName string) ([]corev1.ObjectReference, error) {
-	kind, name, _ := strings.Cut(kindAndName, "/")
-	resource, ok := resources[kind]
+	resource, name, ok := resourceOf(kindAndName)
 	if !ok {
 		return nil, fmt.Errorf("an event cannot be about %q", kindAndName)
 	}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -43,6 +42,7 @@ type testCase struct {
 	Expect string `json:"expect"` // code of the right cause
 	Quiet  bool   `json:"quiet"`  // or: the rollout is fine
 	Exit   int    `json:"exit"`   // or: the exit code says it all
+	Exits  []int  `json:"exits"`  // or: the world moves; each of these exit codes is right, and the checks of the script have to hold
 	Detail string `json:"detail"` // what the finding's detail contains
 	At     string `json:"at"`     // the finding's field path
 	Early  bool   `json:"early"`  // the verdict comes before the timeout
@@ -51,6 +51,11 @@ type testCase struct {
 	Workload  string   `json:"workload"`  // KIND/NAME that kubectl is asked about
 	Namespace string   `json:"namespace"` // that the run is told; default: the case's own, which has the case's name
 	Args      []string `json:"args"`      // more flags for rolloutgate run
+
+	Base      string   `json:"base"`      // how before.yaml is written; default: client-side
+	Unsettled bool     `json:"unsettled"` // what was there before never gets ready
+	Reader    *reader  `json:"reader"`    // of what rolloutgate prints; default: one who stays
+	Never     []string `json:"never"`     // texts that nothing that rolloutgate prints or writes may have
 
 	name   string
 	dir    string
@@ -64,6 +69,17 @@ const (
 	rolloutFile = "rollout.yaml"
 	scriptFile  = "actions.yaml"
 )
+
+// bases are the ways in which before.yaml is written.
+var bases = map[string][]string{
+	"":            {"apply", "-f"},
+	"client-side": {"apply", "-f"},
+	"server-side": {"apply", "--server-side", "--field-manager=" + fieldManager, "-f"}, // as a run before this one did
+	"create":      {"create", "-f"},
+}
+
+// moves tells that the case is about a world that moves: it has the undo, and is judged by what is in the cluster afterwards.
+func (c *testCase) moves() bool { return len(c.Exits) > 0 }
 
 // readCases reads the folders of a folder: those with these names, or all.
 func readCases(dir string, only []string) ([]*testCase, error) {
@@ -98,7 +114,7 @@ func readCase(dir string) (*testCase, error) {
 	if err := readStrict(filepath.Join(dir, scriptFile), &c.script); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	if err := c.script.check(); err != nil {
+	if err := c.script.check(c.moves()); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", filepath.Join(c.name, scriptFile), err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, rolloutFile)); err != nil {
@@ -115,19 +131,27 @@ func readCase(dir string) (*testCase, error) {
 func (c *testCase) check() error {
 	_, known := tiers[c.Tier]
 	answers := harness.Count(c.Expect != "") + harness.Count(c.Quiet) + harness.Count(c.Exit != 0)
-	kind, name, _ := strings.Cut(c.Workload, "/")
+	if c.moves() {
+		answers = 1 + harness.Count(c.Quiet) + harness.Count(c.Exit != 0)
+	}
+	_, _, workload := resourceOf(c.Workload)
+	_, base := bases[c.Base]
 	switch {
 	case c.Title == "":
 		return errors.New("there is no title")
 	case !known:
 		return fmt.Errorf("there is no tier %q", c.Tier)
 	case answers != 1:
-		return errors.New("exactly one of expect, exit and quiet is needed")
+		return errors.New("exactly one of expect, exit, exits and quiet is needed; exits may have expect")
 	case c.Expect == "" && (c.Detail != "" || c.At != ""):
 		return errors.New("detail and at need expect")
 	case c.Timeout <= 0:
 		return errors.New("there is no timeout")
-	case resources[kind].Resource == "" || name == "":
+	case !base:
+		return fmt.Errorf("there is no base %q", c.Base)
+	case !c.moves() && (c.Reader != nil || len(c.Never) > 0):
+		return errors.New("reader and never need exits")
+	case !workload:
 		return fmt.Errorf("workload %q is not KIND/NAME of a kind that the harness knows", c.Workload)
 	case c.Nodes != 0 && !c.Own:
 		return errors.New("nodes needs own: true")

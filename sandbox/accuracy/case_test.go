@@ -25,6 +25,8 @@ func folder(t *testing.T, files map[string]string) string {
 
 const goodCase = "title: A typo in the tag\ntier: simulated\nexpect: ImageNotFound\ntimeout: 1m30s\nworkload: deployment/shop\n"
 
+const movingCase = "title: Others write\ntier: simulated\nexits: [10, 20]\ntimeout: 1m30s\nworkload: deployment/shop\n"
+
 func TestReadCase(t *testing.T) {
 	c, err := readCase(folder(t, map[string]string{caseFile: goodCase, rolloutFile: "", beforeFile: "", scriptFile: `
 actions:
@@ -47,14 +49,19 @@ pods:
 
 func TestBrokenCasesAreNamed(t *testing.T) {
 	for want, files := range map[string]map[string]string{
-		`image-typo/case.yaml: json: unknown field "expects"`:         {caseFile: goodCase + "expects: X\n"},
-		"image-typo/case.yaml: exactly one of expect, exit and quiet": {caseFile: goodCase + "quiet: true\n"},
-		`image-typo/case.yaml: there is no tier "cloud"`:              {caseFile: strings.Replace(goodCase, "simulated", "cloud", 1)},
+		`image-typo/case.yaml: json: unknown field "expects"`:                {caseFile: goodCase + "expects: X\n"},
+		"image-typo/case.yaml: exactly one of expect, exit, exits and quiet": {caseFile: goodCase + "quiet: true\n"},
+		`image-typo/case.yaml: there is no tier "cloud"`:                     {caseFile: strings.Replace(goodCase, "simulated", "cloud", 1)},
 		`is not KIND/NAME`: {caseFile: strings.Replace(goodCase, "deployment/", "deployments/", 1)},
+		"meanwhile, always and checks belong to a case with exits":   {caseFile: goodCase, scriptFile: "checks:\n- {report: x}\n"},
+		"a check has exactly one of":                                 {caseFile: movingCase, scriptFile: "checks:\n- {of: pod/a, path: '{.a}'}\n"},
+		`"pods/a" is not KIND/NAME`:                                  {caseFile: movingCase, scriptFile: "checks:\n- {of: pods/a, absent: true}\n"},
+		`there is no signal "SIGFOO"`:                                {caseFile: movingCase, scriptFile: "meanwhile: [{signal: SIGFOO}]\nchecks: [{report: x}]\n"},
+		`there is no base "helm"`:                                    {caseFile: movingCase + "base: helm\n"},
 		`image-typo/actions.yaml: json: unknown field "waits"`:       {caseFile: goodCase, scriptFile: "actions:\n- waits: 5s\n"},
 		"image-typo/actions.yaml: an action is exactly one of":       {caseFile: goodCase, scriptFile: "actions:\n- wait: 5s\n  kubectl: [get]\n"},
 		"step 1 of pods repeats from step 3, which is not before it": {caseFile: goodCase, scriptFile: "pods:\n- repeat: 3\n"},
-		"reading image-typo: ": {caseFile: goodCase},
+		"reading image-typo: ":                                       {caseFile: goodCase},
 	} {
 		_, err := readCase(folder(t, files))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -78,7 +85,7 @@ func TestAllCasesAreReadable(t *testing.T) {
 
 func TestCrashesHaveTheBackOffOfAKubelet(t *testing.T) {
 	s := script{Pods: []podStep{{Crash: &crash{terminated: terminated{ExitCode: 1}}}}}
-	if err := s.check(); err != nil {
+	if err := s.check(false); err != nil {
 		t.Fatal(err)
 	}
 	var waits []string
@@ -101,7 +108,7 @@ func TestCrashesHaveTheBackOffOfAKubelet(t *testing.T) {
 func TestCrashesAndPullsMayHeal(t *testing.T) {
 	for _, step := range []podStep{{Crash: &crash{Times: 2}}, {Pull: &pull{Error: "not found", Times: 1}}} {
 		s := script{Pods: []podStep{step}}
-		if err := s.check(); err != nil {
+		if err := s.check(false); err != nil {
 			t.Fatal(err)
 		}
 		ends := 0

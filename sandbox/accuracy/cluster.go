@@ -25,6 +25,7 @@ var resources = map[string]schema.GroupVersionResource{
 	"pod":                   {Version: "v1", Resource: "pods"},
 	"service":               {Version: "v1", Resource: "services"},
 	"configmap":             {Version: "v1", Resource: "configmaps"},
+	"secret":                {Version: "v1", Resource: "secrets"},
 	"persistentvolumeclaim": {Version: "v1", Resource: "persistentvolumeclaims"},
 	"node":                  {Version: "v1", Resource: "nodes"},
 	"event":                 {Version: "v1", Resource: "events"},

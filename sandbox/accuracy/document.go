@@ -44,14 +44,14 @@ is the line of ` + "`kubectl apply --server-side`" + `.
 
 `)
 	var rows [][]string
-	for _, c := range r.played(false) {
+	for _, c := range r.played(bad) {
 		rows = append(rows, c.row())
 	}
 	b.WriteString(harness.Table([]string{"case", "tier", "expected", "top-1", "rank", "signal → verdict, s", "rolloutgate, s",
 		"kubectl said (after s)", "newest Warning event"}, rows))
 	b.WriteString("\n## Healthy rollouts that look bad\n\n")
 	rows = nil
-	for _, c := range r.played(true) {
+	for _, c := range r.played(healthy) {
 		verdict := "passed"
 		if !c.Right {
 			verdict = "**" + cell(c.Why) + "**"
@@ -59,6 +59,23 @@ is the line of ` + "`kubectl apply --server-side`" + `.
 		rows = append(rows, []string{cell(c.Title), c.Tier, verdict, harness.Whole(c.Seconds), cell(c.Event)})
 	}
 	b.WriteString(harness.Table([]string{"case", "tier", "verdict", "rolloutgate, s", "newest Warning event"}, rows))
+	b.WriteString(`
+## A world that moves
+
+Others write while the run goes on, or did before; the run is ended, or nobody reads what it prints. Here rolloutgate undoes
+what is bad. A case is right when the exit code is one of those that the case allows, the first finding has the code that it
+names, and the objects in the cluster are what they have to be: what the run changed is back, what others wrote is still there.
+
+`)
+	rows = nil
+	for _, c := range r.played(moving) {
+		verdict := "right"
+		if !c.Right {
+			verdict = "**" + cell(c.Why) + "**"
+		}
+		rows = append(rows, []string{cell(c.Title), c.Tier, verdict, fmt.Sprint(c.Exit), cmp.Or(c.topOne(), "-"), harness.Whole(c.Seconds)})
+	}
+	b.WriteString(harness.Table([]string{"case", "tier", "afterwards", "exit", "first finding", "rolloutgate, s"}, rows))
 	return b.String()
 }
 
@@ -67,9 +84,10 @@ func (s summary) rows() [][]string {
 		return fmt.Sprintf("median %s s, 90th percentile %s s", harness.Whole(harness.Percentile(values, 50)), harness.Whole(harness.Percentile(values, 90)))
 	}
 	return [][]string{
-		{"cases", fmt.Sprintf("%d: %d bad rollouts, %d healthy ones", s.bad+s.quiet, s.bad, s.quiet)},
+		{"cases", fmt.Sprintf("%d: %d bad rollouts, %d healthy ones, %d in a world that moves", s.bad+s.quiet+s.moving, s.bad, s.quiet, s.moving)},
 		{"right cause first", fmt.Sprintf("%d of %d, %.1f %%", s.right, s.bad, s.topOne())},
 		{"false alarms", fmt.Sprintf("%d of %d", s.alarms, s.quiet)},
+		{"right in a world that moves", fmt.Sprintf("%d of %d", s.kept, s.moving)},
 		{"signal → verdict", times(s.signToVerdict)},
 		{"`kubectl rollout status` named the cause", fmt.Sprintf("%d of %d; in %d it was still waiting when rolloutgate had answered, and was stopped", s.named, s.applied, s.waiting)},
 		{"rolloutgate ended for the same cases after", times(s.total)},

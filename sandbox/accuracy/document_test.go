@@ -49,7 +49,7 @@ func TestDocument(t *testing.T) {
 	text := r.Document()
 	for _, want := range []string{
 		"Kubernetes v1.36.3; 2 cores.",
-		"| cases | 4: 2 bad rollouts, 2 healthy ones |",
+		"| cases | 4: 2 bad rollouts, 2 healthy ones, 0 in a world that moves |",
 		"| right cause first | 1 of 2, 50.0 % |",
 		"| Out of memory | simulated | OomKilled | OomKilled | 1 | 12 | 15 | error: timed out \\| waiting (60) |  |",
 		"| Unknown field | realnode | SchemaInvalid | **ApplyRejected** | - |  | 1 | apply: strict decoding error (0) |  |",

@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 	"errors"
-	"strings"
+	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
@@ -16,7 +17,7 @@ import (
 func (t *trial) observe(ctx context.Context) error {
 	c := t.cluster.dynamic
 	ns := t.testCase.name
-	kind, name, _ := strings.Cut(t.testCase.Workload, "/")
+	workload, name, _ := resourceOf(t.testCase.Workload)
 	return errors.Join(
 		t.cluster.follow(ctx, c.Resource(resources["pod"]).Namespace(ns), func(e watch.EventType, o *unstructured.Unstructured) {
 			t.observer.sawPod(time.Now(), o)
@@ -27,7 +28,7 @@ func (t *trial) observe(ctx context.Context) error {
 				t.observer.sawEvent(time.Now(), o)
 			}
 		}),
-		t.cluster.follow(ctx, c.Resource(resources[kind]).Namespace(t.testCase.Namespace), func(e watch.EventType, o *unstructured.Unstructured) {
+		t.cluster.follow(ctx, c.Resource(workload).Namespace(t.testCase.Namespace), func(e watch.EventType, o *unstructured.Unstructured) {
 			if o.GetName() == name && e != watch.Deleted {
 				t.sawWorkload(o)
 			}
@@ -56,18 +57,27 @@ func (t *trial) begin() {
 func (t *trial) sawWorkload(object *unstructured.Unstructured) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.at.IsZero() && t.armed {
-		for _, m := range object.GetManagedFields() {
-			if m.Manager == fieldManager {
-				t.at = time.Now()
-				close(t.applied)
-				break
-			}
-		}
+	ours := appliedBy(object)
+	switch {
+	case !t.armed:
+		t.applyBefore = ours
+	case t.at.IsZero() && ours != t.applyBefore:
+		t.at = time.Now()
+		close(t.applied)
 	}
 	if !t.at.IsZero() {
 		t.observer.sawWorkload(time.Now(), object)
 	}
+}
+
+// appliedBy is what rolloutgate has applied of an object, and when; "" for nothing.
+func appliedBy(object *unstructured.Unstructured) string {
+	for _, m := range object.GetManagedFields() {
+		if m.Manager == fieldManager && m.Operation == v1.ManagedFieldsOperationApply {
+			return fmt.Sprint(m.Time, m.FieldsV1)
+		}
+	}
+	return ""
 }
 
 // sawPod keeps what events need, and plays the pods that are scripted.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,13 +24,12 @@ func (t *trial) prepare(ctx context.Context) error {
 	if !c.before {
 		return nil
 	}
-	if _, err := t.cluster.Kubectl(ctx, c.name, "", "apply", "-f", filepath.Join(c.dir, beforeFile)); err != nil {
+	if err := t.writeBase(ctx); err != nil {
 		return err
 	}
 	kind, name, _ := strings.Cut(c.Workload, "/")
-	_, err := t.cluster.dynamic.Resource(resources[kind]).Namespace(c.name).Get(ctx, name, v1.GetOptions{})
-	if err != nil {
-		return nil // the workload is new
+	if before, err := t.read(ctx, c.Workload); before == nil || c.Unsettled {
+		return err
 	}
 	switch kind {
 	case "deployment", "statefulset", "daemonset":
@@ -38,6 +39,24 @@ func (t *trial) prepare(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// writeBase writes what was there before. A kind that the same file defines is served a moment later, so it tries again.
+func (t *trial) writeBase(ctx context.Context) error {
+	c := t.testCase
+	args := append(bases[c.Base][:len(bases[c.Base]):len(bases[c.Base])], filepath.Join(c.dir, beforeFile))
+	text, err := os.ReadFile(filepath.Join(c.dir, beforeFile))
+	if err != nil {
+		return err
+	}
+	limit := time.Duration(0)
+	if bytes.Contains(text, []byte("kind: CustomResourceDefinition")) {
+		limit = 30 * time.Second
+	}
+	return harness.Until(ctx, limit, "what was there before", func() error {
+		_, err := t.cluster.Kubectl(ctx, c.name, "", args...)
+		return err
+	})
 }
 
 // settled waits until all pods of a workload are ready and no others are left. It asks the status instead of

@@ -16,11 +16,13 @@ import (
 
 // result is what became of one case.
 type result struct {
-	Name   string `json:"name"`
-	Title  string `json:"title"`
-	Tier   string `json:"tier"`
-	Quiet  bool   `json:"quiet,omitempty"`
-	Expect string `json:"expect,omitempty"`
+	Name   string   `json:"name"`
+	Title  string   `json:"title"`
+	Tier   string   `json:"tier"`
+	Quiet  bool     `json:"quiet,omitempty"`
+	Expect string   `json:"expect,omitempty"`
+	Moves  bool     `json:"moves,omitempty"`  // others write meanwhile, or end the run: judged by what is in the cluster afterwards
+	Failed []string `json:"failed,omitempty"` // of a world that moves: what does not hold afterwards
 
 	Right    bool      `json:"right"`
 	Why      string    `json:"why,omitempty"` // it is not right
@@ -64,7 +66,7 @@ type kubectlSaid struct {
 }
 
 func newResult(c *testCase) result {
-	r := result{Name: c.name, Title: c.Title, Tier: c.Tier, Quiet: c.Quiet, Expect: c.Expect}
+	r := result{Name: c.name, Title: c.Title, Tier: c.Tier, Quiet: c.Quiet, Expect: c.Expect, Moves: c.moves()}
 	if c.Exit != 0 {
 		r.Expect = fmt.Sprintf("exit %d", c.Exit)
 	}
@@ -109,6 +111,9 @@ func (r *result) judge(c *testCase, ran *harness.Ran, reportFile string) error {
 
 // wrong says what is wrong with an answer; "" when it is right.
 func (r *result) wrong(c *testCase) string {
+	if c.moves() {
+		return r.wrongAmid(c)
+	}
 	if c.Quiet {
 		if r.Exit == 0 {
 			return ""
@@ -136,6 +141,17 @@ func (r *result) wrong(c *testCase) string {
 		return "it waited until the timeout"
 	}
 	return ""
+}
+
+// wrongAmid says what is wrong with what a world that moves is left in.
+func (r *result) wrongAmid(c *testCase) string {
+	wrong := r.Failed
+	if !slices.Contains(c.Exits, r.Exit) {
+		wrong = append([]string{fmt.Sprintf("exit %d: %s", r.Exit, r.headline())}, wrong...)
+	} else if c.Expect != "" && r.Exit != exitInvalid && r.Exit != exitRefused && r.topOne() != c.Expect {
+		wrong = append([]string{"it says " + r.headline()}, wrong...)
+	}
+	return strings.Join(wrong, "; ")
 }
 
 func (r *result) headline() string {
@@ -209,9 +225,14 @@ func seconds(d time.Duration) *float64 {
 // progress is the line of a finished case.
 func (r *result) progress() string {
 	mark, rest := "ok   ", cmp.Or(r.topOne(), r.ExitName)
+	if r.Moves {
+		rest = fmt.Sprintf("exit %d", r.Exit)
+	}
 	switch {
 	case r.Error != "":
 		mark, rest = "ERROR", r.Error
+	case !r.Right && r.Moves:
+		mark, rest = "WRONG", r.Why
 	case !r.Right && r.Quiet:
 		mark, rest = "ALARM", r.Why
 	case !r.Right:

@@ -45,11 +45,28 @@ func (r *results) sort() {
 	})
 }
 
+// The kinds of cases.
+const (
+	bad = iota
+	healthy
+	moving
+)
+
+func (r *result) kind() int {
+	switch {
+	case r.Moves:
+		return moving
+	case r.Quiet:
+		return healthy
+	}
+	return bad
+}
+
 // played are the cases of one kind that the harness could play.
-func (r *results) played(quiet bool) []result {
+func (r *results) played(kind int) []result {
 	var some []result
 	for _, c := range r.Cases {
-		if c.Quiet == quiet && c.Error == "" {
+		if c.kind() == kind && c.Error == "" {
 			some = append(some, c)
 		}
 	}
@@ -59,6 +76,7 @@ func (r *results) played(quiet bool) []result {
 // summary is what is counted.
 type summary struct {
 	bad, right, quiet, alarms, errors int
+	moving, kept                      int // a world that moves
 	signToVerdict                     []float64
 	applied, named                    int // of kubectl rollout status
 	refused, refusedNamed             int // of kubectl apply
@@ -73,13 +91,17 @@ func (r *results) summarize() summary {
 			s.errors++
 		}
 	}
-	for _, c := range r.played(true) {
+	for _, c := range r.played(healthy) {
 		s.quiet++
 		if c.falseAlarm() {
 			s.alarms++
 		}
 	}
-	for _, c := range r.played(false) {
+	for _, c := range r.played(moving) {
+		s.moving++
+		s.kept += harness.Count(c.Right)
+	}
+	for _, c := range r.played(bad) {
 		s.bad++
 		if c.Right {
 			s.right++
@@ -118,11 +140,14 @@ func (r *results) Problems() []string {
 	if s.topOne() < goodEnough {
 		out = append(out, fmt.Sprintf("the cause came first in %d of %d bad rollouts, which is less than %d %%", s.right, s.bad, goodEnough))
 	}
+	if s.kept < s.moving {
+		out = append(out, fmt.Sprintf("%d of %d runs in a world that moves went wrong", s.moving-s.kept, s.moving))
+	}
 	if s.alarms > 0 {
 		out = append(out, fmt.Sprintf("%d of %d healthy rollouts were failed", s.alarms, s.quiet))
 	}
 	if r.Whole[simulated] && r.Whole[realNode] {
-		if n := s.bad + s.quiet; n < enoughCases {
+		if n := s.bad + s.quiet + s.moving; n < enoughCases {
 			out = append(out, fmt.Sprintf("there are %d cases, fewer than %d", n, enoughCases))
 		}
 		if s.quiet < enoughHealthy {
@@ -144,8 +169,8 @@ func (r *results) Text() string {
 		}
 	}
 	s := r.summarize()
-	fmt.Fprintf(&b, "\n%d bad rollouts, cause first in %d (%.1f %%); %d healthy ones, %d false alarms; %d errors\n",
-		s.bad, s.right, s.topOne(), s.quiet, s.alarms, s.errors)
+	fmt.Fprintf(&b, "\n%d bad rollouts, cause first in %d (%.1f %%); %d healthy ones, %d false alarms; %d in a world that moves, %d right; %d errors\n",
+		s.bad, s.right, s.topOne(), s.quiet, s.alarms, s.moving, s.kept, s.errors)
 	fmt.Fprintf(&b, "first sign to verdict: median %.0fs, 90th percentile %.0fs; kubectl rollout status named the cause in %d of %d\n",
 		harness.Percentile(s.signToVerdict, 50), harness.Percentile(s.signToVerdict, 90), s.named, s.applied)
 	return b.String()

@@ -5,14 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // script is the world around a rollout: what a kubelet, a cloud or a colleague does.
 type script struct {
-	Setup   []action  `json:"setup"`   // before the run, one after the other
-	Actions []action  `json:"actions"` // from the moment that the workload was applied
-	Pods    []podStep `json:"pods"`    // the life of every pod with the behaviour "scripted", from its scheduling on
+	Setup     []action  `json:"setup"`     // before the run, one after the other
+	Actions   []action  `json:"actions"`   // from the moment that the workload was applied
+	Meanwhile []action  `json:"meanwhile"` // of a world that moves: from the start of rolloutgate, and all of it before its end
+	Always    []check   `json:"always"`    // holds in every state that an object has while rolloutgate runs
+	Checks    []check   `json:"checks"`    // hold in the end
+	Pods      []podStep `json:"pods"`      // the life of every pod with the behaviour "scripted", from its scheduling on
 }
 
 // action is one thing to do; exactly one field is set.
@@ -21,7 +25,9 @@ type action struct {
 	Kubectl []string `json:"kubectl"`
 	Apply   string   `json:"apply"`
 	Event   *event   `json:"event"`
-	MayFail bool     `json:"mayFail"` // of a kubectl or apply that need not succeed
+	Until   *check   `json:"until"`   // waits until it holds
+	Signal  string   `json:"signal"`  // to rolloutgate
+	MayFail bool     `json:"mayFail"` // it need not succeed, and the run may be over before it
 }
 
 // event is one Event as its reporter would write it. Messages may name $POD, $NAMESPACE, $UID, $CONTAINER, $IMAGE and
@@ -82,8 +88,16 @@ type pull struct {
 // backOffs of a kubelet between two attempts; the first restart of a container comes at once.
 var backOffs = []string{"10s", "20s", "40s", "1m20s", "2m40s", "5m0s"}
 
-func (s *script) check() error {
-	for _, a := range append(s.Setup[:len(s.Setup):len(s.Setup)], s.Actions...) {
+func (s *script) check(moves bool) error {
+	if moves != (len(s.Checks)+len(s.Always) > 0) || !moves && len(s.Meanwhile) > 0 {
+		return errors.New("meanwhile, always and checks belong to a case with exits, which has checks")
+	}
+	for _, c := range slices.Concat(s.Always, s.Checks) {
+		if err := c.check(); err != nil {
+			return err
+		}
+	}
+	for _, a := range slices.Concat(s.Setup, s.Actions, s.Meanwhile) {
 		if err := a.check(); err != nil {
 			return err
 		}
@@ -113,16 +127,21 @@ func (s *script) check() error {
 
 func (a action) check() error {
 	kinds := 0
-	for _, set := range []bool{a.Wait > 0, len(a.Kubectl) > 0, a.Apply != "", a.Event != nil} {
+	for _, set := range []bool{a.Wait > 0, len(a.Kubectl) > 0, a.Apply != "", a.Event != nil, a.Until != nil, a.Signal != ""} {
 		if set {
 			kinds++
 		}
 	}
 	if kinds != 1 {
-		return errors.New("an action is exactly one of wait, kubectl, apply and event")
+		return errors.New("an action is exactly one of wait, kubectl, apply, event, until and signal")
 	}
-	if a.Event != nil {
+	switch {
+	case a.Event != nil:
 		return a.Event.check()
+	case a.Until != nil:
+		return a.Until.check()
+	case a.Signal != "" && signals[a.Signal] == 0:
+		return fmt.Errorf("there is no signal %q", a.Signal)
 	}
 	return nil
 }

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -29,19 +32,22 @@ type trial struct {
 	dir      string // for everything that the commands write
 	observer *observer
 
-	mu      sync.Mutex
-	applied chan struct{} // closed when the workload was applied
-	at      time.Time     // when that was
-	armed   bool          // rolloutgate has been started
-	pods    map[types.UID]*corev1.Pod
-	old     map[types.UID]bool
-	playing map[types.UID]context.CancelFunc
-	broken  []error // of scripts
+	mu          sync.Mutex
+	applied     chan struct{}   // closed when the workload was applied
+	at          time.Time       // when that was
+	armed       bool            // rolloutgate has been started
+	applyBefore string          // what an earlier run had applied of the workload
+	seen        map[string]bool // what did not hold at some time, though it always has to
+	process     *os.Process     // rolloutgate, for the world that moves
+	pods        map[types.UID]*corev1.Pod
+	old         map[types.UID]bool
+	playing     map[types.UID]context.CancelFunc
+	broken      []error // of scripts
 }
 
 func newTrial(c *testCase, on cluster, gate, dir string) *trial {
 	return &trial{testCase: c, cluster: on, gate: gate, dir: dir, observer: newObserver(), applied: make(chan struct{}),
-		pods: map[types.UID]*corev1.Pod{}, old: map[types.UID]bool{}, playing: map[types.UID]context.CancelFunc{}}
+		pods: map[types.UID]*corev1.Pod{}, old: map[types.UID]bool{}, seen: map[string]bool{}, playing: map[types.UID]context.CancelFunc{}}
 }
 
 // play runs the case; an error is the harness' own.
@@ -60,6 +66,9 @@ func (t *trial) play(ctx context.Context) (result, error) {
 		}
 	}
 	t.begin()
+	if t.testCase.moves() {
+		return t.playAmid(ctx)
+	}
 	gate, kubectl, err := t.race(ctx)
 	if err != nil {
 		return result{}, err
@@ -76,6 +85,29 @@ func (t *trial) play(ctx context.Context) (result, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return r, errors.Join(append(t.broken, err)...)
+}
+
+// playAmid runs rolloutgate in a world that moves, and compares what is told and what is in the cluster with the case.
+func (t *trial) playAmid(ctx context.Context) (result, error) {
+	r := newResult(t.testCase)
+	if err := t.keepWatch(ctx); err != nil {
+		return r, fmt.Errorf("watching: %w", err)
+	}
+	gate, err := t.amid(ctx)
+	if err != nil {
+		return r, err
+	}
+	told, err := t.told(gate)
+	if err != nil {
+		return r, err
+	}
+	if r.Failed, err = t.inTheEnd(ctx, gate.Exit, told); err != nil {
+		return r, err
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r.Failed = append(r.Failed, slices.Sorted(maps.Keys(t.seen))...)
+	return r, errors.Join(append(t.broken, r.judge(t.testCase, gate, filepath.Join(t.dir, "report.json")))...)
 }
 
 // race runs rolloutgate and, from the moment that it has applied the workload, kubectl and the actions.
@@ -116,7 +148,7 @@ func (t *trial) race(ctx context.Context) (*harness.Ran, *kubectlSaid, error) {
 			}
 		}
 	})
-	gate, err := t.rolloutgate(ctx)
+	gate, err := t.rolloutgate(ctx, nil)
 	select {
 	case <-t.applied:
 	case <-time.After(200 * time.Millisecond): // the watch may lag behind a very short run
@@ -134,11 +166,17 @@ func (t *trial) race(ctx context.Context) (*harness.Ran, *kubectlSaid, error) {
 	return gate, said, err
 }
 
-func (t *trial) rolloutgate(ctx context.Context) (*harness.Ran, error) {
+// rolloutgate runs it; only where the world moves does it undo what is bad. started is told of the process, and may be nil.
+func (t *trial) rolloutgate(ctx context.Context, started func(*os.Process)) (*harness.Ran, error) {
 	c := t.testCase
-	args := append([]string{"run", "-f", rolloutFile, "--undo=never", "--timeout", c.Timeout.String(), "--report-dir", t.dir,
-		"--ci", "none", "--color", "never", "-n", c.Namespace}, c.Args...)
-	return t.execute(ctx, "rolloutgate", t.gate, args...)
+	args := []string{"run", "-f", rolloutFile, "--timeout", c.Timeout.String(), "--report-dir", t.dir, "--ci", "none", "--color", "never",
+		"-n", c.Namespace}
+	if !c.moves() {
+		args = append(args, "--undo=never")
+	}
+	args = append(args, c.Args...)
+	return t.cluster.Run(ctx, harness.Command{Name: "rolloutgate", Dir: c.dir, Keep: t.dir, Path: t.gate, Args: args,
+		Prepare: c.Reader.readBy, Started: started})
 }
 
 // kubectlLag is how much longer than rolloutgate kubectl may take before it is stopped.
