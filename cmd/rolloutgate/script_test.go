@@ -92,7 +92,8 @@ func TestHugeManifests(t *testing.T) {
 		text string
 	}{"whole.yaml": {0, "ok: 1 object\n"}, "broken.yaml": {2, "error: broken.yaml:951: invalid YAML"}} {
 		var out bytes.Buffer
-		code := execute(t.Context(), nil, []string{"lint", "-f", name}, func(string) string { return "" }, strings.NewReader(""), &out, &out)
+		p := &program{getenv: func(string) string { return "" }, stdin: strings.NewReader(""), stdout: &out, stderr: &out}
+		code := p.execute(t.Context(), []string{"lint", "-f", name})
 		if code != want.code || !strings.HasPrefix(out.String(), want.text) {
 			t.Errorf("%s: exit code %d and %q, want %d and %q", name, code, out.String(), want.code, want.text)
 		}

@@ -12,14 +12,14 @@ import (
 func TestCheckOfAnObject(t *testing.T) {
 	const web = "{spec: {replicas: 3, ports: [{protocol: TCP}, {protocol: UDP}]}, metadata: {annotations: {example.com/a: b}}}"
 	for text, want := range map[string]string{
-		`{path: "{.spec.replicas}", is: "3"}`:                        "",
-		`{path: "{.spec.replicas}", is: "2"}`:                        `{.spec.replicas} of service/web is "3", not "2"`,
-		`{path: "{.spec.replicas}", not: "3"}`:                       `{.spec.replicas} of service/web is "3"`,
-		`{path: "{.spec.replicas}", atLeast: 3}`:                     "",
-		`{path: "{.spec.replicas}", atLeast: 4}`:                     `{.spec.replicas} of service/web is "3", less than 4`,
-		`{path: "{.spec.none}", atLeast: 1}`:                         `{.spec.none} of service/web is "", less than 1`,
-		`{path: "{.spec.none}", is: ""}`:                             "",
-		`{path: "{.spec.ports[*].protocol}", is: TCP UDP}`:           "",
+		`{path: "{.spec.replicas}", is: "3"}`:                      "",
+		`{path: "{.spec.replicas}", is: "2"}`:                      `{.spec.replicas} of service/web is "3", not "2"`,
+		`{path: "{.spec.replicas}", not: "3"}`:                     `{.spec.replicas} of service/web is "3"`,
+		`{path: "{.spec.replicas}", atLeast: 3}`:                   "",
+		`{path: "{.spec.replicas}", atLeast: 4}`:                   `{.spec.replicas} of service/web is "3", less than 4`,
+		`{path: "{.spec.none}", atLeast: 1}`:                       `{.spec.none} of service/web is "", less than 1`,
+		`{path: "{.spec.none}", is: ""}`:                           "",
+		`{path: "{.spec.ports[*].protocol}", is: TCP UDP}`:         "",
 		`{path: "{.metadata.annotations.example\\.com/a}", is: b}`: "",
 		`{absent: true}`: "there is a service/web",
 	} {
