@@ -88,7 +88,7 @@ func TestDiagnose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		check(t, report, w, Passed, "pod/web is not in order: ImageNameInvalid", "")
+		check(t, report, w, Passed, "1 of 2 workloads is broken: pod/web (ImageNameInvalid)", "")
 		report, _ = gated(w).Diagnose(t.Context(), w.targets("fine"))
 		check(t, report, w, Passed, "thing/fine is in order", "")
 		report, _ = signalled(t, gated(w), nil, sending{0, syscall.SIGINT})
