@@ -183,7 +183,7 @@ func (t *following) workload() rollout.Workload {
 		if !s.slices.synced() {
 			w.ServicesKnown = false
 		}
-		service := rollout.Service{Name: s.service.Name}
+		service := rollout.Service{Name: s.service.Name, Ports: s.service.Spec.Ports}
 		for _, o := range s.slices.list() {
 			service.Slices = append(service.Slices, o.(*discoveryv1.EndpointSlice))
 		}

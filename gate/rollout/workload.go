@@ -69,6 +69,7 @@ type Workload struct {
 // Service is a Service that selects the pods of a workload.
 type Service struct {
 	Name   string
+	Ports  []corev1.ServicePort
 	Slices []*discoveryv1.EndpointSlice
 }
 
