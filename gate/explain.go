@@ -28,6 +28,7 @@ func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
 		ev.Workload.Applied = accepted
 	}
 	ev.Changed = f.r.config
+	ev.ServicesBefore = servicesBefore(f.r.writes)
 	ev.History = f.states[i].progress.seen()
 	ev.Undoing = f.undone != nil
 	ev.Timeout = f.r.g.Timeout

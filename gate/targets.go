@@ -3,7 +3,9 @@ package gate
 import (
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
@@ -96,6 +98,21 @@ func changedConfig(plan patch.Plan) []diagnosis.Changed {
 		}
 		slices.Sort(keys)
 		all = append(all, diagnosis.Changed{Object: ref, Keys: keys})
+	}
+	return all
+}
+
+// servicesBefore are the Services that were changed, as they were before.
+func servicesBefore(writes []patch.Write) []*corev1.Service {
+	var all []*corev1.Service
+	for _, w := range writes {
+		if w.Ref.Group != "" || w.Ref.Kind != "Service" || w.Action != patch.Configured || w.Before == nil {
+			continue
+		}
+		var before corev1.Service
+		if runtime.DefaultUnstructuredConverter.FromUnstructured(w.Before.Object, &before) == nil {
+			all = append(all, &before)
+		}
 	}
 	return all
 }

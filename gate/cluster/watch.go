@@ -96,7 +96,7 @@ func (w *Watch) Evidence(i int, status rollout.Status) diagnosis.Evidence {
 		Workload: workload, Status: status, Previous: t.target.Previous, Manifest: t.target.Manifest, Warnings: t.target.Warnings,
 		Unreadable: t.notes(),
 	}
-	ev.Services = w.services[t.target.Ref.Namespace].known()
+	ev.Services, ev.Backends = w.services[t.target.Ref.Namespace].known()
 	if log := w.events[t.target.Ref.Namespace]; log != nil {
 		ev.Events = log.about(workload)
 		ev.Unreadable = append(ev.Unreadable, log.notes()...)
@@ -114,33 +114,42 @@ func (w *Watch) LookAtServices(i int) { w.following[i].want(wantServices) }
 type serviceList struct {
 	client    *Client
 	namespace string
+	reading   sync.Mutex
 
-	mu    sync.Mutex
-	was   bool // read
-	items []corev1.Service
+	mu       sync.Mutex
+	was      bool // read
+	items    []corev1.Service
+	backends []diagnosis.Backend
 }
 
-// known is the list if it was read.
-func (l *serviceList) known() []*corev1.Service {
+// known is the list if it was read, and what is sent to these Services from outside.
+func (l *serviceList) known() ([]*corev1.Service, []diagnosis.Backend) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.was {
-		return nil
+		return nil, nil
 	}
-	return pointers(l.items)
+	return pointers(l.items), l.backends
 }
 
+// read reads the list unless it was read. One reads at a time, and known never waits for it.
 func (l *serviceList) read(ctx context.Context) ([]corev1.Service, error) {
+	l.reading.Lock()
+	defer l.reading.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.was {
-		return l.items, nil
+	was, items := l.was, l.items
+	l.mu.Unlock()
+	if was {
+		return items, nil
 	}
 	list, err := l.client.typed.CoreV1().Services(l.namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, err
 	}
-	l.was, l.items = true, list.Items
+	backends := l.client.backends(ctx, l.namespace)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.was, l.items, l.backends = true, list.Items, backends
 	return l.items, nil
 }
 

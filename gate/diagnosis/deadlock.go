@@ -7,6 +7,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // algebra is the arithmetic of a Deployment's rolling update, as its controller does it.
@@ -91,7 +93,7 @@ func (s *facts) oldWanted() int {
 func (s *facts) available(pods []*corev1.Pod, minReady int32) int {
 	n := 0
 	for _, p := range pods {
-		if isReady(p) && s.now.Sub(condition(p, corev1.PodReady).LastTransitionTime.Time) >= time.Duration(minReady)*time.Second {
+		if rollout.IsReady(p) && s.now.Sub(rollout.PodCondition(p, corev1.PodReady).LastTransitionTime.Time) >= time.Duration(minReady)*time.Second {
 			n++
 		}
 	}

@@ -37,12 +37,16 @@ type Evidence struct {
 	Logs []Log
 	// The rest is what is around the workload. It is read only when the evidence is frozen, and each list is nil when it
 	// was not read; Unreadable says what the API server refused and why.
-	Namespace   *corev1.Namespace
-	Nodes       []*corev1.Node
-	Quotas      []*corev1.ResourceQuota
-	Claims      []*corev1.PersistentVolumeClaim
-	Services    []*corev1.Service // of the namespace
-	Slices      []*discoveryv1.EndpointSlice
+	Namespace *corev1.Namespace
+	Nodes     []*corev1.Node
+	Quotas    []*corev1.ResourceQuota
+	Claims    []*corev1.PersistentVolumeClaim
+	Services  []*corev1.Service // of the namespace
+	Slices    []*discoveryv1.EndpointSlice
+	// ServicesBefore are the Services that this run changes, as they were before it.
+	ServicesBefore []*corev1.Service
+	// Backends are what the Ingresses and HTTPRoutes of the namespace send traffic to.
+	Backends    []Backend
 	Autoscalers []*autoscalingv2.HorizontalPodAutoscaler
 	Policies    []*networkingv1.NetworkPolicy
 	// Requested is what the pods on a node request altogether, by node and resource; only for nodes that could take a
@@ -100,6 +104,13 @@ type Event struct {
 	Reporter  string
 }
 
+// Backend is a port of a Service to which an Ingress or an HTTPRoute sends traffic.
+type Backend struct {
+	Object  manifest.Ref // the Ingress or HTTPRoute
+	Service string       // in its namespace
+	Port    string       // the number or the name of a port of the Service
+}
+
 // Log is the tail of one container's log.
 type Log struct {
 	Pod, Container string
@@ -112,7 +123,7 @@ func (ev Evidence) Around() Evidence {
 	return Evidence{
 		Workload: rollout.Workload{Pods: rollout.OldPods(ev.Workload)},
 		Events:   ev.Events, Namespace: ev.Namespace, Nodes: ev.Nodes, Quotas: ev.Quotas, Claims: ev.Claims, Services: ev.Services,
-		Slices: ev.Slices, Autoscalers: ev.Autoscalers, Policies: ev.Policies, Requested: ev.Requested, Names: ev.Names, Keys: ev.Keys,
+		Slices: ev.Slices, Backends: ev.Backends, Autoscalers: ev.Autoscalers, Policies: ev.Policies, Requested: ev.Requested, Names: ev.Names, Keys: ev.Keys,
 	}
 }
 
@@ -120,7 +131,7 @@ func (ev Evidence) Around() Evidence {
 func (ev Evidence) With(around Evidence) Evidence {
 	ev.Namespace = cmp.Or(ev.Namespace, around.Namespace)
 	ev.Nodes, ev.Quotas, ev.Claims = first(ev.Nodes, around.Nodes), first(ev.Quotas, around.Quotas), first(ev.Claims, around.Claims)
-	ev.Services, ev.Slices = first(ev.Services, around.Services), first(ev.Slices, around.Slices)
+	ev.Services, ev.Slices, ev.Backends = first(ev.Services, around.Services), first(ev.Slices, around.Slices), first(ev.Backends, around.Backends)
 	ev.Autoscalers, ev.Policies = first(ev.Autoscalers, around.Autoscalers), first(ev.Policies, around.Policies)
 	if ev.Requested == nil {
 		ev.Requested = around.Requested

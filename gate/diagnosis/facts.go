@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"cmp"
 	"slices"
 	"sort"
 	"strings"
@@ -58,7 +57,7 @@ type container struct {
 
 // newFacts sorts the evidence.
 func (c *Catalogue) newFacts(ev Evidence) *facts {
-	s := &facts{catalogue: c, Evidence: ev, w: ev.Workload, now: ev.Workload.Now, podPath: podPath(ev.Workload.Ref.Kind)}
+	s := &facts{catalogue: c, Evidence: ev, w: ev.Workload, now: ev.Workload.Now, podPath: rollout.PodSpecPath(ev.Workload.Ref.GroupKind())}
 	s.template = templateOf(ev.Workload.Applied)
 	if s.template == nil {
 		s.template = templateOf(ev.Workload.Live)
@@ -84,7 +83,7 @@ func (c *Catalogue) newFacts(ev Evidence) *facts {
 			}
 		case p.Status.Phase != corev1.PodSucceeded:
 			s.pods = append(s.pods, p)
-			if isReady(p) {
+			if rollout.IsReady(p) {
 				s.ready++
 			}
 		}
@@ -140,17 +139,6 @@ func templateOf(obj rollout.Object) *corev1.PodTemplateSpec {
 		return nil
 	}
 	return rollout.PodTemplate(obj)
-}
-
-// podPath is the path of the pod's spec inside a workload of this kind.
-func podPath(kind string) string {
-	switch kind {
-	case "Pod":
-		return "spec"
-	case "CronJob":
-		return "spec.jobTemplate.spec.template.spec"
-	}
-	return "spec.template.spec"
 }
 
 // metaPath is the path of the pod's metadata inside the workload.
@@ -231,7 +219,7 @@ func (s *facts) whole() Subject {
 
 // subject names a pod as the one that it is.
 func (s *facts) subject(p *corev1.Pod) Subject {
-	return Subject{Ref: podRef(p), UID: string(p.UID), Revision: cmp.Or(p.Labels[appsv1.DefaultDeploymentUniqueLabelKey], p.Labels[appsv1.ControllerRevisionHashLabelKey])}
+	return Subject{Ref: podRef(p), UID: string(p.UID), Revision: rollout.RevisionOf(p)}
 }
 
 // podRef names a pod.
@@ -245,22 +233,11 @@ func sortedPods(pods []*corev1.Pod) []*corev1.Pod {
 	return pods
 }
 
-func condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
-	for i := range p.Status.Conditions {
-		if p.Status.Conditions[i].Type == kind {
-			return &p.Status.Conditions[i]
-		}
-	}
-	return nil
-}
-
-func isReady(p *corev1.Pod) bool {
-	c := condition(p, corev1.PodReady)
-	return c != nil && c.Status == corev1.ConditionTrue
-}
-
 // isJob reports whether the pods are meant to end. A Job retries its pods itself, so their exits do not decide.
-func (s *facts) isJob() bool { return s.w.Ref.Kind == "Job" || s.w.Ref.Kind == "CronJob" }
+func (s *facts) isJob() bool {
+	k, _ := rollout.KindOf(s.w.Ref.GroupKind())
+	return k.Ends
+}
 
 // newReplicaSet is the ReplicaSet of a Deployment's new revision, or nil.
 func (s *facts) newReplicaSet() *appsv1.ReplicaSet { return rollout.NewReplicaSet(s.w) }
@@ -276,7 +253,7 @@ func (c container) served() bool {
 // wasReady reports whether a container's readiness probe succeeded in this pod. Without a probe "Ready" only says that
 // the process had started.
 func (c container) wasReady() bool {
-	ready := condition(c.pod, corev1.PodReady)
+	ready := rollout.PodCondition(c.pod, corev1.PodReady)
 	if c.spec.ReadinessProbe == nil || ready == nil || c.pod.Status.StartTime == nil {
 		return false
 	}

@@ -95,7 +95,7 @@ func (v survey) sandboxes() sight {
 			continue
 		}
 		placed++
-		switch c := condition(p, corev1.PodReadyToStartContainers); {
+		switch c := rollout.PodCondition(p, corev1.PodReadyToStartContainers); {
 		case sandboxed(p):
 			made++
 		case c != nil && c.Status == corev1.ConditionFalse && v.now.Sub(c.LastTransitionTime.Time) > 30*confirm:
@@ -109,7 +109,7 @@ func (v survey) sandboxes() sight {
 }
 
 func sandboxed(p *corev1.Pod) bool {
-	if c := condition(p, corev1.PodReadyToStartContainers); c != nil && c.Status == corev1.ConditionTrue {
+	if c := rollout.PodCondition(p, corev1.PodReadyToStartContainers); c != nil && c.Status == corev1.ConditionTrue {
 		return true
 	} else if c == nil && p.Status.PodIP != "" && !p.Spec.HostNetwork {
 		return true

@@ -110,7 +110,7 @@ func (v survey) initDone() sight {
 			continue
 		}
 		all++
-		if c := condition(p, corev1.PodInitialized); c != nil && c.Status == corev1.ConditionTrue {
+		if c := rollout.PodCondition(p, corev1.PodInitialized); c != nil && c.Status == corev1.ConditionTrue {
 			done++
 		}
 	}

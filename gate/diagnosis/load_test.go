@@ -37,6 +37,9 @@ type fixture struct {
 	Events   []map[string]any `json:"events"`
 	Logs     []Log            `json:"logs"`
 	Services bool             `json:"services"` // Services were read
+	Backends []Backend        `json:"backends"`
+	// ServicesBefore are Services as they were before this run.
+	ServicesBefore []*corev1.Service `json:"servicesBefore"`
 
 	Names      map[string][]string            `json:"names"` // by kind
 	Keys       map[string][]string            `json:"keys"`  // by Kind/name
@@ -83,7 +86,7 @@ func load(t *testing.T, dir string) Evidence {
 		t.Fatalf("%s: %v", dir, err)
 	}
 	kind, name, _ := strings.Cut(fix.Workload, "/")
-	ev := Evidence{Logs: fix.Logs}
+	ev := Evidence{Logs: fix.Logs, Backends: fix.Backends, ServicesBefore: fix.ServicesBefore}
 	ev.Timeout, _ = time.ParseDuration(fix.Timeout)
 	w := &ev.Workload
 	w.Now, w.Since, w.PodsKnown, w.ServicesKnown = fix.Now, fix.Since, true, fix.Services
@@ -156,7 +159,7 @@ func place(t *testing.T, ev *Evidence, m map[string]any, kind, name string) {
 	case *corev1.PersistentVolumeClaim:
 		ev.Claims = append(ev.Claims, o)
 	case *corev1.Service:
-		w.Services = append(w.Services, rollout.Service{Name: o.Name})
+		w.Services = append(w.Services, rollout.Service{Name: o.Name, Ports: o.Spec.Ports})
 		ev.Services = append(ev.Services, o)
 	case *discoveryv1.EndpointSlice:
 		last := &w.Services[len(w.Services)-1]

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleApply = Rule{Family: "Applying", Causes: []Cause{
@@ -137,7 +138,7 @@ func answer(status metav1.Status, err error, d denial) string {
 // decodeApply finds the code, the words and the field.
 func decodeApply(err error, status metav1.Status, obj manifest.Object) (denial, string) {
 	text := status.Message
-	podField := podPath(obj.GetKind())
+	podField := rollout.PodSpecPath(obj.GroupVersionKind().GroupKind())
 	var causes []metav1.StatusCause
 	if status.Details != nil {
 		causes = status.Details.Causes

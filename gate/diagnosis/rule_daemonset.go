@@ -11,6 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleDaemonset = Rule{Family: "DaemonSets", Find: explainDaemonSet, Causes: []Cause{
@@ -58,7 +60,7 @@ func (s *facts) nodesBlocking(set *appsv1.DaemonSet) (Finding, bool) {
 	most, err := intstr.GetScaledValueFromIntOrPercent(&limit, int(set.Status.DesiredNumberScheduled), true)
 	var pods, nodes []string
 	for _, p := range slices.Concat(s.pods, s.old, s.leaving) {
-		if s.nodeDown(p.Spec.NodeName) && (p.DeletionTimestamp != nil || !isReady(p)) {
+		if s.nodeDown(p.Spec.NodeName) && (p.DeletionTimestamp != nil || !rollout.IsReady(p)) {
 			pods, nodes = append(pods, p.Name), union(nodes, []string{p.Spec.NodeName})
 		}
 	}

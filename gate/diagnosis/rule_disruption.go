@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleDisruption = Rule{Family: "Disruptions", Find: explainDisruptions, Causes: []Cause{
@@ -75,7 +77,7 @@ func explainDisruptions(s *facts) []Finding {
 
 // disrupted reports whether somebody removed a pod during the rollout, and who.
 func (s *facts) disrupted(p *corev1.Pod) (reason string, proof Proof, ok bool) {
-	if c := condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue && disruptions[c.Reason] != "" && s.fresh(c.LastTransitionTime.Time) {
+	if c := rollout.PodCondition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue && disruptions[c.Reason] != "" && s.fresh(c.LastTransitionTime.Time) {
 		return c.Reason, Proof{Type: "condition", Text: "DisruptionTarget=True " + c.Reason + ": " + quote(c.Message), Time: c.LastTransitionTime.Time, Ref: podRef(p).String()}, true
 	}
 	events := s.eventsOf(string(p.UID), func(e Event) bool {

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleDrift = Rule{Family: "Configuration drift", Find: explainDrift, Causes: []Cause{
@@ -21,12 +22,10 @@ var ruleDrift = Rule{Family: "Configuration drift", Find: explainDrift, Causes: 
 		Remedy:  "Use a tag or digest of its own for each version; to replace the pods as they are, use kubectl rollout restart."},
 }}
 
-// rolls are the kinds of which another pod template replaces pods.
-var rolls = map[string]bool{"Deployment": true, "StatefulSet": true, "DaemonSet": true}
-
 // sameTemplate reports whether this run wrote the workload and left its pod template alone.
 func (s *facts) sameTemplate() bool {
-	return rolls[s.w.Ref.Kind] && !s.Undoing && s.template != nil && templateOf(s.Previous) != nil && len(s.changes()) == 0
+	k, _ := rollout.KindOf(s.w.Ref.GroupKind())
+	return k.Replaces && !s.Undoing && s.template != nil && templateOf(s.Previous) != nil && len(s.changes()) == 0
 }
 
 // explainDrift tells of configuration that changed beside pods that did not: ConfigChangedWithoutRollout.
@@ -59,7 +58,7 @@ func (s *facts) unseen(c Changed) (Finding, bool) {
 	}
 	f := s.finding("ConfigChangedWithoutRollout")
 	f.Detail, f.FieldPath, f.Confidence = c.Object.String(), s.metaPath(), Proven
-	f.Cause = fmt.Sprintf("this run changed %s but not the pod template of %s, so no pod is replaced: %s", c.Object, s.w.Ref, effect)
+	f.Cause = fmt.Sprintf("this run changed %s but not the pod template of %s, so no pod is replaced%s: %s", c.Object, s.w.Ref, stillOld(u, s.Status.Updated), effect)
 	text := "changed in this run: " + c.Object.String()
 	if len(c.Keys) > 0 {
 		text += fmt.Sprintf(", %s %s", noun(len(c.Keys), "key"), list(c.Keys))
@@ -67,6 +66,14 @@ func (s *facts) unseen(c Changed) (Finding, bool) {
 	f.Evidence = []Proof{{Type: "diff", Text: text, Ref: c.Object.String()}}
 	f.Fix = []string{"add a checksum of it to the pod template's annotations, so that its changes roll out", "or replace the pods now: kubectl rollout restart -n " + s.w.Ref.Namespace + " " + s.w.Ref.String()}
 	return f, true
+}
+
+// stillOld counts the pods that go on with what they read at their start. Files in a volume follow by themselves.
+func stillOld(u uses, pods int32) string {
+	if pods == 0 || len(u.env)+len(u.subPath) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", and %s still %s with the old values", plural(int(pods), "pod"), verb(int(pods), "run"))
 }
 
 // uses are the containers that read a ConfigMap or Secret, by the way in which they do.

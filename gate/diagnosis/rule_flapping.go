@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 const (
@@ -72,7 +74,7 @@ func explainFlapping(s *facts) []Finding {
 func (s *facts) sayFlapping(f *Finding, worst *corev1.Pod, total int) {
 	n := s.falls(worst)
 	rises := n
-	if isReady(worst) {
+	if rollout.IsReady(worst) {
 		rises++
 	}
 	f.Cause = fmt.Sprintf("pod %s became ready %s and lost it %s", worst.Name, plural(rises, "time"), plural(n, "time"))
@@ -114,7 +116,7 @@ func (s *facts) watched() bool { return s.History.Falls != nil || !s.History.Bes
 
 // steady reports whether a pod has been Ready for a while.
 func (s *facts) steady(p *corev1.Pod) bool {
-	return isReady(p) && s.now.Sub(condition(p, corev1.PodReady).LastTransitionTime.Time) >= settled
+	return rollout.IsReady(p) && s.now.Sub(rollout.PodCondition(p, corev1.PodReady).LastTransitionTime.Time) >= settled
 }
 
 // unsteadyContainer is the container of a pod whose readiness comes and goes: the one whose probe failed most often.

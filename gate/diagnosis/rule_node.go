@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleNode = Rule{Family: "Nodes", Find: explainNode, Causes: []Cause{
@@ -150,7 +152,7 @@ func (s *facts) limitField(message string) string {
 func (s *facts) sickNodes() []Finding {
 	var found []Finding
 	for _, p := range s.pods {
-		if isReady(p) || p.Spec.NodeName == "" {
+		if rollout.IsReady(p) || p.Spec.NodeName == "" {
 			continue
 		}
 		known := false

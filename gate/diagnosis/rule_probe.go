@@ -17,7 +17,7 @@ var ruleProbe = Rule{Family: "Probes", Find: explainProbe, Causes: []Cause{
 		Signals: "The template alone shows it: the name in httpGet.port or tcpSocket.port is missing in the container's ports. The kubelet's event \"Unhealthy\" then says strconv.Atoi: parsing \"…\": invalid syntax.",
 		Remedy:  "Correct the name, add it to the container's ports, or give the port's number."},
 	{Code: "ReadinessProbeFailing", class: atTimeout("probe", LayerApplication, ScopeApp),
-		Meaning: "The container runs, but its readiness probe does not succeed, so the pod gets no traffic and the rollout waits. The detail says how the probe fails: refused, 404, 503, too slow, the wrong protocol.",
+		Meaning: "The container runs, but its readiness probe does not succeed, so the pod gets no traffic and the rollout waits. The detail says how the probe fails: refused, 404, 503, too slow, the wrong protocol. A program that answers its probe with a steady no (400, 401, 403, 404, 405, another protocol) while no new pod gets ready does not wait for anything: that fails earlier, a minute after the probe's own time and one and a half times the slowest start of the version before are over; after two minutes when no older pod tells how long a start takes, and after 30 seconds when this rollout changed the probe or the ports.",
 		Signals: "The container's status has ready=false while it runs, and the newest event \"Unhealthy\" that begins with \"Readiness probe\" says why; the container's log and ports say where the program listens.",
 		Remedy:  "Follow the detail: correct the probe's port, path, scheme or timeout, let the program listen on all addresses, or look into its log for what it waits for."},
 	{Code: "LivenessFailingNow", class: remark("probe", LayerApplication, ScopeApp),
@@ -170,6 +170,9 @@ func (s *facts) unready(c container) (Finding, bool) {
 	f.FirstSeen = c.status.State.Running.StartedAt.Time
 	f.Cause += ": "
 	s.sayProbe(&f, c, "readiness", failures)
+	if !lost {
+		s.steadyNo(&f, c)
+	}
 	return f, true
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleReadinessGate = Rule{Family: "Readiness gates", Find: explainGates, Causes: []Cause{
@@ -32,7 +34,7 @@ var setters = []struct{ prefix, who, check string }{
 func explainGates(s *facts) []Finding {
 	var found []Finding
 	for _, p := range s.pods {
-		if ready := condition(p, corev1.PodReady); ready != nil && ready.Status != corev1.ConditionTrue && ready.Reason == "ReadinessGatesNotReady" {
+		if ready := rollout.PodCondition(p, corev1.PodReady); ready != nil && ready.Status != corev1.ConditionTrue && ready.Reason == "ReadinessGatesNotReady" {
 			found = append(found, s.gate(p, ready))
 		}
 	}
@@ -48,7 +50,7 @@ func (s *facts) gate(p *corev1.Pod, ready *corev1.PodCondition) Finding {
 	f.Evidence = []Proof{{Type: "condition", Text: "Ready=False " + ready.Reason + ": " + quote(ready.Message), Time: ready.LastTransitionTime.Time, Ref: podRef(p).String()}}
 	var unmet []string
 	for i, g := range p.Spec.ReadinessGates {
-		c := condition(p, g.ConditionType)
+		c := rollout.PodCondition(p, g.ConditionType)
 		if c != nil && c.Status == corev1.ConditionTrue {
 			continue
 		}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleSandbox = Rule{Family: "Sandbox", Find: explainSandbox, Causes: []Cause{
@@ -55,7 +57,7 @@ var sandboxHead = regexp.MustCompile(`^Failed to create pod sandbox: (rpc error:
 func explainSandbox(s *facts) []Finding {
 	var found []Finding
 	for _, p := range s.pods {
-		if p.Spec.NodeName == "" || isReady(p) {
+		if p.Spec.NodeName == "" || rollout.IsReady(p) {
 			continue
 		}
 		found = append(found, s.dns(p)...)
@@ -170,7 +172,7 @@ const stall = 2 * time.Minute
 
 // stalled finds a pod that has a node, and nothing happens there.
 func (s *facts) stalled(p *corev1.Pod) []Finding {
-	c := condition(p, corev1.PodScheduled)
+	c := rollout.PodCondition(p, corev1.PodScheduled)
 	if c == nil || c.Status != corev1.ConditionTrue || s.now.Sub(c.LastTransitionTime.Time) < stall {
 		return nil
 	}
@@ -182,7 +184,7 @@ func (s *facts) stalled(p *corev1.Pod) []Finding {
 	f.Confidence = Suspected
 	f.FirstSeen = c.LastTransitionTime.Time
 	where := "before its volumes and network are set up"
-	if r := condition(p, corev1.PodReadyToStartContainers); r == nil {
+	if r := rollout.PodCondition(p, corev1.PodReadyToStartContainers); r == nil {
 		where = "before any container starts"
 	} else if r.Status == corev1.ConditionTrue {
 		where = "after its volumes and network were set up"

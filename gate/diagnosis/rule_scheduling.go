@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // waitForNode is the patience for a pod that no node there is can take: an autoscaler says within that time whether it
@@ -100,7 +102,7 @@ func explainSchedule(s *facts) []Finding {
 			continue
 		}
 		found = append(found, s.claimsOfDevices(p)...)
-		c := condition(p, corev1.PodScheduled)
+		c := rollout.PodCondition(p, corev1.PodScheduled)
 		switch {
 		case p.Status.NominatedNodeName != "":
 			found = append(found, s.preempting(p, c))

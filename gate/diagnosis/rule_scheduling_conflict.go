@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // leaveFirst is what lets old pods make room.
@@ -119,7 +121,7 @@ func (s *facts) surging(f *Finding, p *corev1.Pod) bool {
 	shares, here := sharesPort(p), nodeaffinity.GetRequiredNodeAffinity(p)
 	for _, old := range s.old {
 		mine, err := here.Match(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: old.Spec.NodeName}})
-		if surge.String() == "0" || surge.String() == "0%" || !mine || err != nil || !isReady(old) || !shares(old) {
+		if surge.String() == "0" || surge.String() == "0%" || !mine || err != nil || !rollout.IsReady(old) || !shares(old) {
 			continue
 		}
 		f.Terminal, f.After, f.Confidence = TerminalDeadlock, time.Minute, Proven

@@ -2,13 +2,11 @@ package diagnosis
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 var ruleService = Rule{Family: "Services", Find: explainServices, Causes: []Cause{
@@ -24,6 +22,14 @@ var ruleService = Rule{Family: "Services", Find: explainServices, Causes: []Caus
 		Meaning: "A Service names a target port that the new pods do not declare. The port is then left out of its endpoints, and connections to it fail.",
 		Signals: "spec.ports[].targetPort of a Service that selects the new pods is a name which is in no container's ports.",
 		Remedy:  "Give the container's port that name, or put the number into targetPort."},
+	{Code: "ServicePortUnserved", class: after("traffic", LayerService, ScopeSpec, 1, 10*time.Second),
+		Meaning: "This rollout took a port away from a Service: the Service sends it to a port of the pods by name, the pods before declared that name, and the new ones do not. The new pods get ready and are listed as endpoints, and connections to that port of the Service fail.",
+		Signals: "spec.ports[].targetPort of a Service that selects the new pods is a name in the containers' ports of the version before, or was changed by this run, and no container of the new pods declares it; no pod of another workload serves that port. A number that only the version before declared is a remark: programs listen on ports that nobody declares.",
+		Remedy:  "Give the container's port the name again, or change the Service's targetPort in the same step."},
+	{Code: "BackendPortMissing", class: after("traffic", LayerService, ScopeSpec, 1, 10*time.Second),
+		Meaning: "This run removed or renamed a port of a Service that an Ingress or an HTTPRoute still sends traffic to, so what comes in by that way reaches nobody.",
+		Signals: "The Service before this run had the port that the backend names, by number or name, and the Service now has it not. If it never had it, this is a remark.",
+		Remedy:  "Put the port back, or name the new one in the Ingress or HTTPRoute in the same step."},
 	{Code: "PublishNotReady", class: remark("traffic", LayerService, ScopeSpec),
 		Meaning: "A Service sends traffic to pods that are not ready, because it is told to. While new pods start, their clients see errors.",
 		Signals: "spec.publishNotReadyAddresses is true on a Service with an address of its own that selects the new pods, and some of these are not ready.",
@@ -35,7 +41,8 @@ var ruleService = Rule{Family: "Services", Find: explainServices, Causes: []Caus
 }}
 
 // explainServices compares the Services of the namespace with the labels and ports of the new pods:
-// ServiceDropsNewRevision, ServiceSelectsNothing, ServiceTargetPortUnknown, PublishNotReady, LoadBalancerPending.
+// ServiceDropsNewRevision, ServiceSelectsNothing, ServicePortUnserved, ServiceTargetPortUnknown, BackendPortMissing, PublishNotReady,
+// LoadBalancerPending.
 func explainServices(s *facts) []Finding {
 	var found []Finding
 	if s.template == nil || s.isJob() {
@@ -47,6 +54,7 @@ func explainServices(s *facts) []Finding {
 			found = append(found, s.drops(v))
 		case now:
 			found = append(found, s.targetPorts(v)...)
+			found = append(found, s.backends(v)...)
 			found = append(found, s.publishes(v)...)
 			found = append(found, s.balancer(v)...)
 		case !now && s.meant(v):
@@ -120,70 +128,6 @@ func (s *facts) selectsNothing(v *corev1.Service) Finding {
 	f.Evidence = []Proof{{Type: "object", Text: "spec.selector: " + labels.Set(v.Spec.Selector).String() + "; no endpoints", Ref: "service/" + v.Name}}
 	f.Fix = []string{"make the service's selector and the labels of the pod template agree"}
 	return f
-}
-
-// targetPorts finds named target ports that no container of the new pods declares. The EndpointSlices then leave the port
-// out (k8s.io/endpointslice, getEndpointPorts).
-func (s *facts) targetPorts(v *corev1.Service) []Finding {
-	var found []Finding
-	for i, port := range v.Spec.Ports {
-		name := port.TargetPort.StrVal
-		if port.TargetPort.Type != intstr.String || name == "" || s.declaresPort(name, port.Protocol) {
-			continue
-		}
-		f := s.about(v, "ServiceTargetPortUnknown", fmt.Sprintf("spec.ports[%d].targetPort", i))
-		f.Confidence, f.Detail = Proven, v.Name+" "+name
-		f.Cause = fmt.Sprintf("service %s sends port %d to the pods' port %q, and the new pods declare no port of that name: connections to it fail", v.Name, port.Port, name)
-		f.Evidence = []Proof{{Type: "object", Text: fmt.Sprintf("spec.ports[%d].targetPort: %s; the new pods declare %s", i, name, s.portList()), Ref: "service/" + v.Name}}
-		f.Fix = []string{"name the container's port " + name + ", or put its number into targetPort"}
-		found = append(found, f)
-	}
-	return found
-}
-
-// declaresPort reports whether a container of the template has a port of this name. Init containers count when they stay.
-func (s *facts) declaresPort(name string, protocol corev1.Protocol) bool {
-	for _, c := range s.serving() {
-		for _, p := range c.Ports {
-			same := p.Protocol == protocol || (p.Protocol == "" || p.Protocol == corev1.ProtocolTCP) && (protocol == "" || protocol == corev1.ProtocolTCP)
-			if p.Name == name && same {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// serving are the containers of the template that can serve; those that a webhook added are only in the pods.
-func (s *facts) serving() []corev1.Container {
-	pod := &s.template.Spec
-	if len(s.pods) > 0 {
-		pod = &s.pods[0].Spec
-	}
-	all := slices.Clone(pod.Containers)
-	for _, c := range pod.InitContainers {
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			all = append(all, c)
-		}
-	}
-	return all
-}
-
-func (s *facts) portList() string {
-	var ports []string
-	for _, c := range s.serving() {
-		for _, p := range c.Ports {
-			text := fmt.Sprint(p.ContainerPort)
-			if p.Name != "" {
-				text = p.Name + "=" + text
-			}
-			ports = append(ports, text)
-		}
-	}
-	if len(ports) == 0 {
-		return "none"
-	}
-	return list(ports)
 }
 
 // publishes is a Service that sends traffic to pods which are not ready. A headless one serves discovery among peers.

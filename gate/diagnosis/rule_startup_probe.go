@@ -112,8 +112,8 @@ func (s *facts) measuredStart() (median, slowest time.Duration, pods int) {
 // startOf is the time from the start of a pod's containers until it was Ready.
 func startOf(p *corev1.Pod) (time.Duration, bool) {
 	probed := func(c corev1.Container) bool { return c.ReadinessProbe != nil || c.StartupProbe != nil }
-	ready := condition(p, corev1.PodReady)
-	if !isReady(p) || ready.LastTransitionTime.IsZero() || !slices.ContainsFunc(p.Spec.Containers, probed) {
+	ready := rollout.PodCondition(p, corev1.PodReady)
+	if !rollout.IsReady(p) || ready.LastTransitionTime.IsZero() || !slices.ContainsFunc(p.Spec.Containers, probed) {
 		return 0, false
 	}
 	var begun time.Time

@@ -9,6 +9,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleStatefulset = Rule{Family: "StatefulSets", Find: explainStatefulSet, Causes: []Cause{
@@ -95,7 +97,7 @@ func (s *facts) trap(set *appsv1.StatefulSet) (Finding, bool) {
 		return Finding{}, false
 	}
 	for _, p := range s.old {
-		if isReady(p) {
+		if rollout.IsReady(p) {
 			continue
 		}
 		f := s.finding("StatefulSetRollbackTrap")
@@ -124,7 +126,7 @@ func (s *facts) stall(set *appsv1.StatefulSet) (Finding, bool) {
 	if outdated <= 0 && (missing <= 0 || !ordered) {
 		return Finding{}, false
 	}
-	waiting := slices.DeleteFunc(slices.Clone(s.pods), isReady)
+	waiting := slices.DeleteFunc(slices.Clone(s.pods), rollout.IsReady)
 	if len(waiting) == 0 {
 		return Finding{}, false
 	}

@@ -58,7 +58,7 @@ func (s *facts) minReady() (Finding, bool) {
 		return Finding{}, false
 	}
 	for _, p := range s.pods {
-		left = max(left, wait-s.now.Sub(condition(p, corev1.PodReady).LastTransitionTime.Time))
+		left = max(left, wait-s.now.Sub(rollout.PodCondition(p, corev1.PodReady).LastTransitionTime.Time))
 	}
 	if left <= 0 {
 		return Finding{}, false
@@ -89,7 +89,7 @@ func (s *facts) tooShort() (Finding, bool) {
 	slowest := s.slowestStart()
 	var late []string
 	for _, p := range s.pods {
-		if isReady(p) {
+		if rollout.IsReady(p) {
 			continue
 		}
 		young := slowest > 0 && s.now.Sub(p.CreationTimestamp.Time) <= 2*slowest+skew
@@ -171,7 +171,7 @@ func (s *facts) slowestStart() time.Duration {
 func (s *facts) startTimes() []time.Duration {
 	var times []time.Duration
 	for _, p := range s.pods {
-		if ready := condition(p, corev1.PodReady); isReady(p) && s.fresh(p.CreationTimestamp.Time) && s.falls(p) == 0 {
+		if ready := rollout.PodCondition(p, corev1.PodReady); rollout.IsReady(p) && s.fresh(p.CreationTimestamp.Time) && s.falls(p) == 0 {
 			times = append(times, max(0, ready.LastTransitionTime.Sub(p.CreationTimestamp.Time)))
 		}
 	}
@@ -183,8 +183,8 @@ func (s *facts) startTimes() []time.Duration {
 func (s *facts) lastReady() time.Time {
 	var last time.Time
 	for _, p := range s.pods {
-		if isReady(p) {
-			last = later(last, condition(p, corev1.PodReady).LastTransitionTime.Time)
+		if rollout.IsReady(p) {
+			last = later(last, rollout.PodCondition(p, corev1.PodReady).LastTransitionTime.Time)
 		}
 	}
 	return last

@@ -39,7 +39,7 @@ func explainTraffic(s *facts) []Finding {
 	for _, service := range s.w.Services {
 		serving := endpoints(service)
 		for _, p := range s.pods {
-			if !isReady(p) || serving[p.Name] || s.now.Sub(condition(p, corev1.PodReady).LastTransitionTime.Time) < lag {
+			if !rollout.IsReady(p) || serving[p.Name] || s.now.Sub(rollout.PodCondition(p, corev1.PodReady).LastTransitionTime.Time) < lag {
 				continue
 			}
 			f := s.on(p, "ServiceEndpointsPending")
@@ -168,12 +168,15 @@ func (s *facts) about(v *corev1.Service, code, field string) Finding {
 	return f
 }
 
+// alwaysTold are circumstances of the traffic that are worth a word also when all is well so far.
+var alwaysTold = []string{"ServiceSelectsNothing", "ServiceDropsNewRevision", "ServicePortUnserved", "BackendPortMissing"}
+
 // quiet leaves out the circumstances of the traffic while nothing is wrong: every cluster has some.
 func (s *facts) quiet(found []Finding) []Finding {
 	if s.CriteriaFailed || s.TimedOut && s.Status.Phase != rollout.Complete || slices.ContainsFunc(found, Finding.Blames) {
 		return found
 	}
 	return slices.DeleteFunc(found, func(f Finding) bool {
-		return !f.Blames() && f.failsAt("traffic") && f.Code != "ServiceSelectsNothing" && f.Code != "ServiceDropsNewRevision"
+		return !f.Blames() && f.failsAt("traffic") && !slices.Contains(alwaysTold, f.Code)
 	})
 }

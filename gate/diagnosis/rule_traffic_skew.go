@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 var ruleTrafficSkew = Rule{Family: "Traffic skew", Find: explainSkew, Causes: []Cause{
@@ -25,7 +27,7 @@ var ruleTrafficSkew = Rule{Family: "Traffic skew", Find: explainSkew, Causes: []
 // explainSkew names settings by which a Service's traffic is not shared equally, when that may explain what was measured:
 // SessionAffinitySkew, TrafficSkewRisk. Only measuring can prove it, so these are never more than suspects.
 func explainSkew(s *facts) []Finding {
-	oldReady := slices.ContainsFunc(s.old, isReady)
+	oldReady := slices.ContainsFunc(s.old, rollout.IsReady)
 	if !s.CriteriaFailed && (s.ready == 0 || !oldReady && s.Status.Old == 0) {
 		return nil // no traffic is shared between versions
 	}

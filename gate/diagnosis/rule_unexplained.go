@@ -31,7 +31,7 @@ func (s *facts) unexplained() []Finding {
 	checked := s.checked()
 	var found []Finding
 	for _, p := range s.pods {
-		if isReady(p) {
+		if rollout.IsReady(p) {
 			continue
 		}
 		f := s.on(p, "NotReady")
