@@ -21,6 +21,8 @@ type Cluster interface {
 	Undo(ctx context.Context, w patch.Write) patch.Undone
 	// Gone tells whether an object that an undo deleted is gone, with everything below it.
 	Gone(ctx context.Context, u patch.Undone) (bool, error)
+	// Foreign lists what others have changed of an object since this run wrote it.
+	Foreign(ctx context.Context, w patch.Write) ([]patch.Kept, error)
 	// Watch begins to follow the targets, until ctx ends.
 	Watch(ctx context.Context, targets []rollout.Target) Watch
 	// FreeStuck deletes the pods of a revision that are not ready and keep a StatefulSet from moving; it returns their

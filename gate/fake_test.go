@@ -310,6 +310,10 @@ func (w *world) FreeStuck(_ context.Context, live rollout.Object, revision strin
 	return []string{live.GetName() + "-0"}, nil
 }
 
+func (w *world) Foreign(_ context.Context, write patch.Write) ([]patch.Kept, error) {
+	return w.objects[write.Ref.Name].theirs, nil
+}
+
 func (w *world) PodsOf(context.Context, []rollout.Object) ([]rollout.RunningPod, error) {
 	return nil, nil
 }

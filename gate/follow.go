@@ -59,6 +59,7 @@ type answer struct {
 	intent
 	evidence diagnosis.Evidence
 	pods     []string
+	kept     []patch.Kept
 	err      error
 }
 
@@ -148,7 +149,7 @@ func wait(ctx context.Context, d time.Duration) {
 func (f *follower) perform(ctx context.Context, x intent) {
 	state, live := &f.states[x.target], f.w.Workload(x.target).Live
 	state.busy[x.kind] = true
-	status := state.status
+	status, write := state.status, state.write
 	f.pending.Go(func() {
 		a := answer{intent: x}
 		switch x.kind {
@@ -156,6 +157,8 @@ func (f *follower) perform(ctx context.Context, x intent) {
 			a.evidence = f.w.Read(ctx, x.target, status)
 		case freePods:
 			a.pods, a.err = f.r.g.Cluster.FreeStuck(ctx, live, x.revision)
+		case readForeign:
+			a.kept, a.err = f.r.g.Cluster.Foreign(ctx, *write)
 		}
 		select {
 		case f.answers <- a:
@@ -177,9 +180,13 @@ func (f *follower) take(a answer) {
 		for _, pod := range a.pods {
 			f.r.tell(ref, Freed{Pod: pod, Undone: f.undone != nil})
 		}
-		if a.err != nil {
-			f.r.tell(ref, Trouble{a.err.Error()})
+	case readForeign:
+		if len(a.kept) > 0 {
+			f.r.tell(ref, Foreign{a.kept})
 		}
+	}
+	if a.err != nil {
+		f.r.tell(ref, Trouble{a.err.Error()})
 	}
 }
 

@@ -82,6 +82,11 @@ func (f *follower) lookAt(i int) (intents []intent, next time.Duration) {
 	s := &f.states[i]
 	workload := f.workload(i)
 	status := rollout.Evaluate(workload)
+	if status.Reason == rollout.ReasonTemplateChanged && f.accept(i, workload.Live) {
+		intents = append(intents, intent{kind: readForeign, target: i})
+		workload = f.workload(i)
+		status = rollout.Evaluate(workload)
+	}
 	s.progress.observe(workload, status)
 	if status != s.status {
 		f.changed(i, status)
@@ -203,6 +208,17 @@ func (f *follower) compare(i int, status rollout.Status) {
 func (f *follower) unchanged(i int) bool {
 	w := f.states[i].write
 	return f.undone == nil && f.r.changes && w != nil && w.Action == patch.Unchanged
+}
+
+// accept takes what others have changed of a workload as given when everything is still there that this run has
+// changed. It returns false when it is not: then somebody has taken over.
+func (f *follower) accept(i int, live rollout.Object) bool {
+	s := &f.states[i]
+	if f.undone != nil || s.write == nil || live == nil || !patch.Holds(*s.write, live) {
+		return false
+	}
+	s.accepted = live
+	return true
 }
 
 // stuck says which pods keep a StatefulSet from moving: those of the revision that was taken back, or those of the
