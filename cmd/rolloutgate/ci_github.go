@@ -181,13 +181,29 @@ func (g *github) annotate(r gate.Report) error {
 // (standard input, the output of a render step) it is told nothing.
 func (g *github) fields(note report.Annotation) map[string]string {
 	fields := map[string]string{"title": note.Title}
-	if path := inWorkspace(note.File, g.getenv("GITHUB_WORKSPACE")); path != "" {
+	if path := inWorkspace(note.File, orDefault(g.getenv("GITHUB_WORKSPACE"), repositoryRoot())); path != "" {
 		fields["file"] = path
 		if note.Line > 0 {
 			fields["line"] = strconv.Itoa(note.Line)
 		}
 	}
 	return fields
+}
+
+// repositoryRoot is the folder at or above the working directory that has a .git, or else the working directory.
+func repositoryRoot() string {
+	here, err := os.Getwd()
+	if err != nil {
+		return ""
+	}
+	for dir := here; ; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, ".git")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			return here
+		}
+	}
 }
 
 // inWorkspace is the path of a file relative to the workspace, empty when it is not below it.

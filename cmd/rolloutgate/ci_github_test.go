@@ -229,6 +229,36 @@ func TestInWorkspace(t *testing.T) {
 	}
 }
 
+// TestPathsInRepository: without a workspace, an annotation points to a file by its path in the repository.
+func TestPathsInRepository(t *testing.T) {
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	app := filepath.Join(dir, "app")
+	if err := os.MkdirAll(filepath.Join(app, "deploy"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(app)
+	g := newGitHub(&bytes.Buffer{}, environment(nil))
+	for _, root := range []string{app, dir} {
+		if root == dir {
+			if err := os.Mkdir(filepath.Join(dir, ".git"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := filepath.Rel(root, filepath.Join(app, "deploy", "web.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"deploy/web.yaml", filepath.Join(app, "deploy", "web.yaml")} {
+			if got := g.fields(report.Annotation{File: file})["file"]; got != want {
+				t.Errorf("%s: got %q, want %q", file, got, want)
+			}
+		}
+	}
+}
+
 func TestOutputs(t *testing.T) {
 	s := newStep(t)
 	if err := s.output(failedReport(imageFinding()), "report/report.json"); err != nil {
