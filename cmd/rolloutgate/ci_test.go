@@ -193,7 +193,7 @@ func TestOneMoreFormat(t *testing.T) {
 	}
 	c, o := p.watchCommand(), p.newOptions()
 	o.output, o.reportDir = "haiku", t.TempDir()
-	if err := o.settled(c, p.getenv); err != nil {
+	if err := o.complete(c, p.getenv); err != nil {
 		t.Fatal(err)
 	}
 	out, err := p.newOutput(o)

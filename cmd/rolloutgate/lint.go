@@ -30,7 +30,7 @@ func (p *program) lintCommand() *cobra.Command {
 
 // lint reads everything that a run would read, and asks nobody.
 func (p *program) lint(c *cobra.Command, o *options) error {
-	if err := o.settled(c, p.getenv); err != nil {
+	if err := o.complete(c, p.getenv); err != nil {
 		return err
 	}
 	vars := o.variables(p.getenv)
@@ -56,10 +56,10 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 		}
 	}
 	for _, note := range read.Notes() {
-		fmt.Fprintf(p.stdout, "note: %s\n", told(errors.New(note)))
+		fmt.Fprintf(p.stdout, "note: %s\n", printable(errors.New(note)))
 	}
 	for _, remark := range analysis.Lint(criteria, o.spec.Known(vars)) {
-		fmt.Fprintf(p.stdout, "warning: %s\n", told(remark))
+		fmt.Fprintf(p.stdout, "warning: %s\n", printable(remark))
 	}
 	var parts []string
 	for _, n := range []struct {

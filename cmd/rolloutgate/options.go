@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -15,10 +14,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
-	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/report"
-	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // options are the flags of all commands; each command registers the groups that it understands.
@@ -142,11 +138,11 @@ func (o *options) undoing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dryRun, "dry-run", "none", "none, or server: do what 'plan' does")
 }
 
-// settled completes the options from environment and config file, and checks them.
-func (o *options) settled(c *cobra.Command, getenv func(string) string) error {
+// complete fills in the options from environment and config file, and checks them.
+func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	given := map[string]bool{}
 	c.Flags().VisitAll(func(f *pflag.Flag) { given[f.Name] = f.Changed || getenv(envName(f.Name)) != "" })
-	spec, server, err := settle(c.Flags(), getenv)
+	spec, server, err := fillFlags(c.Flags(), getenv)
 	if err != nil {
 		return err
 	}
@@ -203,130 +199,4 @@ func list(words []string, last string) string {
 		return strings.Join(words, "")
 	}
 	return strings.Join(words[:n], ", ") + " " + last + " " + words[n]
-}
-
-// objects reads the manifests.
-func (o *options) objects(p *program) (manifest.Manifests, error) {
-	if len(o.filenames) == 0 && o.kustomize == "" {
-		return manifest.Manifests{}, &usageError{"nothing to apply", "name files or folders with -f, or a kustomization with -k"}
-	}
-	return manifest.Read(manifest.Options{Filenames: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Stdin: p.stdin,
-		Skip: []string{defaultConfig, o.config}})
-}
-
-// client connects to the cluster.
-func (o *options) client() (*cluster.Client, error) {
-	config, err := o.kube.ToRESTConfig()
-	if err != nil {
-		return nil, noCluster(err)
-	}
-	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts})
-}
-
-// noCluster is the error of a kubeconfig that leads nowhere.
-func noCluster(err error) error {
-	return &usageError{fmt.Sprintf("finding the cluster: %v", err), "set KUBECONFIG, or use --kubeconfig and --context"}
-}
-
-// namespace is the one of the flag, of the context, or "default".
-func (o *options) namespace() string {
-	ns, _, err := o.kube.ToRawKubeConfigLoader().Namespace()
-	if err != nil || ns == "" {
-		return "default"
-	}
-	return ns
-}
-
-func (o *options) contextName() string {
-	raw, err := o.kube.ToRawKubeConfigLoader().RawConfig()
-	if err != nil {
-		return ""
-	}
-	return orDefault(*o.kube.Context, raw.CurrentContext)
-}
-
-// gate builds the gate from the options.
-func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate.Gate, error) {
-	g := gate.Gate{
-		Cluster: wired{client}, Timeout: o.timeout, UndoTimeout: o.undoTimeout, NeverUndo: o.undo == "never",
-		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck,
-		RequirePods: o.requirePods, RestartOnConfigChange: o.restart, ExitOnFindings: o.exitOnFindings, Timing: o.spec.Timing,
-		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
-		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery,
-	}
-	var err error
-	if g.Patience, err = o.patience(); err != nil {
-		return g, err
-	}
-	if g.Criteria, err = o.criteria(g.Vars); err != nil || len(g.Criteria) == 0 {
-		return g, err
-	}
-	if longest := g.Timing.Longest(g.Criteria); o.timeout > 0 && longest > o.timeout {
-		return g, tooLong(longest, o.timeout)
-	}
-	return g, o.reach(&g, getenv)
-}
-
-func usage(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &usageError{err.Error(), ""}
-}
-
-// variables are those that the config file defines.
-func (o *options) variables(getenv func(string) string) analysis.Vars {
-	vars := analysis.Vars{Custom: o.spec.Vars, Env: map[string]string{}}
-	for _, name := range o.spec.Env {
-		if value := getenv(name); value != "" {
-			vars.Env[name] = value
-		}
-	}
-	return vars
-}
-
-// criteria joins those of the config file with those of --check.
-func (o *options) criteria(vars analysis.Vars) ([]analysis.Criterion, error) {
-	criteria, err := o.spec.Compile(vars)
-	if err != nil {
-		return nil, usage(err)
-	}
-	known := o.spec.Known(vars)
-	for _, text := range o.checks {
-		c, err := analysis.ParseCheck(text, known)
-		if err != nil {
-			return nil, usage(err)
-		}
-		criteria = append(criteria, c)
-	}
-	return criteria, usage(o.spec.Timing.Check(criteria))
-}
-
-// patience reads --grace and --no-fail-fast.
-func (o *options) patience() (diagnosis.Patience, error) {
-	if _, err := diagnosis.ParsePatience(strings.Join(o.grace, ","), ""); err != nil {
-		return diagnosis.Patience{}, &usageError{"reading --grace: " + err.Error(), ""}
-	}
-	p, err := diagnosis.ParsePatience(strings.Join(o.grace, ","), o.noFailFast)
-	if err != nil {
-		return p, &usageError{"reading --no-fail-fast: " + err.Error(), ""}
-	}
-	return p, nil
-}
-
-// findTime is how long the API server may take to answer the first questions.
-const findTime = 30 * time.Second
-
-// targets finds the workloads that the arguments name.
-func (o *options) targets(ctx context.Context, client *cluster.Client, args []string) ([]rollout.Target, error) {
-	if len(args) == 0 {
-		return nil, &usageError{"no workload named", "name them as KIND/NAME, for example deployment/web"}
-	}
-	ctx, cancel := context.WithTimeout(ctx, findTime)
-	defer cancel()
-	targets, err := client.Find(ctx, args)
-	if gate.OutcomeOf(err) == gate.Internal { // not the API server's word: the arguments mean nothing
-		err = usage(err)
-	}
-	return targets, err
 }

@@ -78,7 +78,7 @@ func (out *output) print(r gate.Report) {
 
 func (out *output) warn(err error) {
 	if err != nil {
-		fmt.Fprintf(out.p.stderr, "warning: %s\n", told(err))
+		fmt.Fprintf(out.p.stderr, "warning: %s\n", printable(err))
 	}
 }
 

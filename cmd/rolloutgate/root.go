@@ -78,12 +78,12 @@ func (p *program) fail(err error) {
 	if p.code == 0 {
 		p.code = codeOf(err)
 	}
-	fmt.Fprintf(p.stderr, "error: %s\n", told(err))
+	fmt.Fprintf(p.stderr, "error: %s\n", printable(err))
 }
 
-// told makes an error fit to print. It may quote the cluster, whose text is not to be obeyed: a CI system takes a line
+// printable makes an error fit to print. It may quote the cluster, whose text is not to be obeyed: a CI system takes a line
 // that begins with "::" for a command, also behind white space.
-func told(err error) string {
+func printable(err error) string {
 	lines := strings.Split(report.Sanitize(err.Error(), 40, 1000), "\n")
 	for i, line := range lines {
 		if strings.HasPrefix(strings.TrimSpace(line), "::") {

@@ -31,7 +31,7 @@ func (p *program) runCommand() *cobra.Command {
 
 // gateManifests is run, and plan when onlyPlan says so.
 func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*options) bool) error {
-	if err := o.settled(c, p.getenv); err != nil {
+	if err := o.complete(c, p.getenv); err != nil {
 		return err
 	}
 	read, err := o.objects(p)
@@ -76,7 +76,7 @@ func (p *program) withGate(o *options, run func(gate.Gate, *cluster.Client) (gat
 	}
 	p.code = r.Exit.Code
 	if err != nil && len(r.Findings) == 0 {
-		fmt.Fprintf(p.stderr, "error: %s\n", told(err)) // a finding would have said it better
+		fmt.Fprintf(p.stderr, "error: %s\n", printable(err)) // a finding would have said it better
 	}
 	out.print(r)
 	return nil

@@ -116,8 +116,8 @@ func TestPanicIsInternal(t *testing.T) {
 
 // TestErrorsAreNotCommands: what the cluster says in an error is printed, and obeyed by nobody.
 func TestErrorsAreNotCommands(t *testing.T) {
-	got := told(errors.New("refused\n  ::set-output name=a::b\n::error::x\n  hint: \x1b[31mnone"))
+	got := printable(errors.New("refused\n  ::set-output name=a::b\n::error::x\n  hint: \x1b[31mnone"))
 	if want := "refused\n|   ::set-output name=a::b\n| ::error::x\n  hint: none"; got != want {
-		t.Errorf("told: %q, want %q", got, want)
+		t.Errorf("printable: %q, want %q", got, want)
 	}
 }

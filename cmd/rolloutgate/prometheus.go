@@ -38,9 +38,9 @@ func (o *options) settings(getenv func(string) string) (prometheus.Settings, err
 	return s, nil
 }
 
-// reach finds the way to Prometheus and gives it to the gate. Where that leads through the cluster it is only looked
+// connectPrometheus finds the way to Prometheus and gives it to the gate. Where that leads through the cluster it is only looked
 // for when the gate begins to ask: nothing of a mistake in the manifests should wait for it.
-func (o *options) reach(g *gate.Gate, getenv func(string) string) error {
+func (o *options) connectPrometheus(g *gate.Gate, getenv func(string) string) error {
 	settings, err := o.settings(getenv)
 	if err != nil {
 		return err

@@ -55,9 +55,9 @@ func (e *usageError) Error() string {
 	return e.text + "\n  hint: " + e.hint
 }
 
-// settle fills the flags that were not given from the environment, then from the config file, and returns what the
+// fillFlags fills the flags that were not given from the environment, then from the config file, and returns what the
 // file says about criteria, and about the server that answers them.
-func settle(flags *pflag.FlagSet, getenv func(string) string) (analysis.Spec, prometheus.Settings, error) {
+func fillFlags(flags *pflag.FlagSet, getenv func(string) string) (analysis.Spec, prometheus.Settings, error) {
 	spec, server := analysis.Spec{Timing: analysis.DefaultTiming()}, prometheus.Settings{}
 	if err := fromEnvironment(flags, getenv); err != nil {
 		return spec, server, err
