@@ -76,13 +76,6 @@ func cutOff(t *testing.T, after time.Duration, fault promtest.Fault) {
 // outageSlack is how long a run may go on after its last answer.
 const outageSlack = 3 * time.Second
 
-func write(t *testing.T, dir, name, text string) {
-	t.Helper()
-	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := exec.Command("kubectl", args...).CombinedOutput()

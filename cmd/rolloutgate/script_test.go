@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -119,5 +120,12 @@ func TestErrorsAreNotCommands(t *testing.T) {
 	got := printable(errors.New("refused\n  ::set-output name=a::b\n::error::x\n  hint: \x1b[31mnone"))
 	if want := "refused\n|   ::set-output name=a::b\n| ::error::x\n  hint: none"; got != want {
 		t.Errorf("printable: %q, want %q", got, want)
+	}
+}
+
+func write(t *testing.T, dir, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -200,9 +200,9 @@ func hasCondition(u *unstructured.Unstructured, kind, status string) bool {
 // resolve plans an item whose kind was not served when the plan was made. Discovery lags behind Established by a
 // moment.
 func (c *Client) resolve(ctx context.Context, w *patch.Write) error {
-	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 20*time.Second, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(ctx, 100*time.Millisecond, 20*time.Second, true, func(ctx context.Context) (bool, error) {
 		c.mapper.Reset()
-		r, err := c.resourceFor(w.Sent.GroupVersionKind())
+		r, err := c.resourceFor(ctx, w.Sent.GroupVersionKind())
 		w.Resource = r
 		return err == nil, ignoreNoMatch(err)
 	})

@@ -5,6 +5,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync/atomic"
@@ -99,12 +100,33 @@ func New(config *rest.Config, o Options) (*Client, error) {
 // Now is the API server's time, to the second. Before the first answer it is the local time.
 func (c *Client) Now() time.Time { return c.clock.now() }
 
-func (c *Client) resourceFor(gvk schema.GroupVersionKind) (manifest.Resource, error) {
-	m, err := c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version)
+func (c *Client) resourceFor(ctx context.Context, gvk schema.GroupVersionKind) (manifest.Resource, error) {
+	m, err := within(ctx, func() (*meta.RESTMapping, error) { return c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version) })
 	if err != nil {
 		return manifest.Resource{}, err
 	}
 	return manifest.ResourceOf(m.Resource, m.Scope.Name() == meta.RESTScopeNameNamespace), nil
+}
+
+// within waits for something that knows no context, as discovery, no longer than ctx. A cancelled run has no time for an
+// API server that hangs.
+func within[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	done := make(chan result, 1)
+	go func() {
+		value, err := do()
+		done <- result{value, err}
+	}()
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
 }
 
 func (c *Client) at(r manifest.Resource, namespace string) dynamic.ResourceInterface {

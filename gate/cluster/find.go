@@ -35,14 +35,16 @@ func (c *Client) Find(ctx context.Context, names []string) ([]rollout.Target, er
 }
 
 func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name string) (rollout.Target, error) {
-	gvk, err := mapper.KindFor(schema.ParseGroupResource(strings.ToLower(kind)).WithVersion(""))
+	gvk, err := within(ctx, func() (schema.GroupVersionKind, error) {
+		return mapper.KindFor(schema.ParseGroupResource(strings.ToLower(kind)).WithVersion(""))
+	})
 	if meta.IsNoMatchError(err) {
 		return rollout.Target{}, fmt.Errorf("the API server has no kind %q\n  hint: `kubectl api-resources` lists them", kind)
 	}
 	if err != nil {
 		return rollout.Target{}, err
 	}
-	r, err := c.resourceFor(gvk)
+	r, err := c.resourceFor(ctx, gvk)
 	if err != nil {
 		return rollout.Target{}, err
 	}

@@ -25,7 +25,7 @@ func (c *Client) Plan(ctx context.Context, objects []manifest.Object) (patch.Pla
 	defined := definedKinds(objects)
 	plan := patch.Plan{Writes: make([]patch.Write, len(objects))}
 	for i, o := range objects {
-		w, err := c.locate(o, defined)
+		w, err := c.locate(ctx, o, defined)
 		if err != nil {
 			plan.Refusals = append(plan.Refusals, patch.Refusal{Object: o, Err: err})
 			continue
@@ -82,9 +82,9 @@ func IsUnreachable(err error) bool {
 type localError struct{ error }
 
 // locate finds the resource of an object and fills its namespace in, as kubectl does.
-func (c *Client) locate(o manifest.Object, defined map[schema.GroupKind]string) (patch.Write, error) {
+func (c *Client) locate(ctx context.Context, o manifest.Object, defined map[schema.GroupKind]string) (patch.Write, error) {
 	gvk := o.GroupVersionKind()
-	r, err := c.resourceFor(gvk)
+	r, err := c.resourceFor(ctx, gvk)
 	w := patch.Write{Resource: r, Source: o.Source, Manager: c.fieldManager, At: c.Now(), Object: o}
 	scope, inPlan := defined[gvk.GroupKind()]
 	switch {
