@@ -22,7 +22,7 @@ func TestCell(t *testing.T) {
 	}
 }
 
-func sample() results {
+func example() results {
 	took := 12.4
 	return results{Machine: "2 cores", Kubernetes: "v1.36.3", Whole: map[string]bool{simulated: true}, Cases: []result{
 		{Name: "b", Title: "Out of memory", Tier: simulated, Expect: "OomKilled", Right: true, Rank: 1, Exit: 21, Seconds: 14.6, SignToVerdict: &took,
@@ -44,7 +44,7 @@ func TestCellHidesTheMachine(t *testing.T) {
 }
 
 func TestDocument(t *testing.T) {
-	r := sample()
+	r := example()
 	r.sort()
 	text := r.Document()
 	for _, want := range []string{
@@ -66,7 +66,7 @@ func TestDocument(t *testing.T) {
 }
 
 func TestProblems(t *testing.T) {
-	r := sample()
+	r := example()
 	got := strings.Join(r.Problems(), "\n")
 	for _, want := range []string{"1 cases could not be played", "in 1 of 2 bad rollouts", "1 of 2 healthy rollouts were failed"} {
 		if !strings.Contains(got, want) {
@@ -84,7 +84,7 @@ func TestProblems(t *testing.T) {
 
 func TestResultsAreJoined(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "results.json")
-	before := sample()
+	before := example()
 	if err := harness.WriteJSON(file, before); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
@@ -31,7 +32,14 @@ func (o options) play(ctx context.Context, all []*testCase) (results, error) {
 		return r, err
 	}
 	defer remove()
+	if len(o.only) == 0 {
+		all = o.sample.from(all)
+	}
+	if o.sample.of > 1 {
+		fmt.Fprintf(os.Stderr, "one of %d bad rollouts, chosen by --seed %d\n", o.sample.of, o.sample.seed)
+	}
 	for _, tier := range o.tiers {
+		began := time.Now()
 		var shared, own []*testCase
 		for _, c := range all {
 			switch {
@@ -45,7 +53,8 @@ func (o options) play(ctx context.Context, all []*testCase) (results, error) {
 		s := &stage{options: o, tier: tier, dir: dir, version: &r.Kubernetes}
 		s.run(ctx, shared, own)
 		r.Cases = append(r.Cases, s.results...)
-		r.Whole[tier] = len(o.only) == 0
+		r.Whole[tier] = len(o.only) == 0 && o.sample.of == 1
+		fmt.Fprintf(os.Stderr, "tier %s: %d cases in %s\n", tier, len(s.results), time.Since(began).Round(time.Second))
 		if err := errors.Join(append(s.broken, ctx.Err())...); err != nil {
 			return r, err
 		}
