@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-SCRIPTS     = .ci/run examples/quickstart/demo.sh .ci/packages
+SCRIPTS     = .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.sh
 
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
@@ -15,7 +15,7 @@ TRIALS   ?= --out docs/trials.md
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox test e2e accuracy trials demo bench lint
+.PHONY: help build sandbox unit race cover fuzz test e2e accuracy trials demo bench lint
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,21 @@ build: ## build bin/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine
 	cd sandbox && go build -o ../bin/ . ./testapp
+
+unit: ## tests that need no cluster, and how long they take
+	@go test -run '^$$' ./... >/dev/null # builds them, so that only their own time counts
+	@begin=$$(date +%s); go test -count=1 ./... && echo "unit tests: $$(($$(date +%s) - begin)) s; 60 s is the aim"
+
+race: export CGO_ENABLED = 1
+race: ## the same under the race detector, the sandbox's too (gcc)
+	go test -race ./...
+	cd sandbox && go test -race ./...
+
+cover: ## statement coverage of the engine, which is 90 % or more
+	.ci/cover 90 ./gate
+
+fuzz: ## every fuzz target of what reads files and what writes back, 20 seconds each
+	.ci/fuzz 20s ./gate/manifest ./gate/patch
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
