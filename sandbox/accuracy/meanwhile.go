@@ -29,16 +29,16 @@ type reader struct {
 	Leaves string `json:"leaves"` // after a line with this text
 }
 
-// amid runs rolloutgate in a world that moves: others write, send signals, stop reading. The error is the harness' own:
-// also that the run was over before all of it had happened.
-func (t *trial) amid(ctx context.Context) (*harness.Ran, error) {
+// amid runs rolloutgate in a world that moves: others write, send signals, stop reading. early says which of that had not
+// happened when the run was over; the error is the harness' own.
+func (t *trial) amid(ctx context.Context) (gate *harness.Ran, early string, err error) {
 	ctx, stop := context.WithTimeout(ctx, time.Duration(t.testCase.Timeout)+patience)
 	defer stop()
 	moving, still := context.WithCancel(ctx)
 	defer still()
 	started := make(chan *os.Process, 1)
 	var world sync.WaitGroup
-	var unfinished error
+	var failed error
 	world.Go(func() {
 		select {
 		case <-moving.Done():
@@ -46,21 +46,27 @@ func (t *trial) amid(ctx context.Context) (*harness.Ran, error) {
 		case t.process = <-started:
 		}
 		for i, a := range t.testCase.script.Meanwhile {
-			if err := t.act(moving, a); err != nil && !a.MayFail {
-				unfinished = fmt.Errorf("step %d of meanwhile: %w", i+1, err)
+			err := t.act(moving, a)
+			switch {
+			case err == nil || a.MayFail:
+			case moving.Err() != nil:
+				early = fmt.Sprintf("it was over before step %d of meanwhile", i+1)
+				return
+			default:
+				failed = fmt.Errorf("step %d of meanwhile: %w", i+1, err)
 				return
 			}
 		}
 	})
-	gate, err := t.rolloutgate(ctx, func(p *os.Process) { started <- p })
+	gate, err = t.rolloutgate(ctx, func(p *os.Process) { started <- p })
 	// The last step may be the one that ended the run.
 	timer := time.AfterFunc(time.Second, still)
 	world.Wait()
 	timer.Stop()
-	if err == nil && unfinished != nil && gate.Exit != exitInvalid && gate.Exit != exitRefused {
-		err = fmt.Errorf("the run ended with exit %d before %w\n%s", gate.Exit, unfinished, gate.Output)
+	if err == nil && (gate.Exit == exitInvalid || gate.Exit == exitRefused) {
+		return gate, "", nil
 	}
-	return gate, err
+	return gate, early, errors.Join(err, failed)
 }
 
 // Exit codes of a run that has changed nothing, so that nothing had to happen meanwhile.

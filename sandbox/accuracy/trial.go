@@ -93,7 +93,7 @@ func (t *trial) playAmid(ctx context.Context) (result, error) {
 	if err := t.keepWatch(ctx); err != nil {
 		return r, fmt.Errorf("watching: %w", err)
 	}
-	gate, err := t.amid(ctx)
+	gate, early, err := t.amid(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -103,6 +103,9 @@ func (t *trial) playAmid(ctx context.Context) (result, error) {
 	}
 	if r.Failed, err = t.inTheEnd(ctx, gate.Exit, told); err != nil {
 		return r, err
+	}
+	if early != "" {
+		r.Failed = append(r.Failed, early)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

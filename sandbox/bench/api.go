@@ -22,7 +22,8 @@ type api struct {
 // deployment is the part of a Deployment that says how far its rollout is.
 type deployment struct {
 	Metadata struct {
-		Generation int64 `json:"generation"`
+		Name       string `json:"name"`
+		Generation int64  `json:"generation"`
 	} `json:"metadata"`
 	Spec struct {
 		Replicas int `json:"replicas"`
@@ -62,10 +63,9 @@ func deploymentsPath(namespace string) string {
 	return "/apis/apps/v1/namespaces/" + namespace + "/deployments"
 }
 
-func (a *api) deployment(ctx context.Context, namespace string) (deployment, error) {
-	var d deployment
-	err := a.do(ctx, http.MethodGet, deploymentsPath(namespace)+"/"+deploymentName, nil, &d)
-	return d, err
+// rolled are the Deployments that the measured command rolls.
+func (a *api) rolled(ctx context.Context, namespace string) (list[deployment], error) {
+	return listOf[deployment](ctx, a, deploymentsPath(namespace), ofBench)
 }
 
 // podCount counts all pods of a namespace, terminating ones too. One item is read; the API server counts the rest.

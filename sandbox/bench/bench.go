@@ -33,7 +33,7 @@ const (
 )
 
 func (b *bench) commands() []command {
-	const both = `kubectl apply -f "$0" && kubectl rollout status deployment/` + deploymentName + ` --timeout=10m`
+	const both = `kubectl apply -f "$0" && kubectl rollout status deployment --selector ` + benchLabel + ` --timeout=10m`
 	kubectl := []string{"sh", "-c", both, "%s"}
 	return []command{
 		{name: kubectlCold, args: kubectl},
@@ -109,7 +109,7 @@ func (b *bench) measureAll(ctx context.Context) (results, error) {
 		if err != nil {
 			return r, err
 		}
-		r.groups = append(r.groups, group{pods: s.pods, rounds: s.rounds, tracks: tracks})
+		r.groups = append(r.groups, group{size: s, tracks: tracks})
 		if i == 0 {
 			smallest = tracks
 		} else if err := b.discard(ctx, tracks); err != nil {
@@ -131,13 +131,24 @@ func (b *bench) measureAll(ctx context.Context) (results, error) {
 func (b *bench) measureSize(ctx context.Context, s size) ([]*track, error) {
 	var tracks []*track
 	for i, c := range b.commands() {
-		t := &track{command: c, namespace: fmt.Sprintf("bench-%d-%d", s.pods, i), replicas: s.pods}
-		if err := b.prepare(ctx, t, b.options.history); err != nil {
-			return nil, fmt.Errorf("preparing %d pods for %s: %w", s.pods, c.name, err)
+		if s.alone && c.name != gateName {
+			continue
+		}
+		t := &track{command: c, namespace: fmt.Sprintf("bench-%s-%d", s.slug(), i), size: s}
+		if err := b.prepare(ctx, t, b.history(s)); err != nil {
+			return nil, fmt.Errorf("preparing %s pods for %s: %w", s, c.name, err)
 		}
 		tracks = append(tracks, t)
 	}
 	return tracks, b.rounds(ctx, tracks, s.rounds, 0)
+}
+
+// history is how many old ReplicaSets a Deployment has. Many Deployments have one each: preparing more takes too long.
+func (b *bench) history(s size) int {
+	if s.workloads > 1 {
+		return min(b.options.history, 1)
+	}
+	return b.options.history
 }
 
 // rounds measures the tracks by turns, and begins each round with another one: what the machine does beside this, and
@@ -156,12 +167,12 @@ func (b *bench) rounds(ctx context.Context, tracks []*track, rounds, others int)
 // measureCrowd repeats the rounds of rolloutgate with unrelated pods beside its Deployment.
 func (b *bench) measureCrowd(ctx context.Context, tracks []*track, s size) (group, error) {
 	n := b.options.neighbours
-	g := group{pods: s.pods, rounds: s.rounds, neighbours: n}
+	g := group{size: s, neighbours: n}
 	for _, alone := range tracks {
 		if alone.command.name != gateName {
 			continue
 		}
-		t := &track{command: alone.command, namespace: alone.namespace, replicas: alone.replicas, revision: alone.revision}
+		t := &track{command: alone.command, namespace: alone.namespace, size: s, replicas: alone.replicas, revision: alone.revision}
 		if err := b.api.create(ctx, replicaSetsPath(t.namespace), neighbours(n)); err != nil {
 			return g, err
 		}
@@ -176,8 +187,10 @@ func (b *bench) measureCrowd(ctx context.Context, tracks []*track, s size) (grou
 // discard removes Deployments that were measured, so that the next ones find the cluster as empty as they did.
 func (b *bench) discard(ctx context.Context, tracks []*track) error {
 	for _, t := range tracks {
-		if err := b.api.delete(ctx, deploymentsPath(t.namespace)+"/"+deploymentName+"?propagationPolicy=Background"); err != nil {
-			return err
+		for i := range t.size.workloads {
+			if err := b.api.delete(ctx, deploymentsPath(t.namespace)+"/"+workloadName(i)+"?propagationPolicy=Background"); err != nil {
+				return err
+			}
 		}
 	}
 	for _, t := range tracks {

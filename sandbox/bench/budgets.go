@@ -13,10 +13,17 @@ type budget struct {
 }
 
 // The sizes that promises were made for.
-const (
-	smallRollout = 3
-	largeRollout = 1000
+var (
+	smallRollout = size{workloads: 1, pods: 3}
+	largeRollout = size{workloads: 1, pods: 1000}
+	hugeRollout  = size{workloads: 1, pods: 5000}
+	manyRollouts = size{workloads: 200, pods: 1}
 )
+
+// is tells whether a size is the one of a promise, however often it was measured and beside whom.
+func (s size) is(promised size) bool {
+	return s.workloads == promised.workloads && s.pods == promised.pods && s.noProbe == promised.noProbe
+}
 
 // budgets lists the promises that this run can check.
 func (r results) budgets() []budget {
@@ -24,11 +31,18 @@ func (r results) budgets() []budget {
 	lags := []float64{}
 	for _, g := range r.groups {
 		lags = append(lags, each(g.of(gateName), lagOf)...)
-		switch g.pods {
-		case smallRollout:
+		switch {
+		case g.size.is(smallRollout):
 			out = append(out, g.against("3 pods", 1.05, 1.5)...)
-		case largeRollout:
-			out = append(append(out, g.against("1,000 pods", 1.05, 3)...), g.largeBudgets()...)
+		case g.size.is(largeRollout):
+			out = append(append(out, g.against("1,000 pods", 1.05, 3)...), g.memory("1,000 pods", 80), g.cpu("1,000 pods", 3))
+		case g.size.is(hugeRollout):
+			out = append(out, g.memory("5,000 pods", 160))
+			if large := r.of(largeRollout); large != nil {
+				out = append(out, g.linear(*large))
+			}
+		case g.size.is(manyRollouts):
+			out = append(out, g.memory("200 workloads", 160))
 		}
 	}
 	if r.crowd != nil {
@@ -39,6 +53,16 @@ func (r results) budgets() []budget {
 		atMost("binary", float64(r.binary.size)/1e6, 45, func(v float64) string { return fmt.Sprintf("%.1f MB", v) }),
 		atMost("cold start of `version`", r.binary.start.Seconds(), 0.03, milliseconds),
 	)
+}
+
+// of is the group of a size; nil when it was not measured.
+func (r results) of(wanted size) *group {
+	for i := range r.groups {
+		if r.groups[i].size.is(wanted) {
+			return &r.groups[i]
+		}
+	}
+	return nil
 }
 
 // against compares with kubectl. The promise is about a fresh CI job, which has nothing cached; a warm cache is shown
@@ -56,15 +80,24 @@ func (g group) against(size string, wall, received float64) []budget {
 	return out
 }
 
-// largeBudgets takes the worst round: these are bounds, not comparisons.
-func (g group) largeBudgets() []budget {
-	worst := func(figure func(sample) float64) float64 {
-		return harness.Percentile(each(g.of(gateName), figure), 100)
-	}
-	return []budget{
-		atMost("peak RSS, 1,000 pods, worst round", worst(rssOf), 80, func(v float64) string { return fmt.Sprintf("%.1f MiB", v) }),
-		atMost("CPU, 1,000 pods, worst round", worst(cpuOf), 3, func(v float64) string { return fmt.Sprintf("%.2f s", v) }),
-	}
+// worst is the largest figure of all rounds, for what is a bound and no comparison.
+func (g group) worst(figure func(sample) float64) float64 {
+	return harness.Percentile(each(g.of(gateName), figure), 100)
+}
+
+func (g group) memory(what string, mebibytes float64) budget {
+	return atMost("peak RSS, "+what+", worst round", g.worst(rssOf), mebibytes, func(v float64) string { return fmt.Sprintf("%.1f MiB", v) })
+}
+
+func (g group) cpu(what string, seconds float64) budget {
+	return atMost("CPU, "+what+", worst round", g.worst(cpuOf), seconds, func(v float64) string { return fmt.Sprintf("%.2f s", v) })
+}
+
+// linear compares the CPU time of each pod with that in a smaller rollout: what grows faster than the number of changes
+// shows. What a run costs in any case makes the smaller one look dear, hence no more than a tenth on top.
+func (g group) linear(smaller group) budget {
+	share := middle(g.of(gateName), cpuOf) / float64(g.size.all()) / (middle(smaller.of(gateName), cpuOf) / float64(smaller.size.all()))
+	return atMost(fmt.Sprintf("CPU a pod, %d pods, by %d", g.size.all(), smaller.size.all()), share, 1.1, ratio)
 }
 
 // crowdBudget compares with the same rollout without neighbours. The number of status updates, and so of watch

@@ -11,8 +11,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
@@ -29,17 +27,12 @@ type options struct {
 	trace       bool
 }
 
-// size is one Deployment to roll, and how often.
-type size struct {
-	pods, rounds int
-}
-
 func parse(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.StringVar(&o.rolloutgate, "rolloutgate", "bin/rolloutgate", "the binary to measure")
 	flags.StringVar(&o.out, "out", "", "Markdown file whose marked section is replaced by the results")
-	sizes := flags.String("sizes", "3:5,1000:3", "pods:rounds of each Deployment to roll")
+	sizes := flags.String("sizes", defaultSizes, "what to roll, and how often: [WORKLOADSx]PODS:ROUNDS[:no-probe][:alone], with commas")
 	flags.IntVar(&o.neighbours, "neighbours", 0, "roll the smallest Deployment once more with so many unrelated pods in its namespace")
 	flags.IntVar(&o.history, "history", 10, "old ReplicaSets that a Deployment has before it is measured")
 	flags.BoolVar(&o.trace, "trace", false, "do not measure, but list the requests of each tool and their bytes")
@@ -52,23 +45,6 @@ func parse(args []string) (options, error) {
 	}
 	// The measured commands run in a directory of their own.
 	return o, harness.Absolute(&o.rolloutgate)
-}
-
-func parseSizes(text string) ([]size, error) {
-	var sizes []size
-	for part := range strings.SplitSeq(text, ",") {
-		pods, rounds, _ := strings.Cut(part, ":")
-		p, err := strconv.Atoi(pods)
-		if err != nil {
-			return nil, fmt.Errorf("reading --sizes: %q is not PODS:ROUNDS", part)
-		}
-		r, err := strconv.Atoi(rounds)
-		if err != nil || p < 1 || r < 1 {
-			return nil, fmt.Errorf("reading --sizes: %q is not PODS:ROUNDS", part)
-		}
-		sizes = append(sizes, size{p, r})
-	}
-	return sizes, nil
 }
 
 func (o options) run(ctx context.Context) error {

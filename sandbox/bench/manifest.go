@@ -1,14 +1,35 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
-// manifest is a Deployment as people write it, and its Service.
-func manifest(replicas int, image string) string {
-	return fmt.Sprintf(`apiVersion: v1
+// manifest is as many Deployments as people write them, and their Services.
+func (t *track) manifest() string {
+	var all []string
+	for i := range t.size.workloads {
+		all = append(all, workload(workloadName(i), t.replicas, t.image(), !t.size.noProbe))
+	}
+	return strings.Join(all, "---\n")
+}
+
+func workloadName(i int) string {
+	if i == 0 {
+		return deploymentName
+	}
+	return fmt.Sprintf("%s-%d", deploymentName, i)
+}
+
+// benchLabel is on every Deployment that is rolled, on its Service, and so on the EndpointSlices of that.
+const benchLabel = "bench=rolled"
+
+func workload(name string, replicas int, image string, probe bool) string {
+	text := fmt.Sprintf(`apiVersion: v1
 kind: Service
 metadata:
   name: %[1]s
-  labels: {app: %[1]s}
+  labels: {app: %[1]s, bench: rolled}
 spec:
   selector: {app: %[1]s}
   ports:
@@ -18,7 +39,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata:
   name: %[1]s
-  labels: {app: %[1]s}
+  labels: {app: %[1]s, bench: rolled}
 spec:
   replicas: %[2]d
   selector:
@@ -37,10 +58,14 @@ spec:
         resources:
           requests: {cpu: 10m, memory: 16Mi}
           limits: {memory: 64Mi}
-        readinessProbe:
+`, name, replicas, image)
+	if probe {
+		text += `        readinessProbe:
           httpGet: {path: /healthz, port: http}
           periodSeconds: 2
-`, deploymentName, replicas, image)
+`
+	}
+	return text
 }
 
 const neighbourName = "neighbour"

@@ -12,47 +12,63 @@ import (
 
 // published says when the API server told the world of the end of a rollout.
 type published struct {
-	deployment time.Time // the Deployment was complete
-	services   time.Time // and the Service of it sent traffic to all new pods
+	deployment time.Time // the Deployment was complete, the last of them
+	services   time.Time // and the Service of each sent traffic to all new pods
 }
 
-// nextRollout gives the times for the next rollout of the Deployment in a namespace. They come from watches of its
-// own, because what a command was told, and when, is just what is to be measured.
-func (a *api) nextRollout(ctx context.Context, namespace string) (<-chan published, error) {
+// nextRollout gives the times for the next rollout of all Deployments in a namespace that are measured, of which there
+// have to be so many. They come from watches of its own, because what a command was told, and when, is just what is to
+// be measured.
+func (a *api) nextRollout(ctx context.Context, namespace string, workloads int) (<-chan published, error) {
 	// The version of a list is fresh, that of an object may be too old to watch from.
-	web := url.Values{"fieldSelector": {"metadata.name=" + deploymentName}}
-	before, err := listOf[deployment](ctx, a, deploymentsPath(namespace), web)
+	before, err := a.rolled(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
-	if len(before.Items) != 1 {
-		return nil, fmt.Errorf("there is no Deployment %s", deploymentName)
+	if len(before.Items) != workloads {
+		return nil, fmt.Errorf("there are %d Deployments, not %d", len(before.Items), workloads)
 	}
-	generation := before.Items[0].Metadata.Generation
+	generations := map[string]int64{}
+	for _, d := range before.Items {
+		generations[d.Metadata.Name] = d.Metadata.Generation
+	}
 	old, err := a.endpoints(ctx, namespace)
 	if err != nil {
 		return nil, err
 	}
-	events, err := watchFrom[deployment](ctx, a, deploymentsPath(namespace), web, before.Metadata.ResourceVersion)
+	events, err := watchFrom[deployment](ctx, a, deploymentsPath(namespace), ofBench, before.Metadata.ResourceVersion)
 	if err != nil {
 		return nil, err
 	}
 	out := make(chan published, 1)
 	go func() {
+		pods := map[string]int{} // of each Deployment that is complete
 		for d := range events {
-			if d.Metadata.Generation > generation && d.complete() {
-				p := published{deployment: time.Now()}
-				if p.services = a.whenServed(ctx, namespace, old, d.Spec.Replicas, p.deployment); !p.services.IsZero() {
-					out <- p
-				}
-				return
+			if d.Metadata.Generation <= generations[d.Metadata.Name] || !d.complete() {
+				delete(pods, d.Metadata.Name)
+				continue
 			}
+			if pods[d.Metadata.Name] = d.Spec.Replicas; len(pods) < workloads {
+				continue
+			}
+			p := published{deployment: time.Now()}
+			if p.services = a.whenServed(ctx, namespace, old, sum(pods), p.deployment); !p.services.IsZero() {
+				out <- p
+			}
+			return
 		}
 	}()
 	return out, nil
 }
 
-// whenServed is the time at which the Service has so many ready endpoints that are not among the old ones; already,
+func sum(of map[string]int) (total int) {
+	for _, n := range of {
+		total += n
+	}
+	return total
+}
+
+// whenServed is the time at which the Services have so many ready endpoints that are not among the old ones; already,
 // when it has them now. EndpointSlices are only watched now: each of their many changes during a rollout carries a
 // hundred endpoints, and this process must not take the time of what it measures.
 func (a *api) whenServed(ctx context.Context, namespace string, old endpoints, want int, already time.Time) time.Time {
@@ -63,7 +79,7 @@ func (a *api) whenServed(ctx context.Context, namespace string, old endpoints, w
 	if now.ready(old) >= want {
 		return already
 	}
-	events, err := watchFrom[slice](ctx, a, slicesPath(namespace), ofService, now.version)
+	events, err := watchFrom[slice](ctx, a, slicesPath(namespace), ofBench, now.version)
 	if err != nil {
 		return time.Time{}
 	}
@@ -124,14 +140,15 @@ func (e endpoints) ready(old endpoints) int {
 	return len(names)
 }
 
-var ofService = url.Values{"labelSelector": {"kubernetes.io/service-name=" + deploymentName}}
+// ofBench selects what is measured.
+var ofBench = url.Values{"labelSelector": {benchLabel}}
 
 func slicesPath(namespace string) string {
 	return "/apis/discovery.k8s.io/v1/namespaces/" + namespace + "/endpointslices"
 }
 
 func (a *api) endpoints(ctx context.Context, namespace string) (endpoints, error) {
-	slices, err := listOf[slice](ctx, a, slicesPath(namespace), ofService)
+	slices, err := listOf[slice](ctx, a, slicesPath(namespace), ofBench)
 	e := endpoints{version: slices.Metadata.ResourceVersion, slices: map[string][]string{}}
 	for _, s := range slices.Items {
 		e.slices[s.Metadata.Name] = s.ready()

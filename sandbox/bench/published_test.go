@@ -17,7 +17,7 @@ const (
 )
 
 func webDeployment(generation, observed, updated int) string {
-	return fmt.Sprintf(`{"metadata":{"generation":%d},"spec":{"replicas":2},
+	return fmt.Sprintf(`{"metadata":{"name":"web","generation":%d},"spec":{"replicas":2},
 	  "status":{"observedGeneration":%d,"replicas":2,"updatedReplicas":%d,"availableReplicas":2}}`, generation, observed, updated)
 }
 
@@ -56,7 +56,7 @@ func fakeServer(t *testing.T) *api {
 func TestNextRolloutWaitsForTheService(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	events, err := fakeServer(t).nextRollout(ctx, "n")
+	events, err := fakeServer(t).nextRollout(ctx, "n", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,10 +23,11 @@ type results struct {
 	crowd  *group // the first group again with neighbours; nil when not asked for
 }
 
-// group is one Deployment size with what each command needed for it.
+// group is one size with what each command needed for it.
 type group struct {
-	pods, rounds, neighbours int
-	tracks                   []*track
+	size       size
+	neighbours int
+	tracks     []*track
 }
 
 // of returns the samples of one command.
@@ -81,7 +82,7 @@ func (r results) costs() string {
 }
 
 func (g group) row(t *track) []string {
-	pods := fmt.Sprintf("%d", g.pods)
+	pods := g.size.String()
 	if g.neighbours > 0 {
 		pods += fmt.Sprintf(" beside %d others", g.neighbours)
 	}

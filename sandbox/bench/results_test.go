@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,11 +14,11 @@ func example() results {
 			traffic: traffic{connections: 1, received: received, sent: 7000},
 		}}
 	}
-	g := group{pods: 3, tracks: []*track{
+	g := group{size: smallRollout, tracks: []*track{
 		{command: command{name: kubectlCold}, samples: samples(2*time.Second, 100_000)},
 		{command: command{name: gateName}, samples: samples(2200*time.Millisecond, 140_000)},
 	}}
-	crowd := group{pods: 3, neighbours: 5000, tracks: []*track{
+	crowd := group{size: smallRollout, neighbours: 5000, tracks: []*track{
 		{command: command{name: gateName}, samples: samples(2*time.Second, 140_000)},
 	}}
 	return results{groups: []group{g}, crowd: &crowd, binary: binary{44_000_000, 31 * time.Millisecond}}
@@ -68,15 +69,50 @@ func TestBetween(t *testing.T) {
 	}
 }
 
+func TestBudgetsOfLargeRollouts(t *testing.T) {
+	measured := func(s size, cpu time.Duration, mebibytes int64) group {
+		return group{size: s, tracks: []*track{{command: command{name: gateName}, samples: []sample{{cpu: cpu, rss: mebibytes << 20}}}}}
+	}
+	r := results{groups: []group{measured(largeRollout, 2*time.Second, 50), measured(hugeRollout, 12*time.Second, 170), measured(manyRollouts, time.Second, 100)}}
+	want := []budget{
+		{"peak RSS, 1,000 pods, worst round", "50.0 MiB", "≤ 80.0 MiB", true},
+		{"CPU, 1,000 pods, worst round", "2.00 s", "≤ 3.00 s", true},
+		{"peak RSS, 5,000 pods, worst round", "170.0 MiB", "≤ 160.0 MiB", false},
+		{"CPU a pod, 5000 pods, by 1000", "1.20×", "≤ 1.10×", false},
+		{"peak RSS, 200 workloads, worst round", "100.0 MiB", "≤ 160.0 MiB", true},
+	}
+	if got := r.budgets()[:len(want)]; !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+}
+
 func TestParseSizes(t *testing.T) {
-	got, err := parseSizes("3:5,1000:2")
-	if err != nil || len(got) != 2 || got[0] != (size{3, 5}) || got[1] != (size{1000, 2}) {
+	got, err := parseSizes("3:5,1000:2:no-probe,200x1:3,5000:1:alone:no-probe")
+	want := []size{{1, 3, 5, false, false}, {1, 1000, 2, true, false}, {200, 1, 3, false, false}, {1, 5000, 1, true, true}}
+	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}
-	for _, bad := range []string{"", "3", "3:0", "0:1", "a:1", "3:b", "3:1,"} {
+	if _, err := parseSizes(defaultSizes); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{"", "3", "3:0", "0:1", "a:1", "3:b", "3:1,", "x3:1", "0x3:1", "3x:1", "3:1:probe"} {
 		if sizes, err := parseSizes(bad); err == nil {
 			t.Errorf("parseSizes(%q) = %v, want an error", bad, sizes)
 		}
+	}
+}
+
+func TestManifest(t *testing.T) {
+	k := track{size: size{workloads: 3, pods: 2, noProbe: true}, replicas: 2, revision: 7}
+	text := k.manifest()
+	for part, want := range map[string]int{"kind: Deployment": 3, "kind: Service": 3, "---": 5, "name: web-2\n": 2, ":r7": 3, "readinessProbe": 0} {
+		if got := strings.Count(text, part); got != want {
+			t.Errorf("%d times %q, want %d", got, part, want)
+		}
+	}
+	k.size.noProbe = false
+	if strings.Count(k.manifest(), "readinessProbe") != 3 {
+		t.Error("there is no probe")
 	}
 }
 

@@ -15,12 +15,13 @@ import (
 // oneRollout is how long one may take before the bench gives up on it.
 const oneRollout = 10 * time.Minute
 
-// track is one Deployment that one command rolls, always the same: an object whose fields two tools own by turns
+// track is what one command rolls: one Deployment, or several in one manifest, always the same: an object whose fields two tools own by turns
 // would measure how they take them from each other.
 type track struct {
 	command   command
 	namespace string
-	replicas  int
+	size      size
+	replicas  int // of each Deployment, by now
 	revision  int // of the image
 	samples   []sample
 }
@@ -33,7 +34,6 @@ func (b *bench) prepare(ctx context.Context, t *track, history int) error {
 	if err := b.api.create(ctx, "/api/v1/namespaces", namespaceObject(t.namespace)); err != nil {
 		return err
 	}
-	replicas := t.replicas
 	t.replicas = 0
 	for range history {
 		t.revision++
@@ -41,19 +41,19 @@ func (b *bench) prepare(ctx context.Context, t *track, history int) error {
 			return err
 		}
 	}
-	t.replicas = replicas
+	t.replicas = t.size.pods
 	t.revision++
 	if _, err := b.roll(ctx, t); err != nil {
 		return err
 	}
-	return b.settled(ctx, t.namespace, t.replicas)
+	return b.settled(ctx, t.namespace, t.size.all())
 }
 
 // measure rolls the next revision out, keeps the sample, and waits until nothing of the old revision is left.
 func (b *bench) measure(ctx context.Context, t *track, others int) error {
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
-	published, err := b.api.nextRollout(watch, t.namespace)
+	published, err := b.api.nextRollout(watch, t.namespace, t.size.workloads)
 	if err != nil {
 		return fmt.Errorf("watching %s: %w", t.namespace, err)
 	}
@@ -80,9 +80,9 @@ func (b *bench) measure(ctx context.Context, t *track, others int) error {
 		return err
 	}
 	t.samples = append(t.samples, s)
-	fmt.Fprintf(os.Stderr, "%5d pods  %-32s %7.2fs wall %6.2fs cpu %5.1f MiB %8d bytes in, lag %s (Services %s behind)\n",
-		t.replicas, t.command.name, s.wall.Seconds(), s.cpu.Seconds(), float64(s.rss)/(1<<20), s.received, s.lag.Round(time.Millisecond), s.behind.Round(time.Millisecond))
-	return b.settled(ctx, t.namespace, t.replicas+others)
+	fmt.Fprintf(os.Stderr, "%s pods  %-32s %7.2fs wall %6.2fs cpu %5.1f MiB %8d bytes in, lag %s (Services %s behind)\n",
+		t.size, t.command.name, s.wall.Seconds(), s.cpu.Seconds(), float64(s.rss)/(1<<20), s.received, s.lag.Round(time.Millisecond), s.behind.Round(time.Millisecond))
+	return b.settled(ctx, t.namespace, t.size.all()+others)
 }
 
 // roll runs the command for the current revision and checks that the rollout has really happened.
@@ -95,7 +95,7 @@ func (b *bench) roll(ctx context.Context, t *track) (measured, error) {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "web.yaml")
-	if err := os.WriteFile(file, []byte(manifest(t.replicas, t.image())), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(t.manifest()), 0o600); err != nil {
 		return measured{}, err
 	}
 	e := environment{path: b.path, home: dir}
@@ -107,7 +107,7 @@ func (b *bench) roll(ctx context.Context, t *track) (measured, error) {
 	}
 	m, err := execute(ctx, dir, e, t.command.with(file))
 	if err != nil {
-		return m, fmt.Errorf("running %s for %d pods: %w", t.command.name, t.replicas, err)
+		return m, fmt.Errorf("running %s for %s pods: %w", t.command.name, t.size, err)
 	}
 	return m, b.verify(ctx, t)
 }
@@ -123,12 +123,17 @@ func (c command) with(file string) []string {
 
 // verify does not believe an exit code.
 func (b *bench) verify(ctx context.Context, t *track) error {
-	d, err := b.api.deployment(ctx, t.namespace)
+	all, err := b.api.rolled(ctx, t.namespace)
 	if err != nil {
 		return fmt.Errorf("checking the rollout by %s: %w", t.command.name, err)
 	}
-	if d.image() != t.image() || d.Spec.Replicas != t.replicas || !d.complete() {
-		return fmt.Errorf("checking the rollout by %s: it ended well, but the Deployment is %+v", t.command.name, d)
+	if len(all.Items) != t.size.workloads {
+		return fmt.Errorf("checking the rollout by %s: there are %d Deployments, not %d", t.command.name, len(all.Items), t.size.workloads)
+	}
+	for _, d := range all.Items {
+		if d.image() != t.image() || d.Spec.Replicas != t.replicas || !d.complete() {
+			return fmt.Errorf("checking the rollout by %s: it ended well, but the Deployment is %+v", t.command.name, d)
+		}
 	}
 	return nil
 }

@@ -116,8 +116,11 @@ func (b *bench) traceAll(ctx context.Context) error {
 	b.server = t.url
 	for _, s := range b.options.sizes {
 		for i, c := range b.commands() {
-			k := &track{command: c, namespace: fmt.Sprintf("trace-%d-%d", s.pods, i), replicas: s.pods}
-			if err := b.prepare(ctx, k, b.options.history); err != nil {
+			if s.alone && c.name != gateName {
+				continue
+			}
+			k := &track{command: c, namespace: fmt.Sprintf("trace-%s-%d", s.slug(), i), size: s}
+			if err := b.prepare(ctx, k, b.history(s)); err != nil {
 				return err
 			}
 			t.take()
@@ -127,7 +130,7 @@ func (b *bench) traceAll(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			fmt.Printf("\n%d pods, %s, %.3fs\n", s.pods, c.name, m.wall.Seconds())
+			fmt.Printf("\n%s pods, %s, %.3fs\n", s, c.name, m.wall.Seconds())
 			printRequests(os.Stdout, t.take(), begin)
 		}
 	}

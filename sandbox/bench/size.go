@@ -1,0 +1,81 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+const defaultSizes = "3:5,3:3:no-probe,1000:3,200x1:3,5000:1:alone"
+
+// size is what one rollout changes, and how often it is measured.
+type size struct {
+	workloads int // Deployments in one manifest; 1 is the usual
+	pods      int // of each
+	rounds    int
+	noProbe   bool // the pods have no readiness probe
+	alone     bool // without kubectl beside it
+}
+
+// parseSizes reads the value of --sizes.
+func parseSizes(text string) ([]size, error) {
+	var sizes []size
+	for part := range strings.SplitSeq(text, ",") {
+		s, ok := parseSize(part)
+		if !ok {
+			return nil, fmt.Errorf("reading --sizes: %q is not [WORKLOADSx]PODS:ROUNDS[:no-probe][:alone]", part)
+		}
+		sizes = append(sizes, s)
+	}
+	return sizes, nil
+}
+
+func parseSize(text string) (size, bool) {
+	fields := strings.Split(text, ":")
+	if len(fields) < 2 {
+		return size{}, false
+	}
+	s := size{workloads: 1}
+	pods := fields[0]
+	var failed [3]error
+	if workloads, each, ok := strings.Cut(pods, "x"); ok {
+		s.workloads, failed[0] = strconv.Atoi(workloads)
+		pods = each
+	}
+	s.pods, failed[1] = strconv.Atoi(pods)
+	s.rounds, failed[2] = strconv.Atoi(fields[1])
+	for _, option := range fields[2:] {
+		switch option {
+		case "no-probe":
+			s.noProbe = true
+		case "alone":
+			s.alone = true
+		default:
+			return s, false
+		}
+	}
+	return s, failed == [3]error{} && s.workloads > 0 && s.pods > 0 && s.rounds > 0
+}
+
+func (s size) String() string {
+	text := fmt.Sprint(s.pods)
+	if s.workloads > 1 {
+		text = fmt.Sprintf("%d × %d", s.workloads, s.pods)
+	}
+	if s.noProbe {
+		text += " without a probe"
+	}
+	return text
+}
+
+// all is how many pods there are.
+func (s size) all() int { return s.workloads * s.pods }
+
+// slug is for names of namespaces.
+func (s size) slug() string {
+	text := fmt.Sprintf("%dx%d", s.workloads, s.pods)
+	if s.noProbe {
+		text += "-no-probe"
+	}
+	return text
+}
