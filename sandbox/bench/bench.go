@@ -136,7 +136,7 @@ func (b *bench) measureSize(ctx context.Context, s size) ([]*track, error) {
 		}
 		t := &track{command: c, namespace: fmt.Sprintf("bench-%s-%d", s.slug(), i), size: s}
 		if err := b.prepare(ctx, t, b.history(s)); err != nil {
-			return nil, fmt.Errorf("preparing %s pods for %s: %w", s, c.name, err)
+			return nil, fmt.Errorf("preparing %s for %s: %w", s, c.name, err)
 		}
 		tracks = append(tracks, t)
 	}

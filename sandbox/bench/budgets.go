@@ -30,7 +30,9 @@ func (r results) budgets() []budget {
 	var out []budget
 	lags := []float64{}
 	for _, g := range r.groups {
-		lags = append(lags, each(g.of(gateName), lagOf)...)
+		if !g.size.noProbe { // pods that are ready as soon as they run are watched for a while on purpose
+			lags = append(lags, each(g.of(gateName), lagOf)...)
+		}
 		switch {
 		case g.size.is(smallRollout):
 			out = append(out, g.against("3 pods", 1.05, 1.5)...)

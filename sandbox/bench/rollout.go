@@ -80,7 +80,7 @@ func (b *bench) measure(ctx context.Context, t *track, others int) error {
 		return err
 	}
 	t.samples = append(t.samples, s)
-	fmt.Fprintf(os.Stderr, "%s pods  %-32s %7.2fs wall %6.2fs cpu %5.1f MiB %8d bytes in, lag %s (Services %s behind)\n",
+	fmt.Fprintf(os.Stderr, "%-18s %-20s %7.2fs wall %6.2fs cpu %5.1f MiB %8d bytes in, lag %s (Services %s behind)\n",
 		t.size, t.command.name, s.wall.Seconds(), s.cpu.Seconds(), float64(s.rss)/(1<<20), s.received, s.lag.Round(time.Millisecond), s.behind.Round(time.Millisecond))
 	return b.settled(ctx, t.namespace, t.size.all()+others)
 }
@@ -107,7 +107,7 @@ func (b *bench) roll(ctx context.Context, t *track) (measured, error) {
 	}
 	m, err := execute(ctx, dir, e, t.command.with(file))
 	if err != nil {
-		return m, fmt.Errorf("running %s for %s pods: %w", t.command.name, t.size, err)
+		return m, fmt.Errorf("running %s for %s: %w", t.command.name, t.size, err)
 	}
 	return m, b.verify(ctx, t)
 }
