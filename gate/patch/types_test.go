@@ -62,6 +62,35 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
+// TestNewerThanTheSchema: an API server can be newer than the schemas here, and an object odder than any schema.
+func TestNewerThanTheSchema(t *testing.T) {
+	pod := func(spec string) *unstructured.Unstructured {
+		return object(t, `{apiVersion: v1, kind: Pod, metadata: {name: p, uid: "1"}, spec: `+spec+`}`)
+	}
+	cases := []struct{ name, before, written, live, want, kept string }{
+		{"a field that the schema does not know", `{newest: {a: 1, b: 1}}`, `{newest: {a: 2, b: 2}}`, `{newest: {a: 2, b: 3}}`, `{newest: {a: 1, b: 3}}`, "spec.newest.b by "},
+		{"a key that has a default", `{containers: [{name: a, ports: [{containerPort: 80, name: x}]}]}`, `{containers: [{name: a, ports: [{containerPort: 80, name: z}]}]}`,
+			`{containers: [{name: a, ports: [{containerPort: 80, name: z}, {containerPort: 80, protocol: UDP}]}]}`,
+			`{containers: [{name: a, ports: [{containerPort: 80, name: x}, {containerPort: 80, protocol: UDP}]}]}`, ""},
+		{"items without a name", `{containers: [{image: a}]}`, `{containers: [{image: b}]}`, `{containers: [{image: b}, {image: c}]}`, `{containers: [{image: b}, {image: c}]}`, `spec.containers[name=""] by `},
+		{"items that are no maps", `{containers: [a]}`, `{containers: [b]}`, `{containers: [c]}`, `{containers: [c]}`, "spec.containers by "},
+		{"a list that is none", `{containers: [{name: a}]}`, `{containers: {name: a}}`, `{containers: x}`, `{containers: x}`, "spec.containers by "},
+		{"null", `{containers: null}`, `{containers: [{name: a}]}`, `{containers: [{name: a}]}`, `{containers: null}`, ""},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			inv, err := Invert(Write{Before: pod(c.before), Written: pod(c.written)}, pod(c.live), undoManager, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sameObject(t, pod(c.want).Object, inv.Object.Object)
+			if got := keptPaths(inv.Kept); got != c.kept {
+				t.Errorf("kept %s, want %s", got, c.kept)
+			}
+		})
+	}
+}
+
 func TestOpenAPIThatDoesNotFit(t *testing.T) {
 	if _, err := OpenAPI(map[string]*spec.Schema{"a": {SchemaProps: spec.SchemaProps{Type: spec.StringOrArray{"nonsense"}}}}); err == nil {
 		t.Error("no error")
