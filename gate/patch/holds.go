@@ -3,6 +3,7 @@ package patch
 import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // Holds tells whether everything that a write has changed is still as it wrote it, whatever others have changed beside
@@ -10,10 +11,6 @@ import (
 func Holds(w Write, live runtime.Object) bool {
 	if w.Written == nil {
 		return false
-	}
-	if w.Before == nil { // it has written everything
-		w.Before = &unstructured.Unstructured{Object: map[string]any{}}
-		w.Before.SetGroupVersionKind(w.Written.GroupVersionKind())
 	}
 	now, ok := live.(*unstructured.Unstructured)
 	if !ok {
@@ -24,6 +21,11 @@ func Holds(w Write, live runtime.Object) bool {
 		now = &unstructured.Unstructured{Object: content}
 		now.SetGroupVersionKind(w.Written.GroupVersionKind())
 	}
-	inv, err := Invert(w, now, "", nil)
-	return err == nil && inv.Extent == All
+	k := kindOf(nil, w.Written)
+	ours, theirs := noPaths(), noPaths()
+	k.compare(nil, content(w.Before), content(w.Written), ours)
+	k.compare(nil, content(w.Written), content(now), theirs)
+	holds := true
+	theirs.all.Iterate(func(at fieldpath.Path) { holds = holds && !ours.has(at) })
+	return holds
 }
