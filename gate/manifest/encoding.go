@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -29,6 +30,9 @@ func plainText(path string, data []byte) ([]byte, error) {
 	if e := notUTF8(path, text); e != nil {
 		return nil, e
 	}
+	if len(text) > 0 && text[len(text)-1] != '\n' {
+		text = append(slices.Clip(text), '\n') // as kubectl does: a block of text (|) at the end ends with a line end
+	}
 	return text, nil
 }
 
@@ -45,6 +49,7 @@ func notText(path string, data []byte) *Error {
 		{"SQLite format 3\x00", "SQLite", ""},
 		{"$ANSIBLE_VAULT;", "encrypted Ansible Vault", "decrypt it first: ansible-vault view FILE | rolloutgate run -f -"},
 		{"-----BEGIN ", "PEM", ""},
+		{"\x00\x05\x16\x07", "macOS metadata", "delete it; archives made on a Mac hold such files, named ._FILE"},
 	} {
 		if bytes.HasPrefix(data, []byte(format.magic)) {
 			return &Error{Path: path, Msg: "this is a " + format.name + " file, not a manifest", Hint: format.hint}
