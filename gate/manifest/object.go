@@ -2,8 +2,8 @@
 // were written.
 //
 // Takes: paths and bytes. Returns: objects in the order of the files, each with file and line, and the line of any
-// field path inside it. Never: talks to a cluster, guesses a namespace, or accepts a document that it does not
-// understand.
+// field path inside it. Never: talks to a cluster, guesses a namespace, accepts a document that it does not
+// understand, or leaves something out without a note.
 package manifest
 
 import (
