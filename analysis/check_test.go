@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -119,6 +120,48 @@ func TestParseCheckRefuses(t *testing.T) {
 	}
 }
 
+// A name stands before a colon and a space, and the query begins where what follows can be read.
+func TestParseChecks(t *testing.T) {
+	for name, tt := range map[string]struct {
+		texts []string
+		want  string // names and queries
+		fault string
+	}{
+		"a name":                        {[]string{`errors: sum(rate(x[1m])) <= 0.01`}, "errors|sum(rate(x[1m]))", ""},
+		"none":                          {[]string{`up == 1`, `1 <= up`}, "check-1|up check-2|up", ""},
+		"one of two":                    {[]string{`a: up == 1`, `up == 1`}, "a|up check-2|up", ""},
+		"words":                         {[]string{`5xx of the shop, in %: up <= 1%`}, "5xx of the shop, in %|up", ""},
+		"a name with a colon":           {[]string{`shop:errors: up <= 1`}, "shop:errors|up", ""},
+		"a name with a colon and space": {[]string{`shop: errors: up <= 1`}, "shop: errors|up", ""},
+		"a recording rule":              {[]string{`job:errors:rate5m <= 1`}, "check-1|job:errors:rate5m", ""},
+		"a name and a recording rule":   {[]string{`errors: job:errors:rate5m <= 1`}, "errors|job:errors:rate5m", ""},
+		"a colon in a label":            {[]string{`up{instance="a: b"} <= 1`}, `check-1|up{instance="a: b"}`, ""},
+		"a subquery":                    {[]string{`max_over_time(up[5m: 1m]) <= 1`}, "check-1|max_over_time(up[5m: 1m])", ""},
+		"a variable":                    {[]string{`queue: max(q{ns="${namespace}",x="$${"}) <= 5`}, `queue|max(q{ns="${namespace}",x="$${"})`, ""},
+		"a limit first, and variables":  {[]string{`5 >= rate(q{ns="${namespace}"}[${window}])`}, `check-1|rate(q{ns="${namespace}"}[${window}])`, ""},
+		"the same name twice":           {[]string{`a: up == 1`, `a: up == 0`}, "", `the name "a" is taken`},
+		"the name of another":           {[]string{`taken: up == 1`}, "", `the name "taken" is taken`},
+		"a number that is taken":        {[]string{`up == 1`, `check-1: up == 1`}, "check-1-2|up check-1|up", ""},
+		"a mistake after a name":        {[]string{`errors: sum(up) + 1`}, "", "no comparison with a limit"},
+		"no query":                      {[]string{`errors:`}, "", "no comparison"},
+	} {
+		got, err := ParseChecks(tt.texts, Vars{Namespace: "shop", Window: time.Minute}, []Criterion{{Name: "taken"}})
+		if tt.fault != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.fault) || !strings.Contains(err.Error(), "\n  hint: ") {
+				t.Errorf("%s: %v does not say %q and a hint", name, err, tt.fault)
+			}
+			continue
+		}
+		var parts []string
+		for _, c := range got {
+			parts = append(parts, c.Name+"|"+c.Query)
+		}
+		if joined := strings.Join(parts, " "); err != nil || joined != tt.want {
+			t.Errorf("%s: got %s (%v), want %s", name, joined, err, tt.want)
+		}
+	}
+}
+
 // What was split means the same when it is put together again.
 func FuzzParseCheck(f *testing.F) {
 	for _, seed := range []string{
@@ -146,7 +189,7 @@ func FuzzParseCheck(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: query %q: %v", text, asked, err)
 		}
-		query, op, limit, err := split("(" + asked + "\n) " + string(c.Op) + " " + None.Exact(c.Limit.Value))
+		query, op, limit, err := Vars{}.split("(" + strings.ReplaceAll(asked, "${", "$${") + "\n) " + string(c.Op) + " " + None.Exact(c.Limit.Value))
 		if err != nil {
 			t.Fatalf("%q: put together again: %v", text, err)
 		}

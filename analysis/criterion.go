@@ -59,10 +59,9 @@ type Criterion struct {
 	// Type is the word that the configuration has for it: ratio, slow, slo, query or alerts.
 	Type string
 
-	// Query is PromQL for the value, with variables. Where compared is set it is a whole comparison, which is split
-	// when it is asked: a comparison inside the query would hide a breach as an empty answer.
-	Query    string
-	compared bool
+	// Query is PromQL for the value, with variables. A comparison is not part of it: it would hide a breach as an empty
+	// answer.
+	Query string
 	// Counts says how events are counted; nil for a value. Op is then LessEqual and Limit the share of bad events.
 	Counts *Counts
 
@@ -145,9 +144,6 @@ func (c Criterion) Text() string {
 	if c.Counts != nil {
 		what = c.Counts.text()
 	}
-	if c.compared {
-		return c.Name + ": " + what
-	}
 	if c.Baseline != nil {
 		return c.Name + ": " + what + " " + c.Baseline.text()
 	}
@@ -166,9 +162,5 @@ func (c Criterion) Uses(variable string) bool {
 // query returns the PromQL for the value with its variables filled in.
 func (c Criterion) query(vars Vars) (string, error) {
 	text, err := vars.Expand(c.Query)
-	if err != nil || !c.compared {
-		return strings.TrimSpace(text), err
-	}
-	value, _, _, err := split(text)
-	return value, err
+	return strings.TrimSpace(text), err
 }

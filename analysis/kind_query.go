@@ -29,8 +29,7 @@ func compileQuery(s CriterionSpec, c *Criterion, vars Vars) error {
 		return err
 	}
 	if s.Max == nil && s.Min == nil && c.Baseline == nil {
-		c.compared = true
-		_, c.Op, c.Limit, err = split(query)
+		c.Query, c.Op, c.Limit, err = vars.split(c.Query)
 		return noLimit(err)
 	}
 	switch {

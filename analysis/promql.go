@@ -61,19 +61,20 @@ func valueQuery(expr parser.Expr) error {
 	return nil
 }
 
-// source returns the text that expr was parsed from, so that the query that
-// is sent is the query that was written. Where the parser's positions do not
-// bear that out, it prints the tree instead, which means the same.
-func source(text string, expr parser.Expr) string {
+// source returns where in the text expr was parsed from, so that the query
+// that is sent is the query that was written; false where the parser's
+// positions do not bear that out.
+func source(text string, expr parser.Expr) (from, to int, ok bool) {
 	pos, printed := expr.PositionRange(), expr.String()
-	if pos.Start < 0 || int(pos.End) > len(text) || pos.Start > pos.End {
-		return printed
+	from, to = int(pos.Start), int(pos.End)
+	if from < 0 || to > len(text) || from > to {
+		return 0, 0, false
 	}
-	written := strings.TrimSpace(text[pos.Start:pos.End])
-	if again, err := parser.ParseExpr(written); err == nil && again.String() == printed {
-		return written
-	}
-	return printed
+	// The positions of an aggregation end behind the space that follows it.
+	written := strings.TrimSpace(text[from:to])
+	from += strings.Index(text[from:to], written)
+	again, err := parser.ParseExpr(written)
+	return from, from + len(written), err == nil && again.String() == printed
 }
 
 // folded is a constant number, if ok.

@@ -47,7 +47,7 @@ criteria:
 	}
 	criteria := []Criterion{
 		{Name: "errors", Type: "query", Query: `sum(rate(errors_total{namespace="${namespace}"}[${window}]))`, Op: LessEqual, Limit: Limit{0.01, Percent}},
-		{Name: "latency", Type: "query", Query: `histogram_quantile(0.99, sum by (le) (rate(b[1m]))) < 500ms`, compared: true, Op: Less, Limit: Limit{0.5, Seconds}, For: 3},
+		{Name: "latency", Type: "query", Query: `histogram_quantile(0.99, sum by (le) (rate(b[1m])))`, Op: Less, Limit: Limit{0.5, Seconds}, For: 3},
 		{Name: "throughput", Type: "query", Query: `sum(rate(x[1m]))`, Op: GreaterEqual, Limit: Limit{10, None}},
 		{Name: "more", Type: "query", Query: `y`, Op: LessEqual, Limit: Limit{0.01, Percent}},
 	}

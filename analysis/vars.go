@@ -130,13 +130,39 @@ func promDuration(d time.Duration) string {
 // sign for itself, and comments stay as they are. It does not check that the
 // result is PromQL.
 func (v Vars) Expand(query string) (string, error) {
+	expanded, _, err := v.expand(query)
+	return expanded, err
+}
+
+// expansion is a part of a query that another text has taken the place of: query[from:to] became expanded[at:end].
+type expansion struct{ from, to, at, end int }
+
+// original returns the place in the query that a place in the expanded text comes from. A place within a value is taken
+// for its beginning.
+func original(at int, expansions []expansion) int {
+	shift := 0
+	for _, e := range expansions {
+		switch {
+		case at >= e.end:
+			shift = e.to - e.end
+		case at > e.at:
+			return e.from
+		}
+	}
+	return at + shift
+}
+
+// expand is Expand, and says what has replaced what.
+func (v Vars) expand(query string) (string, []expansion, error) {
 	var out strings.Builder
+	var expansions []expansion
 	place := code // where in the PromQL the next character stands
 	inPattern := false
 	for i := 0; i < len(query); i++ {
 		c := query[i]
 		if place != comment && c == '$' {
 			if strings.HasPrefix(query[i:], "$${") {
+				expansions = append(expansions, expansion{i, i + 3, out.Len(), out.Len() + 2})
 				out.WriteString("${")
 				i += 2
 				continue
@@ -144,12 +170,13 @@ func (v Vars) Expand(query string) (string, error) {
 			if strings.HasPrefix(query[i:], "${") {
 				name, _, closed := strings.Cut(query[i+2:], "}")
 				if !closed {
-					return "", &hinted{"a variable is not closed: " + strconv.Quote(query[i:]), "write ${name}, or $${ for a literal ${"}
+					return "", nil, &hinted{"a variable is not closed: " + strconv.Quote(query[i:]), "write ${name}, or $${ for a literal ${"}
 				}
 				value, err := v.insert(name, place, inPattern)
 				if err != nil {
-					return "", err
+					return "", nil, err
 				}
+				expansions = append(expansions, expansion{i, i + len(name) + 3, out.Len(), out.Len() + len(value)})
 				out.WriteString(value)
 				i += len(name) + 2
 				continue
@@ -167,7 +194,7 @@ func (v Vars) Expand(query string) (string, error) {
 		}
 		place = place.after(c)
 	}
-	return out.String(), nil
+	return out.String(), expansions, nil
 }
 
 // position is a place in PromQL text: code, comment, or the quote character

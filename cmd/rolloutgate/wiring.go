@@ -110,14 +110,11 @@ func (o *options) criteria(vars analysis.Vars) ([]analysis.Criterion, error) {
 	if err != nil {
 		return nil, usage(err)
 	}
-	known := o.spec.Known(vars)
-	for _, text := range o.checks {
-		c, err := analysis.ParseCheck(text, known)
-		if err != nil {
-			return nil, usage(err)
-		}
-		criteria = append(criteria, c)
+	checks, err := analysis.ParseChecks(o.checks, o.spec.Known(vars), criteria)
+	if err != nil {
+		return nil, usage(err)
 	}
+	criteria = append(criteria, checks...)
 	return criteria, usage(o.spec.Timing.Check(criteria))
 }
 
