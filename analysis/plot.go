@@ -2,20 +2,22 @@ package analysis
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
 // mostMoments is how many points a plot has at most.
 const mostMoments = 240
 
-// Plot fills in the course of each result's value from one window before the rollout began to now, so that a reader
-// sees the change. What cannot be read is left out: a plot decides nothing.
+// Plot fills in the course of each result's value from one window before the rollout began to now, as dense as the data,
+// so that a reader sees the change. What was measured while the limit was broken is part of it: a fault that was undone
+// at once lies between two other points. What cannot be read is left out: a plot decides nothing.
 func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 	s.Timing = s.Timing.With(s.Facts.Scrape, s.Facts.Lag)
 	r := &run{Session: s, slots: make(chan struct{}, maxConcurrent)}
 	end := r.now()
 	start := began.Add(s.Facts.Skew).Add(-max(s.Timing.Window, time.Minute))
-	step := max(end.Sub(start)/mostMoments, r.scrape(), time.Second).Truncate(time.Second)
+	step := max(end.Sub(start)/mostMoments, r.Facts.Scrape, time.Second).Round(time.Second)
 	for i, c := range s.Criteria {
 		if i >= len(results) || ctx.Err() != nil {
 			return
@@ -27,67 +29,18 @@ func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 		for j := range moments {
 			moments[j].Time = moments[j].Time.Add(-s.Facts.Skew) // the report tells all times by our clock
 		}
-		results[i].Plot = moments
+		results[i].Plot = withBreaches(moments, results[i].Series)
 	}
 }
 
-// Recheck asks the criteria that failed again, until they hold or ctx ends, and notes in their results whether they
-// do: whether an undo has repaired what it was meant to repair. since is when the undo was complete.
-func (s Session) Recheck(ctx context.Context, results []Result, since time.Time, observe func(Measurement)) {
-	s.Timing = s.Timing.With(s.Facts.Scrape, s.Facts.Lag)
-	r := &run{Session: s, slots: make(chan struct{}, maxConcurrent)}
-	for {
-		open := 0
-		for i, c := range s.Criteria {
-			if i >= len(results) || results[i].Verdict != Fail || results[i].Recovered != nil && *results[i].Recovered {
-				continue
-			}
-			over := time.Since(since)
-			if over < leastScrapes*r.scrape() {
-				open++
-				continue
-			}
-			moment, ok := r.latest(ctx, c, s.Facts.about(i), over)
-			if !ok {
-				open++
-				continue
-			}
-			limit := c.Limit.Value
-			if c.Baseline != nil {
-				limit = float64(results[i].Limit)
-			}
-			met, _ := c.Op.holds(float64(moment.Value), limit)
-			results[i].Recovered = &met
-			if !met {
-				open++
-			}
-			if observe != nil {
-				state := Breach
-				if met {
-					state = OK
-				}
-				observe(Measurement{Point: Point{Time: time.Now(), Value: &moment.Value, State: state}, Result: results[i]})
-			}
-		}
-		if open == 0 || !sleepUntil(ctx, time.Now().Add(min(r.Timing.Interval, 5*time.Second))) {
-			return
+// withBreaches adds the measurements that broke the limit to a course, in the order of time.
+func withBreaches(moments []Moment, points []Point) []Moment {
+	out := slices.Clone(moments)
+	for _, p := range points {
+		if p.State == Breach && p.Value != nil || p.Evidence > 0 && p.Value != nil {
+			out = append(out, Moment{Time: p.Time, Value: *p.Value})
 		}
 	}
-}
-
-// latest is the value over the time since the undo.
-func (r *run) latest(ctx context.Context, c Criterion, f CriterionFacts, over time.Duration) (Moment, bool) {
-	now := r.now()
-	at := Range{Start: now, End: now, Step: time.Second}
-	var moments []Moment
-	var err error
-	if c.Counts != nil {
-		moments, err = r.shares(ctx, c, f, at, over)
-	} else {
-		moments, err = r.series(ctx, c, f, at)
-	}
-	if err != nil || len(moments) == 0 {
-		return Moment{}, false
-	}
-	return moments[len(moments)-1], true
+	slices.SortStableFunc(out, func(a, b Moment) int { return a.Time.Compare(b.Time) })
+	return out
 }

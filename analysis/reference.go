@@ -60,7 +60,8 @@ func (r *run) now() time.Time { return time.Now().Add(r.Facts.Skew - r.Facts.Lag
 func (r *run) windows(ctx context.Context, c Criterion, f CriterionFacts, window time.Duration, start, end time.Time) ([]Moment, error) {
 	at := Range{Start: start.Add(window), End: end, Step: window}
 	if c.Counts != nil {
-		return r.shares(ctx, c, f, at, window)
+		moments, _, err := r.shares(ctx, c, f, at, window)
+		return moments, err
 	}
 	query, err := r.valueQuery(c, f)
 	if err != nil {
@@ -70,10 +71,11 @@ func (r *run) windows(ctx context.Context, c Criterion, f CriterionFacts, window
 	return r.moments(ctx, fmt.Sprintf("avg_over_time((%s\n)[%s:%s])", query, promSeconds(window), promSeconds(step)), at)
 }
 
-// series returns the course of a criterion's value: shares over a few scrapes each, or the value itself.
+// series returns the course of a criterion's value: shares over two scrapes each, or the value itself.
 func (r *run) series(ctx context.Context, c Criterion, f CriterionFacts, at Range) ([]Moment, error) {
 	if c.Counts != nil {
-		return r.shares(ctx, c, f, at, max(at.Step, leastScrapes*r.scrape()))
+		moments, _, err := r.shares(ctx, c, f, at, max(at.Step, 2*r.scrape()))
+		return moments, err
 	}
 	query, err := r.valueQuery(c, f)
 	if err != nil {
@@ -102,8 +104,8 @@ func (r *run) valueQuery(c Criterion, f CriterionFacts) (string, error) {
 	return c.scoped(query, vars, Pods{}, f)
 }
 
-// shares returns the share of bad events in the time before each step.
-func (r *run) shares(ctx context.Context, c Criterion, f CriterionFacts, at Range, over time.Duration) ([]Moment, error) {
+// shares returns the share of bad events in the time before each step, and how many events there were.
+func (r *run) shares(ctx context.Context, c Criterion, f CriterionFacts, at Range, over time.Duration) (out []Moment, events []float64, err error) {
 	vars := r.vars()
 	counts := *c.Counts
 	counts.Native = counts.Native || f.Native
@@ -113,11 +115,11 @@ func (r *run) shares(ctx context.Context, c Criterion, f CriterionFacts, at Rang
 	}
 	query, err := counts.increase(vars, matchers, nil, promSeconds(over))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	answer, err := r.askRange(ctx, query, at)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	byTime := map[time.Time][]Sample{}
 	var times []time.Time
@@ -130,14 +132,13 @@ func (r *run) shares(ctx context.Context, c Criterion, f CriterionFacts, at Rang
 		}
 	}
 	slices.SortFunc(times, time.Time.Compare)
-	var out []Moment
 	for _, t := range times {
 		tallies, err := counts.tallies(Answer{Samples: byTime[t]}, nil, "")
 		if err == nil && len(tallies) == 1 && tallies[0].total > 0 {
-			out = append(out, Moment{Time: t, Value: Number(tallies[0].bad / tallies[0].total)})
+			out, events = append(out, Moment{Time: t, Value: Number(tallies[0].bad / tallies[0].total)}), append(events, tallies[0].total)
 		}
 	}
-	return out, nil
+	return out, events, nil
 }
 
 func (r *run) moments(ctx context.Context, query string, at Range) ([]Moment, error) {

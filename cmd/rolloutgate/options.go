@@ -97,7 +97,7 @@ func (o *options) judging(flags *pflag.FlagSet) {
 	o.settle, o.interval = autoDuration(timing.Settle), autoDuration(timing.Interval)
 	flags.StringVar(&o.prometheusURL, "prometheus-url", "", "address of the Prometheus that answers the criteria")
 	flags.StringVar(&o.prometheusService, "prometheus-service", "", "or its Service in the cluster, as NAMESPACE/NAME:PORT, reached through the API server")
-	flags.StringArrayVar(&o.checks, "check", nil, "success criterion 'PROMQL <= LIMIT' (or <, >, >=, ==); repeatable")
+	flags.StringArrayVar(&o.checks, "check", nil, "success criterion 'NAME: PROMQL <= LIMIT' (or <, >, >=, ==), the name may be left out; repeatable")
 	flags.Var(&o.settle, "settle", "time between the end of the rollout and the window; auto: 30s, or what scrape interval and data lag take")
 	flags.DurationVar(&o.window, "window", timing.Window, "time over which the criteria are measured")
 	flags.Var(&o.interval, "interval", "time between two measurements of a criterion; auto: 15s, or the scrape interval")
