@@ -16,8 +16,12 @@ import (
 // that do not fit are errors; the result joins one [*SpecError] per mistake,
 // with the given file name and the line of the mistake.
 func ParseSpec(file string, node *yaml.Node) (Spec, error) {
+	return parseSpec(file, node, criterionKinds())
+}
+
+func parseSpec(file string, node *yaml.Node, kinds []criterionKind) (Spec, error) {
 	spec := Spec{Timing: DefaultTiming()}
-	d := decoder{file: file}
+	d := decoder{file: file, kinds: kinds}
 	d.mapping(node, "analysis", spec.keys())
 	if len(d.errs) == 0 {
 		d.lint(resolve(node), spec)
@@ -56,13 +60,13 @@ func (s *Spec) keys() []key {
 	}
 }
 
-func (s *CriterionSpec) keys() []key {
+func (s *CriterionSpec) keys(kinds []criterionKind) []key {
 	keys := []key{
 		{"name", textKey("name", &s.Name)},
 		{"preset", textKey("preset", &s.Preset)},
 	}
-	for _, k := range criterionKinds() {
-		keys = append(keys, key{k.name, func(d *decoder, value *yaml.Node) { k.decode(d, value, s) }})
+	for _, k := range kinds {
+		keys = append(keys, key{k.name, func(d *decoder, value *yaml.Node) { s.Asks = append(s.Asks, Asked{k.name, k.read(d, value)}) }})
 	}
 	return append(keys,
 		key{"max", limitKey("max", &s.Max)},
@@ -218,8 +222,9 @@ func limitKey(name string, into **Limit) func(*decoder, *yaml.Node) {
 
 // decoder collects mistakes, so that one run of a linter shows all of them.
 type decoder struct {
-	file string
-	errs []error
+	file  string
+	kinds []criterionKind
+	errs  []error
 }
 
 func (d *decoder) fault(at *yaml.Node, text, hint string) {
@@ -295,7 +300,7 @@ func (d *decoder) criteria(node *yaml.Node) []CriterionSpec {
 	specs := make([]CriterionSpec, len(node.Content))
 	for i, item := range node.Content {
 		specs[i] = CriterionSpec{File: d.file, Line: item.Line}
-		d.mapping(item, fmt.Sprintf("criterion %d", i+1), specs[i].keys())
+		d.mapping(item, fmt.Sprintf("criterion %d", i+1), specs[i].keys(d.kinds))
 	}
 	return specs
 }

@@ -78,7 +78,7 @@ func runs(t *testing.T, entry CriterionSpec, answer func(since time.Duration) (A
 // valueTable runs a criterion on a value with each kind of answer.
 func valueTable(t *testing.T) string {
 	limit := Limit{Value: 1}
-	plainly := CriterionSpec{Query: "q", Max: &limit}
+	plainly := CriterionSpec{Asks: asks("query", &QuerySpec{"q"}), Max: &limit}
 	empty := func(p NoDataPolicy) CriterionSpec {
 		c := plainly
 		c.NoData = p
@@ -123,9 +123,9 @@ func valueTable(t *testing.T) string {
 // countTable runs a criterion on events with each kind of answer.
 func countTable(t *testing.T) string {
 	limit, over := Limit{0.01, Percent}, Limit{0.5, Seconds}
-	bad := CriterionSpec{Ratio: &RatioSpec{Bad: "bad_total", Total: "all_total"}, Max: &limit}
-	good := CriterionSpec{Ratio: &RatioSpec{Good: "good_total", Total: "all_total"}, Max: &limit}
-	slow := CriterionSpec{Slow: &SlowSpec{Histogram: "seconds", Over: &over}, Max: &limit}
+	bad := CriterionSpec{Asks: asks("ratio", &RatioSpec{Bad: "bad_total", Total: "all_total"}), Max: &limit}
+	good := CriterionSpec{Asks: asks("ratio", &RatioSpec{Good: "good_total", Total: "all_total"}), Max: &limit}
+	slow := CriterionSpec{Asks: asks("slow", &SlowSpec{Histogram: "seconds", Over: &over}), Max: &limit}
 	// count answers with counters that grow by so many a minute.
 	count := func(perMinute map[string]float64) func(time.Duration) (Answer, error) {
 		return func(since time.Duration) (Answer, error) {

@@ -3,43 +3,60 @@ package analysis
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// criterionKind is one way to ask a question. A new one is one file with its functions, and a line in criterionKinds.
-type criterionKind struct {
-	name    string
-	decode  func(d *decoder, value *yaml.Node, into *CriterionSpec)
-	present func(CriterionSpec) bool
+// Question is what a criterion asks, as its kind reads it from a file: one of [*RatioSpec], [*SlowSpec], [*SLOSpec],
+// [*QuerySpec] and [*AlertsSpec].
+type Question interface {
 	// compile completes a criterion that has what all kinds share.
-	compile func(s CriterionSpec, c *Criterion, vars Vars) error
+	compile(s CriterionSpec, c *Criterion, vars Vars) error
+}
+
+// Asked is a question, and the key that it stands under.
+type Asked struct {
+	Kind string
+	Question
+}
+
+// criterionKind is one way to ask a question. A new one is a file, and a row of criterionKinds.
+type criterionKind struct {
+	name string // its key
+	read func(d *decoder, value *yaml.Node) Question
 }
 
 // criterionKinds are all kinds, in the order of the documentation.
 func criterionKinds() []criterionKind {
-	return []criterionKind{ratioKind(), slowKind(), sloKind(), queryKind(), alertsKind()}
+	return []criterionKind{
+		{"ratio", readRatio},
+		{"slow", readSlow},
+		{"slo", readSLO},
+		{"query", readQuery},
+		{"alerts", readAlerts},
+	}
 }
 
-// kind finds the one kind that an entry has.
-func (s CriterionSpec) kind() (criterionKind, error) {
-	var found []criterionKind
-	var all, names []string
+// question is the one question that an entry asks.
+func (s CriterionSpec) question() (Asked, error) {
+	var all []string
 	for _, k := range criterionKinds() {
 		all = append(all, k.name)
-		if k.present(s) {
-			found = append(found, k)
-			names = append(names, k.name)
-		}
 	}
-	switch len(found) {
+	switch len(s.Asks) {
 	case 0:
-		return criterionKind{}, &hinted{"it asks nothing", "add one of " + strings.Join(all, ", ") + ", or a preset"}
+		return Asked{}, &hinted{"it asks nothing", "add one of " + strings.Join(all, ", ") + ", or a preset"}
 	case 1:
-		return found[0], nil
+		return s.Asks[0], nil
 	}
-	return criterionKind{}, &hinted{"it has both " + strings.Join(names, " and "), "write one criterion for each; all of them have to pass"}
+	var names []string
+	for _, a := range s.Asks {
+		names = append(names, a.Kind)
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return slices.Index(all, a) - slices.Index(all, b) })
+	return Asked{}, &hinted{"it has both " + strings.Join(names, " and "), "write one criterion for each; all of them have to pass"}
 }
 
 // limited takes max, or the whole of min turned around, as the limit of bad events.
@@ -78,41 +95,4 @@ func (c *Criterion) check(vars Vars) error {
 	}
 	_, err := c.Counts.raw(vars, usualNaming.matchers(vars.Namespace, vars.NewPods), c.Each)
 	return err
-}
-
-// RatioSpec counts bad events among all. One of Bad and Good is set, and Total.
-type RatioSpec struct{ Bad, Good, Total string }
-
-func (r *RatioSpec) keys() []key {
-	return []key{{"bad", textKey("bad", &r.Bad)}, {"good", textKey("good", &r.Good)}, {"total", textKey("total", &r.Total)}}
-}
-
-func (r *RatioSpec) counts() (*Counts, error) {
-	switch {
-	case r.Total == "":
-		return nil, &hinted{"it has no total", "add total: the counter of all events, such as http_requests_total"}
-	case (r.Bad == "") == (r.Good == ""):
-		return nil, &hinted{"it needs one of bad and good", `add bad: the counter of bad events, such as http_requests_total{code=~"5.."}`}
-	}
-	return &Counts{Bad: r.Bad, Good: r.Good, Total: r.Total}, nil
-}
-
-func ratioKind() criterionKind {
-	return criterionKind{
-		name: "ratio",
-		decode: func(d *decoder, value *yaml.Node, into *CriterionSpec) {
-			into.Ratio = &RatioSpec{}
-			d.mapping(value, "ratio", into.Ratio.keys())
-		},
-		present: func(s CriterionSpec) bool { return s.Ratio != nil },
-		compile: func(s CriterionSpec, c *Criterion, vars Vars) (err error) {
-			if c.Counts, err = s.Ratio.counts(); err != nil {
-				return err
-			}
-			if err := s.limited(c); err != nil {
-				return err
-			}
-			return c.check(vars)
-		},
-	}
 }

@@ -13,41 +13,35 @@ type AlertsSpec struct {
 	Match string // a selector without a name, such as {namespace="${namespace}",severity="critical"}
 }
 
-func alertsKind() criterionKind {
-	return criterionKind{
-		name: "alerts",
-		decode: func(d *decoder, value *yaml.Node, into *CriterionSpec) {
-			into.Alerts = &AlertsSpec{}
-			d.mapping(value, "alerts", []key{{"match", textKey("match", &into.Alerts.Match)}})
-		},
-		present: func(s CriterionSpec) bool { return s.Alerts != nil },
-		compile: compileAlerts,
-	}
+func readAlerts(d *decoder, value *yaml.Node) Question {
+	a := &AlertsSpec{}
+	d.mapping(value, "alerts", []key{{"match", textKey("match", &a.Match)}})
+	return a
 }
 
-// compileAlerts asks Prometheus' own series of alerts. Which alerts fire is told by their names.
-func compileAlerts(s CriterionSpec, c *Criterion, vars Vars) error {
+// compile asks Prometheus' own series of alerts. Which alerts fire is told by their names.
+func (a *AlertsSpec) compile(s CriterionSpec, c *Criterion, vars Vars) error {
 	const hint = `write match as a selector without a name, such as {namespace="${namespace}",severity="critical"}`
 	switch {
-	case s.Alerts.Match == "":
+	case a.Match == "":
 		return &hinted{"it has no match", hint}
 	case s.Min != nil || c.Baseline != nil || len(s.Each) > 0 || s.Reduce != "" || s.NoData != "" || s.Scope != "" && s.Scope != ScopeAll:
 		return &hinted{"alerts has only match, max, for and enforce", "remove the other keys; use query for more"}
 	}
-	expanded, err := vars.Expand(s.Alerts.Match)
+	expanded, err := vars.Expand(a.Match)
 	if err != nil {
 		return err
 	}
 	selected, err := selector("ALERTS" + expanded)
 	if err != nil {
-		return &hinted{fmt.Sprintf("match: %q is not a selector", oneLine(s.Alerts.Match)), hint}
+		return &hinted{fmt.Sprintf("match: %q is not a selector", oneLine(a.Match)), hint}
 	}
 	for _, m := range selected.LabelMatchers {
 		if m.Name == "alertstate" || m.Name == model.MetricNameLabel && m.Value != "ALERTS" {
 			return &hinted{"match: it selects " + m.Name + " itself", hint}
 		}
 	}
-	match := strings.TrimSuffix(strings.TrimSpace(s.Alerts.Match), "}")
+	match := strings.TrimSuffix(strings.TrimSpace(a.Match), "}")
 	firing := "ALERTS" + strings.TrimRight(match, ", \t\n") + `,alertstate="firing"}`
 	if len(selected.LabelMatchers) <= 1 {
 		firing = `ALERTS{alertstate="firing"}`

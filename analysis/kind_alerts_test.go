@@ -19,7 +19,7 @@ func TestAlertsMatch(t *testing.T) {
 		`sum(x)`:                            "",
 		``:                                  "",
 	} {
-		c, err := CriterionSpec{Name: "alerts", Alerts: &AlertsSpec{Match: match}}.compile(Placeholders())
+		c, err := CriterionSpec{Name: "alerts", Asks: asks("alerts", &AlertsSpec{Match: match})}.compile(Placeholders())
 		switch {
 		case want == "" && err == nil:
 			t.Errorf("%q became %s", match, c.Query)

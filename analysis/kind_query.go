@@ -7,23 +7,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-func queryKind() criterionKind {
-	return criterionKind{
-		name: "query",
-		decode: func(d *decoder, value *yaml.Node, into *CriterionSpec) {
-			textKey("query", &into.Query)(d, value)
-			if strings.TrimSpace(into.Query) == "" && value.Kind == yaml.ScalarNode {
-				d.fault(value, "reading query: it is empty", "write the PromQL for the value")
-			}
-		},
-		present: func(s CriterionSpec) bool { return strings.TrimSpace(s.Query) != "" },
-		compile: compileQuery,
+// QuerySpec is PromQL for a value, with variables, or a comparison of one with a constant, as in [ParseCheck].
+type QuerySpec struct{ Text string }
+
+func readQuery(d *decoder, value *yaml.Node) Question {
+	q := &QuerySpec{}
+	textKey("query", &q.Text)(d, value)
+	if strings.TrimSpace(q.Text) == "" && value.Kind == yaml.ScalarNode {
+		d.fault(value, "reading query: it is empty", "write the PromQL for the value")
 	}
+	return q
 }
 
-// compileQuery takes any PromQL for a value.
-func compileQuery(s CriterionSpec, c *Criterion, vars Vars) error {
-	c.Query = strings.TrimSpace(s.Query)
+// compile takes any PromQL for a value.
+func (q *QuerySpec) compile(s CriterionSpec, c *Criterion, vars Vars) error {
+	c.Query = strings.TrimSpace(q.Text)
 	query, err := vars.Expand(c.Query)
 	if err != nil {
 		return err

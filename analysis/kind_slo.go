@@ -17,41 +17,36 @@ type SLOSpec struct {
 // SLOs") wakes somebody up.
 const defaultBurn = 14.4
 
-func sloKind() criterionKind {
-	return criterionKind{
-		name: "slo",
-		decode: func(d *decoder, value *yaml.Node, into *CriterionSpec) {
-			into.SLO = &SLOSpec{}
-			d.mapping(value, "slo", append([]key{
-				{"objective", limitKey("objective", &into.SLO.Objective)},
-				{"burn", ratioKey("burn", &into.SLO.Burn)},
-			}, into.SLO.RatioSpec.keys()...))
-		},
-		present: func(s CriterionSpec) bool { return s.SLO != nil },
-		compile: func(s CriterionSpec, c *Criterion, vars Vars) (err error) {
-			slo := s.SLO
-			if slo.Objective == nil || slo.Objective.Value <= 0 || slo.Objective.Value >= 1 {
-				return &hinted{"its objective is not a share", "write the promised share of good events, such as objective: 99.9%"}
-			}
-			if s.Max != nil || s.Min != nil || c.Baseline != nil {
-				return &hinted{"the limit of an slo follows from its objective", "remove max, min and baseline"}
-			}
-			if c.Counts, err = slo.counts(); err != nil {
-				return err
-			}
-			burn := slo.Burn
-			if burn == 0 {
-				burn = defaultBurn
-			}
-			limit := Limit{(1 - slo.Objective.Value) * burn, Percent}
-			if limit.Value >= 1 {
-				return &hinted{fmt.Sprintf("with a burn of %s every event may be bad", plain(burn)), "lower burn"}
-			}
-			s.Max = &limit
-			if err := s.limited(c); err != nil {
-				return err
-			}
-			return c.check(vars)
-		},
+func readSLO(d *decoder, value *yaml.Node) Question {
+	slo := &SLOSpec{}
+	d.mapping(value, "slo", append([]key{
+		{"objective", limitKey("objective", &slo.Objective)},
+		{"burn", ratioKey("burn", &slo.Burn)},
+	}, slo.RatioSpec.keys()...))
+	return slo
+}
+
+func (slo *SLOSpec) compile(s CriterionSpec, c *Criterion, vars Vars) (err error) {
+	if slo.Objective == nil || slo.Objective.Value <= 0 || slo.Objective.Value >= 1 {
+		return &hinted{"its objective is not a share", "write the promised share of good events, such as objective: 99.9%"}
 	}
+	if s.Max != nil || s.Min != nil || c.Baseline != nil {
+		return &hinted{"the limit of an slo follows from its objective", "remove max, min and baseline"}
+	}
+	if c.Counts, err = slo.counts(); err != nil {
+		return err
+	}
+	burn := slo.Burn
+	if burn == 0 {
+		burn = defaultBurn
+	}
+	limit := Limit{(1 - slo.Objective.Value) * burn, Percent}
+	if limit.Value >= 1 {
+		return &hinted{fmt.Sprintf("with a burn of %s every event may be bad", plain(burn)), "lower burn"}
+	}
+	s.Max = &limit
+	if err := s.limited(c); err != nil {
+		return err
+	}
+	return c.check(vars)
 }

@@ -39,7 +39,7 @@ func Presets() ([]Preset, error) {
 		if err := yaml.Unmarshal(text, &node); err != nil {
 			return nil, fmt.Errorf("reading %s: %w", file, err)
 		}
-		d := decoder{file: path.Base(file)}
+		d := decoder{file: path.Base(file), kinds: criterionKinds()}
 		spec := Spec{}
 		d.mapping(&node, "presets", spec.keys())
 		if len(d.errs) > 0 {
@@ -81,8 +81,8 @@ func (s CriterionSpec) withPreset() (CriterionSpec, error) {
 func (s CriterionSpec) with(own CriterionSpec) CriterionSpec {
 	s.Preset, s.File, s.Line = own.Preset, own.File, own.Line
 	set(&s.Name, own.Name)
-	if own.Ratio != nil || own.Slow != nil || own.SLO != nil || own.Alerts != nil || own.Query != "" {
-		s.Ratio, s.Slow, s.SLO, s.Alerts, s.Query = own.Ratio, own.Slow, own.SLO, own.Alerts, own.Query
+	if len(own.Asks) > 0 {
+		s.Asks = own.Asks
 	}
 	if own.Max != nil || own.Min != nil || own.Baseline != "" {
 		s.Max, s.Min, s.Baseline, s.MaxRatio, s.MinRatio, s.MinIncrease = own.Max, own.Min, own.Baseline, own.MaxRatio, own.MinRatio, own.MinIncrease

@@ -74,14 +74,14 @@ func TestPresetOwnWords(t *testing.T) {
 		}
 	}
 	ratio := &RatioSpec{Good: "up_good_total", Total: "up_all_total"}
-	c, err := compilePreset(CriterionSpec{Preset: "http-errors", Ratio: ratio, MinEvents: 7, Scope: ScopeOld, Each: []string{"path"}})
+	c, err := compilePreset(CriterionSpec{Preset: "http-errors", Asks: asks("ratio", ratio), MinEvents: 7, Scope: ScopeOld, Each: []string{"path"}})
 	if err != nil || c.Name != "http-errors" || c.Counts.Bad != "" || c.Counts.Good != ratio.Good || c.Counts.Total != ratio.Total {
 		t.Errorf("another ratio: %+v, %v", c.Counts, err)
 	}
 	if c.MinEvents != 7 || c.Scope != ScopeOld || len(c.Each) != 1 || c.Limit != (Limit{0.01, Percent}) {
 		t.Errorf("another ratio: got %+v", c)
 	}
-	c, err = compilePreset(CriterionSpec{Preset: "http-errors", Query: "up", Min: &half, For: 3, NoData: NoDataFail, Reduce: "min"})
+	c, err = compilePreset(CriterionSpec{Preset: "http-errors", Asks: asks("query", &QuerySpec{"up"}), Min: &half, For: 3, NoData: NoDataFail, Reduce: "min"})
 	if err != nil || c.Counts != nil || c.Op != GreaterEqual || c.Limit != half || c.For != 3 || c.NoData != NoDataFail || c.Reduce != "min" {
 		t.Errorf("a query instead: got %+v, %v", c, err)
 	}

@@ -30,17 +30,13 @@ type Spec struct {
 	Criteria  []CriterionSpec
 }
 
-// CriterionSpec is one entry of the list of criteria: one of Ratio, Slow, SLO, Alerts and Query, or a Preset that has
-// one, and a limit. Max and Min are inclusive. A query may also be a comparison with a constant, as in [ParseCheck].
+// CriterionSpec is one entry of the list of criteria: one question, or a Preset that has one, and a limit. Max and Min
+// are inclusive.
 type CriterionSpec struct {
 	Name   string
 	Preset string
 
-	Ratio  *RatioSpec
-	Slow   *SlowSpec
-	SLO    *SLOSpec
-	Alerts *AlertsSpec
-	Query  string // PromQL with variables
+	Asks []Asked // one; more are a mistake
 
 	Max, Min  *Limit
 	For       int // zero: see Criterion.For
@@ -108,11 +104,11 @@ func (s CriterionSpec) compile(vars Vars) (c Criterion, err error) {
 	if s.Name == "" {
 		return c, &hinted{"it has no name", "add name: it stands for the criterion in reports"}
 	}
-	kind, err := s.kind()
+	asked, err := s.question()
 	if err != nil {
 		return c, err
 	}
-	c.Type = kind.name
+	c.Type = asked.Kind
 	if s.Max != nil && s.Min != nil {
 		return c, &hinted{"it has both max and min", "write one criterion for each limit; all of them have to pass"}
 	}
@@ -122,7 +118,7 @@ func (s CriterionSpec) compile(vars Vars) (c Criterion, err error) {
 	if err := s.baseline(&c); err != nil {
 		return c, err
 	}
-	if err := kind.compile(s, &c, vars); err != nil {
+	if err := asked.compile(s, &c, vars); err != nil {
 		return c, err
 	}
 	return c, s.fits(c)
