@@ -2,7 +2,7 @@ package analysis
 
 import "time"
 
-// arrivals knows when each process of the watched pods was scraped last, and from that when there will be something new
+// arrivals knows when each process of the pods was scraped last, and from that when there will be something new
 // to look at: looking more often than samples come shows nothing, and looking less often waits for nothing.
 //
 // Looks that follow the data keep the error level of an evidence: when samples come does not depend on what is in them.

@@ -88,7 +88,7 @@ func decide(t *testing.T, f *fleet, scrape time.Duration) (r Result, took time.D
 	time.AfterFunc(time.Minute, func() { close(complete) })
 	c := Criterion{Name: "errors", Counts: &Counts{Bad: `requests{code="500"}`, Total: "requests"}, Op: LessEqual, Limit: Limit{0.01, Percent}}
 	s := Session{
-		Querier: f, Criteria: []Criterion{c}, Timing: DefaultTiming(), Facts: Facts{Scrape: scrape, Criteria: []CriterionFacts{{Naming: usualNaming, surveyed: true}}}, Pods: f.known, Complete: complete,
+		Querier: f, Criteria: []Criterion{c}, Timing: DefaultTiming(), Facts: Facts{Scrape: scrape, Criteria: []CriterionFacts{{Naming: usualNaming, inspected: true}}}, Pods: f.known, Complete: complete,
 		Vars: func() Vars { return Vars{Namespace: "shop"} },
 	}
 	r = s.Run(t.Context())[0]

@@ -16,7 +16,7 @@ const mostContributors = 3
 
 // contributors says where the bad events of a failed criterion come from: which pods, and which series. It asks once
 // more; without an answer there is less to say.
-func (w *watched) contributors(ctx context.Context) []string {
+func (w *asking) contributors(ctx context.Context) []string {
 	if w.c.Counts == nil {
 		return nil
 	}
@@ -62,7 +62,7 @@ var dull = []string{"instance", "job", "namespace", "node", "service", "endpoint
 	"pod_template_hash", "controller_revision_hash", "topology_kubernetes_io_zone", "topology_kubernetes_io_region"}
 
 // worstSeries names what the series with the most bad events have in common.
-func (w *watched) worstSeries(ctx context.Context) string {
+func (w *asking) worstSeries(ctx context.Context) string {
 	if w.c.Counts.Bad == "" {
 		return ""
 	}

@@ -19,7 +19,7 @@ const maxFloat = math.MaxFloat64
 
 // whyEmpty explains why a query has no answer, the way a person would look: does the metric exist at all, does the
 // label, does its value? The first selector without series is to blame.
-func (p *preflight) whyEmpty(ctx context.Context, selectors []string, note string) string {
+func (p inspector) whyEmpty(ctx context.Context, selectors []string, note string) string {
 	for _, text := range selectors {
 		if p.number(ctx, "count("+text+")") > 0 {
 			continue
@@ -34,7 +34,7 @@ func (p *preflight) whyEmpty(ctx context.Context, selectors []string, note strin
 // hasNoLabel is the one reason that time does not mend.
 const hasNoLabel = "has no label"
 
-func (p *preflight) whyNoSeries(ctx context.Context, text string) string {
+func (p inspector) whyNoSeries(ctx context.Context, text string) string {
 	s, err := selector(text)
 	if err != nil || s.Name == "" {
 		return "no series matches " + text

@@ -38,7 +38,7 @@ type CriterionFacts struct {
 	Notes []string `json:"notes,omitempty"`
 
 	reference *reference
-	surveyed  bool // its series were looked at
+	inspected bool // its series were
 }
 
 // about returns the facts about criterion i.

@@ -9,7 +9,7 @@ import (
 
 // guard looks at the counts of new pods until the window begins. It returns a result when they fail on evidence, or
 // when the run ends meanwhile.
-func (w *watched) guard(ctx context.Context, scheduled int) (Result, bool) {
+func (w *asking) guard(ctx context.Context, scheduled int) (Result, bool) {
 	if !w.byPod() || w.c.Report {
 		select {
 		case <-w.Complete:
@@ -64,7 +64,7 @@ func (w *watched) guard(ctx context.Context, scheduled int) (Result, bool) {
 
 // until looks at the counts as the data comes, until the next look of the window is due. It returns a result when they
 // fail on evidence before. slot is the number of the look before.
-func (w *watched) until(ctx context.Context, due time.Time, scheduled, slot int) (Result, bool) {
+func (w *asking) until(ctx context.Context, due time.Time, scheduled, slot int) (Result, bool) {
 	for w.follows() && time.Now().Before(due) { // an answer may have come late
 		next := w.nextLook(due)
 		if next.Equal(due) || w.wait(nil, next) == ended {
@@ -81,13 +81,13 @@ func (w *watched) until(ctx context.Context, due time.Time, scheduled, slot int)
 
 // follows says whether the looks at this criterion follow the data. A comparison side by side needs what both versions
 // counted in the same time, which samples that come one by one do not show.
-func (w *watched) follows() bool {
+func (w *asking) follows() bool {
 	return w.byPod() && !w.c.Report && (w.c.Baseline == nil || w.c.Baseline.Kind != BaselineConcurrent)
 }
 
 // nextLook is when the next look is worth it: when a sample is expected, or else the regular one, which also sees what
 // comes just before it.
-func (w *watched) nextLook(regular time.Time) time.Time {
+func (w *asking) nextLook(regular time.Time) time.Time {
 	if !w.follows() {
 		return regular
 	}
@@ -108,7 +108,7 @@ const (
 )
 
 // wait sleeps until a time, but for no longer than a second where the looks follow the data of pods that come.
-func (w *watched) wait(complete <-chan struct{}, due time.Time) woken {
+func (w *asking) wait(complete <-chan struct{}, due time.Time) woken {
 	pause := time.Until(due)
 	if w.follows() {
 		pause = min(pause, leastSpacing)
@@ -129,7 +129,7 @@ func (w *watched) wait(complete <-chan struct{}, due time.Time) woken {
 }
 
 // lookBetween looks at the counts between two regular looks. Without news it is no look at all.
-func (w *watched) lookBetween(ctx context.Context, scheduled, slot int) (Result, bool) {
+func (w *asking) lookBetween(ctx context.Context, scheduled, slot int) (Result, bool) {
 	vars, pods := w.vars(), w.pods()
 	sent := time.Now()
 	query, err := w.query(vars, pods)
@@ -155,7 +155,7 @@ func (w *watched) lookBetween(ctx context.Context, scheduled, slot int) (Result,
 }
 
 // tellEarly tells of a look that only ever fails on evidence, and says whether it did.
-func (w *watched) tellEarly(p Point, scheduled, slot int) (Result, bool) {
+func (w *asking) tellEarly(p Point, scheduled, slot int) (Result, bool) {
 	result := w.judge(scheduled)
 	w.seen <- Measurement{Point: p, Result: result, Early: true}
 	if result.Verdict != Fail {
@@ -166,7 +166,7 @@ func (w *watched) tellEarly(p Point, scheduled, slot int) (Result, bool) {
 }
 
 // chosen are the pods that the criterion is about.
-func (w *watched) chosen(pods Pods) []Pod {
+func (w *asking) chosen(pods Pods) []Pod {
 	if w.c.scope() == ScopeOld {
 		return pods.Old
 	}
@@ -177,9 +177,9 @@ func (w *watched) chosen(pods Pods) []Pod {
 // call a good release bad, which it never does, and to call one good whose share is that many times the limit.
 const earlyFactor, earlyAlpha, earlyBeta = 3, 0.01, 0.05
 
-// survey looks at the series of the new pods when there were no others to look at before: a first release.
-func (w *watched) survey(ctx context.Context) {
-	if w.facts.surveyed || w.Pods == nil || w.c.scope() == ScopeAll {
+// learn inspects the series of the new pods when there were no others to inspect before: a first release.
+func (w *asking) learn(ctx context.Context) {
+	if w.facts.inspected || w.Pods == nil || w.c.scope() == ScopeAll {
 		return
 	}
 	pods := w.pods().New
@@ -188,11 +188,11 @@ func (w *watched) survey(ctx context.Context) {
 	}
 	s := w.Session
 	s.Pods = func() Pods { return Pods{New: pods, Old: pods} }
-	l := (&preflight{run: &run{Session: s, slots: w.slots}}).survey(ctx, w.c)
+	l := inspector{&run{Session: s, slots: w.slots}}.inspect(ctx, w.c)
 	if l.Problem != "" || l.Gateway {
 		return // they may be too young to have been scraped: what is usual is the better guess
 	}
-	w.facts.surveyed, w.facts.Naming, w.facts.Notes = true, l.Naming, append(w.facts.Notes, l.Notes...)
+	w.facts.inspected, w.facts.Naming, w.facts.Notes = true, l.Naming, append(w.facts.Notes, l.Notes...)
 	if w.c.Counts != nil {
 		counts := *w.c.Counts
 		counts.Native = counts.Native || l.Native
@@ -201,7 +201,7 @@ func (w *watched) survey(ctx context.Context) {
 }
 
 // goodEarly says whether the events so far show that the criterion holds, with no fewer of them than at the end.
-func (w *watched) goodEarly(p Point) bool {
+func (w *asking) goodEarly(p Point) bool {
 	if !w.c.EarlyPass || p.State != OK {
 		return false
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // againstHistory replaces the verdict on a value by its rank among earlier windows.
-func (w *watched) againstHistory(r *Result) {
+func (w *asking) againstHistory(r *Result) {
 	b, ref := w.c.Baseline, w.facts.reference
 	if b == nil || ref == nil {
 		if b != nil {

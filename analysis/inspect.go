@@ -10,16 +10,25 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// look is what is known about the series of one criterion.
-type look struct {
+// inspector asks about series instead of values.
+type inspector struct{ *run }
+
+// ask sends a query now.
+func (p inspector) ask(ctx context.Context, query string) (Answer, error) {
+	return p.run.ask(ctx, query, time.Now())
+}
+
+// seriesFacts are what is known about the series of one criterion.
+type seriesFacts struct {
 	CriterionFacts
 	selectors   []string
 	scrape, lag time.Duration
 }
 
-// survey looks at the series behind one criterion: how they name pods, how often they are scraped, how old they are.
-func (p *preflight) survey(ctx context.Context, c Criterion) look {
-	l := look{CriterionFacts: CriterionFacts{Name: c.Name, Naming: usualNaming}}
+// inspect looks at the series behind one criterion, of the session's old pods: how they name pods, how often they are
+// scraped, how old they are.
+func (p inspector) inspect(ctx context.Context, c Criterion) seriesFacts {
+	l := seriesFacts{CriterionFacts: CriterionFacts{Name: c.Name, Naming: usualNaming}}
 	vars := p.vars()
 	var err error
 	if l.selectors, err = c.selectors(vars); err != nil {
@@ -41,7 +50,7 @@ func (p *preflight) survey(ctx context.Context, c Criterion) look {
 	}
 	l.scrape, l.lag = p.rhythm(ctx, l.selectors[0])
 	if pods := p.pods().Old; c.scope() != ScopeAll && len(pods) > 0 {
-		l.surveyed = true
+		l.inspected = true
 		p.name(ctx, &l, vars.Namespace, names(pods))
 	}
 	return l
@@ -85,7 +94,7 @@ func selectorsOf(expr parser.Expr) []string {
 }
 
 // native reports whether a histogram exists only as a native one.
-func (p *preflight) native(ctx context.Context, c Counts, vars Vars) bool {
+func (p inspector) native(ctx context.Context, c Counts, vars Vars) bool {
 	classic, err := c.parts(vars, nil)
 	if err != nil || p.number(ctx, "count("+classic["total"]+")") > 0 {
 		return false
@@ -96,7 +105,7 @@ func (p *preflight) native(ctx context.Context, c Counts, vars Vars) bool {
 }
 
 // number asks for one number; 0 when there is none.
-func (p *preflight) number(ctx context.Context, query string) float64 {
+func (p inspector) number(ctx context.Context, query string) float64 {
 	a, err := p.ask(ctx, query)
 	if err != nil || len(a.Samples) != 1 {
 		return 0
@@ -109,7 +118,7 @@ func (p *preflight) number(ctx context.Context, query string) float64 {
 var rhythms = []time.Duration{5 * time.Second, 20 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute}
 
 // rhythm measures the scrape interval and how much older than that the newest sample is.
-func (p *preflight) rhythm(ctx context.Context, selector string) (scrape, lag time.Duration) {
+func (p inspector) rhythm(ctx context.Context, selector string) (scrape, lag time.Duration) {
 	for _, window := range rhythms {
 		n := p.number(ctx, fmt.Sprintf("max(count_over_time(%s[%s]))", selector, promSeconds(window)))
 		if n < leastScrapes {
@@ -126,7 +135,7 @@ func (p *preflight) rhythm(ctx context.Context, selector string) (scrape, lag ti
 }
 
 // name finds the labels that name the running pods.
-func (p *preflight) name(ctx context.Context, l *look, namespace string, pods []string) {
+func (p inspector) name(ctx context.Context, l *seriesFacts, namespace string, pods []string) {
 	pattern, others := shorten(podPattern(pods), 60), ""
 	for _, label := range podLabels {
 		by := append([]string{label}, namespaceOf[label]...)

@@ -36,7 +36,7 @@ func (r *run) at() time.Time {
 }
 
 // measure takes one look, in the window or before it.
-func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Point {
+func (w *asking) measure(ctx context.Context, due time.Time, inWindow bool) Point {
 	vars, pods := w.vars(), w.pods()
 	sent := time.Now()
 	query, err := w.query(vars, pods)
@@ -82,7 +82,7 @@ func (w *watched) measure(ctx context.Context, due time.Time, inWindow bool) Poi
 
 // missing counts the ready new pods whose metrics were there and are gone: a process that hangs may take its metrics
 // with it. Those that never had any are remembered for a note.
-func (w *watched) missing(pods []Pod, tallies []tally) (lost int) {
+func (w *asking) missing(pods []Pod, tallies []tally) (lost int) {
 	if w.c.scope() != ScopeNew {
 		return 0
 	}
@@ -108,7 +108,7 @@ func (w *watched) missing(pods []Pod, tallies []tally) (lost int) {
 
 // stale says that all samples are too old to say something about now: Prometheus repeats the last one for five minutes
 // when nothing arrives any more. How old is too old is only known with the scrape interval.
-func (w *watched) stale(at time.Time, tallies []tally) *Point {
+func (w *asking) stale(at time.Time, tallies []tally) *Point {
 	if w.Facts.Scrape <= 0 || len(tallies) == 0 {
 		return nil
 	}
@@ -128,7 +128,7 @@ func (r *run) tooOld() time.Duration {
 }
 
 // fresh asks, at the end of the window, whether the series behind a value still get samples.
-func (w *watched) fresh(ctx context.Context, due time.Time, p Point) Point {
+func (w *asking) fresh(ctx context.Context, due time.Time, p Point) Point {
 	if w.c.Counts != nil || w.Facts.Scrape <= 0 || !p.judged() {
 		return p
 	}
@@ -177,7 +177,7 @@ func (r *run) pods() Pods {
 }
 
 // query renders the question for one look.
-func (w *watched) query(vars Vars, pods Pods) (string, error) {
+func (w *asking) query(vars Vars, pods Pods) (string, error) {
 	switch {
 	case w.c.Counts == nil:
 		text, err := w.c.query(vars)
@@ -193,7 +193,7 @@ func (w *watched) query(vars Vars, pods Pods) (string, error) {
 }
 
 // processLabels are the labels that tell processes and groups apart.
-func (w *watched) processLabels() []string {
+func (w *asking) processLabels() []string {
 	return slices.Concat([]string{w.facts.Naming.Pod}, keepApart, w.c.Each)
 }
 
@@ -220,7 +220,7 @@ func (c Criterion) scoped(query string, vars Vars, pods Pods, facts CriterionFac
 }
 
 // tally reads counts, or says why there are none.
-func (w *watched) tally(at time.Time, answer Answer, err error, podLabel string) ([]tally, *Point) {
+func (w *asking) tally(at time.Time, answer Answer, err error, podLabel string) ([]tally, *Point) {
 	failed := func(note string) *Point { return &Point{Time: at, State: Failed, Note: note} }
 	switch {
 	case err != nil:
@@ -241,7 +241,7 @@ func (w *watched) tally(at time.Time, answer Answer, err error, podLabel string)
 }
 
 // sideBySide looks at old and new pods at the same time, as long as there are both, and adds what their counters grew.
-func (w *watched) sideBySide(ctx context.Context, due time.Time, vars Vars, pods Pods, now []tally) *Point {
+func (w *asking) sideBySide(ctx context.Context, due time.Time, vars Vars, pods Pods, now []tally) *Point {
 	if w.tracker.olds == nil {
 		w.tracker.olds = newTracker(w.c, 0, w.scrape(), w.Timing.Interval)
 		w.tracker.olds.fromBirth = false

@@ -26,26 +26,26 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 	}
 	s.Timing = s.Timing.resolved()
 	s.Timing.QueryTimeout = patience
-	p := &preflight{run: &run{Session: s, slots: make(chan struct{}, maxConcurrent)}, facts: Facts{Criteria: make([]CriterionFacts, len(s.Criteria))}}
+	p := &preflight{inspector: inspector{&run{Session: s, slots: make(chan struct{}, maxConcurrent)}}, facts: Facts{Criteria: make([]CriterionFacts, len(s.Criteria))}}
 	if err := p.clock(ctx); err != nil {
 		return p.facts, err
 	}
 	if backend, ok := s.Querier.(interface{ Backend(context.Context) string }); ok {
 		p.facts.Backend = backend.Backend(ctx)
 	}
-	looks := make([]look, len(s.Criteria))
+	found := make([]seriesFacts, len(s.Criteria))
 	var all sync.WaitGroup
 	for i, c := range s.Criteria {
-		all.Go(func() { looks[i] = p.survey(ctx, c) })
+		all.Go(func() { found[i] = p.inspect(ctx, c) })
 	}
 	all.Wait()
-	for _, l := range looks {
+	for _, l := range found {
 		p.facts.Scrape, p.facts.Lag = max(p.facts.Scrape, l.scrape), max(p.facts.Lag, l.lag)
 	}
 	p.Facts, p.Timing = p.facts, s.Timing.With(p.facts.Scrape, p.facts.Lag)
 	p.Timing.QueryTimeout = patience
 	for i, c := range s.Criteria {
-		all.Go(func() { p.facts.Criteria[i] = p.running(ctx, c, looks[i]) })
+		all.Go(func() { p.facts.Criteria[i] = p.running(ctx, c, found[i]) })
 	}
 	all.Wait()
 	return p.facts, nil
@@ -53,13 +53,8 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 
 // preflight is the state of one.
 type preflight struct {
-	*run
+	inspector
 	facts Facts
-}
-
-// ask sends a query now.
-func (p *preflight) ask(ctx context.Context, query string) (Answer, error) {
-	return p.run.ask(ctx, query, time.Now())
 }
 
 // clock compares the server's clock with ours.
@@ -81,7 +76,7 @@ func (p *preflight) clock(ctx context.Context) error {
 }
 
 // running judges the running version, and keeps what the new one will be compared with.
-func (p *preflight) running(ctx context.Context, c Criterion, l look) CriterionFacts {
+func (p *preflight) running(ctx context.Context, c Criterion, l seriesFacts) CriterionFacts {
 	f := l.CriterionFacts
 	pods := p.pods().Old
 	if f.Problem != "" {
@@ -166,7 +161,7 @@ func (p *preflight) before(ctx context.Context, c Criterion, f CriterionFacts, p
 	if err != nil {
 		return failed(err)
 	}
-	w := &watched{run: p.run, c: c, facts: f, alpha: p.alpha(), tracker: newTracker(c, 0, 0, 0)}
+	w := &asking{run: p.run, c: c, facts: f, alpha: p.alpha(), tracker: newTracker(c, 0, 0, 0)}
 	answer, err := p.ask(ctx, query)
 	tallies, bad := w.tally(time.Now(), answer, err, "")
 	if bad != nil {

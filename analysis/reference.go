@@ -92,7 +92,7 @@ func (r *run) valueQuery(c Criterion, f CriterionFacts) (string, error) {
 		return "", err
 	}
 	if c.scope() != ScopeAll && !f.Gateway {
-		if query, err = inject(query, f.Naming.familyMatchers(vars.Namespace, r.Family)); err != nil {
+		if query, err = inject(query, f.Naming.allVersionsMatchers(vars.Namespace, r.AllPods)); err != nil {
 			return "", err
 		}
 	}
@@ -111,7 +111,7 @@ func (r *run) shares(ctx context.Context, c Criterion, f CriterionFacts, at Rang
 	counts.Native = counts.Native || f.Native
 	var matchers []*matcher
 	if c.scope() != ScopeAll && !f.Gateway {
-		matchers = f.Naming.familyMatchers(vars.Namespace, r.Family)
+		matchers = f.Naming.allVersionsMatchers(vars.Namespace, r.AllPods)
 	}
 	query, err := counts.increase(vars, matchers, nil, promSeconds(over))
 	if err != nil {

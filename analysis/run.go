@@ -33,8 +33,8 @@ type Session struct {
 	Facts    Facts
 	// Pods returns the pods of the two versions now; nil: none are known.
 	Pods func() Pods
-	// Family is a pattern for the names of the workloads' pods of all versions, for looks at the past.
-	Family string
+	// AllPods is a pattern for the names of the workloads' pods of all versions, for looks at the past.
+	AllPods string
 	// Vars returns the values of the variables now; nil: there are none.
 	Vars func() Vars
 	// Complete is closed when the rollout is complete; nil: it is.
@@ -72,7 +72,7 @@ func (s Session) Run(ctx context.Context) []Result {
 	var watching sync.WaitGroup
 	for i, c := range s.Criteria {
 		watching.Go(func() {
-			w := r.watch(c, i)
+			w := r.asking(c, i)
 			results[i] = w.verdict(ctx)
 			results[i].Notes = w.facts.Notes
 			results[i].Before = w.facts.Before
@@ -133,8 +133,8 @@ func (r *run) alpha() float64 {
 	return stats.Split(runAlpha, max(n, 1))
 }
 
-// watched is one criterion of a run.
-type watched struct {
+// asking is one criterion of a run.
+type asking struct {
 	*run
 	c     Criterion
 	facts CriterionFacts
@@ -148,8 +148,8 @@ type watched struct {
 	unseen   int // ready pods without metrics at the last look
 }
 
-func (r *run) watch(c Criterion, i int) *watched {
-	w := &watched{run: r, c: c, facts: r.Facts.about(i), alpha: r.alpha(), arrivals: newArrivals(r.Facts.Scrape)}
+func (r *run) asking(c Criterion, i int) *asking {
+	w := &asking{run: r, c: c, facts: r.Facts.about(i), alpha: r.alpha(), arrivals: newArrivals(r.Facts.Scrape)}
 	if w.facts.Naming.Pod == "" && !w.facts.Gateway {
 		w.facts.Naming = usualNaming
 	}
@@ -174,17 +174,17 @@ func (r *run) scrape() time.Duration {
 }
 
 // byPod says whether the criterion reads the counters of single pods.
-func (w *watched) byPod() bool {
+func (w *asking) byPod() bool {
 	return w.c.Counts != nil && w.c.scope() != ScopeAll && !w.facts.Gateway && w.Pods != nil
 }
 
 // verdict measures one criterion to its end.
-func (w *watched) verdict(ctx context.Context) Result {
+func (w *asking) verdict(ctx context.Context) Result {
 	scheduled := w.Timing.Scheduled()
 	if result, over := w.guard(ctx, scheduled); over {
 		return result
 	}
-	w.survey(ctx)
+	w.learn(ctx)
 	last := scheduled + w.Timing.overtime(w.c)
 	var outage time.Time
 	for i := range last {
@@ -198,7 +198,7 @@ func (w *watched) verdict(ctx context.Context) Result {
 			return unfinished(w.judge(max(scheduled, i)), context.Cause(w.running))
 		}
 		if i == 0 && time.Since(due) > 0 {
-			due = time.Now() // the survey took its time
+			due = time.Now() // learning about the series took its time
 		}
 		p := w.measure(ctx, due, true)
 		if ctx.Err() != nil {
@@ -244,7 +244,7 @@ func outageSince(since time.Time, p Point) time.Time {
 }
 
 // judge is the verdict so far.
-func (w *watched) judge(scheduled int) Result {
+func (w *asking) judge(scheduled int) Result {
 	if w.c.Counts != nil {
 		return judgeShare(w.c, w.points, w.early, scheduled, w.alpha)
 	}

@@ -58,13 +58,13 @@ func (n Naming) matchers(namespace string, pods []string) []*labels.Matcher {
 	return out
 }
 
-// familyMatchers select the series of the pods of all versions of a workload.
-func (n Naming) familyMatchers(namespace, family string) []*labels.Matcher {
+// allVersionsMatchers select the series of the pods of all versions of a workload.
+func (n Naming) allVersionsMatchers(namespace, allPods string) []*labels.Matcher {
 	var out []*labels.Matcher
 	if n.Namespace != "" && namespace != "" {
 		out = append(out, labels.MustNewMatcher(labels.MatchEqual, n.Namespace, namespace))
 	}
-	if m, err := labels.NewMatcher(labels.MatchRegexp, n.Pod, family); err == nil && n.Pod != "" && family != "" {
+	if m, err := labels.NewMatcher(labels.MatchRegexp, n.Pod, allPods); err == nil && n.Pod != "" && allPods != "" {
 		out = append(out, m)
 	}
 	return out
@@ -108,13 +108,13 @@ func podPattern(names []string) string {
 	if len(names) == 0 {
 		return ""
 	}
-	families := map[string][]string{}
+	byPrefix := map[string][]string{}
 	for _, name := range names {
 		cut := strings.LastIndexByte(name, '-') + 1
-		families[name[:cut]] = append(families[name[:cut]], name[cut:])
+		byPrefix[name[:cut]] = append(byPrefix[name[:cut]], name[cut:])
 	}
 	var parts []string
-	for prefix, ends := range families {
+	for prefix, ends := range byPrefix {
 		slices.Sort(ends)
 		ends = slices.Compact(ends)
 		for i, end := range ends {

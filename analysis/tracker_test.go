@@ -8,7 +8,7 @@ import (
 )
 
 // history feeds a tracker looks, a second apart, and returns the counts of the group without labels.
-func history(c Criterion, pods []Pod, looks ...Answer) *group {
+func tracked(c Criterion, pods []Pod, looks ...Answer) *group {
 	t := newTracker(c, 0, time.Second, 0)
 	for i, a := range looks {
 		tallies, err := c.Counts.tallies(a, c.Each, "pod")
@@ -64,7 +64,7 @@ func TestTracker(t *testing.T) {
 		"native, a rounding is no restart": {native, []Pod{a}, []Answer{counted("a good 43", "a total 43"), counted("a good 43.99999999999999", "a total 64"), counted("a good 45", "a total 65")}, "20 of 22", 1},
 		"native, coarser buckets":          {native, []Pod{a}, []Answer{counted("a good 40", "a total 40"), counted("a good 50", "a total 60"), counted("a good 61", "a total 70")}, "10 of 30", 1},
 	} {
-		g := history(tt.c, tt.pods, tt.looks...)
+		g := tracked(tt.c, tt.pods, tt.looks...)
 		looked := 0
 		for _, n := range g.byLook {
 			if n > 0 {

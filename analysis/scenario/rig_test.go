@@ -160,7 +160,7 @@ func (a *app) session(text string, timing analysis.Timing) analysis.Session {
 	began := time.Now()
 	return analysis.Session{
 		Querier: a.rig.client, Criteria: criteria(a.t, text), Timing: timing, Facts: analysis.Facts{Scrape: scrape},
-		Pods: a.pods, Family: a.namespace + "-(new|old)-.+",
+		Pods: a.pods, AllPods: a.namespace + "-(new|old)-.+",
 		Vars: func() analysis.Vars { return analysis.Vars{Namespace: a.namespace, RolloutStart: began} },
 	}
 }

@@ -97,7 +97,7 @@ func (a *Asker) before(workloads []rollout.Workload, pods []rollout.RunningPod) 
 		describe(&vars, relevant[0], status)
 	}
 	return analysis.Session{
-		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Family: allVersions(relevant),
+		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, AllPods: allVersions(relevant),
 		Pods: func() analysis.Pods { return analysis.Pods{Old: old} }, Vars: func() analysis.Vars { return vars },
 	}
 }
@@ -112,7 +112,7 @@ type scene struct {
 func (a *Asker) rolling(workloads []rollout.Workload, current *atomic.Pointer[scene]) analysis.Session {
 	relevant := withPods(workloads)
 	began := a.tracker.changed
-	s := analysis.Session{Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, Family: allVersions(relevant)}
+	s := analysis.Session{Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, AllPods: allVersions(relevant)}
 	if len(relevant) > 0 {
 		s.Pods = func() analysis.Pods { return current.Load().pods }
 	}
