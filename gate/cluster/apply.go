@@ -10,11 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/csaupgrade"
 
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
@@ -66,19 +63,24 @@ func (c *Client) writeOne(ctx context.Context, w *patch.Write) error {
 	}
 }
 
-// write takes kubectl's ownership over where there is any, then applies.
+// write prepares the field owners where that is needed, and applies. What an apply cannot change is changed first.
 func (c *Client) write(ctx context.Context, w *patch.Write) error {
 	body := w.Sent.DeepCopy()
 	if w.Before != nil {
-		version := w.Before.GetResourceVersion()
-		if takenOverBy(w.Before) {
-			moved, err := c.takeOver(ctx, w)
-			if err != nil {
-				return err
+		now, err := c.prepare(ctx, w, w.Before)
+		if err == nil && w.Merge != nil {
+			if now, err = c.merge(ctx, w, w.Merge, now.GetResourceVersion()); err == nil {
+				w.Written, w.At = now, writeTime(now, c.fieldManager, c.Now())
+				now, err = c.prepare(ctx, w, now)
 			}
-			w.Written, version = moved, moved.GetResourceVersion()
 		}
-		body.SetResourceVersion(version)
+		if err != nil {
+			return err
+		}
+		if now != w.Before {
+			w.Written = now // if the apply fails, the owners have to go back
+		}
+		body.SetResourceVersion(now.GetResourceVersion())
 	}
 	written, err := c.patch(ctx, w, body, false)
 	if err != nil {
@@ -89,17 +91,6 @@ func (c *Client) write(ctx context.Context, w *patch.Write) error {
 		return &localError{fmt.Errorf("%s was created by somebody else while this run was planning", w.Ref)}
 	}
 	return nil
-}
-
-// takeOver moves the ownership of the fields that `kubectl apply` owns to our manager. It is a change of
-// metadata.managedFields only, so no controller sees it; the apply that follows is then one change, not two.
-func (c *Client) takeOver(ctx context.Context, w *patch.Write) (*unstructured.Unstructured, error) {
-	data, err := csaupgrade.UpgradeManagedFieldsPatch(w.Before.DeepCopy(), kubectlManagers(), c.fieldManager)
-	if err != nil {
-		return nil, &localError{fmt.Errorf("taking the ownership of %s over from kubectl: %w", w.Ref, err)}
-	}
-	return c.of(w).Patch(ctx, w.Ref.Name, types.JSONPatchType, data,
-		metav1.PatchOptions{FieldManager: c.fieldManager})
 }
 
 // writeTime is the time that the API server itself noted for our write.
@@ -146,11 +137,19 @@ func (c *Client) reread(ctx context.Context, w *patch.Write) (ours *unstructured
 	if w.Before == nil || live.GetUID() != w.Before.GetUID() || !patch.SameAuthored(live, w.Before) {
 		return nil, &localError{fmt.Errorf("%s was changed by %s while this run was planning", w.Ref, c.lastWriter(live))}
 	}
-	managed := w.Before.GetManagedFields()
+	owners := w.Before.GetManagedFields()
+	_, was, err := c.prepared(w.Before, w.Sent)
+	if err != nil {
+		return nil, err
+	}
+	_, is, err := c.prepared(live, w.Sent)
+	if err != nil {
+		return nil, err
+	}
 	w.Before = live
-	if !takenOverBy(live) && hasManager(managed, kubectlManager) {
-		// Our own take-over went through before the conflict: the snapshot keeps the owners from before it.
-		w.Before.SetManagedFields(managed)
+	if was && !is { // we have prepared it before the conflict: the snapshot keeps the owners from before that
+		w.Before = live.DeepCopy()
+		w.Before.SetManagedFields(owners)
 	}
 	return nil, nil
 }
@@ -210,7 +209,8 @@ func (c *Client) resolve(ctx context.Context, w *patch.Write) error {
 		return err
 	}
 	w.Deferred = false
-	return c.planWrite(ctx, w, map[manifest.Ref]bool{}, map[string]bool{})
+	_, err = c.planWrite(ctx, w, c.scalersOf(nil), map[string]bool{})
+	return err
 }
 
 func ignoreNoMatch(err error) error {

@@ -36,6 +36,7 @@ type Client struct {
 	names   metadata.Interface   // names only, of what is not this run's business
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 	clock   *serverClock
+	known   schemaStore
 
 	// Namespace is where namespaced objects go that name no namespace.
 	namespace    string

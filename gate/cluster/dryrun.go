@@ -1,68 +1,137 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
-// kubectlManager is the field manager of `kubectl apply` without --server-side. It owns its fields by Update, so a
-// server-side apply next to it would add to its fields where the user means to replace them.
-const kubectlManager = "kubectl-client-side-apply"
-
-func kubectlManagers() sets.Set[string] { return sets.New(kubectlManager) }
-
-// takenOverBy tells whether `kubectl apply` (client-side) owns fields of the object.
-func takenOverBy(live *unstructured.Unstructured) bool {
-	for _, m := range live.GetManagedFields() {
-		if m.Manager == kubectlManager && m.Operation == metav1.ManagedFieldsOperationUpdate && m.Subresource == "" {
-			return true
-		}
-	}
-	return false
-}
-
-// owns tells whether our manager owns the field by an earlier apply; path is in the form of managed fields (f:spec).
-func (c *Client) owns(live *unstructured.Unstructured, path ...string) bool {
-	for _, m := range live.GetManagedFields() {
-		if m.Manager != c.fieldManager || m.Operation != metav1.ManagedFieldsOperationApply || m.FieldsV1 == nil {
-			continue
-		}
-		var fields map[string]any
-		if json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields) != nil {
-			continue
-		}
-		if _, found, _ := unstructured.NestedFieldNoCopy(fields, path...); found {
-			return true
-		}
-	}
-	return false
-}
-
-// dryRun asks the API server what the object would become. Schema, admission, quota of the object itself, immutable
-// fields and field ownership are all checked by it.
-func (c *Client) dryRun(ctx context.Context, w *patch.Write) (*unstructured.Unstructured, error) {
+// dryRun asks the API server what the object would become, and sets After. Schema, admission, quota of the object
+// itself, immutable fields and field ownership are all checked by it. It sets Merge when an apply alone is refused for
+// what the API server has put in the way itself.
+func (c *Client) dryRun(ctx context.Context, w *patch.Write) error {
 	predicted, err := c.patch(ctx, w, w.Sent, true)
-	if w.Before == nil || !takenOverBy(w.Before) {
-		return predicted, err
+	if w.Before == nil {
+		w.After = predicted
+		return err
 	}
-	if err = withoutConflicts(err, kubectlManager); err != nil {
+	owners, prepare, ownersErr := c.prepared(w.Before, w.Sent)
+	if ownersErr != nil {
+		return ownersErr
+	}
+	refused := apierrors.IsInvalid(err)
+	if prepare {
+		// The API server has judged the apply with today's owners, so only its other answers count.
+		if err = withoutConflicts(err, c.takenOver()); err != nil && !refused {
+			return err
+		}
+	} else if !refused {
+		w.After = predicted
+		return err
+	}
+	return c.dryRunMerge(ctx, w, owners, err)
+}
+
+// dryRunMerge predicts an apply to an object whose field owners are not yet what they will be, or one that was refused.
+// The API server cannot try two writes in a row, so the merge is done here and is sent as it comes out. A field that
+// the API server refuses although nobody has asked for it is left out then. refused is the answer to the apply, or nil.
+func (c *Client) dryRunMerge(ctx context.Context, w *patch.Write, owners []metav1.ManagedFieldsEntry, refused error) error {
+	live := w.Before.DeepCopy()
+	live.SetManagedFields(owners)
+	known := c.schemas(ctx, live)
+	merged, err := patch.Apply(live, w.Sent, c.fieldManager, known)
+	if err != nil {
+		return cmp.Or(refused, error(&localError{fmt.Errorf("comparing %s with what is there: %w", w.Ref, err)}))
+	}
+	removed := false
+	if refused != nil {
+		if removed = patch.Remnants(merged, w.Sent, c.fieldManager, known); !removed && !c.withoutForbidden(merged, w, refused, known) {
+			return refused
+		}
+		removed = true
+	}
+	for range maxRemovals {
+		var change []byte
+		if change, err = mergePatch(live, merged); err != nil {
+			return &localError{fmt.Errorf("comparing %s with what is there: %w", w.Ref, err)}
+		}
+		w.After, err = c.merge(ctx, w, change, "")
+		if removed {
+			w.Merge = change
+		}
+		if !apierrors.IsInvalid(err) {
+			return err
+		}
+		if !patch.Remnants(merged, w.Sent, c.fieldManager, known) && !c.withoutForbidden(merged, w, err, known) {
+			return cmp.Or(refused, err)
+		}
+		removed = true
+	}
+	return err
+}
+
+// maxRemovals is how many rounds of removing what is in the way are tried.
+const maxRemovals = 5
+
+// withoutForbidden removes the fields from merged that an answer of the API server names, where nobody asks for them.
+func (c *Client) withoutForbidden(merged *unstructured.Unstructured, w *patch.Write, err error, known patch.Types) bool {
+	var status *apierrors.StatusError
+	if !errors.As(err, &status) || status.ErrStatus.Details == nil {
+		return false
+	}
+	removed := false
+	for _, cause := range status.ErrStatus.Details.Causes {
+		if patch.Forbidden(merged, w.Sent, cause.Field, c.fieldManager, c.force, known) {
+			removed = true
+		}
+	}
+	return removed
+}
+
+// mergePatch is the JSON merge patch between two states of an object, without what only the server sets.
+func mergePatch(from, to *unstructured.Unstructured) ([]byte, error) {
+	before, err := json.Marshal(patch.WithoutServerFields(from))
+	if err != nil {
 		return nil, err
 	}
-	return c.dryRunTakeOver(ctx, w)
+	after, err := json.Marshal(patch.WithoutServerFields(to))
+	if err != nil {
+		return nil, err
+	}
+	return jsonmergepatch.CreateThreeWayJSONMergePatch(before, after, before)
+}
+
+// merge sends a JSON merge patch, on the condition that the object has the version. Without a version it is a dry-run.
+func (c *Client) merge(ctx context.Context, w *patch.Write, change []byte, version string) (*unstructured.Unstructured, error) {
+	o := metav1.PatchOptions{FieldManager: c.fieldManager, FieldValidation: metav1.FieldValidationStrict}
+	if version == "" {
+		o.DryRun = []string{metav1.DryRunAll}
+		return c.of(w).Patch(ctx, w.Ref.Name, types.MergePatchType, change, o)
+	}
+	var body map[string]any
+	if err := json.Unmarshal(change, &body); err != nil {
+		return nil, &localError{fmt.Errorf("reading the change of %s: %w", w.Ref, err)}
+	}
+	if err := unstructured.SetNestedField(body, version, "metadata", "resourceVersion"); err != nil {
+		return nil, &localError{fmt.Errorf("writing the change of %s: %w", w.Ref, err)}
+	}
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, &localError{fmt.Errorf("encoding the change of %s: %w", w.Ref, err)}
+	}
+	return c.of(w).Patch(ctx, w.Ref.Name, types.MergePatchType, data, o)
 }
 
 // patch sends one server-side apply.
@@ -78,8 +147,8 @@ func (c *Client) patch(ctx context.Context, w *patch.Write, body *unstructured.U
 	return c.of(w).Patch(ctx, w.Ref.Name, types.ApplyPatchType, data, o)
 }
 
-// withoutConflicts drops the conflicts with one manager from an apply's error; nil when nothing else is left.
-func withoutConflicts(err error, manager string) error {
+// withoutConflicts drops the conflicts with some managers from an apply's error; nil when nothing else is left.
+func withoutConflicts(err error, managers sets.Set[string]) error {
 	status, ok := err.(*apierrors.StatusError)
 	if !ok || !apierrors.IsConflict(err) || status.ErrStatus.Details == nil {
 		return err
@@ -89,7 +158,8 @@ func withoutConflicts(err error, manager string) error {
 		if cause.Type != metav1.CauseTypeFieldManagerConflict {
 			return err
 		}
-		if !strings.Contains(cause.Message, `"`+manager+`"`) {
+		of, _, _ := strings.Cut(strings.TrimPrefix(cause.Message, `conflict with "`), `"`)
+		if !managers.Has(of) || strings.Contains(cause.Message, "with subresource") {
 			kept = append(kept, cause)
 		}
 	}
@@ -99,46 +169,4 @@ func withoutConflicts(err error, manager string) error {
 	out := status.ErrStatus.DeepCopy()
 	out.Details.Causes = kept
 	return &apierrors.StatusError{ErrStatus: *out}
-}
-
-// dryRunTakeOver predicts an apply that first takes the ownership of kubectl's fields over. The API server cannot try
-// two writes in a row, so the three-way merge that kubectl itself would make stands in for them: it removes what
-// kubectl applied before and the manifest no longer has.
-func (c *Client) dryRunTakeOver(ctx context.Context, w *patch.Write) (*unstructured.Unstructured, error) {
-	original := []byte(w.Before.GetAnnotations()[patch.LastApplied])
-	if len(original) == 0 {
-		original = []byte("{}")
-	}
-	modified, err := json.Marshal(w.Sent)
-	if err != nil {
-		return nil, &localError{fmt.Errorf("encoding %s: %w", w.Ref, err)}
-	}
-	current, err := json.Marshal(w.Before)
-	if err != nil {
-		return nil, &localError{fmt.Errorf("encoding the live %s: %w", w.Ref, err)}
-	}
-	kind, data, err := threeWay(w.Before, original, modified, current)
-	if err != nil {
-		return nil, &localError{fmt.Errorf("comparing %s with what kubectl applied: %w", w.Ref, err)}
-	}
-	return c.of(w).Patch(ctx, w.Ref.Name, kind, data, metav1.PatchOptions{
-		FieldManager: kubectlManager, DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict,
-	})
-}
-
-func threeWay(live *unstructured.Unstructured, original, modified, current []byte) (types.PatchType, []byte, error) {
-	typed, err := scheme.Scheme.New(live.GroupVersionKind())
-	if runtime.IsNotRegisteredError(err) {
-		data, err := jsonmergepatch.CreateThreeWayJSONMergePatch(original, modified, current)
-		return types.MergePatchType, data, err
-	}
-	if err != nil {
-		return "", nil, err
-	}
-	schema, err := strategicpatch.NewPatchMetaFromStruct(typed)
-	if err != nil {
-		return "", nil, err
-	}
-	data, err := strategicpatch.CreateThreeWayMergePatch(original, modified, current, schema, true)
-	return types.StrategicMergePatchType, data, err
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
-	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -38,15 +38,18 @@ func (c *Client) Plan(ctx context.Context, objects []manifest.Object) (patch.Pla
 	if err := manifest.Unique(located(plan.Writes)); err != nil {
 		return plan, err // with the namespaces filled in, two documents can name one object
 	}
-	scaled, err := c.autoscaled(ctx, plan.Writes)
-	if err != nil {
-		plan.Notes = append(plan.Notes, err.Error())
-	}
-	errs := make([]error, len(plan.Writes))
-	created := createdNamespaces(plan.Writes)
+	errs, notes := make([]error, len(plan.Writes)), make([][]string, len(plan.Writes))
+	scaled, created := c.scalersOf(plan.Writes), createdNamespaces(plan.Writes)
 	inParallel(len(plan.Writes), func(i int) {
-		errs[i] = c.planWrite(ctx, &plan.Writes[i], scaled, created)
+		notes[i], errs[i] = c.planWrite(ctx, &plan.Writes[i], scaled, created)
 	})
+	for _, texts := range notes {
+		for _, text := range texts {
+			if !slices.Contains(plan.Notes, text) {
+				plan.Notes = append(plan.Notes, text)
+			}
+		}
+	}
 	for i, err := range errs {
 		if err != nil {
 			plan.Refusals = append(plan.Refusals, patch.Refusal{Object: plan.Writes[i].Object, Err: err})
@@ -104,91 +107,57 @@ func (c *Client) locate(ctx context.Context, o manifest.Object, defined map[sche
 	return w, nil
 }
 
-func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled map[manifest.Ref]bool, created map[string]bool) error {
-	w.Sent = w.Object.DeepCopy()
+// planWrite finds out what one write would do. Its notes are for people.
+func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers, created map[string]bool) (notes []string, err error) {
+	w.Sent = patch.WithoutServerFields(w.Object.Unstructured)
 	if w.Deferred {
 		w.Action = patch.Created
-		return nil
+		return nil, nil
 	}
 	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
 		w.Action = patch.Created
 	case err != nil:
-		return err
+		return nil, err
+	case live.GetDeletionTimestamp() != nil:
+		return nil, &localError{fmt.Errorf("%s is being deleted since %s", w.Ref, live.GetDeletionTimestamp().UTC().Format("15:04:05"))}
 	default:
-		if live.GetDeletionTimestamp() != nil {
-			return &localError{fmt.Errorf("%s is being deleted since %s", w.Ref, live.GetDeletionTimestamp().UTC().Format("15:04:05"))}
-		}
 		w.Before = live
-		if scaled[w.Ref] {
-			c.leaveReplicas(w)
+		if err := scaled.leaveReplicas(ctx, w); err != nil {
+			notes = append(notes, err.Error())
 		}
 	}
 	asking, warned := collectWarnings(ctx)
-	w.After, err = c.dryRun(asking, w)
+	err = c.dryRun(asking, w)
 	w.Warnings = warned.texts
 	if w.Before == nil && created[w.Ref.Namespace] && apierrors.IsNotFound(err) {
-		return nil // nothing can be tried in a namespace that does not exist yet
+		return notes, nil // nothing can be tried in a namespace that does not exist yet
 	}
-	if err != nil {
-		return err
+	if err != nil || w.Before == nil {
+		return notes, err
 	}
-	if w.Before != nil {
-		w.Action = patch.Configured
-		if equality.Semantic.DeepEqual(patch.Authored(w.Before), patch.Authored(w.After)) {
-			w.Action = patch.Unchanged
-		}
+	w.Action = patch.Configured
+	if equality.Semantic.DeepEqual(patch.Authored(w.Before), patch.Authored(w.After)) {
+		w.Action = patch.Unchanged
 	}
-	return nil
+	return append(notes, c.whatStays(ctx, w)...), nil
 }
 
-// leaveReplicas takes spec.replicas out of what is sent, because an autoscaler owns it. When the field is ours by
-// an earlier apply, leaving it out would make the API server reset it to 1, so the live value is sent instead.
-func (c *Client) leaveReplicas(w *patch.Write) {
-	replicas, found, _ := unstructured.NestedInt64(w.Before.Object, "spec", "replicas")
-	if found && (c.owns(w.Before, "f:spec", "f:replicas") || takenOverBy(w.Before)) {
-		_ = unstructured.SetNestedField(w.Sent.Object, replicas, "spec", "replicas")
-		return
-	}
-	unstructured.RemoveNestedField(w.Sent.Object, "spec", "replicas")
-}
+// maxStays is how many parts are named of an object of which another manager keeps many.
+const maxStays = 5
 
-// autoscaled names the objects that a HorizontalPodAutoscaler scales, in the cluster or in the plan.
-func (c *Client) autoscaled(ctx context.Context, writes []patch.Write) (map[manifest.Ref]bool, error) {
-	scaled := map[manifest.Ref]bool{}
-	namespaces := map[string]bool{}
-	for _, w := range writes {
-		if _, ok, _ := unstructured.NestedInt64(w.Object.Object, "spec", "replicas"); ok {
-			namespaces[w.Object.GetNamespace()] = true
-		}
-		if w.Object.GroupVersionKind().Group == "autoscaling" && w.Object.GetKind() == "HorizontalPodAutoscaler" {
-			target, _, _ := unstructured.NestedStringMap(w.Object.Object, "spec", "scaleTargetRef")
-			scaled[targetRef(target["apiVersion"], target["kind"], w.Object.GetNamespace(), target["name"])] = true
-		}
+// whatStays says which parts of an object another manager keeps in it, beside what the manifest has.
+func (c *Client) whatStays(ctx context.Context, w *patch.Write) []string {
+	var notes []string
+	stays := patch.Stays(w.After, w.Sent, c.schemas(ctx, w.After), append(c.takenOver().UnsortedList(), c.undoManager())...)
+	for _, s := range stays[:min(len(stays), maxStays)] {
+		notes = append(notes, fmt.Sprintf("%s: %s stays, owned by %s: the manifest does not have it", w.Ref, s.Path, s.Manager))
 	}
-	for ns := range namespaces {
-		list, err := c.typed.AutoscalingV2().HorizontalPodAutoscalers(ns).List(ctx, metav1.ListOptions{})
-		if apierrors.IsForbidden(err) {
-			return scaled, fmt.Errorf("autoscalers in %s are not readable: spec.replicas is applied as written", ns)
-		} else if err != nil {
-			return scaled, fmt.Errorf("autoscalers in %s could not be read (%w): spec.replicas is applied as written", ns, err)
-		}
-		for _, hpa := range list.Items {
-			scaled[hpaTarget(hpa)] = true
-		}
+	if more := len(stays) - maxStays; more > 0 {
+		notes = append(notes, fmt.Sprintf("%s: %d more parts stay that other managers own", w.Ref, more))
 	}
-	return scaled, nil
-}
-
-func hpaTarget(hpa autoscalingv2.HorizontalPodAutoscaler) manifest.Ref {
-	t := hpa.Spec.ScaleTargetRef
-	return targetRef(t.APIVersion, t.Kind, hpa.Namespace, t.Name)
-}
-
-func targetRef(apiVersion, kind, namespace, name string) manifest.Ref {
-	gv, _ := schema.ParseGroupVersion(apiVersion)
-	return manifest.Ref{Group: gv.Group, Kind: kind, Namespace: namespace, Name: name}
+	return notes
 }
 
 // definedKinds are the kinds that CRDs among the objects define, each with its scope.

@@ -10,28 +10,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
-
-func TestMerge(t *testing.T) {
-	type m = map[string]string
-	for name, c := range map[string]struct{ live, written, snapshot, want m }{
-		"nobody else":                {m{"a": "2"}, m{"a": "2"}, m{"a": "1"}, m{"a": "1"}},
-		"we added, so it goes":       {m{"a": "1", "new": "x"}, m{"a": "1", "new": "x"}, m{"a": "1"}, m{"a": "1"}},
-		"we removed, so it is back":  {m{}, m{}, m{"a": "1"}, m{"a": "1"}},
-		"they changed ours":          {m{"a": "3"}, m{"a": "2"}, m{"a": "1"}, m{"a": "3"}},
-		"they removed it":            {m{}, m{"a": "2"}, m{"a": "1"}, nil},
-		"they added":                 {m{"t": "x"}, m{}, m{}, m{"t": "x"}},
-		"they changed what we added": {m{"n": "y"}, m{"n": "x"}, m{}, m{"n": "y"}},
-		"nothing":                    {nil, nil, nil, nil},
-	} {
-		if d := cmp.Diff(c.want, merge(c.live, c.written, c.snapshot)); d != "" {
-			t.Errorf("%s (-want +got):\n%s", name, d)
-		}
-	}
-}
 
 func conflict(messages ...string) error {
 	err := apierrors.NewConflict(schema.GroupResource{Resource: "deployments"}, "web", errors.New("Apply failed"))
@@ -44,11 +27,15 @@ func conflict(messages ...string) error {
 
 func TestConflictKinds(t *testing.T) {
 	kubectl, helm := `conflict with "kubectl-client-side-apply" using apps/v1`, `conflict with "helm" using apps/v1`
-	if err := withoutConflicts(conflict(kubectl), kubectlManager); err != nil {
+	if err := withoutConflicts(conflict(kubectl), sets.New(kubectlManager)); err != nil {
 		t.Errorf("kubectl's alone: %v", err)
 	}
-	if err := withoutConflicts(conflict(kubectl, helm), kubectlManager); err == nil || len(err.(*apierrors.StatusError).ErrStatus.Details.Causes) != 1 {
+	if err := withoutConflicts(conflict(kubectl, helm), sets.New(kubectlManager)); err == nil || len(err.(*apierrors.StatusError).ErrStatus.Details.Causes) != 1 {
 		t.Errorf("with another's: %v", err)
+	}
+	scaled := `conflict with "kubectl-client-side-apply" with subresource "scale" using apps/v1`
+	if err := withoutConflicts(conflict(scaled), sets.New(kubectlManager)); err == nil {
+		t.Error("what a subresource owns is not taken over")
 	}
 	if isOptimisticConflict(conflict(helm)) || !isOptimisticConflict(conflict()) || isOptimisticConflict(errors.New("x")) {
 		t.Error("ownership and optimistic conflicts are mixed up")

@@ -1,21 +1,21 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/rolloutgate/rolloutgate/gate/patch"
-	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // undoManager makes the write that puts an object back. It is never the manager that applies: its entry is removed
@@ -82,91 +82,135 @@ func retriable(err error) bool {
 }
 
 func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
-	if u.Write.Action == patch.Unchanged {
+	w := &u.Write
+	if w.Action == patch.Unchanged {
 		u.Action, u.Why = patch.NotWritten, "this run did not change it"
 		return nil
 	}
-	live, err := c.of(&u.Write).Get(ctx, u.Write.Ref.Name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		switch {
-		case u.Write.Written == nil:
-			u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive, or it was deleted after that"
-		case u.Action == patch.Restored:
-			u.Action, u.Why = patch.Left, "it was deleted after this run wrote it"
-		}
+	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err) && w.Written == nil:
+		u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"
 		return nil
-	}
-	if err != nil {
+	case apierrors.IsNotFound(err) && w.Before != nil:
+		u.Action, u.Why = patch.Left, "it was deleted after this run wrote it"
+		return nil
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
 		return err
 	}
-	if u.Write.Written == nil && u.Restored == nil {
-		if u.Write.Written = arrived(&u.Write, live); u.Write.Written == nil {
+	if w.Written == nil {
+		if w.Written = arrived(w, live); w.Written == nil {
 			u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"
 			return nil
 		}
 	}
-	if c.restored(u, live) {
-		return c.restoreOwners(ctx, u, live)
+	switch {
+	case live.GetUID() != w.Written.GetUID():
+		u.Action, u.Why = patch.Left, "it was deleted and created again after this run wrote it"
+	case w.Before == nil:
+		return c.undoCreation(ctx, u, live)
+	case live.GetDeletionTimestamp() != nil:
+		u.Action, u.Why = patch.Left, "it is being deleted"
+	default:
+		return c.undoChange(ctx, u, live)
 	}
-	if why := c.changedSince(live, u.Write); why != "" {
-		u.Action, u.Why = patch.Left, why
+	return nil
+}
+
+// undoCreation removes what this run created, unless something of somebody else would go with it.
+func (c *Client) undoCreation(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
+	w := &u.Write
+	if live.GetDeletionTimestamp() != nil {
 		return nil
 	}
-	if u.Action == patch.Deleted {
-		foreign, err := c.foreignContent(ctx, live)
+	if w.At.Sub(live.GetCreationTimestamp().Time) > 2*time.Second {
+		u.Action, u.Why = patch.Left, "it was created by somebody else while this run was planning"
+		return nil
+	}
+	theirs, err := patch.Theirs(*w, live, c.undoManager(), c.schemas(ctx, live))
+	if err != nil {
+		return err
+	}
+	if len(theirs) > 0 {
+		u.Action, u.Kept, u.Why = patch.Left, theirs, changedBy(theirs)
+		return nil
+	}
+	foreign, err := c.foreignContent(ctx, live)
+	if err != nil {
+		return err
+	}
+	if foreign != "" {
+		u.Action, u.Why = patch.Left, "it now holds "+foreign+", which this run did not create"
+		return nil
+	}
+	return c.remove(ctx, u, live)
+}
+
+// changedBy says in words who has changed an object.
+func changedBy(theirs []patch.Kept) string {
+	var who []string
+	for _, k := range theirs {
+		text := cmp.Or(k.Manager, "somebody else")
+		if !k.Time.IsZero() {
+			text += " at " + k.Time.UTC().Format("15:04:05")
+		}
+		if !slices.Contains(who, text) {
+			who = append(who, text)
+		}
+	}
+	return fmt.Sprintf("it was changed by %s, after this run wrote it: %s", strings.Join(who, " and "), theirs[0].Path)
+}
+
+// undoChange writes the inverse of what this run wrote, in two writes. The first puts the fields back, under a manager
+// of our own. The second puts their owners back, so that the next apply merges as if this run had never been; it
+// changes no generation. Both carry the resource version that was read.
+func (c *Client) undoChange(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
+	inverse, err := patch.Invert(u.Write, live, c.undoManager(), c.schemas(ctx, live))
+	if err != nil {
+		return &localError{err}
+	}
+	u.Kept = inverse.Kept
+	if inverse.Extent == patch.None {
+		u.Action, u.Why = patch.Left, changedBy(inverse.Kept)
+		return nil
+	}
+	u.Restored = live
+	if inverse.Changes {
+		restored, err := c.of(&u.Write).Update(ctx, inverse.Object, metav1.UpdateOptions{FieldManager: c.undoManager()})
+		if err != nil {
+			u.Restored = nil
+			return err
+		}
+		u.Restored, u.At = restored, writeTime(restored, c.undoManager(), c.Now())
+		u.Altered = !patch.SameAuthored(restored, inverse.Object)
+	}
+	return c.restoreOwners(ctx, u, inverse)
+}
+
+// restoreOwners is the second write. A controller may write in between, as it does at once when a pod template has
+// changed back; then it is tried again on what is there now.
+func (c *Client) restoreOwners(ctx context.Context, u *patch.Undone, inverse *patch.Inverse) error {
+	for range maxConflicts {
+		owners := inverse.Owners(u.Restored)
+		if patch.SameOwners(owners, u.Restored.GetManagedFields()) {
+			return nil
+		}
+		owned, err := c.setOwners(ctx, &u.Write, c.undoManager(), owners, u.Restored.GetResourceVersion())
+		if err == nil {
+			u.Restored = owned
+		}
+		if !isOptimisticConflict(err) {
+			return err
+		}
+		now, err := c.of(&u.Write).Get(ctx, u.Write.Ref.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		if foreign != "" {
-			u.Action, u.Why = patch.Left, "it now holds "+foreign+", which this run did not create"
-			return nil
-		}
-		return c.remove(ctx, u, live)
+		u.Restored = now
 	}
-	return c.restore(ctx, u, live)
-}
-
-// changedSince says who has changed the object since this run wrote it, and "" when nobody has. A workload is ours
-// as long as its pod template is; any other object as long as every field that this run sent is as it was written.
-// What controllers and autoscalers add beside that (a volume name, a node name, replicas) takes nothing over.
-func (c *Client) changedSince(live *unstructured.Unstructured, w patch.Write) string {
-	if live.GetUID() != w.Written.GetUID() {
-		return "it was deleted and created again after this run wrote it"
-	}
-	theirs, isWorkload := templateOf(live)
-	ours, _ := templateOf(w.Written)
-	switch {
-	case isWorkload && equality.Semantic.DeepEqual(theirs, ours):
-		return ""
-	case !isWorkload && sameWhereSent(patch.Authored(w.Sent), patch.Authored(live), patch.Authored(w.Written)):
-		return ""
-	}
-	return "it was changed by " + c.lastWriter(live) + ", after this run wrote it"
-}
-
-// templateOf returns the pod template of the kinds that have one at spec.template.
-func templateOf(u *unstructured.Unstructured) (map[string]any, bool) {
-	template, found, err := unstructured.NestedMap(u.Object, "spec", "template")
-	return template, found && err == nil && rollout.Watched(u.GroupVersionKind().GroupKind())
-}
-
-// sameWhereSent compares live and written in the fields that sent has. Lists are compared whole.
-func sameWhereSent(sent, live, written any) bool {
-	fields, ok := sent.(map[string]any)
-	if !ok {
-		return equality.Semantic.DeepEqual(live, written)
-	}
-	l, isMap := live.(map[string]any)
-	w, wasMap := written.(map[string]any)
-	if !isMap || !wasMap {
-		return isMap == wasMap && equality.Semantic.DeepEqual(live, written)
-	}
-	for key, value := range fields {
-		if !sameWhereSent(value, l[key], w[key]) {
-			return false
-		}
-	}
-	return true
+	return errors.New("the object kept changing while its field owners were put back")
 }
 
 // remove deletes an object that this run created. Foreground: it is gone when everything below it is gone.
@@ -181,115 +225,6 @@ func (c *Client) remove(ctx context.Context, u *patch.Undone, live *unstructured
 		return nil
 	}
 	return err
-}
-
-// restore puts the snapshot back in two writes. The first restores what users write, under a manager of our own. The
-// second puts the field owners back, so that the next apply merges as if this run had never been; it changes no
-// generation. Both carry the resource version that was read.
-func (c *Client) restore(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
-	at := c.of(&u.Write)
-	restored, err := at.Update(ctx, snapshotOver(live, u.Write.Written, u.Write.Before), metav1.UpdateOptions{FieldManager: c.undoManager()})
-	if err != nil {
-		return err
-	}
-	u.Restored, u.At = restored, writeTime(restored, c.undoManager(), c.Now())
-	return c.restoreOwners(ctx, u, restored)
-}
-
-// restored tells whether the first write of restore has gone through in an earlier try whose answer, or whose second
-// write, was lost.
-func (c *Client) restored(u *patch.Undone, live *unstructured.Unstructured) bool {
-	return u.Action == patch.Restored && hasManager(live.GetManagedFields(), c.undoManager()) && patch.SameAuthored(live, u.Write.Before)
-}
-
-// restoreOwners is the second write. A controller may write in between, as it does at once when a pod template has
-// changed back; then it is tried again on what is there now.
-func (c *Client) restoreOwners(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
-	at := c.of(&u.Write)
-	for range maxConflicts {
-		patch, err := json.Marshal([]map[string]any{
-			{"op": "replace", "path": "/metadata/managedFields", "value": ownersOver(live, u.Write.Before)},
-			{"op": "replace", "path": "/metadata/resourceVersion", "value": live.GetResourceVersion()},
-		})
-		if err != nil {
-			return fmt.Errorf("encoding the field owners: %w", err)
-		}
-		u.Restored = live
-		owned, err := at.Patch(ctx, u.Write.Ref.Name, types.JSONPatchType, patch, metav1.PatchOptions{FieldManager: c.undoManager()})
-		if err == nil {
-			u.Restored = owned
-		}
-		if !isOptimisticConflict(err) {
-			return err
-		}
-		if live, err = at.Get(ctx, u.Write.Ref.Name, metav1.GetOptions{}); err != nil {
-			return err
-		}
-	}
-	return errors.New("the object kept changing while its field owners were put back")
-}
-
-// snapshotOver is the object to write: the snapshot, on top of what others may have changed since. live is the
-// object now, written what this run wrote.
-func snapshotOver(live, written, snapshot *unstructured.Unstructured) *unstructured.Unstructured {
-	out := snapshot.DeepCopy()
-	out.SetResourceVersion(live.GetResourceVersion())
-	out.SetGeneration(live.GetGeneration())
-	// This run never writes these two, so whoever changed them since keeps the last word.
-	out.SetFinalizers(live.GetFinalizers())
-	out.SetOwnerReferences(live.GetOwnerReferences())
-	out.SetLabels(merge(live.GetLabels(), written.GetLabels(), snapshot.GetLabels()))
-	out.SetAnnotations(merge(live.GetAnnotations(), written.GetAnnotations(), snapshot.GetAnnotations()))
-	if status, ok := live.Object["status"]; ok {
-		out.Object["status"] = status
-	}
-	now, scaled, _ := unstructured.NestedInt64(live.Object, "spec", "replicas")
-	then, _, _ := unstructured.NestedInt64(written.Object, "spec", "replicas")
-	if scaled && now != then {
-		_ = unstructured.SetNestedField(out.Object, now, "spec", "replicas")
-	}
-	return out
-}
-
-// merge goes back to the snapshot in the keys that nobody but this run has changed.
-func merge(live, written, snapshot map[string]string) map[string]string {
-	out := map[string]string{}
-	for k, v := range snapshot {
-		if now, has := live[k]; has == keyIn(written, k) && now == written[k] {
-			out[k] = v
-		} else if has {
-			out[k] = now
-		}
-	}
-	for k, v := range live {
-		was, ours := written[k]
-		_, before := snapshot[k]
-		if !before && (!ours || was != v) {
-			out[k] = v
-		}
-	}
-	if len(out) == 0 {
-		return nil
-	}
-	return out
-}
-
-func keyIn(m map[string]string, k string) bool { _, ok := m[k]; return ok }
-
-// ownersOver is the snapshot's field owners with the status owners of now.
-func ownersOver(now, snapshot *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
-	var entries []metav1.ManagedFieldsEntry
-	for _, m := range snapshot.GetManagedFields() {
-		if m.Subresource == "" {
-			entries = append(entries, m)
-		}
-	}
-	for _, m := range now.GetManagedFields() {
-		if m.Subresource != "" {
-			entries = append(entries, m)
-		}
-	}
-	return entries
 }
 
 // Gone tells whether an object that the undo deleted is gone, with everything below it.

@@ -25,6 +25,16 @@ var serverAnnotations = []string{
 // LastApplied is where `kubectl apply` keeps what it applied. It can hold the data of a Secret.
 const LastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
+// WithoutServerFields returns a copy without the metadata that only the API server sets. An object that was exported
+// from a cluster still has it, and sent with an apply it would be a condition that can never be met.
+func WithoutServerFields(u *unstructured.Unstructured) *unstructured.Unstructured {
+	out := u.DeepCopy()
+	for _, f := range serverFields {
+		unstructured.RemoveNestedField(out.Object, "metadata", f)
+	}
+	return out
+}
+
 // Authored returns the part of an object that a user can have written: no status, no bookkeeping of the server's.
 // The answer shares nothing with the argument.
 func Authored(u *unstructured.Unstructured) map[string]any {

@@ -278,3 +278,26 @@ func encodeEntry(e metav1.ManagedFieldsEntry) []byte {
 	}
 	return text
 }
+
+// Release takes a field away from what a manager has applied. Nobody may own it then: it stays as it is, until
+// somebody writes it.
+func Release(all []metav1.ManagedFieldsEntry, manager string, names ...any) []metav1.ManagedFieldsEntry {
+	at := fieldpath.MakePathOrDie(names...)
+	out := slices.Clone(all)
+	for i, e := range out {
+		if e.Manager != manager || e.Operation != metav1.ManagedFieldsOperationApply || e.Subresource != "" || e.FieldsV1 == nil {
+			continue
+		}
+		set := fieldpath.NewSet()
+		if set.FromJSON(bytes.NewReader(e.FieldsV1.GetRawBytes())) != nil || !set.Has(at) {
+			continue
+		}
+		raw, err := set.Difference(fieldpath.NewSet(at)).ToJSON()
+		if err != nil {
+			continue
+		}
+		out[i].FieldsV1 = &metav1.FieldsV1{}
+		out[i].FieldsV1.SetRawBytes(raw)
+	}
+	return out
+}

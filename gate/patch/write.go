@@ -5,6 +5,7 @@
 package patch
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -40,6 +41,9 @@ type Write struct {
 	// After is what the API server said the object would become; nil where it could not be asked: its kind or its
 	// namespace is made by the same run.
 	After *unstructured.Unstructured `json:"after,omitempty"`
+	// Merge is a JSON merge patch that is written before Sent is applied, where an apply alone would be refused: a
+	// field that the API server has added by default is in the way of what is sent.
+	Merge json.RawMessage `json:"merge,omitempty"`
 	// Written is the object as the API server returned it for this write; nil until then, and nil when the answer was
 	// lost. For an unchanged object it is Before.
 	Written *unstructured.Unstructured `json:"written,omitempty"`
@@ -103,6 +107,8 @@ type Undone struct {
 	// Restored is the object as the API server returned it for the restoring write; nil when nothing was restored.
 	Restored *unstructured.Unstructured
 	At       time.Time
+	// Altered says that the API server keeps the object different from what was to be restored: an admission webhook.
+	Altered bool
 	// Kept are the parts that stayed as they are, because somebody else has written them since.
 	Kept []Kept
 	Why  string // why the object was left alone, in words
@@ -116,6 +122,5 @@ type Kept struct {
 	Time    time.Time `json:"time,omitzero"`
 }
 
-// Exact tells whether a restored object is what it was before, as far as users write it. An admission webhook can
-// stand in the way.
-func (u Undone) Exact() bool { return u.Restored != nil && SameAuthored(u.Restored, u.Write.Before) }
+// Exact tells whether everything of this run that nobody else has changed is as it was before.
+func (u Undone) Exact() bool { return u.Restored != nil && !u.Altered }

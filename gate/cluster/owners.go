@@ -1,0 +1,72 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/csaupgrade"
+
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+)
+
+// kubectlManager is the field manager of `kubectl apply` without --server-side. It owns its fields by Update, so a
+// server-side apply next to it would add to its fields where the user means to replace them.
+const kubectlManager = "kubectl-client-side-apply"
+
+// byHand are the managers of kubectl commands with which people write whole objects or variables.
+var byHand = []string{"kubectl-create", "kubectl-edit", "kubectl-replace", "kubectl-set"}
+
+// takenOver are the managers by Update whose fields become ours before an apply, so that what the manifest has no more
+// goes. Ours is one of them: a write of ours that was no apply leaves such an entry. With --force-conflicts the
+// manifest is the truth, so what people wrote by hand is taken over too. What other tools own stays, and the plan says
+// so: an injector cannot be told from a tool that is not used any more.
+func (c *Client) takenOver() sets.Set[string] {
+	managers := sets.New(kubectlManager, c.fieldManager)
+	if c.force {
+		managers.Insert(byHand...)
+	}
+	return managers
+}
+
+// prepared are the managed fields that an object must have before it is applied, and whether they differ from those
+// that it has. The fields of the managers that are taken over are ours. spec.replicas, if it is not sent, is not ours
+// any more: leaving out what we own would make the API server set it to 1.
+func (c *Client) prepared(live, sent *unstructured.Unstructured) (entries []metav1.ManagedFieldsEntry, differ bool, err error) {
+	object := live.DeepCopy()
+	if err := csaupgrade.UpgradeManagedFields(object, c.takenOver(), c.fieldManager); err != nil {
+		return nil, false, &localError{fmt.Errorf("taking the ownership of %s over: %w", refOf(live), err)}
+	}
+	entries = object.GetManagedFields()
+	if _, sends, _ := unstructured.NestedFieldNoCopy(sent.Object, "spec", "replicas"); !sends {
+		entries = patch.Release(entries, c.fieldManager, "spec", "replicas")
+	}
+	return entries, !equality.Semantic.DeepEqual(entries, live.GetManagedFields()), nil
+}
+
+// prepare writes the managed fields that an apply needs, if they are not there. It is a change of
+// metadata.managedFields only, so no controller sees it; the apply that follows is then one change, not two.
+func (c *Client) prepare(ctx context.Context, w *patch.Write, live *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	entries, differ, err := c.prepared(live, w.Sent)
+	if err != nil || !differ {
+		return live, err
+	}
+	return c.setOwners(ctx, w, c.fieldManager, entries, live.GetResourceVersion())
+}
+
+// setOwners writes the managed fields, on the condition that the object has the version.
+func (c *Client) setOwners(ctx context.Context, w *patch.Write, manager string, entries []metav1.ManagedFieldsEntry, version string) (*unstructured.Unstructured, error) {
+	data, err := json.Marshal([]map[string]any{
+		{"op": "replace", "path": "/metadata/managedFields", "value": entries},
+		{"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+	})
+	if err != nil {
+		return nil, &localError{fmt.Errorf("encoding the field owners of %s: %w", w.Ref, err)}
+	}
+	return c.of(w).Patch(ctx, w.Ref.Name, types.JSONPatchType, data, metav1.PatchOptions{FieldManager: manager})
+}

@@ -1,0 +1,134 @@
+package patch
+
+import (
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// Apply removes what a manager no longer sends, but not what the API server has added to it by default: of a volume
+// that was a ConfigMap and becomes a Secret, configMap.defaultMode stays, and of a strategy that nobody wrote,
+// rollingUpdate. The API server then refuses what it has added itself. Remnants and Forbidden find these fields.
+
+// Remnants removes from merged, the result of Apply, what is left of parts that manager has applied before and no
+// longer sends, as far as nobody else owns anything in them. It tells whether there were any.
+func Remnants(merged, sent *unstructured.Unstructured, manager string, types Types) bool {
+	r := remnants{manager: manager, owners: entriesOf(merged)}
+	r.in(kindOf(types, merged), nil, merged.Object, sent.Object)
+	return r.removed
+}
+
+type remnants struct {
+	manager string
+	owners  entries
+	removed bool
+}
+
+// in looks through the fields that both have.
+func (r *remnants) in(k kind, at fieldpath.Path, merged, sent any) {
+	if m, ok := k.mapping(merged, sent); ok {
+		has, ours := merged.(map[string]any), sent.(map[string]any)
+		for name := range has {
+			field := into(at, fieldpath.FieldNameElement(name))
+			if is, sends := ours[name]; sends {
+				r.in(k.field(m, name), field, has[name], is)
+			} else if r.owns(field) && !r.othersOwn(field) {
+				delete(has, name)
+				r.removed = true
+			}
+		}
+	}
+	if l, ok := k.listing(merged, sent); ok {
+		has, ok := k.byKey(l, merged)
+		ours, fits := k.byKey(l, sent)
+		if !ok || !fits {
+			return
+		}
+		for _, key := range ours.order {
+			a, many := has.at(key)
+			b, more := ours.at(key)
+			if !many && !more {
+				r.in(k.item(l), into(at, key), a, b)
+			}
+		}
+	}
+}
+
+func (r *remnants) owns(at fieldpath.Path) bool {
+	for _, e := range r.owners {
+		if e.Manager == r.manager && e.Subresource == "" && e.owns(at) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *remnants) othersOwn(at fieldpath.Path) bool {
+	for _, e := range r.owners {
+		if e.Manager != r.manager && e.owns(at) {
+			return true
+		}
+	}
+	return false
+}
+
+// Forbidden removes from merged the field that the API server refuses, or, if that field is sent, the other structs
+// beside it, as far as they are not sent and nobody but manager owns anything in them; with force, whoever owns them.
+// path is as API servers write it: spec.template.spec.containers[0].livenessProbe.tcpSocket. It tells whether
+// something was removed.
+func Forbidden(merged, sent *unstructured.Unstructured, path, manager string, force bool, types Types) bool {
+	r := remnants{manager: manager, owners: entriesOf(merged)}
+	may := func(at fieldpath.Path) bool { return force || !r.othersOwn(at) }
+	return forbidden(kindOf(types, merged), nil, merged.Object, sent.Object, steps(path), may)
+}
+
+func forbidden(k kind, at fieldpath.Path, merged, sent any, path []string, may func(fieldpath.Path) bool) bool {
+	if len(path) == 0 {
+		return false
+	}
+	if l, ok := k.listing(merged, absent{}); ok {
+		items, _ := merged.([]any)
+		n, err := strconv.Atoi(path[0])
+		if err != nil || n < 0 || n >= len(items) {
+			return false
+		}
+		key, ok := k.keyOf(l, items[n])
+		ours, fits := k.byKey(l, sent)
+		if !ok || !fits {
+			return false
+		}
+		is, several := ours.at(key)
+		return !several && forbidden(k.item(l), into(at, key), items[n], is, path[1:], may)
+	}
+	m, ok := k.mapping(merged, sent)
+	has, isMap := merged.(map[string]any)
+	if !ok || !isMap {
+		return false
+	}
+	ours, _ := sent.(map[string]any)
+	name := path[0]
+	_, is := has[name]
+	_, sends := ours[name]
+	if is && sends && len(path) > 1 {
+		return forbidden(k.field(m, name), into(at, fieldpath.FieldNameElement(name)), has[name], ours[name], path[1:], may)
+	}
+	removed := false
+	for other := range has {
+		_, inSent := ours[other]
+		_, isStruct := has[other].(map[string]any)
+		meant := other == name || sends && isStruct
+		if meant && !inSent && may(into(at, fieldpath.FieldNameElement(other))) {
+			delete(has, other)
+			removed = true
+		}
+	}
+	return removed
+}
+
+// steps takes a path of a validation error apart.
+func steps(path string) []string {
+	path = strings.NewReplacer("[", ".", "]", "").Replace(path)
+	return strings.Split(strings.TrimPrefix(path, "."), ".")
+}
