@@ -31,22 +31,24 @@ func (c *Client) dryRun(ctx context.Context, w *patch.Write) error {
 	if ownersErr != nil {
 		return ownersErr
 	}
-	refused := apierrors.IsInvalid(err)
-	if prepare {
-		// The API server has judged the apply with today's owners, so only its other answers count.
-		if err = withoutConflicts(err, c.takenOver()); err != nil && !refused {
-			return err
-		}
-	} else if !refused {
+	switch {
+	case !prepare && apierrors.IsInvalid(err):
+		return c.dryRunMerge(ctx, w, owners, err)
+	case !prepare:
 		w.After = predicted
 		return err
 	}
-	return c.dryRunMerge(ctx, w, owners, err)
+	// The API server has judged an apply with today's owners: what it says of them and of the result does not count.
+	if err = withoutConflicts(err, c.takenOver()); err != nil && !apierrors.IsInvalid(err) {
+		return err
+	}
+	return c.dryRunMerge(ctx, w, owners, nil)
 }
 
 // dryRunMerge predicts an apply to an object whose field owners are not yet what they will be, or one that was refused.
 // The API server cannot try two writes in a row, so the merge is done here and is sent as it comes out. A field that
-// the API server refuses although nobody has asked for it is left out then. refused is the answer to the apply, or nil.
+// the API server refuses although nobody has asked for it is left out then. refused is why an apply was refused; nil when
+// that is not known.
 func (c *Client) dryRunMerge(ctx context.Context, w *patch.Write, owners []metav1.ManagedFieldsEntry, refused error) error {
 	live := w.Before.DeepCopy()
 	live.SetManagedFields(owners)

@@ -112,6 +112,17 @@ kind: Secret
 metadata: {name: key}
 stringData: {password: second-password, more: another-value}
 `},
+	"ingress": {`
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {rules: [{host: a.example, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: web, port: {number: 80}}}}]}}]}
+`, `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec: {rules: [{host: b.example, http: {paths: [{path: /x, pathType: Exact, backend: {service: {name: web, port: {name: http}}}}]}}]}
+`},
 	"autoscaler": {`
 apiVersion: autoscaling/v2
 kind: HorizontalPodAutoscaler

@@ -75,7 +75,7 @@ func (r *remnants) othersOwn(at fieldpath.Path) bool {
 }
 
 // Forbidden removes from merged the field that the API server refuses, or, if that field is sent, the other structs
-// beside it, as far as they are not sent and nobody but manager owns anything in them; with force, whoever owns them.
+// beside it, or else the other values, as far as they are not sent and nobody but manager owns anything in them; with force, whoever owns them.
 // path is as API servers write it: spec.template.spec.containers[0].livenessProbe.tcpSocket. It tells whether
 // something was removed.
 func Forbidden(merged, sent *unstructured.Unstructured, path, manager string, force bool, types Types) bool {
@@ -114,17 +114,23 @@ func forbidden(k kind, at fieldpath.Path, merged, sent any, path []string, may f
 	if is && sends && len(path) > 1 {
 		return forbidden(k.field(m, name), into(at, fieldpath.FieldNameElement(name)), has[name], ours[name], path[1:], may)
 	}
-	removed := false
-	for other := range has {
-		_, inSent := ours[other]
-		_, isStruct := has[other].(map[string]any)
-		meant := other == name || sends && isStruct
-		if meant && !inSent && may(into(at, fieldpath.FieldNameElement(other))) {
-			delete(has, other)
-			removed = true
-		}
+	if len(at) == 0 {
+		return false // the object itself
 	}
-	return removed
+	remove := func(meant func(other string) bool) (removed bool) {
+		for other := range has {
+			if _, inSent := ours[other]; !inSent && meant(other) && may(into(at, fieldpath.FieldNameElement(other))) {
+				delete(has, other)
+				removed = true
+			}
+		}
+		return removed
+	}
+	if !sends {
+		return remove(func(other string) bool { return other == name })
+	}
+	return remove(func(other string) bool { _, isStruct := has[other].(map[string]any); return isStruct }) ||
+		remove(func(string) bool { return true })
 }
 
 // steps takes a path of a validation error apart.
