@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,7 +132,7 @@ func (c *Client) reread(ctx context.Context, w *patch.Write) (ours *unstructured
 	if err != nil {
 		return nil, err
 	}
-	if w.After != nil && patch.SameAuthored(live, w.After) && hasManager(live.GetManagedFields(), c.fieldManager) {
+	if c.isOurs(w, live) {
 		return live, nil
 	}
 	if w.Before == nil || live.GetUID() != w.Before.GetUID() || !patch.SameAuthored(live, w.Before) {
@@ -152,6 +153,18 @@ func (c *Client) reread(ctx context.Context, w *patch.Write) (ours *unstructured
 		w.Before.SetManagedFields(owners)
 	}
 	return nil, nil
+}
+
+// isOurs tells whether an object is as this write means it to be, by our own hand. The number of replicas may be another
+// by now if it shows otherwise that we have written.
+func (c *Client) isOurs(w *patch.Write, live *unstructured.Unstructured) bool {
+	switch {
+	case w.After == nil || !hasManager(live.GetManagedFields(), c.fieldManager):
+		return false
+	case equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.After)):
+		return true
+	}
+	return patch.SameAuthored(live, w.After) && (w.Before == nil || !equality.Semantic.DeepEqual(ownEntry(live, w.Manager), ownEntry(w.Before, w.Manager)))
 }
 
 func hasManager(entries []metav1.ManagedFieldsEntry, manager string) bool {

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
@@ -231,10 +233,9 @@ func TestPortsThatDifferByProtocol(t *testing.T) {
 	f.exact(w)
 }
 
-var withoutReplicas = strings.Replace(deployment, "  replicas: 2\n", "", 1)
-
 // TestReplicas: they belong to whoever scales.
 func TestReplicas(t *testing.T) {
+	withoutReplicas := strings.NewReplacer("  replicas: 2\n", "", "web:v1", "web:v2").Replace(deployment)
 	hpa := strings.Replace(undoCases["autoscaler"].before, "minReplicas: 1", "minReplicas: 2", 1)
 	// An autoscaler without metrics wants its minimum; the tests scale by hand and write before it comes to that.
 	asleep := func(f fixture) {
@@ -257,7 +258,7 @@ func TestReplicas(t *testing.T) {
 		"a hand scaled, none in the manifest": {false, func(f fixture) {
 			f.apply(withoutReplicas)
 			f.kubectl("", "-n", f.ns, "scale", "deployment/web", "--replicas=4")
-		}, strings.Replace(withoutReplicas, "web:v1", "web:v2", 1), "4"},
+		}, strings.Replace(withoutReplicas, "web:v2", "web:v3", 1), "4"},
 		"the manifest's number": {false, func(f fixture) { f.apply(deployment) }, strings.Replace(deployment, "replicas: 2", "replicas: 1", 1), "1"},
 		"asleep at zero":        {true, func(f fixture) { f.apply(deployment); f.apply(hpa); asleep(f) }, strings.Replace(deployment, "web:v1", "web:v2", 1), "2"},
 	} {
@@ -431,6 +432,13 @@ func TestCustomKind(t *testing.T) {
 		"properties: {size: {type: integer, default: 1}, parts: {type: array, x-kubernetes-list-type: map, x-kubernetes-list-map-keys: [name], items: {type: object, required: [name], properties: {name: {type: string}, n: {type: integer}}}}}").Replace(strings.Split(crdAndObject, "---")[0])
 	f.apply(crd)
 	t.Cleanup(func() { f.kubectl("", "delete", "crd", "widgets.rolloutgate.test") })
+	f.kubectl("", "wait", "--for=condition=Established", "crd/widgets.rolloutgate.test")
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		f.mapper.Reset()
+		if _, err := f.resourceFor(schema.GroupVersionKind{Group: "rolloutgate.test", Version: "v1", Kind: "Widget"}); err == nil {
+			break
+		}
+	}
 	object := "apiVersion: rolloutgate.test/v1\nkind: Widget\nmetadata: {name: one}\nspec: {parts: [{name: a, n: 1}]}\n"
 	f.apply(object)
 	w := f.apply(strings.Replace(object, "n: 1}]", "n: 2}, {name: b, n: 1}], size: 3", 1))[0]

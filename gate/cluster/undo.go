@@ -63,7 +63,28 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 	written := w.After.DeepCopy()
 	written.SetUID(live.GetUID())
 	written.SetCreationTimestamp(live.GetCreationTimestamp())
+	written.SetManagedFields(ownersAt(ours.Time.Time, live, w.Before))
 	return written
+}
+
+// ownersAt are the owners of an object as far as is known of a moment: who has written since is as it was before.
+func ownersAt(moment time.Time, live, before *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
+	var entries []metav1.ManagedFieldsEntry
+	for _, m := range live.GetManagedFields() {
+		if m.Time == nil || !m.Time.After(moment) {
+			entries = append(entries, m)
+			continue
+		}
+		if before == nil {
+			continue
+		}
+		for _, was := range before.GetManagedFields() {
+			if was.Manager == m.Manager && was.Operation == m.Operation && was.Subresource == m.Subresource {
+				entries = append(entries, was)
+			}
+		}
+	}
+	return entries
 }
 
 // ownEntry is the entry of the manager that a run applies with.
@@ -129,11 +150,7 @@ func (c *Client) undoCreation(ctx context.Context, u *patch.Undone, live *unstru
 		u.Action, u.Why = patch.Left, "it was created by somebody else while this run was planning"
 		return nil
 	}
-	theirs, err := patch.Theirs(*w, live, c.undoManager(), c.schemas(ctx, live))
-	if err != nil {
-		return err
-	}
-	if len(theirs) > 0 {
+	if theirs := patch.Theirs(*w, live, c.schemas(ctx, live)); len(theirs) > 0 {
 		u.Action, u.Kept, u.Why = patch.Left, theirs, changedBy(theirs)
 		return nil
 	}

@@ -166,7 +166,7 @@ func (inv *Inverse) Owners(now *unstructured.Unstructured) []metav1.ManagedField
 		switch {
 		case has(after, at), has(inv.stays, at), has(inv.raced, at):
 			return nowDecides
-		case changed && (!foreign || undoing.Has(at)):
+		case changed && (!foreign || undoing.Has(at) || !leaf && reaches(undoing, at)):
 			return beforeDecides
 		case foreign:
 			return nowDecides

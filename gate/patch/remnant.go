@@ -75,7 +75,7 @@ func (r *remnants) othersOwn(at fieldpath.Path) bool {
 }
 
 // Forbidden removes from merged the field that the API server refuses, or, if that field is sent, the other structs
-// beside it, or else the other values, as far as they are not sent and nobody but manager owns anything in them; with force, whoever owns them.
+// beside it, the other values beside it, or what else is in it, as far as they are not sent and nobody but manager owns anything in them; with force, whoever owns them.
 // path is as API servers write it: spec.template.spec.containers[0].livenessProbe.tcpSocket. It tells whether
 // something was removed.
 func Forbidden(merged, sent *unstructured.Unstructured, path, manager string, force bool, types Types) bool {
@@ -129,8 +129,21 @@ func forbidden(k kind, at fieldpath.Path, merged, sent any, path []string, may f
 	if !sends {
 		return remove(func(other string) bool { return other == name })
 	}
-	return remove(func(other string) bool { _, isStruct := has[other].(map[string]any); return isStruct }) ||
-		remove(func(string) bool { return true })
+	if remove(func(other string) bool { _, isStruct := has[other].(map[string]any); return isStruct }) ||
+		remove(func(string) bool { return true }) {
+		return true
+	}
+	inner, isStruct := has[name].(map[string]any)
+	if !isStruct {
+		return false
+	}
+	for other := range inner { // two members of a union: valueFrom has a fieldRef and a secretKeyRef
+		path = []string{name, other}
+		if forbidden(k, at, merged, sent, path, may) {
+			return true
+		}
+	}
+	return false
 }
 
 // steps takes a path of a validation error apart.

@@ -5,32 +5,48 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
 // Theirs lists what somebody else has written into an object that this run created, and that would be lost with it:
 // fields that this run wrote and others have changed since, and keys that they have added to a ConfigMap or Secret.
 // Metadata, the number of replicas, and what Kubernetes' own controllers write do not count.
-func Theirs(w Write, live *unstructured.Unstructured, undoManager string, types Types) ([]Kept, error) {
-	w.Before = &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": live.GetAPIVersion(), "kind": live.GetKind(),
-		"metadata": map[string]any{"name": live.GetName(), "uid": string(live.GetUID())},
-	}}
-	if live.GetNamespace() != "" {
-		w.Before.SetNamespace(live.GetNamespace())
-	}
-	inverse, err := Invert(w, live, undoManager, types)
-	if err != nil {
-		return nil, err
-	}
-	theirs := inverse.Kept
-	if gvk := live.GroupVersionKind(); gvk.Group == "" && (gvk.Kind == "ConfigMap" || gvk.Kind == "Secret") {
-		for _, k := range Foreign(w, live, types) {
-			if !slices.ContainsFunc(theirs, func(has Kept) bool { return has.Path == k.Path }) {
-				theirs = append(theirs, k)
-			}
+func Theirs(w Write, live *unstructured.Unstructured, types Types) []Kept {
+	k := kindOf(types, live)
+	written := content(w.Written)
+	differ := noPaths()
+	k.compare(nil, written, content(live), differ)
+	gvk := live.GroupVersionKind()
+	keys := gvk.Group == "" && (gvk.Kind == "ConfigMap" || gvk.Kind == "Secret")
+	who := since(w.Written, live)
+	var theirs []Kept
+	for _, at := range differ.top() {
+		by := who.kept(at, at)
+		switch {
+		case strings.HasPrefix(by.Path, "metadata"), by.Path == "spec.replicas", slices.Contains(controlPlane, by.Manager):
+		case keys || k.has(at, written):
+			theirs = append(theirs, by)
 		}
 	}
-	return slices.DeleteFunc(theirs, func(k Kept) bool {
-		return strings.HasPrefix(k.Path, "metadata") || k.Path == "spec.replicas" || slices.Contains(controlPlane, k.Manager)
-	}), nil
+	return theirs
+}
+
+// has tells whether a value has a field.
+func (k kind) has(at fieldpath.Path, v any) bool {
+	if len(at) == 0 {
+		return true
+	}
+	e := at[0]
+	if m, ok := k.mapping(v); ok && e.FieldName != nil {
+		fields, _ := v.(map[string]any)
+		is, there := fields[*e.FieldName]
+		return there && k.field(m, *e.FieldName).has(at[1:], is)
+	}
+	if l, ok := k.listing(v); ok {
+		list, fits := k.byKey(l, v)
+		is, several := list.at(e)
+		_, gone := is.(absent)
+		return fits && !gone && (several || k.item(l).has(at[1:], is))
+	}
+	return false
 }
