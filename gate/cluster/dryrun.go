@@ -57,35 +57,25 @@ func (c *Client) dryRunMerge(ctx context.Context, w *patch.Write, owners []metav
 	if err != nil {
 		return cmp.Or(refused, error(&localError{fmt.Errorf("comparing %s with what is there: %w", w.Ref, err)}))
 	}
-	removed := false
-	if refused != nil {
-		if removed = patch.Remnants(merged, w.Sent, c.fieldManager, known); !removed && !c.withoutForbidden(merged, w, refused, known) {
-			return refused
-		}
-		removed = true
+	if refused != nil && !c.withoutForbidden(merged, w, refused, known) {
+		return refused
 	}
-	for range maxRemovals {
-		var change []byte
-		if change, err = mergePatch(live, merged); err != nil {
+	for removed := refused != nil; ; removed = true {
+		change, err := mergePatch(live, merged)
+		if err != nil {
 			return &localError{fmt.Errorf("comparing %s with what is there: %w", w.Ref, err)}
 		}
 		w.After, err = c.merge(ctx, w, change, "")
-		if removed {
+		switch {
+		case err == nil && removed:
 			w.Merge = change
+			return nil
+		case apierrors.IsInvalid(err) && c.withoutForbidden(merged, w, err, known):
+			continue // fewer fields each time
 		}
-		if !apierrors.IsInvalid(err) {
-			return err
-		}
-		if !patch.Remnants(merged, w.Sent, c.fieldManager, known) && !c.withoutForbidden(merged, w, err, known) {
-			return cmp.Or(refused, err)
-		}
-		removed = true
+		return err
 	}
-	return err
 }
-
-// maxRemovals is how many rounds of removing what is in the way are tried.
-const maxRemovals = 5
 
 // withoutForbidden removes the fields from merged that an answer of the API server names, where nobody asks for them.
 func (c *Client) withoutForbidden(merged *unstructured.Unstructured, w *patch.Write, err error, known patch.Types) bool {

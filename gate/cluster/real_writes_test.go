@@ -432,7 +432,7 @@ func TestCustomKind(t *testing.T) {
 	f.kubectl("", "wait", "--for=condition=Established", "crd/widgets.rolloutgate.test")
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		f.mapper.Reset()
-		if _, err := f.resourceFor(schema.GroupVersionKind{Group: "rolloutgate.test", Version: "v1", Kind: "Widget"}); err == nil {
+		if _, err := f.resourceFor(t.Context(), schema.GroupVersionKind{Group: "rolloutgate.test", Version: "v1", Kind: "Widget"}); err == nil {
 			break
 		}
 	}

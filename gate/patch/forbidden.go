@@ -1,6 +1,7 @@
 package patch
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -8,79 +9,18 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
-// Apply removes what a manager no longer sends, but not what the API server has added to it by default: of a volume
-// that was a ConfigMap and becomes a Secret, configMap.defaultMode stays, and of a strategy that nobody wrote,
-// rollingUpdate. The API server then refuses what it has added itself. Remnants and Forbidden find these fields.
+// An apply does not remove what the API server has added by default, nor what others own: of a Deployment that becomes
+// {type: Recreate}, rollingUpdate stays, and the API server then refuses what it has added itself.
 
-// Remnants removes from merged, the result of Apply, what is left of parts that manager has applied before and no
-// longer sends, as far as nobody else owns anything in them. It tells whether there were any.
-func Remnants(merged, sent *unstructured.Unstructured, manager string, types Types) bool {
-	r := remnants{manager: manager, owners: entriesOf(merged)}
-	r.in(kindOf(types, merged), nil, merged.Object, sent.Object)
-	return r.removed
-}
-
-type remnants struct {
-	manager string
-	owners  entries
-	removed bool
-}
-
-// in looks through the fields that both have.
-func (r *remnants) in(k kind, at fieldpath.Path, merged, sent any) {
-	if m, ok := k.mapping(merged, sent); ok {
-		has, ours := merged.(map[string]any), sent.(map[string]any)
-		for name := range has {
-			field := into(at, fieldpath.FieldNameElement(name))
-			if is, sends := ours[name]; sends {
-				r.in(k.field(m, name), field, has[name], is)
-			} else if r.owns(field) && !r.othersOwn(field) {
-				delete(has, name)
-				r.removed = true
-			}
-		}
-	}
-	if l, ok := k.listing(merged, sent); ok {
-		has, ok := k.byKey(l, merged)
-		ours, fits := k.byKey(l, sent)
-		if !ok || !fits {
-			return
-		}
-		for _, key := range ours.order {
-			a, many := has.at(key)
-			b, more := ours.at(key)
-			if !many && !more {
-				r.in(k.item(l), into(at, key), a, b)
-			}
-		}
-	}
-}
-
-func (r *remnants) owns(at fieldpath.Path) bool {
-	for _, e := range r.owners {
-		if e.Manager == r.manager && e.Subresource == "" && e.owns(at) {
-			return true
-		}
-	}
-	return false
-}
-
-func (r *remnants) othersOwn(at fieldpath.Path) bool {
-	for _, e := range r.owners {
-		if e.Manager != r.manager && e.owns(at) {
-			return true
-		}
-	}
-	return false
-}
-
-// Forbidden removes from merged the field that the API server refuses, or, if that field is sent, the other structs
+// Forbidden removes from merged, the result of Apply, the field that the API server refuses, or, if that field is sent, the other structs
 // beside it, the other values beside it, or what else is in it, as far as they are not sent and nobody but manager owns anything in them; with force, whoever owns them.
 // path is as API servers write it: spec.template.spec.containers[0].livenessProbe.tcpSocket. It tells whether
 // something was removed.
 func Forbidden(merged, sent *unstructured.Unstructured, path, manager string, force bool, types Types) bool {
-	r := remnants{manager: manager, owners: entriesOf(merged)}
-	may := func(at fieldpath.Path) bool { return force || !r.othersOwn(at) }
+	owners := entriesOf(merged)
+	may := func(at fieldpath.Path) bool {
+		return force || !slices.ContainsFunc(owners, func(e entry) bool { return e.Manager != manager && e.owns(at) })
+	}
 	return forbidden(kindOf(types, merged), nil, merged.Object, sent.Object, steps(path), may)
 }
 
