@@ -75,7 +75,7 @@ func (r *run) refuse(refusals []patch.Refusal) error {
 		f := diagnosis.ExplainApply(refusal.Err, refusal.Object)
 		r.findings = append(r.findings, f)
 		errs = append(errs, fmt.Errorf("%s:%d: %s: %s", refusal.Object.Source.Path, refusal.Object.Source.Line, refusal.Object.Ref(), f.Cause))
-		if o := outcomeOfRefusal(f.Code); o != Refused {
+		if o := outcomeOfRefusal(f.Refusal()); o != Refused {
 			outcome = o
 		}
 	}
@@ -83,14 +83,14 @@ func (r *run) refuse(refusals []patch.Refusal) error {
 	return errors.New(r.redact.text(errors.Join(errs...).Error()))
 }
 
-// outcomeOfRefusal is what a refusal with a cause means: who has to do something about it.
-func outcomeOfRefusal(code string) Outcome {
-	switch code {
-	case "SchemaInvalid":
+// outcomeOfRefusal is what a refusal means: who has to do something about it.
+func outcomeOfRefusal(refusal diagnosis.Refusal) Outcome {
+	switch refusal {
+	case diagnosis.RefusedAsInvalid:
 		return Invalid
-	case "ApplyForbidden":
+	case diagnosis.RefusedToAccount:
 		return Denied
-	case "ApiUnavailable", "AdmissionWebhookDown", "OptimisticLockConflict":
+	case diagnosis.RefusedForNow:
 		return Retry
 	}
 	return Refused

@@ -271,12 +271,11 @@ func (r reader) requested(ctx context.Context) (requests, error) {
 
 // names reads what exists where something is missing, so that a typo can be told from an omission: names only, and
 // the keys of ConfigMaps.
-func (r reader) names(ctx context.Context, ev diagnosis.Evidence) addition {
+func (r reader) names(ctx context.Context, _ diagnosis.Evidence) addition {
 	ns, core := r.target.Ref.Namespace, r.c.typed.CoreV1()
-	kinds, configMaps := diagnosis.Lookups(ev)
 	var denied []string
 	names, keys := map[string][]string{}, map[manifest.Ref][]string{}
-	for _, kind := range kinds {
+	for _, kind := range r.need.Names {
 		at, ok := namesOf[kind]
 		if !ok {
 			continue
@@ -293,7 +292,7 @@ func (r reader) names(ctx context.Context, ev diagnosis.Evidence) addition {
 			names[kind] = append(names[kind], item.Name)
 		}
 	}
-	for _, ref := range configMaps[:min(len(configMaps), maxConfigMaps)] {
+	for _, ref := range r.need.Keys[:min(len(r.need.Keys), maxConfigMaps)] {
 		if m, err := core.ConfigMaps(ns).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
 			keys[ref] = keysOf(m)
 		}

@@ -34,6 +34,7 @@ func (w *Watch) Read(ctx context.Context, i int, status rollout.Status) diagnosi
 	g.together(ctx, read.pods, read.revisions, read.writers)
 	g.together(ctx, append(read.environment(g.Evidence), read.claimsAndEvents)...)
 	// Which logs and names are worth reading is known when the events are in.
+	read.need = diagnosis.Needs(g.Evidence)
 	g.together(ctx, read.logs, read.names)
 	return g.done(ctx)
 }
@@ -86,6 +87,7 @@ type reader struct {
 	c      *Client
 	env    *environment
 	target rollout.Target
+	need   diagnosis.Need // what the rules ask for, once that is known
 }
 
 // pods reads the pods of all revisions: the new ones for their trouble, the old ones for what they still hold.

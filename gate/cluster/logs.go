@@ -17,8 +17,8 @@ const (
 )
 
 // logs reads the tails that the rules ask for.
-func (r reader) logs(ctx context.Context, ev diagnosis.Evidence) addition {
-	targets := diagnosis.LogTargets(ev)
+func (r reader) logs(ctx context.Context, _ diagnosis.Evidence) addition {
+	targets := r.need.Logs
 	found, errs := make([]diagnosis.Log, len(targets)), make([]error, len(targets))
 	inParallel(len(targets), func(i int) { found[i], errs[i] = r.log(ctx, targets[i]) })
 	return func(g *gathered) {

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // stages in the order in which a pod passes them. What fails earlier explains what fails later.
@@ -43,7 +41,43 @@ type Cause struct {
 	// Family groups causes for a reader. Meaning says what is wrong, Signals where that is read, Remedy what usually
 	// helps; each is one sentence or two.
 	Family, Meaning, Signals, Remedy string
+
+	// The rest is what other places must know of the cause.
+
+	// ReadsLogs: the log of the container helps to explain it.
+	ReadsLogs bool
+	// LooksUp are the kinds of which the existing names help, to tell a typo from an omission, and LooksUpKeys that the
+	// keys of the pods' ConfigMaps do.
+	LooksUp     []string
+	LooksUpKeys bool
+	// MayArrive: something is missing that may be there by the time of the verdict. Detail names it: a name of the first
+	// kind of LooksUp, or Kind/name, or Kind/name#key.
+	MayArrive bool
+	// TriedSeldom: who misses it tries again less and less often and says the old thing until then. The kubelet waits up
+	// to two minutes before it mounts again (pkg/kubelet/volumemanager), and a controller as long as its back-off has
+	// grown. A container's environment is tried every few seconds, and the scheduler hears of a new claim at once.
+	TriedSeldom bool
+	// InUndo is the code of what the cause means when it strikes the pods of an undo; empty when it means nothing else.
+	InUndo string
+	// Background: every cluster has some of it, so that it is told only when something is wrong.
+	Background bool
+	// Refusal is what a refused write with this cause calls for.
+	Refusal Refusal
 }
+
+// Refusal says who has to act when the API server refused a write.
+type Refusal string
+
+const (
+	// RefusedByCluster: the object or the cluster has to change.
+	RefusedByCluster Refusal = ""
+	// RefusedAsInvalid: the manifest is wrong in every cluster.
+	RefusedAsInvalid Refusal = "invalid"
+	// RefusedToAccount: the account needs a permission.
+	RefusedToAccount Refusal = "denied"
+	// RefusedForNow: the same write may go through later.
+	RefusedForNow Refusal = "retry"
+)
 
 // Rule is one family of causes and the function that finds them. Rules are pure: no clock, no network. Find is nil where
 // another rule, or Explain itself, finds the causes.
@@ -91,11 +125,8 @@ var standard = NewCatalogue(rules)
 // Explain is Catalogue.Explain with all rules.
 func Explain(ev Evidence) []Finding { return standard.Explain(ev) }
 
-// Lookups is Catalogue.Lookups with all rules.
-func Lookups(ev Evidence) (kinds []string, configMaps []manifest.Ref) { return standard.Lookups(ev) }
-
-// LogTargets is Catalogue.LogTargets with all rules.
-func LogTargets(ev Evidence) []LogTarget { return standard.LogTargets(ev) }
+// Needs is Catalogue.Needs with all rules.
+func Needs(ev Evidence) Need { return standard.Needs(ev) }
 
 // Causes lists what is known of every code, by family in the order in which a rollout meets them.
 func Causes() []Cause { return standard.Causes() }

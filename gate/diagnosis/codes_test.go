@@ -49,6 +49,9 @@ func TestCauses(t *testing.T) {
 				t.Errorf("code %s is declared twice", c.Code)
 			}
 			declared[c.Code] = true
+			if c.InUndo != "" && undoWords[c.InUndo] == "" {
+				t.Errorf("%s: an undo has no cause %q", c.Code, c.InUndo)
+			}
 			if !slices.Contains(stages, c.stage) {
 				t.Errorf("%s: there is no stage %q", c.Code, c.stage)
 			}

@@ -36,7 +36,7 @@ func TestOneMoreCause(t *testing.T) {
 	dir := filepath.Join("testdata", "extension")
 	with := func(c class) *Catalogue {
 		return NewCatalogue(append(slices.Clone(rules), Rule{Family: "Licences", Find: licences, Causes: []Cause{
-			{Code: "LicenceExpired", class: c, Meaning: "The licence is over.", Signals: "An event LicenceCheck.", Remedy: "Renew it."},
+			{Code: "LicenceExpired", class: c, LooksUp: []string{"Secret"}, ReadsLogs: true, InUndo: "UndoBlocked", Meaning: "The licence is over.", Signals: "An event LicenceCheck.", Remedy: "Renew it."},
 		}}))
 	}
 
@@ -68,6 +68,18 @@ func TestOneMoreCause(t *testing.T) {
 			return c.Code == "LicenceExpired" && c.Family == "Licences" && c.Patience() == "fails after 2 attempts and 30s"
 		}) {
 			t.Error("docs/causes.md would not have it")
+		}
+	})
+	t.Run("what others know of it", func(t *testing.T) {
+		catalogue := with(after("start", LayerPod, ScopeSpec, 2, 30*time.Second))
+		ev := load(t, dir)
+		need := catalogue.Needs(ev)
+		if !slices.Equal(need.Names, []string{"Secret"}) || len(need.Logs) == 0 {
+			t.Errorf("what it needs is not read: %+v", need)
+		}
+		ev.Undoing = true
+		if found := catalogue.Explain(ev); found[0].Code != "UndoBlocked" || found[0].Detail != "LicenceExpired" {
+			t.Errorf("an undo that it stops is not told:\n%s", render(found))
 		}
 	})
 	t.Run("after what explains it", func(t *testing.T) {

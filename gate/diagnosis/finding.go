@@ -122,6 +122,14 @@ type Finding struct {
 	served, injected bool
 }
 
+// Refusal says who has to act when the finding is why a write was refused.
+func (f Finding) Refusal() Refusal {
+	if f.entry == nil {
+		return RefusedByCluster
+	}
+	return f.entry.Refusal
+}
+
 // Subject is an object as it was when the finding was made: the name may be taken by another one later.
 type Subject struct {
 	manifest.Ref

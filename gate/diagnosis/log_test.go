@@ -36,7 +36,7 @@ func TestLogTargets(t *testing.T) {
 	} {
 		ev := load(t, folder(t, dir))
 		var got []logTarget
-		for _, target := range strict.LogTargets(ev) {
+		for _, target := range strict.Needs(ev).Logs {
 			ended := ""
 			if !target.Ended.IsZero() {
 				ended = target.Ended.Sub(ev.Workload.Now).String()

@@ -5,12 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 )
-
-// logPods is of how many pods of one cause a log is read: they usually say the same, and where not, that is worth
-// knowing.
-const logPods = 3
 
 // words are what a container said last: the headline of its log, of the attempt that ended or of the one that runs,
 // else of its termination message. They are empty when it left none.
@@ -181,69 +176,4 @@ func ending(lines []string) []string {
 		last = append(last, varying.ReplaceAllString(message(line), "#"))
 	}
 	return last
-}
-
-// LogTarget is one container whose log would help to explain.
-type LogTarget struct {
-	Pod, Container string
-	Previous       bool // of the attempt before the current one
-	// Ended is when the attempt ended whose log is wanted; zero when it runs. Lines that are newer are of an attempt that
-	// the status does not show yet.
-	Ended time.Time
-}
-
-// LogTargets says which logs are worth reading before Explain is asked for the last time: those of the containers that
-// the findings are about, of up to three pods for a cause. Where the API has no such log any more, the other one of the
-// same container (Previous or not) helps as well.
-func (c *Catalogue) LogTargets(ev Evidence) []LogTarget {
-	s := c.newFacts(ev)
-	byName := map[string][]container{}
-	for _, c := range append(s.containers, s.failedContainers()...) {
-		byName[c.pod.Name] = append(byName[c.pod.Name], c)
-	}
-	var targets []LogTarget
-	for _, f := range c.Explain(ev) {
-		if f.Object.Kind != "Pod" || !hasLogs(f) {
-			continue
-		}
-		pods := union([]string{f.Object.Name}, f.pods)
-		for _, name := range pods[:min(len(pods), logPods)] {
-			for _, c := range byName[name] {
-				started := c.terminated() != nil || c.status.State.Running != nil
-				wanted := f.Container == c.spec.Name || f.Container == "" && !c.initial
-				t := LogTarget{Pod: name, Container: c.spec.Name, Previous: cameBack(c) && !runs(f)}
-				if end := c.terminated(); end != nil && c.status.State.Running == nil {
-					t.Ended = end.FinishedAt.Time
-				}
-				if started && wanted && !slices.ContainsFunc(targets, t.sameContainer) {
-					targets = append(targets, t)
-				}
-			}
-		}
-	}
-	return targets[:min(len(targets), maxLogs)]
-}
-
-// runs reports whether a finding is about the attempt that runs, as a probe's is; why a program ended is in the log of
-// the attempt that did.
-func runs(f Finding) bool { return f.Stage == "probe" || f.Code == "InitContainerWaiting" }
-
-// maxLogs is how many logs are read altogether: the first causes matter.
-const maxLogs = 9
-
-func (t LogTarget) sameContainer(o LogTarget) bool {
-	return t.Pod == o.Pod && t.Container == o.Container
-}
-
-// hasLogs reports whether the finding is about a program that ran.
-func hasLogs(f Finding) bool {
-	switch {
-	case f.failsAt("init", "run", "probe", "symptom"):
-		return f.Code != "RestartedThenReady" && f.Code != "RestartRuleFired"
-	case f.failsAt("start"):
-		return f.Code == "ExecFormatError" || f.Code == "CommandNotFound" || f.Code == "CommandNotExecutable"
-	case f.failsAt("controller"):
-		return strings.HasPrefix(f.Code, "Job")
-	}
-	return false
 }

@@ -10,56 +10,98 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
-// lookedUp lists, by code, the kind of the object that is missing: the names that exist tell a typo from an omission.
-var lookedUp = map[string][]string{
-	"ConfigMapNotFound":      {"ConfigMap"},
-	"ConfigKeyNotFound":      nil, // its keys are looked up
-	"SecretNotFound":         {"Secret"},
-	"MountConfigMissing":     {"ConfigMap", "Secret"},
-	"ImagePullDenied":        {"Secret"},
-	"ImagePullSecretMissing": {"Secret"},
-	"PvcNotFound":            {"PersistentVolumeClaim"},
-	"StorageClassMissing":    {"StorageClass"},
-	"PvcUnbound":             {"StorageClass"},
-	"ServiceAccountMissing":  {"ServiceAccount"},
-	"PriorityClassMissing":   {"PriorityClass"},
-	"RuntimeClassMissing":    {"RuntimeClass"},
+// Need is what else is worth reading before Explain is asked for the last time.
+type Need struct {
+	// Logs are those of the containers that the findings are about, of up to three pods for a cause.
+	Logs []LogTarget
+	// Names are kinds of which the names that exist help, and Keys the ConfigMaps of which the keys do.
+	Names []string // ConfigMap, PriorityClass
+	Keys  []manifest.Ref
 }
 
-// Lookups says what else is worth reading before Explain is asked for the last time: the kinds of which the existing
-// names help, and the ConfigMaps of which the keys help.
-func (c *Catalogue) Lookups(ev Evidence) (kinds []string, configMaps []manifest.Ref) {
+// LogTarget is one container whose log would help to explain. Where the API has no such log any more, the other one of
+// the same container (Previous or not) helps as well.
+type LogTarget struct {
+	Pod, Container string
+	Previous       bool // of the attempt before the current one
+	// Ended is when the attempt ended whose log is wanted; zero when it runs. Lines that are newer are of an attempt that
+	// the status does not show yet.
+	Ended time.Time
+}
+
+const (
+	// maxLogs is how many logs are read altogether: the first causes matter.
+	maxLogs = 9
+	// logPods is of how many pods of one cause a log is read: they usually say the same, and where not, that is worth
+	// knowing.
+	logPods = 3
+)
+
+// Needs says what else is worth reading to explain this evidence.
+func (c *Catalogue) Needs(ev Evidence) Need {
 	s := c.newFacts(ev)
+	var n Need
 	for _, f := range c.Explain(ev) {
-		kinds = append(kinds, lookedUp[f.Code]...)
-		if f.Code == "ConfigKeyNotFound" || f.Code == "MountConfigMissing" {
-			configMaps = append(configMaps, s.configMaps()...)
+		cause := c.cause(f.Code)
+		n.Names = append(n.Names, cause.LooksUp...)
+		if cause.LooksUpKeys {
+			n.Keys = append(n.Keys, s.configMaps()...)
+		}
+		if cause.ReadsLogs && f.Object.Kind == "Pod" {
+			n.Logs = s.logTargets(n.Logs, f)
 		}
 	}
-	slices.Sort(kinds)
-	return slices.Compact(kinds), configMaps
+	slices.Sort(n.Names)
+	n.Names = slices.Compact(n.Names)
+	n.Logs = n.Logs[:min(len(n.Logs), maxLogs)]
+	return n
+}
+
+// logTargets adds the containers that a finding is about.
+func (s *facts) logTargets(targets []LogTarget, f Finding) []LogTarget {
+	pods := union([]string{f.Object.Name}, f.pods)
+	for _, name := range pods[:min(len(pods), logPods)] {
+		for _, c := range append(s.containers, s.failedContainers()...) {
+			started := c.terminated() != nil || c.status.State.Running != nil
+			wanted := f.Container == c.spec.Name || f.Container == "" && !c.initial
+			if c.pod.Name != name || !started || !wanted {
+				continue
+			}
+			t := LogTarget{Pod: name, Container: c.spec.Name, Previous: cameBack(c) && !runs(f)}
+			if end := c.terminated(); end != nil && c.status.State.Running == nil {
+				t.Ended = end.FinishedAt.Time
+			}
+			if !slices.ContainsFunc(targets, t.sameContainer) {
+				targets = append(targets, t)
+			}
+		}
+	}
+	return targets
+}
+
+// runs reports whether a finding is about the attempt that runs, as a probe's is; why a program ended is in the log of
+// the attempt that did.
+func runs(f Finding) bool { return f.Stage == "probe" || f.Code == "InitContainerWaiting" }
+
+func (t LogTarget) sameContainer(o LogTarget) bool {
+	return t.Pod == o.Pod && t.Container == o.Container
 }
 
 // unproven is how long something missing may be missing when nobody could look whether it is there by now: the kubelet
 // and the controllers try again less and less often, and say the old thing until they do.
 const unproven = time.Minute
 
-// seldom are the causes of which the text may be that old: the kubelet waits up to two minutes before it mounts again
-// (pkg/kubelet/volumemanager), and a controller as long as its back-off has grown. A container's environment is tried
-// every few seconds, and the scheduler hears of a new claim at once.
-var seldom = map[string]bool{"MountConfigMissing": true, "ServiceAccountMissing": true, "PriorityClassMissing": true, "RuntimeClassMissing": true}
-
 // arrived gives findings about missing objects their due patience: an object that exists by now is only waited for.
 func (s *facts) arrived(found []Finding) {
 	for i := range found {
 		f := &found[i]
-		kinds, missing := lookedUp[f.Code]
-		if !missing || f.Code == "ImagePullDenied" || f.Code == "PvcUnbound" {
+		cause := s.catalogue.cause(f.Code)
+		if !cause.MayArrive {
 			continue
 		}
 		kind, name, qualified := strings.Cut(f.Detail, "/")
-		if !qualified && len(kinds) > 0 {
-			kind, name = kinds[0], f.Detail
+		if !qualified && len(cause.LooksUp) > 0 {
+			kind, name = cause.LooksUp[0], f.Detail
 		}
 		name, key, keyed := strings.Cut(name, "#")
 		names, read := s.Names[kind]
@@ -72,7 +114,7 @@ func (s *facts) arrived(found []Finding) {
 			f.Terminal = TerminalTimeout
 			f.Cause += "; it exists by now, and will be tried again"
 			f.Evidence = append(f.Evidence, Proof{Type: "object", Text: f.Detail + " exists"})
-		case !read && seldom[f.Code] && f.Terminal == TerminalAfter:
+		case !read && cause.TriedSeldom && f.Terminal == TerminalAfter:
 			f.After = max(f.After, unproven)
 		}
 	}

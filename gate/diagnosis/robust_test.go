@@ -49,8 +49,7 @@ func TestExplainIncomplete(t *testing.T) {
 					}()
 					findings := strict.Explain(ev)
 					Layers(ev, findings)
-					strict.Lookups(ev)
-					strict.LogTargets(ev)
+					strict.Needs(ev)
 				}()
 			}
 		})

@@ -13,6 +13,7 @@ import (
 
 var ruleClaim = Rule{Family: "Claims", Find: explainClaims, Causes: []Cause{
 	{Code: "PvcNotFound", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+		LooksUp: []string{"PersistentVolumeClaim"}, MayArrive: true,
 		Meaning: "The pod names a PersistentVolumeClaim that does not exist in its namespace.",
 		Signals: "Pod condition PodScheduled=False with \"persistentvolumeclaim … not found\".",
 		Remedy:  "Create the claim, or correct claimName."},
@@ -26,6 +27,7 @@ var ruleClaim = Rule{Family: "Claims", Find: explainClaims, Causes: []Cause{
 		Remedy:  "Restore the volume, or delete the claim and let it be made anew, with the data from a backup."},
 	// A volume that is provided by hand needs no class object, and the controller looks for one every 15 seconds only.
 	{Code: "StorageClassMissing", class: after("volume", LayerCluster, ScopeSpec, 1, time.Minute),
+		LooksUp: []string{"StorageClass"}, MayArrive: true,
 		Meaning: "The claim names a storage class that does not exist, or names none in a cluster without a default class.",
 		Signals: "The claim's event ProvisioningFailed with \"storageclass.storage.k8s.io … not found\", or FailedBinding with \"no storage class is set\", or a pending claim without storageClassName.",
 		Remedy:  "Correct storageClassName, or mark one class as the default. A claim's class cannot be changed: delete the claim and apply it again."},
@@ -42,6 +44,7 @@ var ruleClaim = Rule{Family: "Claims", Find: explainClaims, Causes: []Cause{
 		Signals: "The claim's event WaitForFirstConsumer or WaitForPodScheduled.",
 		Remedy:  "Look at the reason why the pod has no node."},
 	{Code: "PvcUnbound", class: after("unbound", LayerCluster, ScopeSpec, 1, 90*time.Second),
+		LooksUp: []string{"StorageClass"},
 		Meaning: "A claim of the pod has no volume, and nothing says that one is being made.",
 		Signals: "Pod condition PodScheduled=False with \"pod has unbound immediate PersistentVolumeClaims\" or \"didn't find available persistent volumes to bind\"; the claim's event VolumeMismatch.",
 		Remedy:  "Compare the claim with the volumes that exist: size, access modes, volumeMode, storageClassName, selector and volumeName must fit."},

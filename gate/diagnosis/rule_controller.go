@@ -15,10 +15,12 @@ import (
 
 var ruleController = Rule{Family: "Controllers", Find: explainController, Causes: []Cause{
 	{Code: "SupersededRollout", class: now("controller", LayerWorkload, ScopeSpec),
+		InUndo:  "UndoRevertedByController",
 		Meaning: "Somebody else changed the pod template, or deleted or recreated the workload, while this rollout was under way: another deploy took over.",
 		Signals: "The live pod template or uid differs from what this run wrote; metadata.managedFields names the writer and the time.",
 		Remedy:  "Look at the other deploy, and let only one of them roll out at a time; nothing is undone."},
 	{Code: "RolloutPaused", class: atTimeout("controller", LayerWorkload, ScopeSpec),
+		InUndo:  "UndoPaused",
 		Meaning: "The Deployment is paused, so its controller neither makes new pods nor removes old ones.",
 		Signals: "spec.paused is true, and the condition Progressing has the reason DeploymentPaused.",
 		Remedy:  "Resume it with kubectl rollout resume; if the manifest sets spec.paused, remove it there."},

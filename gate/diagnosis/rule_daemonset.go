@@ -21,9 +21,10 @@ var ruleDaemonset = Rule{Family: "DaemonSets", Find: explainDaemonSet, Causes: [
 		Signals: "spec.updateStrategy.rollingUpdate.maxUnavailable, and at least as many pods that are not Ready on nodes that are not ready.",
 		Remedy:  "Repair the nodes or remove them from the cluster, or raise maxUnavailable above their number."},
 	{Code: "DaemonPodFailing", class: after("run", LayerCluster, ScopeNode, 3, 30*time.Second),
-		Meaning: "Nodes turn the DaemonSet's pods away again and again; the controller deletes each failed pod and makes another.",
-		Signals: "Repeated events FailedDaemonPod on the DaemonSet, and status.reason of a failed pod if one is still there.",
-		Remedy:  "Look at the pod's reason on that node (kubectl describe pod, or the kubelet's log): usually resources, a port, or a taint that the kubelet sees and the scheduler does not."},
+		ReadsLogs: true,
+		Meaning:   "Nodes turn the DaemonSet's pods away again and again; the controller deletes each failed pod and makes another.",
+		Signals:   "Repeated events FailedDaemonPod on the DaemonSet, and status.reason of a failed pod if one is still there.",
+		Remedy:    "Look at the pod's reason on that node (kubectl describe pod, or the kubelet's log): usually resources, a port, or a taint that the kubelet sees and the scheduler does not."},
 }}
 
 // failedDaemonPod is what the controller writes before it deletes a failed pod (pkg/controller/daemon/daemon_controller.go).

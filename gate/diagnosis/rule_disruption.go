@@ -12,10 +12,12 @@ import (
 
 var ruleDisruption = Rule{Family: "Disruptions", Find: explainDisruptions, Causes: []Cause{
 	{Code: "PodDisrupted", class: remark("schedule", LayerCluster, ScopeEnv),
+		InUndo:  "UndoBlocked",
 		Meaning: "Somebody removed pods of the workload during the rollout: a drain, an autoscaler that takes a node away, a taint, or a node that is shutting down. That is no fault of the release.",
 		Signals: "Pod condition DisruptionTarget with its reason, or the pod's event ScaleDown or TaintManagerEviction.",
 		Remedy:  "Repeat the rollout when the nodes are quiet, if it failed meanwhile."},
 	{Code: "PodPreempted", class: remark("schedule", LayerCluster, ScopeEnv),
+		InUndo:  "UndoBlocked",
 		Meaning: "Pods of the workload had to leave their node for pods of higher priority.",
 		Signals: "Pod condition DisruptionTarget, reason PreemptionByScheduler, or the pod's event Preempted.",
 		Remedy:  "Add nodes, or give the workload a higher priorityClassName."},

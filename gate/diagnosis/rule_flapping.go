@@ -20,9 +20,10 @@ const (
 
 var ruleFlapping = Rule{Family: "Flapping", Find: explainFlapping, Causes: []Cause{
 	{Code: "ReadinessFlapping", class: after("probe", LayerApplication, ScopeApp, unsteady, stalled),
-		Meaning: "New pods become ready and lose it again, over and over. The Deployment's own progress deadline never ends that, because each rise counts as progress.",
-		Signals: "The gate counts, while it watches, how often a new pod's condition Ready went from True to False, and since when no more new pods than before were available. One fall decides nothing.",
-		Remedy:  "Look at why the readiness probe fails in between: a dependency that comes and goes, answers slower than timeoutSeconds, too little CPU. If single slow answers are normal, raise failureThreshold."},
+		ReadsLogs: true,
+		Meaning:   "New pods become ready and lose it again, over and over. The Deployment's own progress deadline never ends that, because each rise counts as progress.",
+		Signals:   "The gate counts, while it watches, how often a new pod's condition Ready went from True to False, and since when no more new pods than before were available. One fall decides nothing.",
+		Remedy:    "Look at why the readiness probe fails in between: a dependency that comes and goes, answers slower than timeoutSeconds, too little CPU. If single slow answers are normal, raise failureThreshold."},
 }}
 
 // explainFlapping names pods that become ready and lose it again: ReadinessFlapping. The progress deadline starts anew at

@@ -7,17 +7,20 @@ import (
 
 var ruleInit = Rule{Family: "Init containers", Find: explainInit, Causes: []Cause{
 	{Code: "InitContainerFailing", class: after("init", LayerApplication, ScopeApp, crashes, 10*time.Second),
-		Meaning: "A step that has to succeed before the containers start fails, so that they never start.",
-		Signals: "`initContainerStatuses[]` with a terminated state of an exit code other than 0 or `CrashLoopBackOff`, while the containers wait with `PodInitializing`.",
-		Remedy:  "Read the log of the init container; the detail says how it ended, as for any other container."},
+		ReadsLogs: true,
+		Meaning:   "A step that has to succeed before the containers start fails, so that they never start.",
+		Signals:   "`initContainerStatuses[]` with a terminated state of an exit code other than 0 or `CrashLoopBackOff`, while the containers wait with `PodInitializing`.",
+		Remedy:    "Read the log of the init container; the detail says how it ended, as for any other container."},
 	{Code: "InitContainerWaiting", class: atTimeout("init", LayerApplication, ScopeApp),
-		Meaning: "A step that has to end before the containers start runs and does not end; usually it waits for something.",
-		Signals: "`initContainerStatuses[].state.running` of a container without `restartPolicy: Always`.",
-		Remedy:  "See in its log what it waits for, and bring that up first."},
+		ReadsLogs: true,
+		Meaning:   "A step that has to end before the containers start runs and does not end; usually it waits for something.",
+		Signals:   "`initContainerStatuses[].state.running` of a container without `restartPolicy: Always`.",
+		Remedy:    "See in its log what it waits for, and bring that up first."},
 	{Code: "SidecarCrash", class: after("run", LayerApplication, ScopeApp, crashes, 10*time.Second),
-		Meaning: "A sidecar (an init container with `restartPolicy: Always`, which stays beside the others) ends with an error, again and again.",
-		Signals: "A rising `restartCount` in `initContainerStatuses[]` of such a container, and `lastState.terminated`; the pod's phase may be Running.",
-		Remedy:  "Read the sidecar's log; until it runs, the containers that are declared after it do not start."},
+		ReadsLogs: true,
+		Meaning:   "A sidecar (an init container with `restartPolicy: Always`, which stays beside the others) ends with an error, again and again.",
+		Signals:   "A rising `restartCount` in `initContainerStatuses[]` of such a container, and `lastState.terminated`; the pod's phase may be Running.",
+		Remedy:    "Read the sidecar's log; until it runs, the containers that are declared after it do not start."},
 }}
 
 // initFinding turns the finding of an exit into InitContainerFailing: the step matters more than how it failed, which

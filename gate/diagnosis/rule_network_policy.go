@@ -17,9 +17,10 @@ import (
 
 var ruleNetworkPolicy = Rule{Family: "Network policies", Find: explainPolicies, Causes: []Cause{
 	{Code: "NetworkPolicySuspect", class: remark("traffic", LayerService, ScopeSpec),
-		Meaning: "A NetworkPolicy treats the new pods differently from the old ones, or lets them reach nothing that their log complains about. It is a suspect: the API does not tell what was blocked, and policies do not stop the kubelet's probes.",
-		Signals: "Labels changed in this rollout are in a policy's selectors; or a policy isolates the egress of the new pods without a rule for port 53, or for the port in the log, while the log has timeouts.",
-		Remedy:  "Allow what the program needs: egress to DNS (port 53, UDP and TCP) and to its dependencies; or put the label back that the policies select by."},
+		Background: true,
+		Meaning:    "A NetworkPolicy treats the new pods differently from the old ones, or lets them reach nothing that their log complains about. It is a suspect: the API does not tell what was blocked, and policies do not stop the kubelet's probes.",
+		Signals:    "Labels changed in this rollout are in a policy's selectors; or a policy isolates the egress of the new pods without a rule for port 53, or for the port in the log, while the log has timeouts.",
+		Remedy:     "Allow what the program needs: egress to DNS (port 53, UDP and TCP) and to its dependencies; or put the label back that the policies select by."},
 }}
 
 var (

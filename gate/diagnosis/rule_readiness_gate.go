@@ -11,9 +11,10 @@ import (
 
 var ruleReadinessGate = Rule{Family: "Readiness gates", Find: explainGates, Causes: []Cause{
 	{Code: "ReadinessGateUnmet", class: atTimeout("probe", LayerCluster, ScopeEnv),
-		Meaning: "All containers of the pod are ready, but the pod also waits for a condition that somebody else must set, usually the controller of a load balancer that has to find the pod healthy itself.",
-		Signals: "The pod's condition Ready is False with reason ReadinessGatesNotReady, and the condition that spec.readinessGates names is missing or not True.",
-		Remedy:  "Look at the controller that sets the condition: whether it runs, whether the pod is among its targets, and what its own health check asks."},
+		ReadsLogs: true,
+		Meaning:   "All containers of the pod are ready, but the pod also waits for a condition that somebody else must set, usually the controller of a load balancer that has to find the pod healthy itself.",
+		Signals:   "The pod's condition Ready is False with reason ReadinessGatesNotReady, and the condition that spec.readinessGates names is missing or not True.",
+		Remedy:    "Look at the controller that sets the condition: whether it runs, whether the pod is among its targets, and what its own health check asks."},
 }}
 
 // setters are who sets well-known conditions, by the beginning of their type.

@@ -13,9 +13,10 @@ import (
 
 var ruleStartupProbe = Rule{Family: "Startup probes", Find: explainStartup, Causes: []Cause{
 	{Code: "StartupProbePending", class: remark("probe", LayerApplication, ScopeApp),
-		Meaning: "The program is still within the time that its startup probe gives it to start. That is no fault; the gate's time was up first.",
-		Signals: "The container runs with started=false for less than initialDelaySeconds + failureThreshold × periodSeconds of its startupProbe.",
-		Remedy:  "Give the gate more time with --timeout than the startup probe gives the program, or make the start faster."},
+		ReadsLogs: true,
+		Meaning:   "The program is still within the time that its startup probe gives it to start. That is no fault; the gate's time was up first.",
+		Signals:   "The container runs with started=false for less than initialDelaySeconds + failureThreshold × periodSeconds of its startupProbe.",
+		Remedy:    "Give the gate more time with --timeout than the startup probe gives the program, or make the start faster."},
 }}
 
 // explainStartup tells, when the time is up, of programs that may still be starting: StartupProbePending.

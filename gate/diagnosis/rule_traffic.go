@@ -20,13 +20,15 @@ const lag = 10 * time.Second
 
 var ruleTraffic = Rule{Family: "Traffic", Find: explainTraffic, Causes: []Cause{
 	{Code: "ServiceEndpointsPending", class: atTimeout("traffic", LayerService, ScopeEnv),
-		Meaning: "New pods are ready, but a Service that selects them does not send traffic to them yet.",
-		Signals: "A pod with condition Ready=True for more than ten seconds is in no EndpointSlice of the Service as a ready endpoint.",
-		Remedy:  "Look at whether kube-controller-manager's endpointslice controller keeps up, and at the Service's selector and named target ports."},
+		Background: true,
+		Meaning:    "New pods are ready, but a Service that selects them does not send traffic to them yet.",
+		Signals:    "A pod with condition Ready=True for more than ten seconds is in no EndpointSlice of the Service as a ready endpoint.",
+		Remedy:     "Look at whether kube-controller-manager's endpointslice controller keeps up, and at the Service's selector and named target ports."},
 	{Code: "TerminatingOnly", class: remark("traffic", LayerService, ScopeEnv),
-		Meaning: "Every endpoint that a Service has left belongs to a pod that is being deleted. When these are gone, nobody answers.",
-		Signals: "All endpoints of the Service's EndpointSlices have the condition terminating, and none is ready without it.",
-		Remedy:  "Find out why no new pod becomes ready; a strategy with maxUnavailable 0 keeps old pods until new ones are available."},
+		Background: true,
+		Meaning:    "Every endpoint that a Service has left belongs to a pod that is being deleted. When these are gone, nobody answers.",
+		Signals:    "All endpoints of the Service's EndpointSlices have the condition terminating, and none is ready without it.",
+		Remedy:     "Find out why no new pod becomes ready; a strategy with maxUnavailable 0 keeps old pods until new ones are available."},
 }}
 
 // explainTraffic notices pods that are ready and that a Service does not send traffic to, and Services that are about to
@@ -168,15 +170,12 @@ func (s *facts) about(v *corev1.Service, code, field string) Finding {
 	return f
 }
 
-// alwaysTold are circumstances of the traffic that are worth a word also when all is well so far.
-var alwaysTold = []string{"ServiceSelectsNothing", "ServiceDropsNewRevision", "ServicePortUnserved", "BackendPortMissing"}
-
 // quiet leaves out the circumstances of the traffic while nothing is wrong: every cluster has some.
 func (s *facts) quiet(found []Finding) []Finding {
 	if s.CriteriaFailed || s.TimedOut && s.Status.Phase != rollout.Complete || slices.ContainsFunc(found, Finding.Blames) {
 		return found
 	}
 	return slices.DeleteFunc(found, func(f Finding) bool {
-		return !f.Blames() && f.failsAt("traffic") && !slices.Contains(alwaysTold, f.Code)
+		return !f.Blames() && s.catalogue.cause(f.Code).Background
 	})
 }

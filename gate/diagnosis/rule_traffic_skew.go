@@ -15,13 +15,15 @@ import (
 
 var ruleTrafficSkew = Rule{Family: "Traffic skew", Find: explainSkew, Causes: []Cause{
 	{Code: "SessionAffinitySkew", class: remark("traffic", LayerService, ScopeEnv),
-		Meaning: "A Service keeps each client on the pod that answered it first, so clients stay with old pods while new ones get few requests. What is measured of the new version is then not what its share of pods suggests.",
-		Signals: "spec.sessionAffinity is ClientIP on a Service that selects the pods, while old and new pods serve side by side or a success criterion failed.",
-		Remedy:  "Compare versions per request and not per pod, wait longer than the affinity's timeout, or do without sessionAffinity during rollouts."},
+		Background: true,
+		Meaning:    "A Service keeps each client on the pod that answered it first, so clients stay with old pods while new ones get few requests. What is measured of the new version is then not what its share of pods suggests.",
+		Signals:    "spec.sessionAffinity is ClientIP on a Service that selects the pods, while old and new pods serve side by side or a success criterion failed.",
+		Remedy:     "Compare versions per request and not per pod, wait longer than the affinity's timeout, or do without sessionAffinity during rollouts."},
 	{Code: "TrafficSkewRisk", class: remark("traffic", LayerService, ScopeEnv),
-		Meaning: "The traffic of a Service is probably not spread evenly over the pods, so some get far more of it than others. The detail names the setting.",
-		Signals: "externalTrafficPolicy or internalTrafficPolicy Local with unequal numbers of pods per node, trafficDistribution or topology-mode with unequal zones, a headless Service, or gRPC ports whose connections live long.",
-		Remedy:  "Spread the pods with topologySpreadConstraints, set the policy to Cluster, or balance gRPC per request with a client or proxy that does so."},
+		Background: true,
+		Meaning:    "The traffic of a Service is probably not spread evenly over the pods, so some get far more of it than others. The detail names the setting.",
+		Signals:    "externalTrafficPolicy or internalTrafficPolicy Local with unequal numbers of pods per node, trafficDistribution or topology-mode with unequal zones, a headless Service, or gRPC ports whose connections live long.",
+		Remedy:     "Spread the pods with topologySpreadConstraints, set the policy to Cluster, or balance gRPC per request with a client or proxy that does so."},
 }}
 
 // explainSkew names settings by which a Service's traffic is not shared equally, when that may explain what was measured:

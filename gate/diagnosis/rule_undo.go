@@ -34,28 +34,13 @@ var ruleUndo = Rule{Family: "Undo", Causes: []Cause{
 		Remedy:  "Revert in the source of that tool; until then it brings the bad version back each time."},
 }}
 
-// undoOf is what a cause means when it strikes the pods of an undo.
-func undoOf(f Finding) (code, words string) {
-	const blocked = "the undo is stuck, the old version's pods cannot be made: "
-	switch f.Code {
-	case "SupersededRollout":
-		return "UndoRevertedByController", "the undo did not last: "
-	case "RolloutPaused":
-		return "UndoPaused", "the undo is stuck, the old template is back but nothing rolls: "
-	case "MountConfigMissing", "ConfigMapNotFound", "SecretNotFound", "ConfigKeyNotFound", "SubPathFailed":
-		return "UndoConfigDrift", "the undo is stuck, the old version misses its configuration: "
-	case "NamespaceTerminating":
-		return "UndoBlocked", blocked
-	case "ImagePullSlow":
-		return "", ""
-	}
-	switch {
-	case f.failsAt("image"):
-		return "UndoImageGone", "the undo is stuck, the old version's image cannot be had: "
-	case f.failsAt("create", "schedule"):
-		return "UndoBlocked", blocked
-	}
-	return "", ""
+// undoWords are how the headline of an undo begins, by its code.
+var undoWords = map[string]string{
+	"UndoRevertedByController": "the undo did not last: ",
+	"UndoPaused":               "the undo is stuck, the old template is back but nothing rolls: ",
+	"UndoConfigDrift":          "the undo is stuck, the old version misses its configuration: ",
+	"UndoBlocked":              "the undo is stuck, the old version's pods cannot be made: ",
+	"UndoImageGone":            "the undo is stuck, the old version's image cannot be had: ",
 }
 
 // undoing puts in front what the first cause means for an undo. The cause itself stays next to it.
@@ -63,13 +48,13 @@ func (s *facts) undoing(found []Finding) []Finding {
 	if !s.Undoing || len(found) == 0 || !found[0].Blames() {
 		return found
 	}
-	code, words := undoOf(found[0])
+	code := s.catalogue.cause(found[0].Code).InUndo
 	if code == "" {
 		return found
 	}
 	headline := found[0]
 	headline.Code, headline.Detail, headline.entry = code, found[0].Code, s.catalogue.cause(code)
-	headline.Cause = words + strings.TrimPrefix(found[0].Cause, "no new pods can be created: ")
+	headline.Cause = undoWords[code] + strings.TrimPrefix(found[0].Cause, "no new pods can be created: ")
 	headline.Evidence, headline.Fix = slices.Clone(found[0].Evidence), slices.Clone(found[0].Fix)
 	headline.Suppresses = nil
 	switch code {

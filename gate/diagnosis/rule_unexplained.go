@@ -13,9 +13,10 @@ import (
 
 var ruleUnexplained = Rule{Family: "Unexplained", Causes: []Cause{
 	{Code: "NotReady", class: atTimeout("probe", LayerPod, ScopeApp),
-		Meaning: "A new pod is not ready, and nothing that was read says why.",
-		Signals: "The pod's condition Ready is not True when the time is up, and no other rule found a cause; the evidence lists what was looked at and is well.",
-		Remedy:  "Describe the pod and look at what the list leaves out; what could not be read is named there too."},
+		ReadsLogs: true,
+		Meaning:   "A new pod is not ready, and nothing that was read says why.",
+		Signals:   "The pod's condition Ready is not True when the time is up, and no other rule found a cause; the evidence lists what was looked at and is well.",
+		Remedy:    "Describe the pod and look at what the list leaves out; what could not be read is named there too."},
 	{Code: "Unexplained", class: atTimeout("symptom", LayerWorkload, ScopeApp),
 		Meaning: "The rollout did not finish in time, and nothing that was read says why.",
 		Signals: "No rule found a cause when the time was up; the conditions of the object itself are quoted where they say that something is bad.",

@@ -15,6 +15,7 @@ import (
 
 var ruleVolume = Rule{Family: "Volumes", Find: explainMounts, Causes: []Cause{
 	{Code: "MountConfigMissing", class: after("volume", LayerCluster, ScopeSpec, 1, 30*time.Second),
+		LooksUp: []string{"ConfigMap", "Secret"}, LooksUpKeys: true, MayArrive: true, TriedSeldom: true, InUndo: "UndoConfigDrift",
 		Meaning: "A volume shows a ConfigMap or Secret, or a key of one, that does not exist.",
 		Signals: "The pod's event FailedMount with \"configmap … not found\", \"secret … not found\" or \"references non-existent config key\".",
 		Remedy:  "Create the object or the key, or correct its name; mark the source optional if the program can do without."},
