@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -146,33 +145,19 @@ func criteriaFindings(results []analysis.Result) []diagnosis.Finding {
 		if c.ReportOnly || breached && c.Verdict != analysis.Fail {
 			continue // the breach stopped the others before they could be judged
 		}
-		f := diagnosis.Finding{
-			Detail: c.Name, Layer: diagnosis.LayerApplication, Stage: "traffic", Confidence: diagnosis.Proven,
-			Terminal: diagnosis.TerminalNow, FirstSeen: c.FirstBreach, Count: c.Samples.Judged, Object: diagnosis.Subject{},
-			Rule: "a value fails when it breaks its limit several times in a row", Knob: "its limit and for, --settle, --window",
-			Evidence: []diagnosis.Proof{{Type: "metric", Text: c.Text, Ref: "Prometheus"}},
+		criterion := diagnosis.Criterion{
+			Name: c.Name, Text: c.Text, Reason: c.Reason, Contributors: c.Contributors, FirstBreach: c.FirstBreach,
+			Count: c.Samples.Judged, Events: c.Events > 0,
 		}
-		if c.Events > 0 {
-			f.Rule = "a share of events fails as soon as the counts leave no doubt, or when it is over the limit at the end of the window"
-			f.Knob = "its limit and minEvents, --settle, --window"
-			f.Count = int(c.Bad)
-		}
-		for _, n := range c.Contributors {
-			f.Evidence = append(f.Evidence, diagnosis.Proof{Type: "metric", Text: n, Ref: "Prometheus"})
+		if criterion.Events {
+			criterion.Count = int(c.Bad)
 		}
 		switch c.Verdict {
 		case analysis.Fail:
-			f.Code = "CriterionBreached"
-			f.Cause = fmt.Sprintf("criterion %q is violated: %s", c.Name, c.Reason)
-			f.Fix = []string{"compare the new version's behaviour with the old one's around the first breach", "look at the logs of the new pods at that time"}
+			findings = append(findings, diagnosis.CriterionBreached(criterion))
 		case analysis.Inconclusive, analysis.Error:
-			f.Code, f.Confidence = "CriterionInconclusive", diagnosis.Likely
-			f.Cause = fmt.Sprintf("criterion %q could not be judged: %s", c.Name, c.Reason)
-			f.Fix = []string{"run the query by hand against the same Prometheus", "check --prometheus-url and that the new pods are scraped"}
-		default:
-			continue
+			findings = append(findings, diagnosis.CriterionInconclusive(criterion))
 		}
-		findings = append(findings, f)
 	}
 	return findings
 }

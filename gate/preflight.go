@@ -190,23 +190,16 @@ func (r *run) refuseByCriteria(f analysis.Facts) {
 		if criterion.Report || c.State == analysis.OK || c.State == analysis.Thin {
 			continue
 		}
-		finding := diagnosis.Finding{
-			Detail: c.Name, Layer: diagnosis.LayerApplication, Stage: "traffic", Confidence: diagnosis.Proven, Terminal: diagnosis.TerminalNow,
-			Rule: "a criterion that does not hold before the rollout cannot judge it", Knob: "--preflight=warn or --preflight=off",
-			Evidence: []diagnosis.Proof{{Type: "metric", Text: criterion.Text(), Ref: "Prometheus"}},
+		about := diagnosis.Criterion{Name: c.Name, Text: criterion.Text(), Reason: c.Problem}
+		if c.State != analysis.Breach {
+			r.findings = append(r.findings, diagnosis.CriterionUnusable(about))
+			continue
 		}
-		if c.State == analysis.Breach {
-			finding.Code = "CriterionFailsBefore"
-			finding.Cause = fmt.Sprintf("criterion %q does not hold for the running version already", c.Name)
-			if c.Before != nil {
-				finding.Cause += ": " + criterion.Limit.Unit.Format(float64(*c.Before)) + " against " + string(criterion.Op) + " " + criterion.Limit.Unit.Format(criterion.Limit.Value)
-			}
-			finding.Fix = []string{"repair the service first, or correct the limit", "deploy nevertheless, for example to repair it: --preflight=warn"}
-		} else {
-			finding.Code = "CriterionUnusable"
-			finding.Cause = fmt.Sprintf("criterion %q says nothing about the running version: %s", c.Name, c.Problem)
-			finding.Fix = []string{"correct the query, or have the pods scraped; 'rolloutgate analyze' tries criteria alone"}
+		about.Reason = ""
+		if c.Before != nil {
+			unit := criterion.Limit.Unit
+			about.Reason = unit.Format(float64(*c.Before)) + " against " + string(criterion.Op) + " " + unit.Format(criterion.Limit.Value)
 		}
-		r.findings = append(r.findings, finding)
+		r.findings = append(r.findings, diagnosis.CriterionFailsBefore(about))
 	}
 }

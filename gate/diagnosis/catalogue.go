@@ -42,6 +42,9 @@ type Cause struct {
 	// helps; each is one sentence or two.
 	Family, Meaning, Signals, Remedy string
 
+	// By is how the cause decides when that is not a matter of how long and how often it was seen; zero for most.
+	By Decision
+
 	// The rest is what other places must know of the cause.
 
 	// ReadsLogs: the log of the container helps to explain it.
@@ -96,7 +99,7 @@ var rules = []Rule{
 	ruleImage, rulePullTime, ruleConfig, ruleStart, ruleInit, ruleExit,
 	ruleStartupProbe, ruleProbe, ruleFlapping, ruleReadinessGate, ruleService, ruleNetworkPolicy, ruleTraffic, ruleTrafficSkew,
 	ruleDaemonset, ruleStatefulset, ruleJob, ruleOldPods, ruleTimeout,
-	ruleUndo, ruleUnexplained, ruleItself,
+	ruleCriterion, ruleUndo, ruleUnexplained, ruleItself,
 }
 
 // Catalogue is a set of rules and every cause that they can find.

@@ -42,13 +42,19 @@ func (c Cause) Patience() string {
 	if c.stage == "apply" && c.terminal == TerminalNow { // nobody waits for what was refused
 		return "ends the run at once"
 	}
+	if c.By.When != "" {
+		return c.By.When
+	}
 	return patience(c.terminal, c.attempts, c.after)
 }
 
 // Knob says how to tune that; empty for a cause that waits for nothing or never decides.
 func (c Cause) Knob() string {
-	if c.stage == "apply" {
+	switch {
+	case c.stage == "apply":
 		return ""
+	case c.By.Knob != "":
+		return c.By.Knob
 	}
 	return knob(c.Code, c.terminal, c.after)
 }

@@ -284,6 +284,9 @@ func (s *facts) finish(f *Finding) {
 	}
 	f.Rule = f.Code + " " + patience(f.Terminal, f.Attempts, f.After)
 	f.Knob = knob(f.Code, f.Terminal, f.After)
+	if f.entry != nil && f.entry.By.Rule != "" {
+		f.Rule, f.Knob = f.entry.By.Rule, f.entry.By.Knob
+	}
 }
 
 func union(a, b []string) []string {

@@ -55,7 +55,10 @@ func fields(list string) func(func(string) bool) {
 
 // known refuses a code that does not exist.
 func (c *Catalogue) known(code string) error {
-	if _, ok := c.causes[code]; ok {
+	if cause, ok := c.causes[code]; ok {
+		if cause.By.NoFlags {
+			return fmt.Errorf("how long %s may last is not a matter of --grace\n  hint: tune it by %s", code, cause.By.Knob)
+		}
 		return nil
 	}
 	codes, hint := c.Codes(), "docs/causes.md lists the codes; the code of a failed rollout stands in its report"

@@ -33,6 +33,11 @@ var ruleController = Rule{Family: "Controllers", Find: explainController, Causes
 		Signals: "spec.replicas is 0, or status.desiredNumberScheduled of a DaemonSet is 0 although its controller has looked at it.",
 		Remedy:  "Scale it up if it should run, or correct the DaemonSet's nodeSelector, affinity and tolerations."},
 	{Code: "ProgressDeadlineExceeded", class: atTimeout("symptom", LayerWorkload, ScopeApp),
+		By: Decision{
+			When: "fails as soon as the controller says so; a cause that the pods show comes first",
+			Rule: "the Deployment's controller gave up after spec.progressDeadlineSeconds",
+			Knob: "spec.progressDeadlineSeconds of the Deployment",
+		},
 		Meaning: "The Deployment's controller gave up waiting for progress. That is a symptom: it is the headline only when no pod shows a cause.",
 		Signals: "Condition Progressing=False with reason ProgressDeadlineExceeded, updated after this run wrote the Deployment.",
 		Remedy:  "Find out what the new pods wait for; raise spec.progressDeadlineSeconds only if they are healthy and slow."},
