@@ -173,7 +173,7 @@ func (f *follower) take(a answer) {
 	state.busy[a.kind] = false
 	switch a.kind {
 	case readEnvironment:
-		state.environment = a.evidence.Around()
+		state.environment = a.evidence.Environment()
 	case readEvidence:
 		f.confirm(a.target, a.evidence)
 	case freePods:

@@ -30,7 +30,7 @@ const (
 type state struct {
 	status   rollout.Status
 	write    *patch.Write // what this run wrote of it; nil when it wrote nothing
-	confirm  diagnosis.Sightings
+	confirm  diagnosis.Confirmer
 	progress progress
 	patience diagnosis.Patience
 

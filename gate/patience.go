@@ -34,6 +34,10 @@ func patience(base diagnosis.Patience, annotations map[string]string) (diagnosis
 	if p.NoFailFast == nil {
 		p.NoFailFast = own.NoFailFast
 	}
+	p.GraceBy = map[string]string{}
+	for code := range own.Grace {
+		p.GraceBy[code] = "the annotation " + GraceAnnotation
+	}
 	maps.Copy(p.Grace, own.Grace)
 	maps.Copy(p.NoFailFast, own.NoFailFast)
 	return p, nil

@@ -143,7 +143,7 @@ func ParsePatience(grace, noFailFast string) (Patience, error) {
 }
 
 // crashes is how often a program must end before that decides: three restarts. Two restarts do when it always ended
-// the same way; Sightings knows.
+// the same way; Confirmer knows.
 const crashes = 4
 
 // Codes lists every code, sorted, for flags that name one.

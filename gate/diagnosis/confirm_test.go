@@ -27,7 +27,7 @@ type step struct {
 // decided plays observations and returns when which code ended the gate; zero when none did.
 func decided(t *testing.T, p Patience, steps ...step) (string, time.Duration) {
 	t.Helper()
-	var s Sightings
+	var s Confirmer
 	start := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	for _, st := range steps {
 		if f, _ := s.Confirm(st.found, start.Add(st.at), p); f != nil {
@@ -112,9 +112,52 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
+// TestDecidingRule: the rule of what decided says what was enough here, not what would have been.
+func TestDecidingRule(t *testing.T) {
+	sec := time.Second
+	crash := func(count int, signature string) Finding {
+		f := seen("AppCrash", count, signature)
+		f.Rule = "AppCrash fails after 4 attempts and 10s"
+		return f
+	}
+	early := Patience{Grace: map[string]time.Duration{"AppCrash": 5 * sec}}
+	annotated := Patience{Grace: early.Grace, GraceBy: map[string]string{"AppCrash": "the annotation rolloutgate.dev/grace"}}
+	served := crash(3, "1/a")
+	served.served = true
+	for name, c := range map[string]struct {
+		patience Patience
+		steps    []step
+		want     string
+	}{
+		"as often as it takes": {steps: []step{{0, []Finding{crash(1, "1/a")}}, {20 * sec, []Finding{crash(2, "1/b")}}, {40 * sec, []Finding{crash(4, "1/c")}}},
+			want: "AppCrash fails after 4 attempts and 10s"},
+		"always the same way": {steps: []step{{0, []Finding{crash(1, "1/a")}}, {40 * sec, []Finding{crash(3, "1/a")}}},
+			want: "AppCrash fails after 3 attempts that ended the same way and 10s"},
+		"the same way in the end": {steps: []step{{0, []Finding{crash(1, "1/a")}}, {12 * sec, []Finding{crash(2, "1/b")}}, {40 * sec, []Finding{crash(3, "1/b")}}},
+			want: "AppCrash fails after 3 attempts, the last 2 of which ended the same way, and 10s"},
+		"in service before": {steps: []step{{0, []Finding{crash(1, "1/a")}}, {40 * sec, []Finding{served}}},
+			want: "AppCrash fails after 3 attempts that ended the same way and 10s (twice the usual time: the container was in service before)"},
+		"by a flag": {patience: early, steps: []step{{0, []Finding{crash(1, "1/a")}}, {6 * sec, []Finding{crash(4, "1/b")}}},
+			want: "AppCrash fails after 4 attempts and 10s; here after 5s, by --grace"},
+		"by an annotation": {patience: annotated, steps: []step{{0, []Finding{crash(1, "1/a")}}, {6 * sec, []Finding{crash(3, "1/a")}}},
+			want: "AppCrash fails after 3 attempts that ended the same way and 10s; here after 5s, by the annotation rolloutgate.dev/grace"},
+	} {
+		var confirmer Confirmer
+		got := "nothing decided"
+		for _, s := range c.steps {
+			if f, _ := confirmer.Confirm(s.found, start.Add(s.at), c.patience); f != nil {
+				got = f.Rule
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 // TestRecheck follows only the times that Confirm asks for: no event of the cluster is needed for a verdict.
 func TestRecheck(t *testing.T) {
-	var s Sightings
+	var s Confirmer
 	now := time.Date(2026, 5, 4, 10, 0, 0, 0, time.UTC)
 	start := now
 	for range 20 {
@@ -134,7 +177,7 @@ func TestRecheck(t *testing.T) {
 }
 
 func TestRecheckNothing(t *testing.T) {
-	var s Sightings
+	var s Confirmer
 	if f, wait := s.Confirm([]Finding{seen("ReadinessProbeFailing", 1, "")}, time.Now(), Patience{}); f != nil || wait != 0 {
 		t.Errorf("got %v, %s: only the timeout decides", f, wait)
 	}

@@ -5,7 +5,7 @@
 //
 // One file holds one family of rules; a rule is a function from facts, which are Evidence sorted by pod and container,
 // to findings, and a row of the rules in catalogue.go. Explain runs them all, puts
-// causes before their symptoms and points each finding at the line of the manifest. Sightings adds the memory that a
+// causes before their symptoms and points each finding at the line of the manifest. Confirmer adds the memory that a
 // verdict needs: how long and how often a finding has been seen.
 package diagnosis
 
@@ -35,7 +35,7 @@ type Evidence struct {
 	Events []Event
 	// Logs are tails of the containers that are in trouble. Empty while watching: they are read when the verdict is in.
 	Logs []Log
-	// The rest is what is around the workload. It is read only when the evidence is frozen, and each list is nil when it
+	// The rest is the environment of the workload. It is read only when the evidence is frozen, and each list is nil when it
 	// was not read; Unreadable says what the API server refused and why.
 	Namespace *corev1.Namespace
 	Nodes     []*corev1.Node
@@ -118,8 +118,8 @@ type Log struct {
 	Lines          []string // oldest first
 }
 
-// Around is the part of frozen evidence that is about what is around the workload, for With.
-func (ev Evidence) Around() Evidence {
+// Environment is the part of frozen evidence that is about the environment of the workload, for With.
+func (ev Evidence) Environment() Evidence {
 	return Evidence{
 		Workload: rollout.Workload{Pods: rollout.OldPods(ev.Workload)},
 		Events:   ev.Events, Namespace: ev.Namespace, Nodes: ev.Nodes, Quotas: ev.Quotas, Claims: ev.Claims, Services: ev.Services,
@@ -127,24 +127,24 @@ func (ev Evidence) Around() Evidence {
 	}
 }
 
-// With completes what a watch knows by what was read around the workload a moment ago. The watch's own is newer and stays.
-func (ev Evidence) With(around Evidence) Evidence {
-	ev.Namespace = cmp.Or(ev.Namespace, around.Namespace)
-	ev.Nodes, ev.Quotas, ev.Claims = first(ev.Nodes, around.Nodes), first(ev.Quotas, around.Quotas), first(ev.Claims, around.Claims)
-	ev.Services, ev.Slices, ev.Backends = first(ev.Services, around.Services), first(ev.Slices, around.Slices), first(ev.Backends, around.Backends)
-	ev.Autoscalers, ev.Policies = first(ev.Autoscalers, around.Autoscalers), first(ev.Policies, around.Policies)
+// With completes what a watch knows by what was read of its environment a moment ago. The watch's own is newer and stays.
+func (ev Evidence) With(environment Evidence) Evidence {
+	ev.Namespace = cmp.Or(ev.Namespace, environment.Namespace)
+	ev.Nodes, ev.Quotas, ev.Claims = first(ev.Nodes, environment.Nodes), first(ev.Quotas, environment.Quotas), first(ev.Claims, environment.Claims)
+	ev.Services, ev.Slices, ev.Backends = first(ev.Services, environment.Services), first(ev.Slices, environment.Slices), first(ev.Backends, environment.Backends)
+	ev.Autoscalers, ev.Policies = first(ev.Autoscalers, environment.Autoscalers), first(ev.Policies, environment.Policies)
 	if ev.Requested == nil {
-		ev.Requested = around.Requested
+		ev.Requested = environment.Requested
 	}
 	if ev.Names == nil {
-		ev.Names = around.Names
+		ev.Names = environment.Names
 	}
 	if ev.Keys == nil {
-		ev.Keys = around.Keys
+		ev.Keys = environment.Keys
 	}
-	ev.Events = withEvents(ev.Events, around.Events)
+	ev.Events = withEvents(ev.Events, environment.Events)
 	// A watch follows the new pods only; what the old ones hold is part of many a proof.
-	for _, p := range around.Workload.Pods {
+	for _, p := range environment.Workload.Pods {
 		if !slices.ContainsFunc(ev.Workload.Pods, func(known *corev1.Pod) bool { return known.UID == p.UID }) {
 			ev.Workload.Pods = append(slices.Clip(ev.Workload.Pods), p)
 		}

@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// TestWith: what was read around a workload completes what the watch knows, and never replaces it.
+// TestWith: what was read of the environment completes what the watch knows, and never replaces it.
 func TestWith(t *testing.T) {
 	frozen := load(t, folder(t, "schedule-anti-affinity-deadlock"))
 	watched := frozen
@@ -20,7 +20,7 @@ func TestWith(t *testing.T) {
 	if f := strict.Explain(watched); len(f) == 0 || f[0].Terminal == TerminalDeadlock {
 		t.Fatalf("without nodes and old pods nothing is proven, got %s", render(f))
 	}
-	whole := watched.With(frozen.Around())
+	whole := watched.With(frozen.Environment())
 	if f := strict.Explain(whole); len(f) == 0 || f[0].Terminal != TerminalDeadlock {
 		t.Errorf("the proof is missing: %s", render(f))
 	}
@@ -29,7 +29,7 @@ func TestWith(t *testing.T) {
 	}
 	own := []*corev1.Node{}
 	watched.Nodes = own
-	if got := watched.With(frozen.Around()); got.Nodes == nil || len(got.Nodes) != 0 {
+	if got := watched.With(frozen.Environment()); got.Nodes == nil || len(got.Nodes) != 0 {
 		t.Error("the watch's own nodes were replaced")
 	}
 }

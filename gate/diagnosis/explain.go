@@ -265,8 +265,7 @@ func (s *facts) finish(f *Finding) {
 	if f.injected {
 		f.Cause += fmt.Sprintf(" (container %s is not in the manifest: it was injected)", f.Container)
 	}
-	// What worked a moment ago is more likely to work again; a mesh's sidecar often restarts while the mesh settles.
-	if f.Terminal == TerminalAfter && (f.served || f.injected) {
+	if f.doubled() != "" {
 		f.After *= 2
 		if f.Attempts > 1 {
 			f.Attempts++
@@ -282,11 +281,25 @@ func (s *facts) finish(f *Finding) {
 	if f.Evidence == nil {
 		f.Evidence = []Proof{}
 	}
-	f.Rule = f.Code + " " + patience(f.Terminal, f.Attempts, f.After)
+	f.Rule = f.Code + " " + patience(f.Terminal, f.Attempts, f.After) + f.doubled()
 	f.Knob = knob(f.Code, f.Terminal, f.After)
 	if f.entry != nil && f.entry.By.Rule != "" {
 		f.Rule, f.Knob = f.entry.By.Rule, f.entry.By.Knob
 	}
+}
+
+// doubled says why a finding has twice the patience of its cause; empty when it has not. What worked a moment ago is more
+// likely to work again; a mesh's sidecar often restarts while the mesh settles.
+func (f Finding) doubled() string {
+	switch {
+	case f.Terminal != TerminalAfter:
+		return ""
+	case f.served:
+		return " (twice the usual time: the container was in service before)"
+	case f.injected:
+		return " (twice the usual time: the container was injected)"
+	}
+	return ""
 }
 
 func union(a, b []string) []string {

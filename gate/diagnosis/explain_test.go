@@ -52,7 +52,7 @@ func TestExplain(t *testing.T) {
 
 // outlook is the code that would end the gate, and when, if the evidence stayed as it is.
 func outlook(c *Catalogue, ev Evidence) string {
-	var s Sightings
+	var s Confirmer
 	start := ev.Workload.Now
 	for now := start; now.Sub(start) <= 3*time.Minute; now = now.Add(5 * time.Second) {
 		ev.Workload.Now = now

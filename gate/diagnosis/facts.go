@@ -62,7 +62,7 @@ func (c *Catalogue) newFacts(ev Evidence) *facts {
 	if s.template == nil {
 		s.template = templateOf(ev.Workload.Live)
 	}
-	s.previous = earlier(ev)
+	s.previous = previousTemplate(ev)
 	s.events = map[string][]Event{}
 	for _, e := range ev.Events {
 		if s.fresh(e.Time) {

@@ -28,42 +28,42 @@ const (
 	StateUnknown = "unknown"
 )
 
-// survey is facts that are looked at for what is well.
-type survey struct{ *facts }
+// checker reads facts for what is well.
+type checker struct{ *facts }
 
-// sight is the answer of one check. One of its texts is set, or none when the check does not concern the workload.
-type sight struct{ well, affected, unreached, unread, none string }
+// checkResult is what one check found. One of its texts is set, or none when the check does not concern the workload.
+type checkResult struct{ well, affected, unreached, unread, none string }
 
 // checks are all checks, layer by layer. Adding one is adding one row. A check calls well only what was read.
 var checks = []struct {
 	layer Layer
-	look  func(survey) sight
+	check func(checker) checkResult
 }{
-	{LayerCluster, survey.scheduled},
-	{LayerCluster, survey.nodesReady},
-	{LayerCluster, survey.sandboxes},
-	{LayerCluster, survey.mounts},
-	{LayerCluster, survey.claimsBound},
-	{LayerCluster, survey.quotasOpen},
-	{LayerCluster, survey.namespaceActive},
-	{LayerWorkload, survey.observed},
-	{LayerWorkload, survey.revisionMade},
-	{LayerWorkload, survey.podsMade},
-	{LayerWorkload, survey.notPaused},
-	{LayerPod, survey.imagesPulled},
-	{LayerPod, survey.configFound},
-	{LayerPod, survey.initDone},
-	{LayerPod, survey.started},
-	{LayerApplication, survey.containersReady},
-	{LayerApplication, survey.restarts},
-	{LayerApplication, survey.exits},
-	{LayerService, survey.traffic},
+	{LayerCluster, checker.scheduled},
+	{LayerCluster, checker.nodesReady},
+	{LayerCluster, checker.sandboxes},
+	{LayerCluster, checker.mounts},
+	{LayerCluster, checker.claimsBound},
+	{LayerCluster, checker.quotasOpen},
+	{LayerCluster, checker.namespaceActive},
+	{LayerWorkload, checker.observed},
+	{LayerWorkload, checker.revisionMade},
+	{LayerWorkload, checker.podsMade},
+	{LayerWorkload, checker.notPaused},
+	{LayerPod, checker.imagesPulled},
+	{LayerPod, checker.configFound},
+	{LayerPod, checker.initDone},
+	{LayerPod, checker.started},
+	{LayerApplication, checker.containersReady},
+	{LayerApplication, checker.restarts},
+	{LayerApplication, checker.exits},
+	{LayerService, checker.traffic},
 }
 
 // Layers says of every layer of the system, from the outside in, whether the findings blame it and what of it is well.
 // The evidence should be the one that the findings were made of.
 func Layers(ev Evidence, findings []Finding) []Layered {
-	v := survey{standard.newFacts(ev)}
+	v := checker{standard.newFacts(ev)}
 	var all []Layered
 	for _, layer := range []Layer{LayerCluster, LayerWorkload, LayerPod, LayerApplication, LayerService} {
 		l := Layered{Layer: layer, State: StateUnknown}
@@ -72,7 +72,7 @@ func Layers(ev Evidence, findings []Finding) []Layered {
 				l.Codes = append(l.Codes, f.Code)
 			}
 		}
-		affected := v.look(&l)
+		affected := v.checkLayer(&l)
 		switch {
 		case len(l.Codes) > 0:
 			l.State = StateFault
@@ -84,8 +84,8 @@ func Layers(ev Evidence, findings []Finding) []Layered {
 	return all
 }
 
-// look asks the checks of a layer, and tells whether one saw something that is not well.
-func (v survey) look(l *Layered) (affected bool) {
+// checkLayer asks the checks of a layer, and says whether one found something that is not well.
+func (v checker) checkLayer(l *Layered) (affected bool) {
 	if v.w.Live == nil {
 		l.Unknown = []string{"not read: the object was not found"}
 		return false
@@ -100,7 +100,7 @@ func (v survey) look(l *Layered) (affected bool) {
 		if c.layer != l.Layer {
 			continue
 		}
-		s := c.look(v)
+		s := c.check(v)
 		add(&l.Healthy, "", s.well)
 		add(&doubts, "affected: ", s.affected)
 		add(&rest, "not reached: ", s.unreached)
@@ -116,7 +116,7 @@ func (v survey) look(l *Layered) (affected bool) {
 
 // denied says that something was not readable; empty when nothing says so. A note is about one thing, or names several
 // after its colon.
-func (v survey) denied(what string) string {
+func (v checker) denied(what string) string {
 	for _, note := range v.Unreadable {
 		head, rest, _ := strings.Cut(note, ": ")
 		switch {

@@ -14,35 +14,35 @@ import (
 
 // The checks of the cluster and of the workload's controller.
 
-// tally is the sight of n of m things: well when none fails, whatever did not come so far yet.
-func tally(n, failing, m int, format, unreached string) sight {
+// tally is the result for n of m things: well when none fails, whatever did not come so far yet.
+func tally(n, failing, m int, format, unreached string) checkResult {
 	switch text := fmt.Sprintf(format, n, m); {
 	case failing > 0:
-		return sight{affected: text}
+		return checkResult{affected: text}
 	case n == 0:
-		return sight{unreached: unreached}
+		return checkResult{unreached: unreached}
 	default:
-		return sight{well: text}
+		return checkResult{well: text}
 	}
 }
 
 // runsPods reports whether the workload is of a kind with pods.
-func (v survey) runsPods() bool { return v.template != nil || len(v.w.Pods) > 0 }
+func (v checker) runsPods() bool { return v.template != nil || len(v.w.Pods) > 0 }
 
 // noPods is why nothing can be said of the new pods; ok is false when something can.
-func (v survey) noPods() (s sight, ok bool) {
+func (v checker) noPods() (s checkResult, ok bool) {
 	switch {
 	case !v.runsPods():
-		return sight{none: "this kind runs no pods"}, true
+		return checkResult{none: "this kind runs no pods"}, true
 	case len(v.pods)+len(v.failed) > 0:
-		return sight{}, false
+		return checkResult{}, false
 	case !v.w.PodsKnown:
-		return sight{unread: cmp.Or(v.denied("pods"), "the pods")}, true
+		return checkResult{unread: cmp.Or(v.denied("pods"), "the pods")}, true
 	}
-	return sight{unreached: "no new pod exists"}, true
+	return checkResult{unreached: "no new pod exists"}, true
 }
 
-func (v survey) scheduled() sight {
+func (v checker) scheduled() checkResult {
 	if s, missing := v.noPods(); missing {
 		return s
 	}
@@ -56,9 +56,9 @@ func (v survey) scheduled() sight {
 	return tally(placed, len(all)-placed, len(all), "%d of %d new pods scheduled", "")
 }
 
-func (v survey) nodesReady() sight {
+func (v checker) nodesReady() checkResult {
 	if v.Nodes == nil {
-		return sight{unread: v.denied("nodes")}
+		return checkResult{unread: v.denied("nodes")}
 	}
 	ready, ours := map[string]bool{}, 0
 	for _, n := range v.Nodes {
@@ -77,18 +77,18 @@ func (v survey) nodesReady() sight {
 		}
 	}
 	if len(v.Nodes) == 0 {
-		return sight{affected: "the cluster has no nodes"}
+		return checkResult{affected: "the cluster has no nodes"}
 	}
 	text := fmt.Sprintf("%d of %d nodes ready", len(ready), len(v.Nodes))
 	if ours > 0 || len(ready) == 0 {
-		return sight{affected: text}
+		return checkResult{affected: text}
 	}
-	return sight{well: text}
+	return checkResult{well: text}
 }
 
 // sandboxes asks for the network and cgroups of pods. The condition is there since Kubernetes 1.29; before, a container
 // that started or an address tells the same, but the kubelet gives a pod on the host's network its address at once.
-func (v survey) sandboxes() sight {
+func (v checker) sandboxes() checkResult {
 	made, failing, placed := 0, 0, 0
 	for _, p := range v.pods {
 		if p.Spec.NodeName == "" {
@@ -103,7 +103,7 @@ func (v survey) sandboxes() sight {
 		}
 	}
 	if len(v.pods) == 0 || placed == 0 {
-		return sight{}
+		return checkResult{}
 	}
 	return tally(made, failing, placed, "%d of %d pod networks up", "no new pod has its network yet")
 }
@@ -118,7 +118,7 @@ func sandboxed(p *corev1.Pod) bool {
 }
 
 // mounts: the kubelet waits for all volumes before it makes the sandbox (pkg/kubelet/kubelet.go, SyncPod).
-func (v survey) mounts() sight {
+func (v checker) mounts() checkResult {
 	done, all := 0, 0
 	for _, p := range v.pods {
 		volumes := slices.ContainsFunc(p.Spec.Volumes, func(volume corev1.Volume) bool { return volume.Projected == nil })
@@ -131,12 +131,12 @@ func (v survey) mounts() sight {
 		}
 	}
 	if all == 0 {
-		return sight{}
+		return checkResult{}
 	}
 	return tally(done, 0, all, "volumes of %d of %d new pods mounted", "no volume is mounted yet")
 }
 
-func (v survey) claimsBound() sight {
+func (v checker) claimsBound() checkResult {
 	bound := 0
 	for _, c := range v.Claims {
 		if c.Status.Phase == corev1.ClaimBound {
@@ -144,51 +144,51 @@ func (v survey) claimsBound() sight {
 		}
 	}
 	if len(v.Claims) == 0 {
-		return sight{unread: v.denied("persistentvolumeclaims")}
+		return checkResult{unread: v.denied("persistentvolumeclaims")}
 	}
 	return tally(bound, len(v.Claims)-bound, len(v.Claims), "%d of %d claims bound", "")
 }
 
 // quotasOpen asks only whether a quota is in the way. One that is not used up may still be too small for the next pod,
 // so that it is cleared only by pods that exist.
-func (v survey) quotasOpen() sight {
+func (v checker) quotasOpen() checkResult {
 	if v.Quotas == nil || !v.runsPods() {
-		return sight{unread: v.denied("resourcequotas")}
+		return checkResult{unread: v.denied("resourcequotas")}
 	}
 	if len(v.Quotas) == 0 {
-		return sight{well: "no resource quota"}
+		return checkResult{well: "no resource quota"}
 	}
 	for _, q := range v.Quotas {
 		for name, hard := range q.Status.Hard {
 			if used, ok := q.Status.Used[name]; ok && !fits(used, hard) && v.podsMade().well == "" {
-				return sight{affected: fmt.Sprintf("quota %s is used up", q.Name)}
+				return checkResult{affected: fmt.Sprintf("quota %s is used up", q.Name)}
 			}
 		}
 	}
 	if v.podsMade().well == "" {
-		return sight{}
+		return checkResult{}
 	}
-	return sight{well: plural(len(v.Quotas), "resource quota") + " not in the way"}
+	return checkResult{well: plural(len(v.Quotas), "resource quota") + " not in the way"}
 }
 
 func fits(used, hard resource.Quantity) bool { return used.Cmp(hard) < 0 }
 
-func (v survey) namespaceActive() sight {
+func (v checker) namespaceActive() checkResult {
 	switch ns := v.Namespace; {
 	case ns == nil:
-		return sight{unread: v.denied("namespaces")}
+		return checkResult{unread: v.denied("namespaces")}
 	case ns.DeletionTimestamp != nil || ns.Status.Phase == corev1.NamespaceTerminating:
-		return sight{affected: "namespace " + ns.Name + " is being deleted"}
+		return checkResult{affected: "namespace " + ns.Name + " is being deleted"}
 	default:
-		return sight{well: "namespace active"}
+		return checkResult{well: "namespace active"}
 	}
 }
 
 // observed compares generations. Objects whose controller does not write one are not asked.
-func (v survey) observed() sight {
+func (v checker) observed() checkResult {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(v.w.Live)
 	if err != nil {
-		return sight{}
+		return checkResult{}
 	}
 	status, _ := fields["status"].(map[string]any)
 	var seen int64
@@ -200,27 +200,27 @@ func (v survey) observed() sight {
 	}
 	switch wanted := v.w.Live.GetGeneration(); {
 	case wanted == 0 || seen == 0 && v.Status.Reason != rollout.ReasonNotObserved:
-		return sight{}
+		return checkResult{}
 	case seen < wanted:
-		return sight{affected: fmt.Sprintf("the controller has observed generation %d of %d", seen, wanted)}
+		return checkResult{affected: fmt.Sprintf("the controller has observed generation %d of %d", seen, wanted)}
 	default:
-		return sight{well: fmt.Sprintf("generation %d observed", seen)}
+		return checkResult{well: fmt.Sprintf("generation %d observed", seen)}
 	}
 }
 
-func (v survey) revisionMade() sight {
+func (v checker) revisionMade() checkResult {
 	if v.Status.Revision == "" {
-		return sight{}
+		return checkResult{}
 	}
-	return sight{well: "revision " + v.Status.Revision + " made"}
+	return checkResult{well: "revision " + v.Status.Revision + " made"}
 }
 
 // podsMade compares the pods that exist with those that the controller wants now: a rolling update makes a few at a
 // time.
-func (v survey) podsMade() sight {
+func (v checker) podsMade() checkResult {
 	s, missing := v.noPods()
 	if s.none != "" || s.unread != "" {
-		return sight{}
+		return checkResult{}
 	}
 	have, want := len(v.pods)+len(v.failed), int(v.Status.Desired)
 	text := plural(have, "new pod") + " created"
@@ -233,23 +233,23 @@ func (v survey) podsMade() sight {
 			want = asked
 		}
 		if have < want {
-			return sight{affected: text}
+			return checkResult{affected: text}
 		}
 	}
 	if missing {
-		return sight{affected: text}
+		return checkResult{affected: text}
 	}
-	return sight{well: text}
+	return checkResult{well: text}
 }
 
-func (v survey) notPaused() sight {
+func (v checker) notPaused() checkResult {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(v.w.Live)
 	if err != nil || v.w.Ref.Kind != "Deployment" && v.w.Ref.Kind != "Job" {
-		return sight{}
+		return checkResult{}
 	}
 	spec, _ := fields["spec"].(map[string]any)
 	if spec["paused"] == true || spec["suspend"] == true {
-		return sight{affected: "paused"}
+		return checkResult{affected: "paused"}
 	}
-	return sight{well: "not paused"}
+	return checkResult{well: "not paused"}
 }

@@ -58,7 +58,7 @@ func ran(c corev1.ContainerStatus) bool {
 }
 
 // passed counts the containers that came past a step, those that are stuck at it, and all.
-func (v survey) passed(s reach) (n, stuck, all int) {
+func (v checker) passed(s reach) (n, stuck, all int) {
 	for _, p := range slices.Concat(v.pods, v.failed) {
 		all += len(p.Spec.InitContainers) + len(p.Spec.Containers)
 	}
@@ -74,11 +74,11 @@ func (v survey) passed(s reach) (n, stuck, all int) {
 }
 
 // everyContainer has those of failed pods too.
-func (v survey) everyContainer() []container {
+func (v checker) everyContainer() []container {
 	return append(slices.Clip(v.containers), v.failedContainers()...)
 }
 
-func (v survey) imagesPulled() sight {
+func (v checker) imagesPulled() checkResult {
 	if s, missing := v.noPods(); missing {
 		return s
 	}
@@ -86,16 +86,16 @@ func (v survey) imagesPulled() sight {
 	return tally(n, stuck, all, "images of %d of %d containers pulled", "no container was asked for its image yet")
 }
 
-func (v survey) configFound() sight {
+func (v checker) configFound() checkResult {
 	if _, missing := v.noPods(); missing || !v.refers() {
-		return sight{}
+		return checkResult{}
 	}
 	n, stuck, all := v.passed(reachedConfig)
 	return tally(n, stuck, all, "ConfigMaps and Secrets of %d of %d containers found", "no container was configured yet")
 }
 
 // refers reports whether a container takes its environment out of ConfigMaps or Secrets.
-func (v survey) refers() bool {
+func (v checker) refers() bool {
 	return slices.ContainsFunc(v.everyContainer(), func(c container) bool {
 		return len(c.spec.EnvFrom) > 0 || slices.ContainsFunc(c.spec.Env, func(e corev1.EnvVar) bool {
 			return e.ValueFrom != nil && (e.ValueFrom.ConfigMapKeyRef != nil || e.ValueFrom.SecretKeyRef != nil)
@@ -103,7 +103,7 @@ func (v survey) refers() bool {
 	})
 }
 
-func (v survey) initDone() sight {
+func (v checker) initDone() checkResult {
 	done, all := 0, 0
 	for _, p := range v.pods {
 		if len(p.Spec.InitContainers) == 0 {
@@ -115,21 +115,21 @@ func (v survey) initDone() sight {
 		}
 	}
 	if all == 0 {
-		return sight{}
+		return checkResult{}
 	}
 	return tally(done, 0, all, "init containers of %d of %d new pods done", "init containers are not done in any new pod")
 }
 
-func (v survey) started() sight {
+func (v checker) started() checkResult {
 	if _, missing := v.noPods(); missing {
-		return sight{}
+		return checkResult{}
 	}
 	n, stuck, all := v.passed(reachedStart)
 	return tally(n, stuck, all, "%d of %d containers started", "no container has started")
 }
 
 // asked reports whether any container of the application ran, so that the program could be asked.
-func (v survey) asked() (s sight, ok bool) {
+func (v checker) asked() (s checkResult, ok bool) {
 	if s, missing := v.noPods(); missing {
 		if s.unreached != "" {
 			s.unreached = "no new pod runs, so the program was not asked"
@@ -137,12 +137,12 @@ func (v survey) asked() (s sight, ok bool) {
 		return s, false
 	}
 	if !slices.ContainsFunc(v.everyContainer(), func(c container) bool { return !c.initial && ran(c.status) }) {
-		return sight{unreached: "no new pod runs yet, so the program was not asked"}, false
+		return checkResult{unreached: "no new pod runs yet, so the program was not asked"}, false
 	}
-	return sight{}, true
+	return checkResult{}, true
 }
 
-func (v survey) containersReady() sight {
+func (v checker) containersReady() checkResult {
 	s, ok := v.asked()
 	if !ok || v.isJob() {
 		return s
@@ -158,28 +158,28 @@ func (v survey) containersReady() sight {
 		}
 	}
 	if all == 0 {
-		return sight{}
+		return checkResult{}
 	}
 	return tally(ready, all-ready, all, "%d of %d containers ready", "")
 }
 
-func (v survey) restarts() sight {
+func (v checker) restarts() checkResult {
 	if _, ok := v.asked(); !ok {
-		return sight{}
+		return checkResult{}
 	}
 	n := 0
 	for _, c := range v.everyContainer() {
 		n += int(c.status.RestartCount)
 	}
 	if n > 0 {
-		return sight{affected: plural(n, "restart")}
+		return checkResult{affected: plural(n, "restart")}
 	}
-	return sight{well: "0 restarts"}
+	return checkResult{well: "0 restarts"}
 }
 
-func (v survey) exits() sight {
+func (v checker) exits() checkResult {
 	if _, ok := v.asked(); !ok {
-		return sight{}
+		return checkResult{}
 	}
 	n := 0
 	for _, c := range v.everyContainer() {
@@ -188,23 +188,23 @@ func (v survey) exits() sight {
 		}
 	}
 	if n > 0 {
-		return sight{affected: fmt.Sprintf("%s ended with an error", plural(n, "container"))}
+		return checkResult{affected: fmt.Sprintf("%s ended with an error", plural(n, "container"))}
 	}
-	return sight{well: "no error exit"}
+	return checkResult{well: "no error exit"}
 }
 
 // traffic says which Services send to the new pods, and whether anybody is still served by the old ones.
-func (v survey) traffic() sight {
+func (v checker) traffic() checkResult {
 	services, unread := v.selecting()
 	switch {
 	case !v.runsPods():
-		return sight{none: "this kind runs no pods"}
+		return checkResult{none: "this kind runs no pods"}
 	case v.isJob():
-		return sight{none: "a job gets no traffic"}
+		return checkResult{none: "a job gets no traffic"}
 	case unread != "":
-		return sight{unread: unread}
+		return checkResult{unread: unread}
 	case len(services) == 0:
-		return sight{none: "no Service selects the new pods"}
+		return checkResult{none: "no Service selects the new pods"}
 	}
 	var good, bad []string
 	for _, service := range services {
@@ -226,11 +226,11 @@ func (v survey) traffic() sight {
 	}
 	switch {
 	case v.ready == 0:
-		return sight{unreached: strings.Join(bad, "; ")}
+		return checkResult{unreached: strings.Join(bad, "; ")}
 	case len(bad) > 0:
-		return sight{affected: strings.Join(bad, "; ")}
+		return checkResult{affected: strings.Join(bad, "; ")}
 	}
-	return sight{well: strings.Join(good, "; ")}
+	return checkResult{well: strings.Join(good, "; ")}
 }
 
 func others(n int) string {
@@ -241,7 +241,7 @@ func others(n int) string {
 }
 
 // selecting are the Services that select the new pods, with their EndpointSlices, or why these are not known.
-func (v survey) selecting() (services []rollout.Service, unread string) {
+func (v checker) selecting() (services []rollout.Service, unread string) {
 	if v.w.ServicesKnown && (len(v.w.Services) > 0 || v.Services == nil) {
 		return v.w.Services, v.denied("services")
 	}

@@ -17,8 +17,8 @@ func (s *facts) words(c container, ended bool) string {
 	return ""
 }
 
-// around is the block of lines to which these words belong.
-func (s *facts) around(c container, ended bool) []string {
+// linesAround is the block of lines to which these words belong.
+func (s *facts) linesAround(c container, ended bool) []string {
 	lines := s.spoken(c, ended)
 	at, from, to := diagnose(lines)
 	if at < 0 {

@@ -11,6 +11,8 @@ import (
 type Patience struct {
 	// Grace replaces the time After by code. On a code that waits for the timeout it makes that an early verdict.
 	Grace map[string]time.Duration
+	// GraceBy says who set a grace, by code, where that was not the flag: "the annotation rolloutgate.dev/grace".
+	GraceBy map[string]string
 	// NoFailFast lists codes that never end the gate early; the key "all" stands for every code.
 	NoFailFast map[string]bool
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// earlier is the pod template that ran before: that of the object before this run wrote to it or, when somebody else
+// previousTemplate is the pod template that ran before: that of the object before this run wrote to it or, when somebody else
 // began the rollout, that of the revision before.
-func earlier(ev Evidence) *corev1.PodTemplateSpec {
+func previousTemplate(ev Evidence) *corev1.PodTemplateSpec {
 	if t := templateOf(ev.Previous); t != nil {
 		return t
 	}
@@ -28,7 +28,7 @@ func earlier(ev Evidence) *corev1.PodTemplateSpec {
 	if newest != nil {
 		return &newest.Spec.Template
 	}
-	return earlierRevision(w)
+	return previousRevision(w)
 }
 
 func revision(rs *appsv1.ReplicaSet) int {
@@ -36,8 +36,8 @@ func revision(rs *appsv1.ReplicaSet) int {
 	return n
 }
 
-// earlierRevision reads the template out of the ControllerRevision before the current one.
-func earlierRevision(w rollout.Workload) *corev1.PodTemplateSpec {
+// previousRevision reads the template out of the ControllerRevision before the current one.
+func previousRevision(w rollout.Workload) *corev1.PodTemplateSpec {
 	current, newest := rollout.NewRevision(w), (*appsv1.ControllerRevision)(nil)
 	var at int64
 	for _, r := range w.Revisions {

@@ -53,7 +53,7 @@ func (r replay) states() (at []time.Duration, states []corev1.ContainerStatus) {
 
 func (r replay) run() (code string, after time.Duration) {
 	at, states := r.states()
-	var s Sightings
+	var s Confirmer
 	for now, i := at[0], 0; ; {
 		for i+1 < len(at) && at[i+1] <= now {
 			i++

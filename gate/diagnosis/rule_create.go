@@ -91,7 +91,7 @@ func explainCreate(s *facts) []Finding {
 	if text == "" {
 		return nil
 	}
-	f := s.refused(told(text), count)
+	f := s.refused(controllerDenial(text), count)
 	f.Evidence = []Proof{proof}
 	if claimPrefix.MatchString(text) {
 		f.FieldPath = "spec.volumeClaimTemplates"
@@ -111,8 +111,8 @@ func explainCreate(s *facts) []Finding {
 	return []Finding{f}
 }
 
-// told decodes what a controller was told.
-func told(text string) denial {
+// controllerDenial decodes the API server's answer to a controller, as the controller reports it.
+func controllerDenial(text string) denial {
 	words := createPrefix.ReplaceAllString(text, "")
 	if d, ok := decodeDenial(words); ok {
 		return d
@@ -160,7 +160,7 @@ func (s *facts) noReplicaSet() (Finding, bool) {
 	if text == "" {
 		return Finding{}, false
 	}
-	answer := told(text)
+	answer := controllerDenial(text)
 	f := s.finding("ReplicaSetCreateFailed")
 	f.Confidence, f.Count, f.Fix, f.FieldPath = Proven, count, answer.fix, s.podPath
 	if answer.code != "PodCreateRejected" {

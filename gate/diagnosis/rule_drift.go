@@ -127,8 +127,8 @@ func readsEnv(c corev1.Container, is func(kind, name string) bool) bool {
 
 // noTemplateChange says that nothing rolled, unless a changed configuration says it already.
 func (s *facts) noTemplateChange(found []Finding) (Finding, bool) {
-	told := slices.ContainsFunc(found, func(f Finding) bool { return f.Code == "ConfigChangedWithoutRollout" })
-	if told || !s.sameTemplate() {
+	explained := slices.ContainsFunc(found, func(f Finding) bool { return f.Code == "ConfigChangedWithoutRollout" })
+	if explained || !s.sameTemplate() {
 		return Finding{}, false
 	}
 	f := s.finding("NoTemplateChange")

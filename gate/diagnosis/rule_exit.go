@@ -159,11 +159,11 @@ func (s *facts) explainOne(e exit) Finding {
 	if e.initial && !e.sidecar {
 		f = s.initFinding(f, e)
 	}
-	return s.mood(f, e)
+	return s.weigh(f, e)
 }
 
-// mood is how much an exit means at this moment: a container that runs again may be well now, and a Job retries.
-func (s *facts) mood(f Finding, e exit) Finding {
+// weigh says how much an exit means at this moment: a container that runs again may be well now, and a Job retries.
+func (s *facts) weigh(f Finding, e exit) Finding {
 	f.Signature = signature(e)
 	running := e.status.State.Running
 	if s.isJob() && f.Terminal == TerminalAfter {

@@ -89,7 +89,7 @@ func (s *facts) comes(host string) bool {
 // hostAround looks for the host in the lines around the last words: the root of a chain of errors often is a bare
 // "Connection refused", and the error that wraps it knows to whom.
 func (s *facts) hostAround(c container, ended bool) string {
-	for _, line := range s.around(c, ended) {
+	for _, line := range s.linesAround(c, ended) {
 		if frame.MatchString(line) || strings.HasPrefix(line, "\t") && hostPort.MatchString(line) && strings.Contains(line, ".go:") {
 			continue
 		}

@@ -108,7 +108,7 @@ func (p pull) what() string {
 // "Failed" event.
 func explainImage(s *facts) []Finding {
 	var found []Finding
-	told := map[string]bool{} // containers of a pod that wait for the same image have one cause
+	seen := map[string]bool{} // containers of a pod that wait for the same image have one cause
 	for _, c := range s.containers {
 		reason, _ := c.waiting()
 		if !imageReasons[reason] {
@@ -117,10 +117,10 @@ func explainImage(s *facts) []Finding {
 		p := s.pullOf(c)
 		f := s.in(c, imageCode(reason, p.text, p.image))
 		key := c.pod.Name + " " + f.Code + " " + p.image
-		if told[key] {
+		if seen[key] {
 			continue
 		}
-		told[key] = true
+		seen[key] = true
 		f.FieldPath = s.imageField(p, "image")
 		f.Count = pullAttempts(s, c, p.failed)
 		f.Detail = p.image

@@ -17,9 +17,9 @@ import (
 // leaveFirst is what lets old pods make room.
 const leaveFirst = "set maxUnavailable to 1 (and maxSurge to 0), so that an old pod leaves first"
 
-// crowded is about pods that keep each other away. If it is the old version's pods and the strategy keeps them until a
+// sayConflict is about pods that keep each other away. If it is the old version's pods and the strategy keeps them until a
 // new pod is available, nobody will ever move.
-func (s *facts) crowded(f *Finding, p *corev1.Pod, r refusal) {
+func (s *facts) sayConflict(f *Finding, p *corev1.Pod, r refusal) {
 	f.Fix = []string{"add nodes, or relax the rule"}
 	var obstructs func(*corev1.Pod) bool
 	what := ""

@@ -51,7 +51,7 @@ func (s *facts) sayRefusal(f *Finding, p *corev1.Pod, r refusal, message string)
 		f.FieldPath = s.podPath + ".affinity.podAffinity"
 		f.Fix = []string{"check that pods with the labels of podAffinity run in the same topology"}
 	case "PodAntiAffinityUnsatisfied", "TopologySpreadUnsatisfied", "HostPortConflict", "RwopInUse":
-		s.crowded(f, p, r)
+		s.sayConflict(f, p, r)
 	case "NodesCordoned":
 		s.sayCordoned(f, p)
 	case "VolumeTopologyConflict":
@@ -103,7 +103,7 @@ func (s *facts) refusedBefore(p *corev1.Pod, r refusal) Finding {
 	case "WaitingPreemption":
 		return s.preempting(p, nil)
 	case "RwopInUse":
-		s.crowded(&f, p, r)
+		s.sayConflict(&f, p, r)
 	case "DeviceClaimUnallocatable":
 		s.sayRefusal(&f, p, r, text)
 	}
