@@ -14,6 +14,9 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
+// proofStands is how long a proof has to stand before it decides: the objects that it counts are read one after another.
+const proofStands = time.Minute
+
 // leaveFirst is what lets old pods make room.
 const leaveFirst = "set maxUnavailable to 1 (and maxSurge to 0), so that an old pod leaves first"
 
@@ -27,16 +30,22 @@ func (s *facts) sayConflict(f *Finding, p *corev1.Pod, r refusal) {
 	case "PodAntiAffinityUnsatisfied":
 		f.FieldPath = s.podPath + ".affinity.podAntiAffinity"
 		f.Fix = []string{"use preferredDuringSchedulingIgnoredDuringExecution, or add nodes"}
+		if s.tooMany(f, p) {
+			return
+		}
 		obstructs, what = repels(p), "an old pod, which the anti-affinity keeps the new one away from"
 	case "HostPortConflict":
 		s.sayHostPort(f, p)
-		if s.surging(f, p) {
+		if s.surging(f, p) || s.tooMany(f, p) {
 			return
 		}
 		obstructs, what = sharesPort(p), "an old pod, which has the port"
 	case "RwopInUse":
 		f.Fix = []string{"set strategy Recreate, or use access mode ReadWriteOnce or ReadWriteMany"}
 		f.FieldPath = s.podPath + ".volumes"
+		if s.tooMany(f, p) {
+			return
+		}
 		if claim, holder := s.sharedClaim(p, ""); holder != nil {
 			f.Detail, f.FieldPath = claim, s.volumeField(p, claim)
 			f.Cause += fmt.Sprintf("; old pod %s has claim %s, which one pod at a time may use", holder.Name, claim)
@@ -65,7 +74,7 @@ func (s *facts) sayConflict(f *Finding, p *corev1.Pod, r refusal) {
 
 // deadlock turns a finding into one that arithmetic proves.
 func (s *facts) deadlock(f *Finding, obstacle string) {
-	f.Terminal, f.After, f.Confidence = TerminalDeadlock, time.Minute, Proven
+	f.Terminal, f.After, f.Confidence = TerminalDeadlock, proofStands, Proven
 	f.Cause += ", and maxUnavailable 0 keeps every old pod until a new one is available"
 	f.Evidence = append(f.Evidence,
 		Proof{Type: "arithmetic", Text: s.algebra().sentence()},
