@@ -3,6 +3,8 @@ package analysis
 import (
 	"errors"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // hinted is an error with advice. The advice stands on its own line at the
@@ -34,32 +36,10 @@ func parts(err error) (text, hint string) {
 func Closest(word string, candidates []string) string {
 	best, bestDistance := "", 0
 	for _, c := range candidates {
-		d := distance(strings.ToLower(word), strings.ToLower(c))
+		d := wording.Distance(strings.ToLower(word), strings.ToLower(c))
 		if d <= (len(c)+1)/2 && (best == "" || d < bestDistance) {
 			best, bestDistance = c, d
 		}
 	}
 	return best
-}
-
-// distance counts the letters to insert, remove or replace to get from a to
-// b (Levenshtein), with one row of the usual table.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -71,6 +70,3 @@ func checkTuning(objects []manifest.Object) error {
 	}
 	return errors.Join(errs...)
 }
-
-// short prints a duration in whole seconds.
-func short(d time.Duration) string { return d.Round(time.Second).String() }

@@ -12,6 +12,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // PreflightMode says what a preflight that finds something wrong means.
@@ -36,7 +37,7 @@ func (r *run) fits() error {
 	if longest < r.g.Timeout {
 		return nil
 	}
-	return r.fail(invalidError{fmt.Errorf("the criteria alone take %s, and --timeout is %s\n  hint: raise --timeout, or shorten --settle and --window", short(longest), short(r.g.Timeout))})
+	return r.fail(invalidError{fmt.Errorf("the criteria alone take %s, and --timeout is %s\n  hint: raise --timeout, or shorten --settle and --window", wording.Duration(longest), wording.Duration(r.g.Timeout))})
 }
 
 // invalidError is something that the user has asked for and that cannot be.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // recheck asks the criteria that failed again, once the previous version is back: whether the undo has repaired what
@@ -24,7 +25,7 @@ func (r *run) recheck() {
 		switch {
 		case c.Verdict != analysis.Fail || c.ReportOnly:
 		case c.Recovered == nil:
-			r.note("after the undo criterion %q had no data within %s", c.Name, short(time.Since(since)))
+			r.note("after the undo criterion %q had no data within %s", c.Name, wording.Duration(time.Since(since)))
 		case *c.Recovered:
 			r.note("the undo restored the metrics: criterion %q holds again", c.Name)
 		default:

@@ -22,6 +22,7 @@ var floors = [][]string{
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
 	{"gate/manifest", "gate/patch", "gate/rollout", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
+	{"internal/wording"},
 }
 
 var neighbours = map[string][]string{

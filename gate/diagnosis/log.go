@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 const (
@@ -55,7 +57,7 @@ func diagnose(lines []string) (at, from, to int) {
 	plain := make([]string, len(lines))
 	last := -1
 	for i, line := range lines {
-		plain[i] = stamp.ReplaceAllString(strings.TrimRight(ansi.ReplaceAllString(line, ""), " \t\r"), "")
+		plain[i] = stamp.ReplaceAllString(strings.TrimRight(wording.Plain(line), " \t\r"), "")
 		if plain[i] != "" {
 			last = i
 		}
@@ -84,7 +86,7 @@ func troubles(lines, plain []string) []trouble {
 			blocks = blocks[1:]
 			continue
 		}
-		raw := ansi.ReplaceAllString(lines[i], "")
+		raw := wording.Plain(lines[i])
 		switch text := plain[i]; {
 		case text == "":
 		case fatalLine.MatchString(text) || fatalLevel.MatchString(raw) || fatalLevel.MatchString(text):
@@ -98,7 +100,7 @@ func troubles(lines, plain []string) []trouble {
 
 // message takes the human part out of a line, of JSON and logfmt the message and the error.
 func message(line string) string {
-	line = strings.TrimSpace(ansi.ReplaceAllString(line, ""))
+	line = strings.TrimSpace(wording.Plain(line))
 	line = strings.TrimSpace(stamp.ReplaceAllString(line, ""))
 	line = marks.ReplaceAllString(line, "")
 	var fields map[string]any

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // words are what a container said last: the headline of its log, of the attempt that ended or of the one that runs,
@@ -109,7 +111,7 @@ func quoteLog(lines []string, ref string) []Proof {
 	if at < 0 {
 		return nil
 	}
-	return []Proof{{Type: "log", Text: ansi.ReplaceAllString(strings.Join(lines, "\n"), ""), Ref: ref, Headline: at + 1}}
+	return []Proof{{Type: "log", Text: wording.Plain(strings.Join(lines, "\n")), Ref: ref, Headline: at + 1}}
 }
 
 // unreadLog is how Evidence says that logs were not to be read.

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 var ruleNetworkPolicy = Rule{Family: "Network policies", Find: explainPolicies, Causes: []Cause{
@@ -142,7 +144,7 @@ func (s *facts) blocked(c container, policies []*networkingv1.NetworkPolicy) (Fi
 			who = "NetworkPolicies " + list(names) + " restrict the egress of the new pods and none has a rule for "
 		}
 		f.Cause = fmt.Sprintf("%s%s, and container %s says: %s; whether that is the reason, the API does not tell", who, what, c.spec.Name, message(line))
-		f.Evidence = []Proof{{Type: "log", Text: strings.TrimSpace(ansi.ReplaceAllString(line, "")), Ref: c.ref()}, {Type: "object", Text: "spec.podSelector: " + metav1.FormatLabelSelector(&policies[0].Spec.PodSelector) + "; it restricts " + restricts(policies[0]), Ref: "networkpolicy/" + policies[0].Name}}
+		f.Evidence = []Proof{{Type: "log", Text: strings.TrimSpace(wording.Plain(line)), Ref: c.ref()}, {Type: "object", Text: "spec.podSelector: " + metav1.FormatLabelSelector(&policies[0].Spec.PodSelector) + "; it restricts " + restricts(policies[0]), Ref: "networkpolicy/" + policies[0].Name}}
 		f.Fix = []string{"allow egress to " + what + " for these pods, if that is what the program needs"}
 		return f, true
 	}

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // listener is one address that a program says it listens on.
@@ -53,13 +55,13 @@ var (
 func listeners(lines []string) []listener {
 	var found []listener
 	for _, line := range lines {
-		text := clock.ReplaceAllString(ansi.ReplaceAllString(line, ""), "")
+		text := clock.ReplaceAllString(wording.Plain(line), "")
 		at := announces.FindStringIndex(text)
 		if at == nil || outward.MatchString(text) {
 			continue
 		}
 		for _, m := range address.FindAllStringSubmatch(text[at[0]:], -1) {
-			l := listener{host: strings.Trim(m[1]+m[3], "[] \t\"'="), line: strings.TrimSpace(ansi.ReplaceAllString(line, ""))}
+			l := listener{host: strings.Trim(m[1]+m[3], "[] \t\"'="), line: strings.TrimSpace(wording.Plain(line))}
 			l.port, _ = strconv.Atoi(m[2] + m[4] + m[5] + m[6])
 			if p := postgresHost.FindStringSubmatch(text); p != nil {
 				l.host = p[1]
@@ -109,7 +111,7 @@ func (s *facts) whyProbe(c container, p *corev1.Probe, text string) probeWhy {
 func lastMatch(pattern *regexp.Regexp, lines []string) (found, line string) {
 	for _, l := range lines {
 		if m := pattern.FindStringSubmatch(l); m != nil {
-			found, line = m[len(m)-1], strings.TrimSpace(ansi.ReplaceAllString(l, ""))
+			found, line = m[len(m)-1], strings.TrimSpace(wording.Plain(l))
 			if found == "" {
 				found = m[0]
 			}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // meant suggests names that exist where one is missing: ` (there is "settings")`. It is empty when none is similar.
@@ -26,7 +28,7 @@ func similar(missing string, names []string) []string {
 	}
 	var near []candidate
 	for _, n := range names {
-		far := distance(strings.ToLower(missing), strings.ToLower(n))
+		far := wording.Distance(strings.ToLower(missing), strings.ToLower(n))
 		// Of two names with a common part one is often the other with a suffix: web-config, web-config-v2.
 		if n != missing && len(n) >= 3 && len(missing) >= 3 && (strings.HasPrefix(n, missing) || strings.HasPrefix(missing, n) || strings.HasSuffix(n, missing) || strings.HasSuffix(missing, n)) {
 			far = min(far, 2)
@@ -46,27 +48,6 @@ func similar(missing string, names []string) []string {
 		found = append(found, c.name)
 	}
 	return found
-}
-
-// distance is how many letters have to be put in, taken out or changed to make one word another (Levenshtein).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // nearest is the name that is probably meant; empty when none is close.

@@ -2,37 +2,16 @@ package diagnosis
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
+
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
-// longest is how much of a foreign text goes into one sentence.
-const longest = 300
-
-var ansi = regexp.MustCompile(`\x1b\[[0-9;?]*[ -/]*[@-~]`)
-
-// quote makes a foreign text fit for a sentence: one line, no control sequences, not endless.
-func quote(text string) string {
-	text = strings.Join(strings.Fields(ansi.ReplaceAllString(text, "")), " ")
-	if len(text) <= longest {
-		return text
-	}
-	cut := longest
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
-}
-
-// plural counts things: "1 restart", "3 restarts".
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
+// quote, plural and short are the words of the whole program.
+func quote(text string) string          { return wording.Quote(text) }
+func plural(n int, thing string) string { return wording.Plural(n, thing) }
+func short(d time.Duration) string      { return wording.Duration(d) }
 
 // noun is a thing or several, without the number.
 func noun(n int, thing string) string {
