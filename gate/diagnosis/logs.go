@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
@@ -13,8 +14,8 @@ import (
 // else of its termination message. They are empty when it left none.
 func (s *facts) words(c container, ended bool) string {
 	lines := s.spoken(c, ended)
-	if at := headline(lines); at >= 0 {
-		return message(lines[at])
+	if at := messages.Headline(lines); at >= 0 {
+		return messages.Words(lines[at])
 	}
 	return ""
 }
@@ -22,7 +23,7 @@ func (s *facts) words(c container, ended bool) string {
 // linesAround is the block of lines to which these words belong.
 func (s *facts) linesAround(c container, ended bool) []string {
 	lines := s.spoken(c, ended)
-	at, from, to := diagnose(lines)
+	at, from, to := messages.Block(lines)
 	if at < 0 {
 		return nil
 	}
@@ -107,7 +108,7 @@ func (s *facts) lastProof(c container) []Proof {
 
 // quoteLog is a log as a proof.
 func quoteLog(lines []string, ref string) []Proof {
-	at := headline(lines)
+	at := messages.Headline(lines)
 	if at < 0 {
 		return nil
 	}
@@ -161,8 +162,8 @@ func (s *facts) fold(f *Finding) {
 
 // alike reports whether two logs tell the same story: the same headline, or the same end, but for numbers.
 func alike(a, b []string) bool {
-	x, y := headline(a), headline(b)
-	if x >= 0 && y >= 0 && varying.ReplaceAllString(message(a[x]), "#") == varying.ReplaceAllString(message(b[y]), "#") {
+	x, y := messages.Headline(a), messages.Headline(b)
+	if x >= 0 && y >= 0 && varying.ReplaceAllString(messages.Words(a[x]), "#") == varying.ReplaceAllString(messages.Words(b[y]), "#") {
 		return true
 	}
 	return slices.Equal(ending(a), ending(b))
@@ -175,7 +176,7 @@ var varying = regexp.MustCompile(`[^\s"'()\[\],=]*\d[^\s"'()\[\],=]*`)
 func ending(lines []string) []string {
 	var last []string
 	for _, line := range lines[max(0, len(lines)-5):] {
-		last = append(last, varying.ReplaceAllString(message(line), "#"))
+		last = append(last, varying.ReplaceAllString(messages.Words(line), "#"))
 	}
 	return last
 }

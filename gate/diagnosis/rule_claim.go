@@ -55,10 +55,8 @@ var ruleClaim = Rule{Family: "Claims", Find: explainClaims, Causes: []Cause{
 }}
 
 var (
-	claimMissing  = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" not found`)
-	claimDeleting = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" is being deleted`)
-	classMissing  = regexp.MustCompile(`storageclass\.storage\.k8s\.io "([^"]+)" not found|no persistent volumes available for this claim and no storage class is set`)
-	provisioner   = regexp.MustCompile(`external provisioner ['"]([^'"]+)['"]`)
+	classMissing = regexp.MustCompile(`storageclass\.storage\.k8s\.io "([^"]+)" not found|no persistent volumes available for this claim and no storage class is set`)
+	provisioner  = regexp.MustCompile(`external provisioner ['"]([^'"]+)['"]`)
 )
 
 // explainClaims names why a claim has no volume. The claim and its own events know (pkg/controller/volume/

@@ -189,6 +189,8 @@ func (s *facts) weigh(f Finding, e exit) Finding {
 	return f
 }
 
+var digits = regexp.MustCompile(`\d+`)
+
 // signature tells whether two attempts ended alike. Numbers in the message differ with time and addresses.
 func signature(e exit) string {
 	return fmt.Sprintf("%s/%d/%s", e.end.Reason, e.end.ExitCode, digits.ReplaceAllString(e.end.Message, "#"))

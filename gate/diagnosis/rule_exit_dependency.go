@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
@@ -90,7 +91,7 @@ func (s *facts) comes(host string) bool {
 // "Connection refused", and the error that wraps it knows to whom.
 func (s *facts) hostAround(c container, ended bool) string {
 	for _, line := range s.linesAround(c, ended) {
-		if frame.MatchString(line) || strings.HasPrefix(line, "\t") && hostPort.MatchString(line) && strings.Contains(line, ".go:") {
+		if messages.IsFrame(line) || strings.HasPrefix(line, "\t") && hostPort.MatchString(line) && strings.Contains(line, ".go:") {
 			continue
 		}
 		if host, ok := depends(line); ok && host != "" {

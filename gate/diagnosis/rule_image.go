@@ -3,10 +3,13 @@ package diagnosis
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 var ruleImage = Rule{Family: "Images", Find: explainImage, Causes: []Cause{
@@ -115,7 +118,7 @@ func explainImage(s *facts) []Finding {
 			continue
 		}
 		p := s.pullOf(c)
-		f := s.in(c, imageCode(reason, p.text, p.image))
+		f := s.in(c, messages.ImageCode(reason, p.text, p.image))
 		key := c.pod.Name + " " + f.Code + " " + p.image
 		if seen[key] {
 			continue
@@ -154,7 +157,7 @@ func (s *facts) pullOf(c container) pull {
 			p.failed = append(p.failed, e)
 		}
 	}
-	if pullWrapper.ReplaceAllString(message, "") == "" && len(p.failed) > 0 {
+	if messages.SaysNothing(message) && len(p.failed) > 0 {
 		p.text = p.failed[len(p.failed)-1].Message
 	}
 	return p
@@ -190,7 +193,7 @@ func pullAttempts(s *facts, c container, failures []Event) int {
 
 // sayImage writes the sentence and the remedy.
 func (s *facts) sayImage(f *Finding, p pull) {
-	image, words, host := p.image, pullWords(p.text), registry(p.image)
+	image, words, host := p.image, messages.PullWords(p.text), messages.Registry(p.image)
 	f.Cause = fmt.Sprintf("%s cannot be pulled: %s", p.what(), words)
 	switch f.Code {
 	case "ImageNameInvalid":
@@ -277,4 +280,16 @@ func (s *facts) before(c container) *corev1.Container {
 		}
 	}
 	return nil
+}
+
+// architectures are those of the nodes that can run pods, sorted.
+func (s *facts) architectures() []string {
+	var archs []string
+	for _, n := range s.Nodes {
+		if a := n.Status.NodeInfo.Architecture; a != "" && !n.Spec.Unschedulable && !slices.Contains(archs, a) {
+			archs = append(archs, a)
+		}
+	}
+	slices.Sort(archs)
+	return archs
 }

@@ -5,17 +5,19 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 // newRegistry decides sooner when this rollout moved the image to a registry whose name nobody knows or that nobody
 // listens at: that does not heal as an outage does.
 func (s *facts) newRegistry(f *Finding, p pull, words string) {
-	host := registry(p.image)
+	host := messages.Registry(p.image)
 	if s.previous == nil || !nobodyThere.MatchString(words) {
 		return
 	}
 	for _, c := range append(s.previous.Spec.InitContainers, s.previous.Spec.Containers...) {
-		if registry(c.Image) == host {
+		if messages.Registry(c.Image) == host {
 			return
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
-
 	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
@@ -115,14 +115,14 @@ func (s *facts) policyFinding(p *networkingv1.NetworkPolicy, field string) Findi
 // blocked compares what a container's log says it could not reach with what the policies let out.
 func (s *facts) blocked(c container, policies []*networkingv1.NetworkPolicy) (Finding, bool) {
 	lines := s.logOf(c)
-	lines = lines[max(0, len(lines)-burst):]
+	lines = lines[max(0, len(lines)-messages.Burst):]
 	for _, line := range slices.Backward(lines) {
 		port, what := 0, ""
 		switch {
 		case unanswered.MatchString(line):
 			port, what = 53, "DNS (port 53)"
 		case silent.MatchString(line):
-			m := hostPort.FindAllStringSubmatch(message(line), -1)
+			m := hostPort.FindAllStringSubmatch(messages.Words(line), -1)
 			if m == nil {
 				continue
 			}
@@ -143,7 +143,7 @@ func (s *facts) blocked(c container, policies []*networkingv1.NetworkPolicy) (Fi
 		if len(names) > 1 {
 			who = "NetworkPolicies " + list(names) + " restrict the egress of the new pods and none has a rule for "
 		}
-		f.Cause = fmt.Sprintf("%s%s, and container %s says: %s; whether that is the reason, the API does not tell", who, what, c.spec.Name, message(line))
+		f.Cause = fmt.Sprintf("%s%s, and container %s says: %s; whether that is the reason, the API does not tell", who, what, c.spec.Name, messages.Words(line))
 		f.Evidence = []Proof{{Type: "log", Text: strings.TrimSpace(wording.Plain(line)), Ref: c.ref()}, {Type: "object", Text: "spec.podSelector: " + metav1.FormatLabelSelector(&policies[0].Spec.PodSelector) + "; it restricts " + restricts(policies[0]), Ref: "networkpolicy/" + policies[0].Name}}
 		f.Fix = []string{"allow egress to " + what + " for these pods, if that is what the program needs"}
 		return f, true

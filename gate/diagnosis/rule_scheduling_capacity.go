@@ -9,6 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelpers "k8s.io/component-helpers/resource"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 // requests is what the scheduler counts for a pod: its containers and sidecars or its biggest init step, and its place
@@ -21,8 +23,8 @@ func requests(p *corev1.Pod) corev1.ResourceList {
 
 // sayInsufficient compares what a pod asks for with what nodes have. Nothing helps a request that is bigger than every
 // node; any other waits for room.
-func (s *facts) sayInsufficient(f *Finding, p *corev1.Pod, r refusal) {
-	names := r.resources()
+func (s *facts) sayInsufficient(f *Finding, p *corev1.Pod, r messages.Unschedulable) {
+	names := r.Resources()
 	f.Detail = strings.Join(names, ",")
 	f.Fix = []string{"add nodes or free some, or lower resources.requests"}
 	f.FieldPath = s.podPath + ".containers"
@@ -34,7 +36,7 @@ func (s *facts) sayInsufficient(f *Finding, p *corev1.Pod, r refusal) {
 		return
 	}
 	name := corev1.ResourceName(names[0])
-	if main, ok := strings.CutPrefix(r.main().text, "Insufficient "); ok {
+	if main, ok := strings.CutPrefix(r.Main().Text, "Insufficient "); ok {
 		name = corev1.ResourceName(main)
 	}
 	f.FieldPath = s.requestField(p, name)
@@ -49,7 +51,7 @@ func (s *facts) sayInsufficient(f *Finding, p *corev1.Pod, r refusal) {
 
 // sayTooBig is about a request that is more than any node has in all. The nodes prove it; without them the scheduler's
 // word for it counts, that no eviction would help anywhere.
-func (s *facts) sayTooBig(f *Finding, p *corev1.Pod, r refusal, names []string) bool {
+func (s *facts) sayTooBig(f *Finding, p *corev1.Pod, r messages.Unschedulable, names []string) bool {
 	asked, nodes := requests(p), s.matching(p)
 	var bigger []string // than the greatest node
 	var proofs []Proof
@@ -64,7 +66,7 @@ func (s *facts) sayTooBig(f *Finding, p *corev1.Pod, r refusal, names []string) 
 	split := len(nodes) > 0 && len(bigger) == 0 && !slices.ContainsFunc(nodes, func(n *corev1.Node) bool { return holds(n.Status.Allocatable, asked) })
 	switch {
 	case len(bigger) > 0 || split:
-	case len(nodes) == 0 && r.tooBig():
+	case len(nodes) == 0 && r.TooBig():
 		bigger = names
 	default:
 		return false

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -22,7 +23,7 @@ const leaveFirst = "set maxUnavailable to 1 (and maxSurge to 0), so that an old 
 
 // sayConflict is about pods that keep each other away. If it is the old version's pods and the strategy keeps them until a
 // new pod is available, nobody will ever move.
-func (s *facts) sayConflict(f *Finding, p *corev1.Pod, r refusal) {
+func (s *facts) sayConflict(f *Finding, p *corev1.Pod, r messages.Unschedulable) {
 	f.Fix = []string{"add nodes, or relax the rule"}
 	var obstructs func(*corev1.Pod) bool
 	what := ""
@@ -100,7 +101,7 @@ func onNoNode(p *corev1.Pod) bool { return p.Spec.NodeName == "" }
 
 // occupied are the nodes on which a pod of the old version keeps the new one away. They are complete when they are as
 // many as the nodes that refuse the pod for this reason, and all others refuse it whoever leaves them.
-func (s *facts) occupied(r refusal, code string, holds func(*corev1.Pod) bool) (nodes []string, complete bool) {
+func (s *facts) occupied(r messages.Unschedulable, code string, holds func(*corev1.Pod) bool) (nodes []string, complete bool) {
 	for _, old := range s.old {
 		if old.Spec.NodeName != "" && holds(old) {
 			nodes = union(nodes, []string{old.Spec.NodeName})
@@ -108,11 +109,11 @@ func (s *facts) occupied(r refusal, code string, holds func(*corev1.Pod) bool) (
 	}
 	slices.Sort(nodes)
 	refusing := 0
-	for _, c := range r.clauses {
+	for _, c := range r.Clauses {
 		switch {
-		case c.code == code:
-			refusing += c.nodes
-		case !apart[c.code]:
+		case c.Code == code:
+			refusing += c.Nodes
+		case !messages.Apart(c.Code):
 			return nodes, false
 		}
 	}

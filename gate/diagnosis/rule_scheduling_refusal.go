@@ -6,32 +6,34 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 // unschedulable decodes the scheduler's refusal.
 func (s *facts) unschedulable(p *corev1.Pod, c *corev1.PodCondition) Finding {
-	r := parseRefusal(c.Message)
-	if len(s.Nodes) < r.nodes && s.Nodes != nil {
+	r := messages.ParseUnschedulable(c.Message)
+	if len(s.Nodes) < r.Nodes && s.Nodes != nil {
 		part := *s // not all nodes were listed: what these have proves nothing
 		part.Nodes = nil
 		s = &part
 	}
-	most := r.main()
-	switch most.code {
+	most := r.Main()
+	switch most.Code {
 	case "", "PvcNotFound", "PvcDeleting", "PvcUnbound", "PvcLost", "WaitingPreemption":
 		f := s.refusedBefore(p, r)
 		f.Evidence = append([]Proof{scheduledProof(p, c)}, f.Evidence...)
 		return f
 	}
-	f := s.on(p, s.placed(p, most.code))
+	f := s.on(p, s.placed(p, most.Code))
 	f.Cause = fmt.Sprintf("no node takes the pod: %s", s.reasons(r))
 	f.Evidence = []Proof{scheduledProof(p, c)}
 	f.FirstSeen = c.LastTransitionTime.Time
-	if f.Decides() && (!r.fixed() || s.nodesRefused() && r.cordoned()) {
+	if f.Decides() && (!r.Fixed() || s.nodesRefused() && r.Cordoned()) {
 		f.Terminal = TerminalTimeout // some nodes would take the pod if others left
 	}
 	s.sayRefusal(&f, p, r, c.Message)
-	if apart[f.Code] || f.Code == "InsufficientResources" || f.Code == "RequestTooBig" {
+	if messages.Apart(f.Code) || f.Code == "InsufficientResources" || f.Code == "RequestTooBig" {
 		s.unread(&f)
 	}
 	s.autoscaler(&f, p)
@@ -39,7 +41,7 @@ func (s *facts) unschedulable(p *corev1.Pod, c *corev1.PodCondition) Finding {
 }
 
 // sayRefusal adds what is known beyond the scheduler's words.
-func (s *facts) sayRefusal(f *Finding, p *corev1.Pod, r refusal, message string) {
+func (s *facts) sayRefusal(f *Finding, p *corev1.Pod, r messages.Unschedulable, message string) {
 	switch f.Code {
 	case "InsufficientResources":
 		s.sayInsufficient(f, p, r)
@@ -72,18 +74,18 @@ func (s *facts) sayRefusal(f *Finding, p *corev1.Pod, r refusal, message string)
 }
 
 // refusedBefore is about refusals that hold for all nodes at once.
-func (s *facts) refusedBefore(p *corev1.Pod, r refusal) Finding {
-	text := r.general
-	if len(r.clauses) > 0 {
-		text = r.main().text
+func (s *facts) refusedBefore(p *corev1.Pod, r messages.Unschedulable) Finding {
+	text := r.General
+	if len(r.Clauses) > 0 {
+		text = r.Main().Text
 	}
-	if m := claimMissing.FindStringSubmatch(text); m != nil {
-		return s.claimNotFound(p, m[1])
+	if claim := messages.MissingClaim(text); claim != "" {
+		return s.claimNotFound(p, claim)
 	}
-	if m := claimDeleting.FindStringSubmatch(text); m != nil {
-		return s.claimLeaving(p, m[1])
+	if claim := messages.DeletedClaim(text); claim != "" {
+		return s.claimLeaving(p, claim)
 	}
-	code := clauseCode(text)
+	code := messages.ClauseCode(text)
 	f := s.on(p, code)
 	f.Cause = "the pod cannot be scheduled: " + quote(text)
 	switch code {
@@ -115,15 +117,15 @@ func (s *facts) refusedBefore(p *corev1.Pod, r refusal) Finding {
 }
 
 // reasons puts the clauses into words, the most common first.
-func (s *facts) reasons(r refusal) string {
-	clauses := slices.Clone(r.clauses)
-	slices.SortStableFunc(clauses, func(a, b clause) int { return b.nodes - a.nodes })
+func (s *facts) reasons(r messages.Unschedulable) string {
+	clauses := slices.Clone(r.Clauses)
+	slices.SortStableFunc(clauses, func(a, b messages.Clause) int { return b.Nodes - a.Nodes })
 	var words []string
 	for _, c := range clauses {
-		text := strings.TrimPrefix(c.text, "node(s) ")
+		text := strings.TrimPrefix(c.Text, "node(s) ")
 		text = strings.Replace(text, "Insufficient ", "have too little ", 1)
 		text = strings.Replace(text, "Too many pods", "have as many pods as they may", 1)
-		words = append(words, fmt.Sprintf("%d of %d %s", c.nodes, r.nodes, text))
+		words = append(words, fmt.Sprintf("%d of %d %s", c.Nodes, r.Nodes, text))
 	}
 	return quote(strings.Join(words, ", "))
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 // TestRefusals has the scheduler's words of many minors: the reasons with their counts, which of them is named first, and
@@ -63,14 +65,14 @@ func TestRefusals(t *testing.T) {
 		{minor: "1.36", text: "0/2 nodes are available: 2 Too many pods. no new claims to deallocate, preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod.",
 			want: "2 InsufficientResources", main: "InsufficientResources"},
 	} {
-		r := parseRefusal(c.text)
+		r := messages.ParseUnschedulable(c.text)
 		var parts []string
-		for _, cl := range r.clauses {
-			parts = append(parts, fmt.Sprint(cl.nodes, " ", cl.code))
+		for _, cl := range r.Clauses {
+			parts = append(parts, fmt.Sprint(cl.Nodes, " ", cl.Code))
 		}
-		if got := strings.Join(parts, ", "); got != c.want || r.main().code != c.main || r.fixed() != c.fixed || r.tooBig() != c.tooBig {
+		if got := strings.Join(parts, ", "); got != c.want || r.Main().Code != c.main || r.Fixed() != c.fixed || r.TooBig() != c.tooBig {
 			t.Errorf("%s %s\n got %q, first %s, fixed %t, too big %t\nwant %q, first %s, fixed %t, too big %t",
-				c.minor, c.text, got, r.main().code, r.fixed(), r.tooBig(), c.want, c.main, c.fixed, c.tooBig)
+				c.minor, c.text, got, r.Main().Code, r.Fixed(), r.TooBig(), c.want, c.main, c.fixed, c.tooBig)
 		}
 	}
 }
@@ -89,7 +91,7 @@ func TestRefusedBefore(t *testing.T) {
 		`no nodes available to schedule pods`: "NoNodes",
 		`0/2 nodes are available: waiting for minCount pods from a gang to appear in scheduling queue. not found`: "UnschedulableOther",
 	} {
-		if got := clauseCode(parseRefusal(text).general); got != want {
+		if got := messages.ClauseCode(messages.ParseUnschedulable(text).General); got != want {
 			t.Errorf("%s\n got %s, want %s", text, got, want)
 		}
 	}

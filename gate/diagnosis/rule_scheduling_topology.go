@@ -9,10 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 // sayTopology is about topologySpreadConstraints: a label that nodes lack, or old pods that count.
-func (s *facts) sayTopology(f *Finding, p *corev1.Pod, r refusal) {
+func (s *facts) sayTopology(f *Finding, p *corev1.Pod, r messages.Unschedulable) {
 	f.FieldPath = s.podPath + ".topologySpreadConstraints"
 	f.Fix = []string{"add matchLabelKeys: [pod-template-hash], so that old pods do not count, or whenUnsatisfiable: ScheduleAnyway"}
 	strict := slices.DeleteFunc(slices.Clone(p.Spec.TopologySpreadConstraints), func(c corev1.TopologySpreadConstraint) bool {
@@ -21,7 +23,7 @@ func (s *facts) sayTopology(f *Finding, p *corev1.Pod, r refusal) {
 	if len(strict) > 0 {
 		f.Detail = strict[0].TopologyKey
 	}
-	if r.fixed() {
+	if r.Fixed() {
 		s.sayTopologyLabel(f, strict)
 		return
 	}

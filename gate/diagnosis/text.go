@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
@@ -75,7 +76,7 @@ func (c container) exitProof() Proof {
 	text := fmt.Sprintf("terminated: %s, exit code %d, ran %s, %s", t.Reason, t.ExitCode,
 		short(lasted(t)), plural(int(c.status.RestartCount), "restart"))
 	if lines := strings.Split(strings.TrimSpace(t.Message), "\n"); len(lines) > 1 && !neverStarted(c) {
-		text += ": " + message(lines[headline(lines)]) // all of it is quoted as a log is
+		text += ": " + messages.Words(lines[messages.Headline(lines)]) // all of it is quoted as a log is
 	} else if t.Message != "" {
 		text += ": " + quote(t.Message)
 	}

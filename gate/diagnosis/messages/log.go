@@ -1,4 +1,4 @@
-package diagnosis
+package messages
 
 import (
 	"encoding/json"
@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// burst is how far back from the end the error is searched that ended the program.
-	burst = 60
+	// Burst is how far back from the end the error is searched that ended the program.
+	Burst = 60
 	// pause is how many calm lines separate an error from those before it: a retry that failed long ago is another story.
 	pause = 8
 )
@@ -23,8 +23,7 @@ var (
 	// errorLine is what programs write about errors.
 	errorLine = regexp.MustCompile(`(?i)\b(fatal|panic|critical|error|err|exception|failed|cannot|could not|unable to|refused|denied|invalid|missing|not found)\b`)
 	// calm lines have such words without saying anything bad.
-	calm   = regexp.MustCompile(`(?i)\b(0|no) errors?\b|level=(info|debug|trace|warn|warning)|"(level|severity)":\s*"(info|debug|trace|warn|warning)"|\[(info|debug|trace|warn|warning)\]|^(INFO|DEBUG|TRACE|WARN|WARNING)\b`)
-	digits = regexp.MustCompile(`\d+`)
+	calm = regexp.MustCompile(`(?i)\b(0|no) errors?\b|level=(info|debug|trace|warn|warning)|"(level|severity)":\s*"(info|debug|trace|warn|warning)"|\[(info|debug|trace|warn|warning)\]|^(INFO|DEBUG|TRACE|WARN|WARNING)\b`)
 	// stamp is what loggers write before their words: a time, or klog's header.
 	stamp = regexp.MustCompile(`^(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?Z| ?[+-]\d\d:?\d\d)?\]?\s|[IWEF]\d{4} \d\d:\d\d:\d\d\.\d+\s+\d+ \S+\] )`)
 	// pair is one field of a line in logfmt.
@@ -44,16 +43,16 @@ const (
 	traced
 )
 
-// headline is the index of the line of a log that says best why a program ended; -1 for an empty log. It is the first
+// Headline is the index of the line of a log that says best why a program ended; -1 for an empty log. It is the first
 // trace in what was written together at the end, else the first line that a logger called fatal, else the first error:
 // what comes after it follows from it.
-func headline(lines []string) int {
-	at, _, _ := diagnose(lines)
+func Headline(lines []string) int {
+	at, _, _ := Block(lines)
 	return at
 }
 
-// diagnose is headline and the block around it.
-func diagnose(lines []string) (at, from, to int) {
+// Block is Headline and the lines that belong to it: from, up to but without to.
+func Block(lines []string) (at, from, to int) {
 	plain := make([]string, len(lines))
 	last := -1
 	for i, line := range lines {
@@ -63,7 +62,7 @@ func diagnose(lines []string) (at, from, to int) {
 		}
 	}
 	all := troubles(lines, plain)
-	if len(all) == 0 || all[len(all)-1].to < len(lines)-burst {
+	if len(all) == 0 || all[len(all)-1].to < len(lines)-Burst {
 		return last, last, last + 1
 	}
 	best := all[len(all)-1]
@@ -98,8 +97,8 @@ func troubles(lines, plain []string) []trouble {
 	return all
 }
 
-// message takes the human part out of a line, of JSON and logfmt the message and the error.
-func message(line string) string {
+// Words takes the human part out of a line, of JSON and logfmt the message and the error.
+func Words(line string) string {
 	line = strings.TrimSpace(wording.Plain(line))
 	line = strings.TrimSpace(stamp.ReplaceAllString(line, ""))
 	line = marks.ReplaceAllString(line, "")
@@ -114,7 +113,7 @@ func message(line string) string {
 	if values["level"] != "" {
 		return joined(line, values["msg"]+values["message"], values["err"]+values["error"])
 	}
-	return quote(line)
+	return wording.Quote(line)
 }
 
 // pick is the first of some fields that holds a text, or an error with a message of its own.
@@ -145,11 +144,11 @@ func unquoted(value string) string {
 func joined(line, text, cause string) string {
 	switch {
 	case text == "" && cause == "":
-		return quote(line)
+		return wording.Quote(line)
 	case text == "":
-		return quote(cause)
+		return wording.Quote(cause)
 	case strings.Contains(text, cause): // an empty one too
-		return quote(text)
+		return wording.Quote(text)
 	}
-	return quote(text + ": " + cause)
+	return wording.Quote(text + ": " + cause)
 }

@@ -1,4 +1,4 @@
-package diagnosis
+package messages
 
 import (
 	"regexp"
@@ -26,6 +26,9 @@ var (
 	frame     = regexp.MustCompile(`^\s+at \S`)
 	exception = regexp.MustCompile(`(?:^|[\s"(])(?:[\w$]+\.)*(?:[A-Z][\w$]*)?(?:Error|Exception|Throwable|Rejection)\b`)
 )
+
+// IsFrame reports whether a line is a stack frame that begins with "at".
+func IsFrame(line string) bool { return frame.MatchString(line) }
 
 var grammars = []grammar{
 	{ // Go: panics and what the runtime gives up about. A panic that a deferred function repeats stands below the first.

@@ -1,4 +1,4 @@
-package diagnosis
+package messages
 
 import (
 	"regexp"
@@ -7,24 +7,44 @@ import (
 	"strings"
 )
 
-// refusal is the scheduler's message, taken apart (pkg/scheduler/framework/types.go, FitError.Error):
+// Unschedulable is the scheduler's message, taken apart (pkg/scheduler/framework/types.go, FitError.Error):
 //
 //	0/5 nodes are available: 1 node(s) had untolerated taint(s), 4 Insufficient cpu. preemption: 0/5 nodes are
 //	available: 1 Preemption is not helpful for scheduling, 4 No preemption victims found for incoming pod.
-type refusal struct {
-	nodes   int
-	general string // what a plugin said before it looked at nodes: a claim that does not exist
-	clauses []clause
-	// hopeless counts nodes that would not take the pod even if all others left ("Preemption is not helpful").
-	hopeless int
+type Unschedulable struct {
+	Nodes   int
+	General string // what a plugin said before it looked at nodes: a claim that does not exist
+	Clauses []Clause
+	// Hopeless counts nodes that would not take the pod even if all others left ("Preemption is not helpful").
+	Hopeless int
 }
 
-// clause is one reason and the number of nodes that gave it. A node gives the reasons of one plugin only, the first that
+// Clause is one reason and the number of nodes that gave it. A node gives the reasons of one plugin only, the first that
 // refuses; of all plugins just the one for resources gives several at once.
-type clause struct {
-	nodes int
-	text  string
-	code  string
+type Clause struct {
+	Nodes int
+	Text  string
+	Code  string
+}
+
+// What the scheduler says of a claim by its name.
+var (
+	claimMissing  = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" not found`)
+	claimDeleting = regexp.MustCompile(`persistentvolumeclaim "([^"]+)" is being deleted`)
+)
+
+// MissingClaim is the claim that a reason says does not exist, DeletedClaim the one that is being deleted; empty for any
+// other reason.
+func MissingClaim(reason string) string { return first(claimMissing, reason) }
+
+// DeletedClaim: see MissingClaim.
+func DeletedClaim(reason string) string { return first(claimDeleting, reason) }
+
+func first(pattern *regexp.Regexp, text string) string {
+	if m := pattern.FindStringSubmatch(text); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 var (
@@ -63,19 +83,19 @@ var clauseTests = []struct {
 	{"NoNodes", regexp.MustCompile(`no nodes available to schedule pods`)},
 }
 
-// parseRefusal takes a message apart. Words that it does not know stay as clauses of code UnschedulableOther.
-func parseRefusal(text string) refusal {
-	var r refusal
+// ParseUnschedulable takes a message apart. Words that it does not know stay as clauses of code UnschedulableOther.
+func ParseUnschedulable(text string) Unschedulable {
+	var r Unschedulable
 	head := refusalHead.FindStringSubmatch(text)
 	if head == nil {
-		r.general = strings.TrimSpace(text)
+		r.General = strings.TrimSpace(text)
 		return r
 	}
-	r.nodes, _ = strconv.Atoi(head[2])
+	r.Nodes, _ = strconv.Atoi(head[2])
 	body := text[len(head[0]):]
 	if i := strings.Index(body, "preemption: "); i >= 0 {
 		if m := notHelpful.FindStringSubmatch(body[i:]); m != nil {
-			r.hopeless, _ = strconv.Atoi(m[1])
+			r.Hopeless, _ = strconv.Atoi(m[1])
 		}
 		body = body[:i]
 	}
@@ -85,10 +105,10 @@ func parseRefusal(text string) refusal {
 	body = strings.TrimRight(body, ". ")
 	starts := clauseStart.FindAllStringSubmatchIndex(body, -1)
 	if len(starts) == 0 {
-		r.general = strings.TrimSuffix(body, ". not found") // what preemption found, in 1.34 and later
+		r.General = strings.TrimSuffix(body, ". not found") // what preemption found, in 1.34 and later
 		return r
 	}
-	r.general = strings.TrimRight(body[:starts[0][0]], ". ")
+	r.General = strings.TrimRight(body[:starts[0][0]], ". ")
 	for i, at := range starts {
 		end := len(body)
 		if i+1 < len(starts) {
@@ -96,13 +116,14 @@ func parseRefusal(text string) refusal {
 		}
 		n, _ := strconv.Atoi(body[at[2]:at[3]])
 		if reason := strings.TrimSpace(body[at[3]:end]); !eitherAffinity.MatchString(reason) || len(starts) == 1 {
-			r.clauses = append(r.clauses, clause{n, reason, clauseCode(reason)})
+			r.Clauses = append(r.Clauses, Clause{n, reason, ClauseCode(reason)})
 		}
 	}
 	return r
 }
 
-func clauseCode(reason string) string {
+// ClauseCode is the cause that a reason means; UnschedulableOther when it is not known.
+func ClauseCode(reason string) string {
 	for _, t := range clauseTests {
 		if t.text.MatchString(reason) {
 			return t.code
@@ -115,66 +136,71 @@ func clauseCode(reason string) string {
 // principle.
 var apart = map[string]bool{"NodeSelectorMismatch": true, "UntoleratedTaint": true, "NodesCordoned": true, "VolumeTopologyConflict": true}
 
-// main is the clause to name first. Nodes that would do in principle come before those that are not meant for the pod,
+// Main is the clause to name first. Nodes that would do in principle come before those that are not meant for the pod,
 // however many those are; then the reason of most nodes. A taint comes last among equals, because control planes always
 // have one: old texts tell theirs.
-func (r refusal) main() clause {
-	var best clause
-	weight := func(c clause) int {
+func (r Unschedulable) Main() Clause {
+	var best Clause
+	weight := func(c Clause) int {
 		switch {
-		case strings.Contains(c.text, "node-role.kubernetes.io/master") || strings.Contains(c.text, "node-role.kubernetes.io/control-plane"):
+		case strings.Contains(c.Text, "node-role.kubernetes.io/master") || strings.Contains(c.Text, "node-role.kubernetes.io/control-plane"):
 			return -1
-		case !apart[c.code]:
-			return c.nodes + r.nodes
+		case !apart[c.Code]:
+			return c.Nodes + r.Nodes
 		}
-		return c.nodes
+		return c.Nodes
 	}
-	for i, c := range r.clauses {
-		if w, b := weight(c), weight(best); i == 0 || w > b || w == b && best.code == "UntoleratedTaint" {
+	for i, c := range r.Clauses {
+		if w, b := weight(c), weight(best); i == 0 || w > b || w == b && best.Code == "UntoleratedTaint" {
 			best = c
 		}
 	}
 	return best
 }
 
-// fixed reports whether no pod that leaves could help, so that only a node or the manifest can change the answer. The
+// Fixed reports whether no pod that leaves could help, so that only a node or the manifest can change the answer. The
 // scheduler says so of each node when it tries to preempt; without that the reasons tell.
-func (r refusal) fixed() bool {
-	for _, c := range r.clauses {
-		switch c.code {
+func (r Unschedulable) Fixed() bool {
+	for _, c := range r.Clauses {
+		switch c.Code {
 		case "NodeSelectorMismatch", "UntoleratedTaint", "PodAffinityUnsatisfied", "VolumeTopologyConflict":
 		case "TopologySpreadUnsatisfied":
-			if !strings.Contains(c.text, "missing required label") {
+			if !strings.Contains(c.Text, "missing required label") {
 				return false
 			}
 		case "NodesCordoned":
-			if c == r.main() {
+			if c == r.Main() {
 				return false // somebody is at work on the nodes
 			}
 		default:
 			return false
 		}
 	}
-	return len(r.clauses) > 0 && (r.hopeless == 0 || r.hopeless == r.nodes)
+	return len(r.Clauses) > 0 && (r.Hopeless == 0 || r.Hopeless == r.Nodes)
 }
 
-// cordoned reports whether a node that is cordoned might take the pod.
-func (r refusal) cordoned() bool {
-	return slices.ContainsFunc(r.clauses, func(c clause) bool { return c.code == "NodesCordoned" })
+// Cordoned reports whether a node that is cordoned might take the pod.
+func (r Unschedulable) Cordoned() bool {
+	return slices.ContainsFunc(r.Clauses, func(c Clause) bool { return c.Code == "NodesCordoned" })
 }
 
-// tooBig reports whether the request for resources is more than the node has in all, on every node that is short of
+// TooBig reports whether the request for resources is more than the node has in all, on every node that is short of
 // them: NodeResourcesFit calls such a node unresolvable (pkg/scheduler/framework/plugins/noderesources/fit.go), so that
 // preemption is "not helpful" there. It is when preemption helps on no node at all.
-func (r refusal) tooBig() bool { return r.nodes > 0 && r.hopeless == r.nodes && len(r.resources()) > 0 }
+func (r Unschedulable) TooBig() bool {
+	return r.Nodes > 0 && r.Hopeless == r.Nodes && len(r.Resources()) > 0
+}
 
-// resources are the names of what is insufficient.
-func (r refusal) resources() []string {
+// Resources are the names of what is insufficient.
+func (r Unschedulable) Resources() []string {
 	var names []string
-	for _, c := range r.clauses {
-		if name, ok := strings.CutPrefix(c.text, "Insufficient "); ok {
+	for _, c := range r.Clauses {
+		if name, ok := strings.CutPrefix(c.Text, "Insufficient "); ok {
 			names = append(names, name)
 		}
 	}
 	return names
 }
+
+// Apart reports whether a reason is one of nodes that are not meant for the pod.
+func Apart(code string) bool { return apart[code] }

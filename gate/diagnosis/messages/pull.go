@@ -1,9 +1,10 @@
-package diagnosis
+package messages
 
 import (
 	"regexp"
-	"slices"
 	"strings"
+
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // imageTests tell pull errors apart, in this order: a missing platform also says "not found", Docker Hub's missing
@@ -42,8 +43,8 @@ var imageReasonCodes = map[string]string{
 	"SignatureValidationFailed": "ImageSignatureRejected", "RegistryUnavailable": "RegistryUnreachable",
 }
 
-// imageCode decodes a pull error. The image's own name is taken out first: a repository may be called "forbidden".
-func imageCode(reason, text, image string) string {
+// ImageCode decodes a pull error. The image's own name is taken out first: a repository may be called "forbidden".
+func ImageCode(reason, text, image string) string {
 	if code := imageReasonCodes[reason]; code != "" {
 		return code
 	}
@@ -65,32 +66,23 @@ func imageCode(reason, text, image string) string {
 	return "ImagePullFailed"
 }
 
-// pullWords is the innermost part of a pull error.
-func pullWords(text string) string {
+// PullWords is the innermost part of a pull error.
+func PullWords(text string) string {
 	words := strings.Trim(pullWrapper.ReplaceAllString(artifact.ReplaceAllString(text, ""), ""), ": ")
 	if words == "" {
 		return "no reason given"
 	}
-	return quote(query.ReplaceAllString(words, "$1"))
+	return wording.Quote(query.ReplaceAllString(words, "$1"))
 }
 
-// registry is the host part of an image name; Docker Hub when it has none.
-func registry(image string) string {
+// SaysNothing reports whether the text of a pull error only says that there was one.
+func SaysNothing(text string) bool { return pullWrapper.ReplaceAllString(text, "") == "" }
+
+// Registry is the host part of an image name; Docker Hub when it has none.
+func Registry(image string) string {
 	host, _, found := strings.Cut(image, "/")
 	if found && (strings.ContainsAny(host, ".:") || host == "localhost") {
 		return host
 	}
 	return "docker.io"
-}
-
-// architectures are those of the nodes that can run pods, sorted.
-func (s *facts) architectures() []string {
-	var archs []string
-	for _, n := range s.Nodes {
-		if a := n.Status.NodeInfo.Architecture; a != "" && !n.Spec.Unschedulable && !slices.Contains(archs, a) {
-			archs = append(archs, a)
-		}
-	}
-	slices.Sort(archs)
-	return archs
 }

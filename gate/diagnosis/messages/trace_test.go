@@ -1,4 +1,4 @@
-package diagnosis
+package messages
 
 import (
 	"os"
@@ -44,9 +44,9 @@ func TestTraces(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := strings.Split(strings.TrimRight(string(data), "\n"), "\n")
-		at, from, to := diagnose(lines)
+		at, from, to := Block(lines)
 		w := want[filepath.Base(path)]
-		if got := message(lines[at]); got != w.words {
+		if got := Words(lines[at]); got != w.words {
 			t.Errorf("%s: got %q, want %q", path, got, w.words)
 		}
 		if w.block > 0 && to-from != w.block {
@@ -84,7 +84,7 @@ func TestBurst(t *testing.T) {
 		"warnings are none":             {"WARN could not find the optional file\nlistening", "listening"},
 	} {
 		lines := strings.Split(c.log, "\n")
-		if got := message(lines[headline(lines)]); got != c.want {
+		if got := Words(lines[Headline(lines)]); got != c.want {
 			t.Errorf("%s: got %q, want %q", name, got, c.want)
 		}
 	}
@@ -96,7 +96,7 @@ func FuzzDiagnose(f *testing.F) {
 	f.Add("thread 'main' panicked at a:\nx\nAPPLICATION FAILED TO START\nDescription:\n\n\x1b[31mError: y\n    at z")
 	f.Fuzz(func(t *testing.T, log string) {
 		lines := strings.Split(log, "\n")
-		at, from, to := diagnose(lines)
+		at, from, to := Block(lines)
 		if at >= 0 && (at < from || at >= to || to > len(lines)) {
 			t.Errorf("headline %d is not in lines %d to %d of %d", at, from, to, len(lines))
 		}
