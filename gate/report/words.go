@@ -8,6 +8,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // EventText is what an event says, in words without the name of its object and without a time. It is text of the
@@ -214,13 +215,4 @@ func counted(n int, one, many string) string {
 }
 
 // Duration is a time in whole seconds without its zero parts: 45s, 5m, 1m30s.
-func Duration(d time.Duration) string {
-	text := d.Round(time.Second).String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
-}
+func Duration(d time.Duration) string { return wording.Duration(d) }
