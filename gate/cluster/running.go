@@ -29,7 +29,8 @@ func (c *Client) PodsOf(ctx context.Context, live []rollout.Object) ([]rollout.R
 		if err != nil {
 			return out, fmt.Errorf("listing the pods of %s: %w", object.GetName(), err)
 		}
-		owner := manifest.Ref{Kind: object.GetObjectKind().GroupVersionKind().Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+		gvk := object.GetObjectKind().GroupVersionKind()
+		owner := manifest.Ref{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
 		for i := range list.Items {
 			p := &list.Items[i]
 			if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {

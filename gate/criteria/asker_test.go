@@ -83,7 +83,7 @@ func TestMeasurementAsksAboutWhatItWasTold(t *testing.T) {
 			Timing: analysis.Timing{Window: time.Minute, Interval: 15 * time.Second}, Vars: analysis.Vars{Namespace: "shop"},
 		}
 		a.Began(time.Now())
-		all := []rollout.Workload{{Ref: manifest.Ref{Kind: "Deployment", Name: "web"}}, {Ref: manifest.Ref{Kind: "ConfigMap", Name: "web"}}}
+		all := []rollout.Workload{{Ref: manifest.Ref{Group: "apps", Kind: "Deployment", Name: "web"}}, {Ref: manifest.Ref{Kind: "ConfigMap", Name: "web"}}}
 		m := a.Measure(t.Context(), all, nil)
 		time.Sleep(time.Minute)
 		if asked := prometheus.questions("queue"); len(asked) > 0 {

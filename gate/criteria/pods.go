@@ -42,7 +42,7 @@ func (t *podTracker) pod(owner manifest.Ref, p *corev1.Pod) analysis.Pod {
 		t.ready = map[string]time.Time{}
 	}
 	uid := string(p.UID)
-	if at := readySince(p); t.ready[uid].IsZero() && !at.IsZero() {
+	if at := rollout.ReadySince(p); t.ready[uid].IsZero() && !at.IsZero() {
 		t.ready[uid] = at
 	}
 	older := p.CreationTimestamp.Time.Before(t.changed.Truncate(time.Second)) // the API server's times are whole seconds
@@ -59,16 +59,6 @@ func asTheyRun(pods analysis.Pods) analysis.Pods {
 		}
 	}
 	return out
-}
-
-// readySince is since when a pod serves; zero while it does not.
-func readySince(p *corev1.Pod) time.Time {
-	for _, c := range p.Status.Conditions {
-		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			return c.LastTransitionTime.Time
-		}
-	}
-	return time.Time{}
 }
 
 // probeRequests is the most requests that the kubelet can have sent a pod before it was ready: programs count these
@@ -103,7 +93,7 @@ const settledIn = time.Minute
 // and those of one that came a moment ago may not have been scraped.
 func Known(pods []rollout.RunningPod, now time.Time) bool {
 	for _, p := range pods {
-		if since := readySince(p.Pod); !since.IsZero() && now.Sub(since) >= settledIn {
+		if since := rollout.ReadySince(p.Pod); !since.IsZero() && now.Sub(since) >= settledIn {
 			return true
 		}
 	}

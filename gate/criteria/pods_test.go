@@ -46,13 +46,13 @@ func TestProbeRequests(t *testing.T) {
 		"no period":                      {probed(3*time.Second, httpProbe(0)), 4},
 		"ready at once":                  {probed(0, httpProbe(10)), 1},
 	} {
-		if got := probeRequests(c.pod, readySince(c.pod)); got != c.want {
+		if got := probeRequests(c.pod, rollout.ReadySince(c.pod)); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 	unready := probed(0, httpProbe(1))
 	unready.Status.Conditions[0].Status = corev1.ConditionFalse
-	if at := readySince(unready); !at.IsZero() || probeRequests(unready, at) != 0 {
+	if at := rollout.ReadySince(unready); !at.IsZero() || probeRequests(unready, at) != 0 {
 		t.Errorf("a pod that is not ready: ready since %s", at)
 	}
 }
@@ -61,17 +61,17 @@ func TestProbeRequests(t *testing.T) {
 func TestTrackerRemembers(t *testing.T) {
 	var tracked podTracker
 	p := probed(5 * time.Second)
-	first := tracked.pod(manifest.Ref{Kind: "Deployment"}, p)
+	first := tracked.pod(manifest.Ref{Group: "apps", Kind: "Deployment"}, p)
 	p.Status.Conditions[0].Status = corev1.ConditionFalse
-	if again := tracked.pod(manifest.Ref{Kind: "Deployment"}, p); !again.Ready.Equal(first.Ready) || first.Ready.IsZero() || again.Reused {
+	if again := tracked.pod(manifest.Ref{Group: "apps", Kind: "Deployment"}, p); !again.Ready.Equal(first.Ready) || first.Ready.IsZero() || again.Reused {
 		t.Errorf("first %+v, then %+v", first, again)
 	}
 	tracked.changed = start
-	if again := tracked.pod(manifest.Ref{Kind: "Deployment"}, p); !again.Reused {
+	if again := tracked.pod(manifest.Ref{Group: "apps", Kind: "Deployment"}, p); !again.Reused {
 		t.Error("what a pod counted before the run is taken for news")
 	}
 	tracked.changed = time.Time{}
-	if db := tracked.pod(manifest.Ref{Kind: "StatefulSet"}, p); !db.Reused {
+	if db := tracked.pod(manifest.Ref{Group: "apps", Kind: "StatefulSet"}, p); !db.Reused {
 		t.Error("the name of a StatefulSet's pod was not told to be an old one's")
 	}
 }
@@ -98,8 +98,8 @@ func TestKnown(t *testing.T) {
 
 func TestPodNames(t *testing.T) {
 	workloads := []rollout.Workload{
-		{Ref: manifest.Ref{Kind: "Deployment", Name: "web.v1"}}, {Ref: manifest.Ref{Kind: "StatefulSet", Name: "db"}},
-		{Ref: manifest.Ref{Kind: "DaemonSet", Name: "agent"}}, {Ref: manifest.Ref{Kind: "ConfigMap", Name: "settings"}},
+		{Ref: manifest.Ref{Group: "apps", Kind: "Deployment", Name: "web.v1"}}, {Ref: manifest.Ref{Group: "apps", Kind: "StatefulSet", Name: "db"}},
+		{Ref: manifest.Ref{Group: "apps", Kind: "DaemonSet", Name: "agent"}}, {Ref: manifest.Ref{Kind: "ConfigMap", Name: "settings"}},
 	}
 	pattern := regexp.MustCompile("^(?:" + allVersions(workloads) + ")$")
 	for name, want := range map[string]bool{
@@ -119,7 +119,7 @@ func TestDescribe(t *testing.T) {
 	d := &appsv1.Deployment{}
 	d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "app", Image: "registry.example:5000/shop/web:v2@sha256:abc"}, {Name: "proxy"}}
 	var vars analysis.Vars
-	describe(&vars, rollout.Workload{Ref: manifest.Ref{Kind: "Deployment", Name: "web"}, Live: d}, rollout.Status{Revision: "7c9f8d", PreviousRevision: "5d4c3b"})
+	describe(&vars, rollout.Workload{Ref: manifest.Ref{Group: "apps", Kind: "Deployment", Name: "web"}, Live: d}, rollout.Status{Revision: "7c9f8d", PreviousRevision: "5d4c3b"})
 	for what, got := range map[string][2]string{
 		"workload": {vars.Workload, "web"}, "newHash": {vars.NewHash, "7c9f8d"}, "newReplicaSet": {vars.NewReplicaSet, "web-7c9f8d"},
 		"oldReplicaSet": {vars.OldReplicaSet, "web-5d4c3b"}, "container": {vars.Container, "app"}, "imageTag": {vars.ImageTag, "v2"},

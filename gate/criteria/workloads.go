@@ -1,7 +1,6 @@
 package criteria
 
 import (
-	"regexp"
 	"strings"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
@@ -11,7 +10,7 @@ import (
 
 // HasPods reports whether criteria can be about the pods of an object: it has pods of its own, and they serve. Those of
 // a Job end.
-func HasPods(ref manifest.Ref) bool { return ref.Kind != "Job" && podNames(ref) != "" }
+func HasPods(ref manifest.Ref) bool { return rollout.HasPods(ref.GroupKind()) }
 
 // withPods are the workloads whose pods criteria can be about.
 func withPods(workloads []rollout.Workload) []rollout.Workload {
@@ -28,27 +27,11 @@ func withPods(workloads []rollout.Workload) []rollout.Workload {
 func allVersions(workloads []rollout.Workload) string {
 	var parts []string
 	for _, w := range workloads {
-		if pattern := podNames(w.Ref); pattern != "" {
+		if pattern := rollout.PodNames(w.Ref); pattern != "" {
 			parts = append(parts, pattern)
 		}
 	}
 	return strings.Join(parts, "|")
-}
-
-// podNames is a pattern for the names of all pods of one object; "" for kinds without pods.
-func podNames(ref manifest.Ref) string {
-	name := regexp.QuoteMeta(ref.Name)
-	switch ref.Kind {
-	case "Deployment":
-		return name + "-[a-z0-9]+-[a-z0-9]{5}"
-	case "StatefulSet":
-		return name + "-[0-9]+"
-	case "DaemonSet", "ReplicaSet", "Job":
-		return name + "-[a-z0-9]{5}"
-	case "Pod":
-		return name
-	}
-	return ""
 }
 
 // describe fills the variables that describe one workload.
