@@ -120,17 +120,15 @@ func (s *facts) nothingToRun(add adder) {
 		}
 		return
 	}
-	replicas := (*int32)(nil)
-	switch o := s.w.Live.(type) {
-	case *appsv1.Deployment:
-		replicas = o.Spec.Replicas
-	case *appsv1.StatefulSet:
-		replicas = o.Spec.Replicas
-	}
-	if replicas == nil || *replicas != 0 {
+	k, _ := rollout.KindOf(s.w.Ref.GroupKind())
+	none := s.w.Live != nil && k.Serves && k.Spec != nil && rollout.Replicas(s.w.Live) == 0
+	if !none && s.Status.Reason != rollout.ReasonZeroReplicas {
 		return
 	}
 	cause := "replicas is 0: " + empty
+	if s.Status.ScaledToZero {
+		cause = strings.TrimSuffix(s.Status.Message, ", so nothing runs") + ": " + empty
+	}
 	if hpa := s.scaler(); hpa != nil {
 		cause += "; autoscaler " + hpa.Name + " does not scale up from 0 by itself"
 	}

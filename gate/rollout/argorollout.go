@@ -45,6 +45,9 @@ func argoRollout(w Workload) Status {
 	message, _, _ := unstructured.NestedString(o.Object, "status", "message")
 	switch phase {
 	case "Healthy":
+		if s.Desired == 0 {
+			return complete(s, ReasonZeroReplicas, "spec.replicas is 0, so nothing runs")
+		}
 		return complete(s, "", message)
 	case "Degraded":
 		s.Phase, s.Reason, s.Message = Failed, "Degraded", message
