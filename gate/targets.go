@@ -42,7 +42,7 @@ func targetsOfUndo(undone []patch.Undone) []rollout.Target {
 			continue
 		}
 		targets = append(targets, rollout.Target{
-			Ref: u.Write.Ref, Resource: u.Write.Resource, Applied: rollout.Typed(u.Restored), Previous: rollout.Typed(u.Write.Written), Since: u.At,
+			Ref: u.Write.Ref, Resource: u.Write.Resource, Applied: rollout.Typed(u.Restored), Previous: rollout.Typed(u.Write.Written), Restored: true, Since: u.At,
 		})
 	}
 	return targets

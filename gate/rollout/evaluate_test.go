@@ -35,6 +35,7 @@ type fixture struct {
 	Applied          map[string]any // merged over Live (or Last) without its status; absent: the same
 	Gone             bool           // Live became Last
 	Foreign          bool           // nothing was applied: a rollout that somebody else began
+	Restored         bool           // the write took another one back
 	AppliedStatus    bool           // the answer to the write had the status that Live has
 	Previous         map[string]any // merged over Live: the object before the write; absent: nothing is known of it
 	ReplicaSets      []*appsv1.ReplicaSet
@@ -52,7 +53,7 @@ func (f fixture) workload(t *testing.T) Workload {
 	w := Workload{
 		Live: object(t, f.Live), Since: f.Since, Now: f.Now, ReplicaSets: f.ReplicaSets, Revisions: f.Revisions,
 		Pods: f.Pods, PodsKnown: f.PodsKnown, NodesDown: f.NodesDown, Services: f.Services, ServicesKnown: f.ServicesKnown,
-		WaitsForConsumer: f.WaitsForConsumer,
+		WaitsForConsumer: f.WaitsForConsumer, Restored: f.Restored,
 	}
 	w.Ref = manifest.Object{Unstructured: w.Live.(*unstructured.Unstructured)}.Ref()
 	if !f.Foreign {

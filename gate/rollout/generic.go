@@ -20,6 +20,17 @@ const statusGrace = 5 * time.Second
 // change. Whatever it had said before the change is believed only then, and it is said that it is old.
 const statusPatience = 30 * time.Second
 
+// restoredPatience is the same for an object that was put back. What its controller had said of the version that was taken
+// back says nothing of the restored one, bad words neither.
+const restoredPatience = 10 * time.Second
+
+func (w Workload) patience() time.Duration {
+	if w.Restored {
+		return restoredPatience
+	}
+	return statusPatience
+}
+
 // generic judges an object of any kind by the conventions of kstatus (sigs.k8s.io/cli-utils, pkg/kstatus):
 // status.observedGeneration, and the conditions Stalled, Reconciling, Ready and Available; by the conditions of each
 // parent as in the Gateway API; and by status.phase, if it is a common word. An object with none of them is complete with
@@ -27,7 +38,7 @@ const statusPatience = 30 * time.Second
 //
 // What a status says without any observedGeneration may be from before the change. It counts when it was written since:
 // when the status is not what it was in the API server's answer to our write, or its writer's record or the condition's
-// lastTransitionTime is newer. Otherwise it completes a rollout after statusPatience, and never fails one.
+// lastTransitionTime is newer. Otherwise it completes a rollout after a patience, and never fails one.
 func generic(w Workload) Status {
 	o, ok := toUnstructured(w.Live)
 	if !ok {
@@ -73,7 +84,7 @@ func byConditions(o *unstructured.Unstructured, w Workload) (s Status, decided b
 			continue
 		case c.behind:
 			return notObserved(s), true
-		case c.isTrue() && c.old:
+		case c.old && (c.isTrue() || w.Restored):
 			return oldWord(s, w, "condition "+name), true
 		case c.isTrue():
 			return complete(s, "", ""), true
@@ -85,10 +96,10 @@ func byConditions(o *unstructured.Unstructured, w Workload) (s Status, decided b
 
 // oldWord is the status of an object that is in order by what its controller said before the change.
 func oldWord(s Status, w Workload, what string) Status {
-	if w.Now.Sub(w.Since) < statusPatience {
-		return progressing(s, ReasonStatusFromBefore, "%s is from before the change; its controller has %s to say something new", what, statusPatience)
+	if w.Now.Sub(w.Since) < w.patience() {
+		return progressing(s, ReasonStatusFromBefore, "%s is from before the change; its controller has %s to say something new", what, w.patience())
 	}
-	return complete(s, ReasonStatusFromBefore, fmt.Sprintf("%s is from before the change, and its controller has said nothing new for %s", what, statusPatience))
+	return complete(s, ReasonStatusFromBefore, fmt.Sprintf("%s is from before the change, and its controller has said nothing new for %s", what, w.patience()))
 }
 
 // byParents judges by the conditions that each parent, or ancestor, has set (Gateway API, RouteStatus and PolicyStatus).
@@ -135,6 +146,9 @@ func byPhase(o *unstructured.Unstructured, w Workload) (s Status, decided bool) 
 		}
 		return complete(s, "", ""), true
 	case "failed", "error", "degraded", "failure", "unhealthy":
+		if old && w.Restored {
+			return oldWord(s, w, "status.phase "+phase), true
+		}
 		if old {
 			return progressing(s, ReasonStatusFromBefore, "status.phase is %s since before the change", phase), true
 		}

@@ -16,6 +16,8 @@ type Target struct {
 	Applied Object
 	// Previous is the object before; nil when there was none.
 	Previous Object
+	// Restored says that the write took another one back.
+	Restored bool
 	// Since is the API server's time of the write that began the rollout.
 	Since time.Time
 	// Manifest is where it was written; nil when it was not this run's.

@@ -35,6 +35,8 @@ type Workload struct {
 	// Previous is the object before that write; nil when there was none or nothing is known of it. If it is the same as
 	// Applied, this run changed nothing of it.
 	Previous Object
+	// Restored says that the write took another one back.
+	Restored bool
 	// Since is the API server's time of that write. Conditions and events from before it say nothing about this
 	// rollout.
 	Since time.Time
