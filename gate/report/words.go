@@ -32,7 +32,7 @@ func EventText(e gate.Event) string {
 	case gate.Trouble:
 		return p.Text
 	case gate.Source:
-		return fmt.Sprintf("%s answers; its series are scraped every %s", p.Backend, Duration(p.Scrape))
+		return sourceText(p)
 	case gate.Before:
 		return beforeText(p)
 	case gate.Measured:
@@ -110,6 +110,13 @@ func waitingText(w gate.Waiting) string {
 	return fmt.Sprintf("waiting %s%s: %s", Duration(w.Since), limit, strings.Join(parts, "; "))
 }
 
+func sourceText(s gate.Source) string {
+	if s.Scrape <= 0 {
+		return s.Backend + " answers"
+	}
+	return fmt.Sprintf("%s answers; its series are scraped every %s", s.Backend, Duration(s.Scrape))
+}
+
 func beforeText(b gate.Before) string {
 	value, problem := b.Value, ""
 	if value == "" {
@@ -127,7 +134,7 @@ func measuredText(m gate.Measured) string {
 	case value == "":
 		value = "no value: " + m.Note
 	case m.Events > 0:
-		value += fmt.Sprintf(" of %.0f", m.Events)
+		value += " of " + events(m.Events)
 	}
 	return fmt.Sprintf("%s: %s (limit %s) %s", m.Criterion, value, m.Limit, m.State)
 }

@@ -28,8 +28,9 @@ func TestEventText(t *testing.T) {
 			Since: time.Minute, Limit: 2 * time.Hour, More: 2, Workloads: []rollout.Status{{Ref: web, Message: "1 of 3 new pods"}}},
 		"CrashLoop: it ended with 1":                                        gate.Warning{Code: "CrashLoop", Cause: "it ended with 1"},
 		"changed meanwhile: spec.replicas by kubectl-scale at 17:03:12 UTC": gate.Foreign{Kept: []patch.Kept{scaled}},
+		"Prometheus answers":                                                gate.Source{Backend: "Prometheus"},
 		// A name may have anything in it.
-		"errors: 5xx: 0.2% of 120 (limit <= 1%) ok": gate.Measured{
+		"errors: 5xx: 0.2% of 120 events (limit <= 1%) ok": gate.Measured{
 			Criterion: "errors: 5xx", Value: "0.2%", Events: 120, Limit: "<= 1%", State: analysis.OK},
 		"failed: ImageNotFound: no such tag": gate.Judged{Outcome: gate.RolloutFailed, Code: "ImageNotFound", Cause: "no such tag"},
 		"passed, but nothing runs":           gate.Judged{Outcome: gate.Passed, Nothing: true},
