@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -14,6 +16,10 @@ import (
 
 // TestSignals: each of the three ends a run, which says so; only below nohup is a hang-up nothing.
 func TestSignals(t *testing.T) {
+	// A signal that is ignored here, as below nohup, would be in the process that is started, too.
+	here := make(chan os.Signal, 1)
+	signal.Notify(here, syscall.SIGHUP)
+	defer signal.Stop(here)
 	asked := make(chan struct{}, 100)
 	stuck := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		asked <- struct{}{}
