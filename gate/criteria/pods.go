@@ -45,8 +45,9 @@ func (t *podTracker) pod(owner manifest.Ref, p *corev1.Pod) analysis.Pod {
 	if at := rollout.ReadySince(p); t.ready[uid].IsZero() && !at.IsZero() {
 		t.ready[uid] = at
 	}
+	k, _ := rollout.KindOf(owner.GroupKind())
 	older := p.CreationTimestamp.Time.Before(t.changed.Truncate(time.Second)) // the API server's times are whole seconds
-	return analysis.Pod{Name: p.Name, Ready: t.ready[uid], Probes: probeRequests(p, t.ready[uid]), Reused: older || owner.Kind == "StatefulSet"}
+	return analysis.Pod{Name: p.Name, Ready: t.ready[uid], Probes: probeRequests(p, t.ready[uid]), Reused: older || k.KeepsNames}
 }
 
 // asTheyRun makes the pods that run the ones to judge, from now on: what they counted before is the past.

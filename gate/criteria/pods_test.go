@@ -2,6 +2,7 @@ package criteria
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,6 +110,14 @@ func TestPodNames(t *testing.T) {
 		if got := pattern.MatchString(name); got != want {
 			t.Errorf("%s: %t, want %t", name, got, want)
 		}
+	}
+	long := strings.Repeat("a", 47)
+	cut := regexp.MustCompile("^(?:" + allVersions([]rollout.Workload{{Ref: manifest.Ref{Group: "apps", Kind: "Deployment", Name: long}}}) + ")$")
+	if name := long + "-7c9f8d4b5c" + "x2x4z"; !cut.MatchString(name) { // the dash after the hash did not fit
+		t.Errorf("%s is not found", name)
+	}
+	if HasPods(manifest.Ref{Group: "batch", Kind: "Job", Name: "migrate"}) || HasPods(manifest.Ref{Kind: "ConfigMap", Name: "settings"}) {
+		t.Error("a Job or a ConfigMap has pods to judge")
 	}
 	if n := len(withPods(workloads)); n != 3 {
 		t.Errorf("%d of the workloads have pods", n)
