@@ -79,7 +79,7 @@ type Finding struct {
 	PodsTotal    int          `json:"podsTotal"`
 	Nodes        []string     `json:"nodes,omitempty"`
 	FirstSeen    time.Time    `json:"firstSeen"`
-	Count        int          `json:"count"` // attempts or sightings
+	Count        int          `json:"count"` // attempts or occurrences
 
 	Evidence []Proof `json:"evidence"`
 	// Cause is one sentence that a reader who has never seen the workload understands.
