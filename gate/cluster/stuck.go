@@ -11,13 +11,14 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// FreeStuck deletes the pods that keep a restored StatefulSet from going back, and returns their names. revision is
-// the controller-revision-hash that this run's write made.
+// FreeStuck deletes the pods of a revision that keep a StatefulSet from moving to another, and returns their names.
+// revision is the controller-revision-hash of the broken pods: what this run wrote, for an undo; what was there before,
+// for a version that repairs it.
 //
 // With OrderedReady the controller waits for a pod that is not Ready before it looks at any other, so a broken pod of
-// the revision that was undone blocks the undo for ever (kubernetes/kubernetes#67250). Only pods of that revision are
-// deleted, only while they are not Ready, and only once the controller has taken the restored template in: before
-// that it would make them anew as they were.
+// one revision blocks the next for ever (kubernetes/kubernetes#67250). Only pods of that revision are deleted, only
+// while they are not Ready, and only once the controller has taken another template in: before that it would make them
+// anew as they were.
 func (c *Client) FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error) {
 	set, ok := live.(*appsv1.StatefulSet)
 	if !ok || set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || revision == "" {
@@ -39,7 +40,7 @@ func (c *Client) FreeStuck(ctx context.Context, live rollout.Object, revision st
 		}
 		err := c.typed.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			return deleted, fmt.Errorf("deleting pod %s of the undone revision: %w", p.Name, err)
+			return deleted, fmt.Errorf("deleting pod %s of revision %s: %w", p.Name, revision, err)
 		}
 		deleted = append(deleted, p.Name)
 	}
