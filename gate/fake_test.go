@@ -94,7 +94,6 @@ type thing struct {
 	gone     bool
 	theirs   []patch.Kept // what others have changed meanwhile
 	badImage bool         // a Pod of version 2 whose image name is wrong
-	blocked  string
 }
 
 func newWorld(things ...*thing) *world {

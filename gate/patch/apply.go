@@ -35,7 +35,7 @@ func Apply(live, sent *unstructured.Unstructured, manager string, types Types) (
 		}
 		managers[name] = fieldpath.NewVersionedSet(e.set, version, applied)
 	}
-	updater := smd.Updater{Converter: oneVersion{}}
+	updater := (&smd.UpdaterBuilder{Converter: oneVersion{}}).BuildUpdater()
 	merged, _, err := updater.Apply(object, config, version, managers, "", true)
 	if err != nil {
 		return nil, fmt.Errorf("merging: %w", err)

@@ -115,7 +115,7 @@ func (m *merge) listing(k kind, l *schema.List, at fieldpath.Path, t three) (any
 		w, severalW := written.at(key)
 		l1, severalL := live.at(key)
 		of, to, several := three{b, w, l1}, into(at, key), severalB || severalW || severalL
-		v := any(absent{})
+		var v any
 		if several {
 			v = m.several(to, of)
 		} else {
