@@ -189,3 +189,23 @@ func TestQuestionsFollowTheData(t *testing.T) {
 		})
 	}
 }
+
+// Looks between the regular ones are no samples of the window, neither those in it nor those before it.
+func TestLooksBetweenAreNoSamples(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fleet{every: 5 * time.Second, pods: []scraped{{name: "web-a", phase: time.Second, rate: 10, share: 0.03, ends: 20 * time.Second}}}
+		r, took := decide(t, f, 5*time.Second)
+		between := 0
+		for _, p := range r.Series {
+			if p.between {
+				between++
+			}
+		}
+		if between == 0 {
+			t.Fatalf("there were none in %s: %s", took, r.Reason)
+		}
+		if r.Samples.Judged != 21 || r.Samples.Scheduled != 21 || took < 6*time.Minute {
+			t.Errorf("%d of %d samples in %s, %d looks between: %s", r.Samples.Judged, r.Samples.Scheduled, took, between, r.Reason)
+		}
+	})
+}

@@ -151,6 +151,9 @@ func (w *asking) lookBetween(ctx context.Context, scheduled, slot int) (Result, 
 		return Result{}, false // a regular look shows as much
 	}
 	w.points = append(w.points, p)
+	if slot < 0 {
+		w.early++
+	}
 	return w.tellEarly(p, scheduled, slot)
 }
 
