@@ -29,8 +29,11 @@ type world struct {
 	objects map[string]*thing // by name
 	log     []string          // every write that the API server would have seen, in order
 
-	refusals []patch.Refusal
-	planErr  error
+	refusals   []patch.Refusal
+	cannotUndo []string
+	secret     string        // the value of a Secret of the plan
+	goneAfter  time.Duration // how long a deleted object takes to be gone
+	planErr    error
 	planTakes,
 	writeTakes,
 	undoTakes,
@@ -208,10 +211,15 @@ func (w *world) manifests(names ...string) []manifest.Object {
 
 func (w *world) Plan(ctx context.Context, objects []manifest.Object) (patch.Plan, error) {
 	wait(ctx, w.planTakes)
-	if w.planErr != nil || ctx.Err() != nil {
-		return patch.Plan{}, w.planErr
+	p := patch.Plan{Refusals: w.refusals, CannotUndo: w.cannotUndo}
+	if w.secret != "" {
+		p.Writes = append(p.Writes, patch.Write{Object: manifest.Object{Unstructured: &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Secret", "metadata": map[string]any{"name": "login"}, "stringData": map[string]any{"token": w.secret},
+		}}}})
 	}
-	p := patch.Plan{Refusals: w.refusals}
+	if w.planErr != nil || ctx.Err() != nil {
+		return p, w.planErr
+	}
 	for _, o := range objects {
 		t := w.objects[o.GetName()]
 		write := patch.Write{Ref: t.ref(), Before: t.object(t.version), Sent: t.object(2), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
@@ -299,7 +307,8 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 }
 
 func (w *world) Gone(_ context.Context, u patch.Undone) (bool, error) {
-	return w.objects[u.Write.Ref.Name].version == 0, nil
+	t := w.objects[u.Write.Ref.Name]
+	return t.version == 0 && time.Since(t.at) >= w.goneAfter, nil
 }
 
 func (w *world) FreeStuck(_ context.Context, live rollout.Object, revision string) ([]string, error) {
@@ -377,5 +386,5 @@ func (f *fakeWatch) Read(ctx context.Context, i int, s rollout.Status) diagnosis
 
 var (
 	errLost    = context.DeadlineExceeded // an answer that did not come
-	errRefused = apierrors.NewForbidden(schema.GroupResource{Group: "example.com", Resource: "things"}, "web", errors.New("no"))
+	errRefused = apierrors.NewForbidden(schema.GroupResource{Group: "example.com", Resource: "things"}, "web", errors.New(`User "ci" cannot patch resource "things" in API group "example.com" in the namespace "shop"`))
 )
