@@ -43,9 +43,9 @@ type Watch interface {
 	Workload(i int) rollout.Workload
 	// Evidence is what has arrived that explains trouble of a target.
 	Evidence(i int, s rollout.Status) diagnosis.Evidence
-	// Read is Evidence completed by everything else that is worth reading: the pods of all revisions, logs, the
-	// environment. It may be called while the watch goes on, from any goroutine.
-	Read(ctx context.Context, i int, s rollout.Status) diagnosis.Evidence
+	// Read is Evidence completed by everything else that is worth reading: the pods of all revisions, the environment, and
+	// then the logs and names that needs asks for. It may be called while the watch goes on, from any goroutine.
+	Read(ctx context.Context, i int, s rollout.Status, needs func(diagnosis.Evidence) diagnosis.Need) diagnosis.Evidence
 	// LookCloser follows the pods of a target, however many there are; LookAtServices the Services that select them.
 	LookCloser(i int)
 	LookAtServices(i int)

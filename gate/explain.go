@@ -83,7 +83,7 @@ func (f *follower) readAll(ctx context.Context, order []int, v Verdict) []diagno
 				evidence[n] = *v.Evidence
 				return
 			}
-			evidence[n] = f.w.Read(ctx, i, f.states[i].status)
+			evidence[n] = f.w.Read(ctx, i, f.states[i].status, diagnosis.Needs)
 		})
 	}
 	reading.Wait()

@@ -379,9 +379,11 @@ func (f *fakeWatch) Evidence(i int, s rollout.Status) diagnosis.Evidence {
 	return diagnosis.Evidence{Workload: f.Workload(i), Status: s, Manifest: f.targets[i].Manifest}
 }
 
-func (f *fakeWatch) Read(ctx context.Context, i int, s rollout.Status) diagnosis.Evidence {
+func (f *fakeWatch) Read(ctx context.Context, i int, s rollout.Status, needs func(diagnosis.Evidence) diagnosis.Need) diagnosis.Evidence {
 	wait(ctx, f.w.readTakes)
-	return f.Evidence(i, s)
+	ev := f.Evidence(i, s)
+	needs(ev)
+	return ev
 }
 
 var (

@@ -154,7 +154,7 @@ func (f *follower) perform(ctx context.Context, x intent) {
 		a := answer{intent: x}
 		switch x.kind {
 		case readEnvironment, readEvidence:
-			a.evidence = f.w.Read(ctx, x.target, status)
+			a.evidence = f.w.Read(ctx, x.target, status, diagnosis.Needs)
 		case freePods:
 			a.pods, a.err = f.r.g.Cluster.FreeStuck(ctx, live, x.revision)
 		case readForeign:

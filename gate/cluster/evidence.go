@@ -22,7 +22,7 @@ const (
 // Read reads everything that explains the trouble of target i, before an undo destroys it: the pods, the events of
 // the ones in trouble, their logs, and what they wait for. What cannot be read is noted, never an error. It may run
 // beside everything else, and returns what it has as soon as ctx ends.
-func (w *Watch) Read(ctx context.Context, i int, status rollout.Status) diagnosis.Evidence {
+func (w *Watch) Read(ctx context.Context, i int, status rollout.Status, needs func(diagnosis.Evidence) diagnosis.Need) diagnosis.Evidence {
 	ctx, cancel := context.WithTimeout(ctx, readTime)
 	defer cancel()
 	g := gathered{Evidence: w.Evidence(i, status)}
@@ -33,8 +33,8 @@ func (w *Watch) Read(ctx context.Context, i int, status rollout.Status) diagnosi
 	}
 	g.together(ctx, read.pods, read.revisions, read.writers)
 	g.together(ctx, append(read.environment(g.Evidence), read.claimsAndEvents)...)
-	// Which logs and names are worth reading is known when the events are in.
-	read.need = diagnosis.Needs(g.Evidence)
+	// Which logs and names are worth reading is known when the events are in; it is for the caller to say.
+	read.need = needs(g.Evidence)
 	g.together(ctx, read.logs, read.names)
 	return g.done(ctx)
 }

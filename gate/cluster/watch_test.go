@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
@@ -164,7 +165,7 @@ func TestReadBesideTheLoop(t *testing.T) {
 	var reads sync.WaitGroup
 	for range 4 {
 		reads.Go(func() {
-			ev := w.Read(ctx, 0, rollout.Evaluate(w.Workload(0)))
+			ev := w.Read(ctx, 0, rollout.Evaluate(w.Workload(0)), diagnosis.Needs)
 			if len(ev.Workload.Pods) != 1 || ev.Namespace == nil || ev.Nodes == nil {
 				t.Errorf("read %d pods, namespace %v, nodes %v, unreadable %v", len(ev.Workload.Pods), ev.Namespace, ev.Nodes, ev.Unreadable)
 			}
@@ -181,7 +182,7 @@ func TestReadBesideTheLoop(t *testing.T) {
 	short, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	if ev := late.Read(short, 0, rollout.Status{}); len(ev.Unreadable) == 0 {
+	if ev := late.Read(short, 0, rollout.Status{}, diagnosis.Needs); len(ev.Unreadable) == 0 {
 		t.Error("that it was cut short is not said")
 	}
 	if took := time.Since(began); took > 5*time.Second {
