@@ -26,7 +26,7 @@ func restarts(p patch.Plan, changed []diagnosis.Changed, at time.Time) patch.Pla
 		if w.Action != patch.Unchanged || !reads(w.Before, changed) {
 			continue
 		}
-		w.Action, w.Manager = patch.Configured, restartManager
+		w.Action, w.Manager, w.Added = patch.Configured, restartManager, true
 		w.Sent = &unstructured.Unstructured{Object: map[string]any{}}
 		w.Sent.SetGroupVersionKind(w.Before.GroupVersionKind())
 		w.Sent.SetNamespace(w.Before.GetNamespace())

@@ -157,7 +157,7 @@ func TestE2EBehaviours(t *testing.T) {
 			h.eventually(c.name, want, func() string { return h.kubectl(s, "", "describe", "pod", "-l", "app="+c.name) })
 		}
 	}
-	h.eventually("logs of a crash", "connection refused", func() string { return h.kubectl(s, "", "logs", "--previous", "deploy/crash") })
+	h.eventually("logs of a crash", "price list: row 17 has no currency", func() string { return h.kubectl(s, "", "logs", "--previous", "deploy/crash") })
 	h.eventually("logs of a healthy pod", "listening", func() string { return h.kubectl(s, "", "logs", "deploy/healthy") })
 	h.kubectl(s, "", "delete", "deployment", "--all")
 	h.eventually("deletion", "No resources found", func() string { return h.kubectl(s, "", "get", "pods") })

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -57,7 +58,7 @@ func (c *Client) writeOne(ctx context.Context, w *patch.Write) error {
 		}
 		if ours, err := c.reread(ctx, w); err != nil || ours != nil {
 			if ours != nil {
-				w.Written, w.At = ours, writeTime(ours, c.fieldManager, c.Now())
+				w.Written, w.At = ours, writeTime(ours, w.Manager, c.Now())
 			}
 			return err
 		}
@@ -66,6 +67,9 @@ func (c *Client) writeOne(ctx context.Context, w *patch.Write) error {
 
 // write prepares the field owners where that is needed, and applies. What an apply cannot change is changed first.
 func (c *Client) write(ctx context.Context, w *patch.Write) error {
+	if w.Added {
+		return c.add(ctx, w)
+	}
 	body := w.Sent.DeepCopy()
 	if w.Before != nil {
 		now, err := c.prepare(ctx, w, w.Before)
@@ -92,6 +96,19 @@ func (c *Client) write(ctx context.Context, w *patch.Write) error {
 		return &localError{fmt.Errorf("%s was created by somebody else while this run was planning", w.Ref)}
 	}
 	return nil
+}
+
+// add sends what is added to an object as a patch of the manager that the write names.
+func (c *Client) add(ctx context.Context, w *patch.Write) error {
+	change, err := json.Marshal(w.Sent)
+	if err != nil {
+		return &localError{fmt.Errorf("encoding %s: %w", w.Ref, err)}
+	}
+	written, err := c.mergeAs(ctx, w, w.Manager, change, w.Before.GetResourceVersion())
+	if err == nil {
+		w.Written, w.At = written, writeTime(written, w.Manager, c.Now())
+	}
+	return err
 }
 
 // writeTime is the time that the API server itself noted for our write.
@@ -138,6 +155,10 @@ func (c *Client) reread(ctx context.Context, w *patch.Write) (ours *unstructured
 	if w.Before == nil || live.GetUID() != w.Before.GetUID() || !patch.SameAuthored(live, w.Before) {
 		return nil, &localError{fmt.Errorf("%s was changed by %s while this run was planning", w.Ref, c.lastWriter(live))}
 	}
+	if w.Added {
+		w.Before = live
+		return nil, nil
+	}
 	owners := w.Before.GetManagedFields()
 	_, was, err := c.prepared(w.Before, w.Sent)
 	if err != nil {
@@ -159,12 +180,12 @@ func (c *Client) reread(ctx context.Context, w *patch.Write) (ours *unstructured
 // by now if it shows otherwise that we have written.
 func (c *Client) isOurs(w *patch.Write, live *unstructured.Unstructured) bool {
 	switch {
-	case w.After == nil || !hasManager(live.GetManagedFields(), c.fieldManager):
+	case w.After == nil || !hasManager(live.GetManagedFields(), w.Manager):
 		return false
 	case equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.After)):
 		return true
 	}
-	return patch.SameAuthored(live, w.After) && (w.Before == nil || !equality.Semantic.DeepEqual(ownEntry(live, w.Manager), ownEntry(w.Before, w.Manager)))
+	return patch.SameAuthored(live, w.After) && (w.Before == nil || !equality.Semantic.DeepEqual(ownEntry(live, w), ownEntry(w.Before, w)))
 }
 
 func hasManager(entries []metav1.ManagedFieldsEntry, manager string) bool {

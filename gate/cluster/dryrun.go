@@ -107,7 +107,11 @@ func mergePatch(from, to *unstructured.Unstructured) ([]byte, error) {
 
 // merge sends a JSON merge patch, on the condition that the object has the version. Without a version it is a dry-run.
 func (c *Client) merge(ctx context.Context, w *patch.Write, change []byte, version string) (*unstructured.Unstructured, error) {
-	o := metav1.PatchOptions{FieldManager: c.fieldManager, FieldValidation: metav1.FieldValidationStrict}
+	return c.mergeAs(ctx, w, c.fieldManager, change, version)
+}
+
+func (c *Client) mergeAs(ctx context.Context, w *patch.Write, manager string, change []byte, version string) (*unstructured.Unstructured, error) {
+	o := metav1.PatchOptions{FieldManager: manager, FieldValidation: metav1.FieldValidationStrict}
 	if version == "" {
 		o.DryRun = []string{metav1.DryRunAll}
 		return c.of(w).Patch(ctx, w.Ref.Name, types.MergePatchType, change, o)

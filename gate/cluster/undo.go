@@ -44,7 +44,7 @@ func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 // nil when it was not. It was when our field manager has an entry from after the plan that was not there before. Where
 // the dry-run said what the object becomes, whatever differs from that now was changed by somebody else.
 func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unstructured {
-	ours := ownEntry(live, w.Manager)
+	ours := ownEntry(live, w)
 	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Truncate(time.Second)) {
 		return nil
 	}
@@ -54,7 +54,7 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 		}
 	} else if live.GetUID() != w.Before.GetUID() {
 		return nil
-	} else if was := ownEntry(w.Before, w.Manager); was != nil && equality.Semantic.DeepEqual(was, ours) {
+	} else if was := ownEntry(w.Before, w); was != nil && equality.Semantic.DeepEqual(was, ours) {
 		return nil
 	}
 	if w.After == nil {
@@ -87,10 +87,14 @@ func ownersAt(moment time.Time, live, before *unstructured.Unstructured) []metav
 	return entries
 }
 
-// ownEntry is the entry of the manager that a run applies with.
-func ownEntry(u *unstructured.Unstructured, manager string) *metav1.ManagedFieldsEntry {
+// ownEntry is the entry of the manager that makes a write.
+func ownEntry(u *unstructured.Unstructured, w *patch.Write) *metav1.ManagedFieldsEntry {
+	operation := metav1.ManagedFieldsOperationApply
+	if w.Added {
+		operation = metav1.ManagedFieldsOperationUpdate
+	}
 	for _, m := range u.GetManagedFields() {
-		if m.Manager == manager && m.Operation == metav1.ManagedFieldsOperationApply && m.Subresource == "" {
+		if m.Manager == w.Manager && m.Operation == operation && m.Subresource == "" {
 			return &m
 		}
 	}

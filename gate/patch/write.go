@@ -44,6 +44,9 @@ type Write struct {
 	// Merge is a JSON merge patch that is written before Sent is applied, where an apply alone would be refused: a
 	// field that the API server has added by default is in the way of what is sent.
 	Merge json.RawMessage `json:"merge,omitempty"`
+	// Added says that Sent is added to the object by a plain patch of Manager, and not applied: an apply would take away
+	// what Sent does not have.
+	Added bool `json:"added,omitempty"`
 	// Written is the object as the API server returned it for this write; nil until then, and nil when the answer was
 	// lost. For an unchanged object it is Before.
 	Written *unstructured.Unstructured `json:"written,omitempty"`

@@ -197,7 +197,11 @@ func (p *page) notes(r gate.Report) {
 	notes := append([]string(nil), r.Notes...)
 	if !explains(r) {
 		for _, f := range r.Findings {
-			notes = append(notes, fmt.Sprintf("%s, %s: %s", f.Code, f.Object, f.Cause))
+			note := fmt.Sprintf("%s, %s: %s", f.Code, f.Object, f.Cause)
+			if len(f.Fix) > 0 {
+				note += "; to mend it: " + strings.Join(f.Fix, "; ")
+			}
+			notes = append(notes, note)
 		}
 	}
 	if len(notes) == 0 {
