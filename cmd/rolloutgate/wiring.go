@@ -140,5 +140,10 @@ func (o *options) targets(ctx context.Context, client *cluster.Client, args []st
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	return client.Find(ctx, args)
+	targets, err := client.Find(ctx, args)
+	switch gate.OutcomeOf(err) {
+	case gate.Internal, gate.Refused: // the arguments mean nothing, or nothing that is there
+		err = usage(err)
+	}
+	return targets, err
 }

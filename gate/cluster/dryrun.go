@@ -71,7 +71,10 @@ func (c *Client) dryRunMerge(ctx context.Context, w *patch.Write, owners []metav
 			w.Merge = change
 			return nil
 		case apierrors.IsInvalid(err) && c.withoutForbidden(merged, w, err, known):
+			refused = cmp.Or(refused, err)
 			continue // fewer fields each time
+		case apierrors.IsInvalid(err):
+			return cmp.Or(refused, err) // the first answer is about what was asked for, the later ones about what was tried
 		}
 		return err
 	}
@@ -85,6 +88,9 @@ func (c *Client) withoutForbidden(merged *unstructured.Unstructured, w *patch.Wr
 	}
 	removed := false
 	for _, cause := range status.ErrStatus.Details.Causes {
+		if strings.Contains(cause.Message, "immutable") {
+			return false // nothing that could be left out makes it acceptable
+		}
 		if patch.Forbidden(merged, w.Sent, cause.Field, c.fieldManager, c.force, known) {
 			removed = true
 		}
