@@ -26,7 +26,7 @@ const (
 
 // explain turns an error of client_golang into one that says what to do. The
 // rules follow the error types and status codes of the Prometheus HTTP API.
-func (c *Client) explain(err error, tries trail) *analysis.QueryError {
+func (c *Client) explain(err error, tries *trail) *analysis.QueryError {
 	var refused *redirectError
 	var apiError *v1.Error
 	var credential *credentialError

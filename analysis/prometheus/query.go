@@ -54,12 +54,12 @@ func (c *Client) ask(ctx context.Context, convert converter,
 	limited = context.WithValue(limited, trailKey{}, &tries)
 	value, warnings, infos, err := question(limited, v1.WithTimeout(wholeSeconds(tries.limit)))
 	if err != nil {
-		return analysis.Answer{}, c.explain(err, tries)
+		return analysis.Answer{}, c.explain(err, &tries)
 	}
 	if value == nil {
 		return analysis.Answer{}, c.unreadable("the answer has no result", notPrometheus)
 	}
-	if tries.partial {
+	if tries.partial.Load() {
 		warnings = append(warnings, "the server says that the answer is partial")
 	}
 	return convert(value, warnings, infos), nil

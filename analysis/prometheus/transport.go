@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -91,7 +92,8 @@ type trail struct {
 	last    string        // what the last failed try said
 	refused *refusal      // the answer to a GET that was refused, for [getFirst]
 
-	partial bool // the answer says itself that it lacks data
+	// partial: the answer says itself that it lacks data. It may still be read by client_golang when its time is up.
+	partial atomic.Bool
 }
 
 type trailKey struct{}
@@ -164,7 +166,7 @@ func (e edge) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	tries, _ := req.Context().Value(trailKey{}).(*trail)
 	if tries != nil {
-		tries.partial = false // of the try before
+		tries.partial.Store(false) // of the try before
 	}
 	resp.Body = &limitedBody{ReadCloser: resp.Body, left: maxBody, tries: tries}
 	return resp, nil
@@ -194,9 +196,9 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, errTooLarge
 	}
-	if b.tries != nil && !b.tries.partial {
+	if b.tries != nil && !b.tries.partial.Load() {
 		seen := append(b.tail, p[:n]...)
-		b.tries.partial = bytes.Contains(seen, []byte(partialAnswer))
+		b.tries.partial.Store(bytes.Contains(seen, []byte(partialAnswer)))
 		b.tail = append([]byte(nil), seen[max(0, len(seen)-len(partialAnswer)+1):]...)
 	}
 	return n, err
