@@ -48,9 +48,11 @@ func TestReachByTunnel(t *testing.T) {
 			asking.Wait()
 			r.Close()
 		}
+		f.mu.Lock() // whoever served them may not have ended yet
 		if f.tunnels["prometheus-0"] != 2 || (f.spdy == 2) != old {
 			t.Errorf("tunnels %v, %d by SPDY", f.tunnels, f.spdy)
 		}
+		f.mu.Unlock()
 	}
 }
 

@@ -75,7 +75,8 @@ func plain(t *testing.T, p *FaultProxy, certificates ...tls.Certificate) *http.C
 	if !roots.AppendCertsFromPEM(p.PKI().CA) {
 		t.Fatal("the authority is no certificate")
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certificates}}
+	// A connection of before the fault would only tell that the proxy has ended it.
+	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{RootCAs: roots, Certificates: certificates}}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{
 		Transport: transport, Timeout: 10 * time.Second,
