@@ -388,5 +388,8 @@ func (f *fakeWatch) Read(ctx context.Context, i int, s rollout.Status, needs fun
 
 var (
 	errLost    = context.DeadlineExceeded // an answer that did not come
-	errRefused = apierrors.NewForbidden(schema.GroupResource{Group: "example.com", Resource: "things"}, "web", errors.New(`User "ci" cannot patch resource "things" in API group "example.com" in the namespace "shop"`))
+	errRefused = apierrors.NewForbidden(schema.GroupResource{Group: "example.com", Resource: "things"}, "web", errors.New(noRight))
 )
+
+// noRight is how an API server says what an account may not do.
+const noRight = `User "ci" cannot patch resource "things" in API group "example.com" in the namespace "shop"`
