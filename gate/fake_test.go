@@ -392,4 +392,4 @@ var (
 )
 
 // noRight is how an API server says what an account may not do.
-const noRight = `User "ci" cannot patch resource "things" in API group "example.com" in the namespace "shop"`
+var noRight = `User "ci" cannot patch resource "things" in API group "example.com" in the namespace "shop"`
