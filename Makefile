@@ -15,10 +15,10 @@ TRIALS   ?= --out docs/trials.md
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race cover fuzz test e2e accuracy trials demo bench lint
+.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials demo bench lint
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/rolloutgate
 	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
@@ -31,10 +31,13 @@ unit: ## tests that need no cluster, and how long they take
 	@begin=$$(date +%s); go test ./... && echo "unit tests: $$(($$(date +%s) - begin)) s; 60 s is the aim"
 
 race: export CGO_ENABLED = 1
-# Not the scenarios: they keep time with a real Prometheus, and the detector makes everything several times slower.
-race: ## the same under the race detector, the sandbox's too (gcc); one package at a time, for some of them keep time
-	go test -race -p 1 $$(go list ./... | grep -v /analysis/scenario)
+race: ## the same under the race detector, the sandbox's too (gcc)
+	go test -race ./...
 	cd sandbox && SANDBOX_E2E= go test -race ./...
+
+prometheus: sandbox ## tests on real Prometheus servers, one of each major version (Debian's package is the older one)
+	bin/sandbox build
+	go test -tags prometheus -p 1 ./analysis/... ./internal/promtest
 
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
@@ -44,7 +47,7 @@ fuzz: ## every fuzz target of what reads files and what writes back, 20 seconds 
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
-	go vet -tags cluster,realnode ./...
+	go vet -tags cluster,realnode,prometheus ./...
 	cd sandbox && go vet ./... && go test ./...
 	bin/sandbox run -- go test -tags cluster -timeout 20m ./...
 
@@ -71,7 +74,7 @@ bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
 	bin/sandbox run --nodes 20 -- bin/bench $(BENCH)
 
 lint: ## staticcheck, actionlint, shellcheck
-	go run $(STATICCHECK) -tags cluster,realnode ./...
+	go run $(STATICCHECK) -tags cluster,realnode,prometheus ./...
 	cd sandbox && go run $(STATICCHECK) ./...
 	go run $(ACTIONLINT)
 	@if command -v shellcheck >/dev/null || test -n "$$CI"; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: skipped"; fi

@@ -92,7 +92,7 @@ func (w *asking) nextLook(regular time.Time) time.Time {
 		return regular
 	}
 	now := time.Now()
-	if due := w.arrivals.due(now, w.chosen(w.pods())); !due.IsZero() && regular.Sub(due) >= leastSpacing {
+	if due := w.arrivals.due(now, w.chosen(w.pods())); !due.IsZero() && regular.Sub(due) >= leastSpacing/2 {
 		return due
 	}
 	return regular

@@ -206,7 +206,8 @@ const oneBurst = 2 * time.Second
 // burst notes what bad events have come at a look.
 func (g *group) burst(at time.Time, bad float64, span time.Duration) {
 	g.byLook = append(g.byLook, 0)
-	if bad > 0 && (g.burstAt.IsZero() || at.Sub(g.burstAt) >= min(oneBurst, span/2)) {
+	// Two regular looks are never one burst, also when the second comes a little early.
+	if bad > 0 && (g.burstAt.IsZero() || at.Sub(g.burstAt) >= min(oneBurst, span-span/10)) {
 		g.burstLook, g.burstAt = len(g.byLook)-1, at
 	}
 	g.byLook[g.burstLook] += bad

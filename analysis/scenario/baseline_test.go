@@ -1,3 +1,5 @@
+//go:build prometheus
+
 package scenario_test
 
 import (

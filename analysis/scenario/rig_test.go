@@ -1,3 +1,5 @@
+//go:build prometheus
+
 // Package scenario_test runs whole sessions against real servers: what a team would see when its rollout goes one way or
 // the other, or when Prometheus does.
 package scenario_test

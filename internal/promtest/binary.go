@@ -35,55 +35,52 @@ type Binary struct {
 	Minor   int
 }
 
-// known says where each major version comes from. They differ in what a range
-// selects: [10s] of version 2 includes a sample at its very beginning.
-var known = []struct {
+// origin is where a major version comes from.
+type origin struct {
 	major int
 	from  string
-}{
+}
+
+// known says where each major version comes from. They differ in what a range
+// selects: [10s] of version 2 includes a sample at its very beginning.
+var known = []origin{
 	{2, "install Debian's package prometheus"},
 	{3, "run `bin/sandbox build`, or the tests inside `bin/sandbox run --`"},
 }
 
 // Servers returns the binaries this machine has, version 2 before version 3.
-// Without any the test is skipped. With CI=true the test fails when one is
-// missing, because nobody would notice a skipped test there.
+// The test fails when one of them is missing: nobody would notice a skipped one.
 func Servers(t testing.TB) []Binary {
 	t.Helper()
 	var found []Binary
 	for _, k := range known {
-		b, ok := installed()[k.major]
-		switch {
-		case ok:
-			found = append(found, b)
-		case os.Getenv("CI") == "true":
-			t.Fatalf("no Prometheus %d: %s", k.major, k.from)
-		default:
-			t.Logf("no Prometheus %d: %s", k.major, k.from)
-		}
-	}
-	if len(found) == 0 {
-		t.Skip("no Prometheus is installed")
+		found = append(found, server(t, k.major))
 	}
 	return found
+}
+
+// server is the binary of a major version.
+func server(t testing.TB, major int) Binary {
+	t.Helper()
+	b, ok := installed()[major]
+	if !ok {
+		i := slices.IndexFunc(known, func(k origin) bool { return k.major == major })
+		t.Fatalf("no Prometheus %d: %s", major, known[i].from)
+	}
+	return b
 }
 
 // Starter starts a server of the version that a subtest is about; see [Start].
 type Starter func(t testing.TB, o Options) *Server
 
 // Each runs a subtest for each major version, in parallel, and returns when all
-// have ended. A version that is missing is skipped, or fails with CI=true.
+// have ended. That of a version that is missing fails.
 func Each(t *testing.T, test func(t *testing.T, start Starter)) {
 	t.Run("on", func(t *testing.T) { // else the subtests would only begin when the caller has returned
 		for _, k := range known {
 			t.Run("prometheus"+strconv.Itoa(k.major), func(t *testing.T) {
 				t.Parallel()
-				b, ok := installed()[k.major]
-				if !ok && os.Getenv("CI") == "true" {
-					t.Fatalf("no Prometheus %d: %s", k.major, k.from)
-				} else if !ok {
-					t.Skipf("no Prometheus %d: %s", k.major, k.from)
-				}
+				b := server(t, k.major)
 				test(t, func(t testing.TB, o Options) *Server {
 					t.Helper()
 					o.Binary = b

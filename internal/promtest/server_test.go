@@ -1,11 +1,11 @@
+//go:build prometheus
+
 package promtest
 
 import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -17,31 +17,6 @@ func TestEach(t *testing.T) {
 			t.Errorf("got %+v", b)
 		}
 		t.Logf("%+v", b)
-	}
-}
-
-func TestInspect(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	for name, tt := range map[string]struct {
-		script string
-		want   string
-	}{
-		"release":         {"echo 'prometheus, version 2.53.3 (branch: HEAD)'", "2.53.3"},
-		"nobody knows":    {"echo 'prometheus, version  (branch: )'", ""},
-		"does not run":    {"exit 1", ""},
-		"another program": {"echo 1.2.3", ""},
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+tt.script+"\n"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if b, ok := inspect(path); ok != (tt.want != "") || b.Version != tt.want {
-			t.Errorf("%s: got %+v, %v", name, b, ok)
-		}
-	}
-	if b, ok := inspect(filepath.Join(dir, "absent")); ok {
-		t.Errorf("got %+v", b)
 	}
 }
 
@@ -88,19 +63,4 @@ func TestServer(t *testing.T) {
 		}
 		s.Await(`http_requests_total{pod="web-0"}`, is(4))
 	})
-}
-
-func TestConfig(t *testing.T) {
-	t.Parallel()
-	e := &Exporter{address: "127.0.0.1:1"}
-	for minor, native := range map[int]bool{0: false, 7: false, 8: true, 10: true} {
-		s := &Server{Binary: Binary{Major: 3, Minor: minor}, options: Options{Jobs: []Job{{Name: "x", Exporter: e, PodLabel: NoLabel}}}}
-		text := s.config()
-		if strings.Contains(text, "scrape_native_histograms") != native {
-			t.Errorf("3.%d: %s", minor, text)
-		}
-		if strings.Contains(text, "__meta_pod") || !strings.Contains(text, `target_label: "namespace"`) {
-			t.Errorf("no pod label was wanted: %s", text)
-		}
-	}
 }
