@@ -3,12 +3,13 @@ package diagnosis
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 var ruleClaim = Rule{Family: "Claims", Find: explainClaims, Causes: []Cause{
@@ -54,11 +55,6 @@ var ruleClaim = Rule{Family: "Claims", Find: explainClaims, Causes: []Cause{
 		Remedy:  "Wait, or look at the storage driver; some enlarge a volume only when no pod uses it."},
 }}
 
-var (
-	classMissing = regexp.MustCompile(`storageclass\.storage\.k8s\.io "([^"]+)" not found|no persistent volumes available for this claim and no storage class is set`)
-	provisioner  = regexp.MustCompile(`external provisioner ['"]([^'"]+)['"]`)
-)
-
 // explainClaims names why a claim has no volume. The claim and its own events know (pkg/controller/volume/
 // persistentvolume); the scheduler only says that it waits. A claim whose class waits for its first consumer is not at
 // fault.
@@ -90,12 +86,13 @@ func (s *facts) unbound(c claim) []Finding {
 	} else if bound := c.about("ProvisioningSucceeded"); len(failures) > 0 && len(bound) > 0 && newest(bound).Time.After(last.Time) {
 		return nil
 	}
+	_, noSuchClass := messages.MissingClass(last.Message)
 	switch {
 	case phase == corev1.ClaimLost || last.Reason == "ClaimLost" || last.Reason == "ClaimMisbound":
 		return []Finding{s.onClaim(c, "PvcLost")}
 	case phase != corev1.ClaimPending:
 		return nil
-	case classMissing.MatchString(last.Message):
+	case noSuchClass:
 		return []Finding{s.onClaim(c, "StorageClassMissing")}
 	case strings.Contains(last.Message, noProvisioner):
 		return []Finding{s.onClaim(c, "PvcUnbound")} // a class without a driver: somebody makes its volumes by hand
@@ -154,8 +151,8 @@ func (s *facts) onClaim(c claim, code string) Finding {
 		events := c.about("ExternalProvisioning")
 		f.quoteEvents(events)
 		name := "the storage driver"
-		if m := provisioner.FindStringSubmatch(newest(events).Message); m != nil {
-			name, f.Detail = "storage driver "+m[1], m[1]
+		if driver := messages.Provisioner(newest(events).Message); driver != "" {
+			name, f.Detail = "storage driver "+driver, driver
 		}
 		f.Cause = fmt.Sprintf("claim %s waits for a volume, and %s does not answer", c.name, name)
 		f.Fix = []string{"look at the driver's controller pods: kubectl get pods -A", "if the cluster has no such driver, correct storageClassName"}
@@ -211,8 +208,8 @@ func (s *facts) sayClass(f *Finding, c claim) {
 		class = *c.object.Spec.StorageClassName
 	}
 	for _, e := range events {
-		if m := classMissing.FindStringSubmatch(e.Message); m != nil {
-			class = m[1]
+		if missing, ok := messages.MissingClass(e.Message); ok {
+			class = missing
 		}
 	}
 	existing := slices.Sorted(slices.Values(s.Names["StorageClass"]))

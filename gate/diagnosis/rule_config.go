@@ -2,9 +2,9 @@ package diagnosis
 
 import (
 	"fmt"
-	"regexp"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
@@ -39,19 +39,6 @@ var ruleConfig = Rule{Family: "Configuration", Causes: []Cause{
 		Remedy:  "Act on the kubelet's words; they name the volume, variable or field."},
 }}
 
-// The kubelet's words for what an environment refers to (pkg/kubelet/kubelet_pods.go, makeEnvironmentVariables) and
-// for users (pkg/kubelet/kuberuntime/security_context_others.go).
-var (
-	objectMissing = regexp.MustCompile(`(?i)(configmap|secret) "([^"]+)" not found`)
-	keyMissing    = regexp.MustCompile(`couldn't find key (\S+) in (ConfigMap|Secret) \S*?/?([^/\s]+)$`)
-	rootImage     = regexp.MustCompile(`runAsNonRoot and image (will run as root|has non-numeric user \(([^)]*)\))|runAsUser(?:Name)? .*(breaks|break) non-root policy`)
-	cacheLag      = regexp.MustCompile(`failed to sync (configmap|secret) cache`)
-	subPath       = regexp.MustCompile(`(?i)subPath`)
-	subPathMount  = regexp.MustCompile(`(?i)volumeMount "([^"]+)"`)
-	// kubeletStarts is what a kubelet says that has just come up itself.
-	kubeletStarts = regexp.MustCompile(`services have not yet been read at least once`)
-)
-
 // together is the patience for an object that the same run applies: it is on its way.
 const together = time.Minute
 
@@ -59,29 +46,29 @@ const together = time.Minute
 // RunAsNonRootViolation, SubPathFailed, ContainerConfigFailed. A kubelet whose cache lags says nothing about the
 // manifest, so that is no finding.
 func (s *facts) explainConfig(c container, text string) []Finding {
-	if cacheLag.MatchString(text) || kubeletStarts.MatchString(text) {
+	if messages.SaysKubeletLags(text) {
 		return nil
 	}
 	f := s.in(c, "ContainerConfigFailed")
 	f.Cause = fmt.Sprintf("the node cannot prepare container %s: %s", c.spec.Name, quote(text))
 	f.Count = startAttempts(s, c)
 	f.Fix = []string{"correct what the kubelet names, in env, volumeMounts or securityContext of the container"}
-	if m := objectMissing.FindStringSubmatch(text); m != nil {
-		f = s.missingObject(s.in(c, ""), m[1], m[2])
-		field, takes := envField(c, kindOf(m[1]), m[2], "")
+	if m, ok := messages.MissingObject(text); ok {
+		f = s.missingObject(s.in(c, ""), m.Kind, m.Name)
+		field, takes := envField(c, m.Kind, m.Name, "")
 		f.FieldPath = s.field(c, field)
-		f.Cause = fmt.Sprintf("container %s %s %s %s, which does not exist in namespace %s%s", c.spec.Name, takes, kindOf(m[1]), m[2], s.w.Ref.Namespace, meant(m[2], s.Names[kindOf(m[1])]))
-	} else if m := keyMissing.FindStringSubmatch(text); m != nil {
-		f = s.missingKey(c, m[2], m[3], m[1])
-	} else if m := rootImage.FindStringSubmatch(text); m != nil {
-		f = s.asRoot(c, m[2], m[3] != "")
-	} else if subPath.MatchString(text) {
+		f.Cause = fmt.Sprintf("container %s %s %s %s, which does not exist in namespace %s%s", c.spec.Name, takes, m.Kind, m.Name, s.w.Ref.Namespace, meant(m.Name, s.Names[m.Kind]))
+	} else if m, ok := messages.MissingKey(text); ok {
+		f = s.missingKey(c, m.Kind, m.Name, m.Key)
+	} else if user, ok := messages.ParseRootUser(text); ok {
+		f = s.asRoot(c, user)
+	} else if volume, ok := messages.SubPath(text); ok {
 		f = s.in(c, "SubPathFailed")
 		f.Count = startAttempts(s, c)
 		f.FieldPath = s.field(c, "volumeMounts")
-		if m := subPathMount.FindStringSubmatch(text); m != nil {
-			f.Detail = m[1]
-			f.FieldPath = s.field(c, subPathField(c, m[1]))
+		if volume != "" {
+			f.Detail = volume
+			f.FieldPath = s.field(c, subPathField(c, volume))
 		}
 		f.Cause = fmt.Sprintf("the node cannot prepare a subPath for container %s: %s", c.spec.Name, quote(text))
 		f.Fix = []string{"check that the path exists in the volume and that the volume is writable"}
@@ -119,16 +106,16 @@ func (s *facts) missingKey(c container, kind, name, key string) Finding {
 }
 
 // asRoot is a container that may not run as root and would, or might.
-func (s *facts) asRoot(c container, user string, asked bool) Finding {
+func (s *facts) asRoot(c container, user messages.RootUser) Finding {
 	f := s.in(c, "RunAsNonRootViolation")
 	f.Confidence = Proven
 	f.FieldPath = s.field(c, "securityContext.runAsUser")
 	f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), but image %s runs as root", c.spec.Name, c.spec.Image)
 	f.Fix = []string{"set securityContext.runAsUser to a number other than 0", "or set USER to such a number in the image"}
-	if user != "" {
-		f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), and that cannot be checked: image %s names its user %q instead of a number", c.spec.Name, c.spec.Image, user)
+	if user.Named != "" {
+		f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), and that cannot be checked: image %s names its user %q instead of a number", c.spec.Name, c.spec.Image, user.Named)
 	}
-	if asked {
+	if user.Asked {
 		_, f.FieldPath = s.user(c)
 		f.Cause = fmt.Sprintf("container %s must not run as root (runAsNonRoot), but runAsUser asks for just that", c.spec.Name)
 		f.Fix = []string{"set runAsUser to a number other than 0, or remove runAsNonRoot"}
@@ -151,7 +138,6 @@ func subPathField(c container, volume string) string {
 
 // missingObject turns f into ConfigMapNotFound or SecretNotFound.
 func (s *facts) missingObject(f Finding, kind, name string) Finding {
-	kind = kindOf(kind)
 	kept := f
 	f = s.patient(s.finding(kind+"NotFound"), manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name})
 	f.Object, f.Container, f.pods, f.PodsAffected, f.Nodes, f.FirstSeen = kept.Object, kept.Container, kept.pods, kept.PodsAffected, kept.Nodes, kept.FirstSeen
@@ -186,14 +172,6 @@ func (s *facts) togetherWith(kind, name string) bool {
 		}
 	}
 	return false
-}
-
-// kindOf spells a kind that a message wrote in lower case.
-func kindOf(word string) string {
-	if len(word) > 0 && (word[0] == 's' || word[0] == 'S') {
-		return "Secret"
-	}
-	return "ConfigMap"
 }
 
 // envField finds the field of a container that refers to an object (and key), env[name=X].valueFrom… or envFrom[0], and

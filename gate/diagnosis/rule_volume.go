@@ -3,13 +3,13 @@ package diagnosis
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
@@ -49,26 +49,8 @@ var ruleVolume = Rule{Family: "Volumes", Find: explainMounts, Causes: []Cause{
 		Remedy:  "Set securityContext.fsGroupChangePolicy: OnRootMismatch, so that this is done once and not at each start."},
 }}
 
-var (
-	mountSetUp  = regexp.MustCompile(`(?s)MountVolume\.\w+ failed for volume "([^"]+)"\s*:\s*(.*)`)
-	mountKey    = regexp.MustCompile(`references non-existent (config|secret) key: ([^\s,\]]+)`)
-	usedBy      = regexp.MustCompile(`already used by pod\(s\) (.+)$`)
-	driverName  = regexp.MustCompile(`driver name (\S+) not found in the list of registered CSI drivers`)
-	mountReason = map[string]bool{"FailedMount": true, "FailedAttachVolume": true, "FailedMapVolume": true, "VolumePermissionChangeInProgress": true}
-)
-
-// mountTests tell mount events apart; the first that fits counts.
-var mountTests = []struct {
-	code string
-	text *regexp.Regexp
-}{
-	{"ConfigCacheSync", cacheLag},
-	{"MultiAttach", regexp.MustCompile(`Multi-Attach error|already exclusively attached`)},
-	{"CsiDriverMissing", driverName},
-	{"MountConfigMissing", objectMissing},
-	{"MountConfigMissing", mountKey},
-	{"HostPathTypeMismatch", regexp.MustCompile(`hostPath type check failed`)},
-}
+// mountReasons are the reasons of the events that are about volumes.
+var mountReasons = map[string]bool{"FailedMount": true, "FailedAttachVolume": true, "FailedMapVolume": true, "VolumePermissionChangeInProgress": true}
 
 // explainMounts names what keeps the volumes of a pod that has a node from being mounted. Only events know; the pod
 // itself says ContainerCreating.
@@ -79,7 +61,7 @@ func explainMounts(s *facts) []Finding {
 			continue
 		}
 		var mine []Finding
-		events := s.eventsOf(string(p.UID), func(e Event) bool { return mountReason[e.Reason] && !s.attachedSince(p, e) })
+		events := s.eventsOf(string(p.UID), func(e Event) bool { return mountReasons[e.Reason] && !s.attachedSince(p, e) })
 		seen := map[string]bool{}
 		for _, e := range slices.Backward(events) { // newest first
 			if f := s.mount(p, e); !seen[f.Code+f.Detail] {
@@ -123,18 +105,12 @@ func begun(p *corev1.Pod) bool {
 
 // mount decodes one event.
 func (s *facts) mount(p *corev1.Pod, e Event) Finding {
-	code := "MountFailed"
-	switch i := slices.IndexFunc(mountTests, func(t struct {
-		code string
-		text *regexp.Regexp
-	}) bool {
-		return t.text.MatchString(e.Message)
-	}); {
+	m := messages.ParseMount(e.Message)
+	code := m.Code
+	switch {
 	case e.Reason == "VolumePermissionChangeInProgress":
 		code = "VolumeOwnershipSlow"
-	case i >= 0:
-		code = mountTests[i].code
-	case e.Reason == "FailedAttachVolume":
+	case e.Reason == "FailedAttachVolume" && code == "MountFailed":
 		code = "AttachFailed"
 	}
 	f := s.on(p, code)
@@ -143,20 +119,12 @@ func (s *facts) mount(p *corev1.Pod, e Event) Finding {
 		f.FirstSeen = e.First
 	}
 	f.FieldPath = s.podPath + ".volumes"
-	volume, words := "", e.Message
-	if m := mountSetUp.FindStringSubmatch(e.Message); m != nil {
-		words = m[2]
-		if volume = s.volumeNamed(p, m[1]); volume != "" {
-			f.Detail = volume
-			f.FieldPath = fmt.Sprintf("%s.volumes[name=%s]", s.podPath, volume)
-		}
-		volume = cmp.Or(volume, m[1])
+	volume := m.Volume
+	if name := s.volumeNamed(p, volume); name != "" {
+		volume, f.Detail = name, name
+		f.FieldPath = fmt.Sprintf("%s.volumes[name=%s]", s.podPath, name)
 	}
-	if i := strings.LastIndex(words, "\nOutput: "); i >= 0 { // of the mount command, whose arguments say nothing new
-		head, _, _ := strings.Cut(words, "\n")
-		words = head + ": " + words[i+len("\nOutput: "):]
-	}
-	s.sayMount(&f, p, volume, words)
+	s.sayMount(&f, p, volume, m.Words)
 	return f
 }
 
@@ -172,9 +140,7 @@ func (s *facts) sayMount(f *Finding, p *corev1.Pod, volume, words string) {
 		f.Cause = fmt.Sprintf("node %s has not heard of the pod's ConfigMaps or Secrets yet: %s", p.Spec.NodeName, quote(words))
 		f.Fix = []string{"look at the kubelet of node " + p.Spec.NodeName + "; the manifest is hardly to blame"}
 	case "CsiDriverMissing":
-		if m := driverName.FindStringSubmatch(words); m != nil {
-			f.Detail = m[1]
-		}
+		f.Detail = cmp.Or(messages.MissingDriver(words), f.Detail)
 		f.Cause = fmt.Sprintf("storage driver %s does not run on node %s, so no volume of it can be mounted there", f.Detail, p.Spec.NodeName)
 		f.Fix = []string{"install the driver, or let its DaemonSet run on that node: kubectl get csinode " + p.Spec.NodeName + " lists the drivers that do", "or correct the driver's name"}
 	case "HostPathTypeMismatch":
@@ -201,7 +167,11 @@ func (s *facts) sayMount(f *Finding, p *corev1.Pod, volume, words string) {
 }
 
 // volumeNamed is the pod's volume that an event names: by its own name, or by that of the PersistentVolume behind it.
+// An event that names none is about none of them.
 func (s *facts) volumeNamed(p *corev1.Pod, name string) string {
+	if name == "" {
+		return ""
+	}
 	for _, v := range p.Spec.Volumes {
 		if v.Name == name {
 			return name
@@ -220,8 +190,8 @@ func (s *facts) volumeNamed(p *corev1.Pod, name string) string {
 // sayMountConfig names the object or key that is missing, and the one that was probably meant.
 func (s *facts) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) {
 	f.Confidence = Proven
-	if m := objectMissing.FindStringSubmatch(words); m != nil {
-		kind, name := kindOf(m[1]), m[2]
+	if m, ok := messages.MissingObject(words); ok {
+		kind, name := m.Kind, m.Name
 		f.Detail = kind + "/" + name
 		f.FieldPath += sourceField(p, volume, kind, name, "")
 		f.Cause = fmt.Sprintf("volume %s needs %s %s, which does not exist in namespace %s", volume, kind, name, p.Namespace)
@@ -233,8 +203,8 @@ func (s *facts) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) 
 		if s.togetherWith(kind, name) {
 			f.After = together
 		}
-	} else if m := mountKey.FindStringSubmatch(words); m != nil {
-		kind, key := kindOf(m[1]), m[2]
+	} else if m, ok := messages.MissingVolumeKey(words); ok {
+		kind, key := m.Kind, m.Key
 		name := sourceOf(p, volume, kind, key)
 		f.Detail = kind + "/" + name + "#" + key
 		f.FieldPath += sourceField(p, volume, kind, name, key)
@@ -258,13 +228,12 @@ func (s *facts) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) 
 func (s *facts) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
 	f.Cause = "the pod's volume can be attached to one node only, and another node has it: " + quote(text)
 	f.Fix = []string{"set strategy Recreate, or maxSurge 0 and maxUnavailable 1, so that the old pod leaves first", "or use a volume with access mode ReadWriteMany"}
-	m := usedBy.FindStringSubmatch(text)
-	if m == nil {
+	users, holders := messages.VolumeUsers(text)
+	if users == "" {
 		f.Fix = append([]string{"wait: nobody uses it there any more, and it is free when it is detached, after about six minutes at the latest"}, f.Fix...)
 		return
 	}
-	f.Fix = append([]string{"wait until " + quote(m[1]) + " has ended, or end it"}, f.Fix...)
-	holders := strings.FieldsFunc(m[1], func(r rune) bool { return r == ',' || r == ' ' })
+	f.Fix = append([]string{"wait until " + quote(users) + " has ended, or end it"}, f.Fix...)
 	for _, old := range s.old {
 		if !slices.Contains(holders, old.Name) || old.Spec.NodeName == p.Spec.NodeName {
 			continue
@@ -286,7 +255,8 @@ func (s *facts) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
 // waitsForVolume reports whether another node has the volume of a pod.
 func (s *facts) waitsForVolume(p *corev1.Pod) bool {
 	return !begun(p) && len(s.eventsOf(string(p.UID), func(e Event) bool {
-		return e.Reason == "FailedAttachVolume" && usedBy.MatchString(e.Message)
+		users, _ := messages.VolumeUsers(e.Message)
+		return e.Reason == "FailedAttachVolume" && users != ""
 	})) > 0
 }
 
