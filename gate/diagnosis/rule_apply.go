@@ -3,13 +3,13 @@ package diagnosis
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
@@ -73,20 +73,6 @@ var ruleApply = Rule{Family: "Applying", Causes: []Cause{
 		Signals: "Any other 4xx answer to the write.",
 		Remedy:  "Act on the API server's words, which the finding quotes."},
 }}
-
-var (
-	notDeclared  = regexp.MustCompile(`(?:([^\s:]+): )?field not declared in schema`)
-	unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
-	typedPatch   = regexp.MustCompile(`failed to create typed (?:patch|live|new) object \([^)]*\): (?:errors:\s*)?\.?([^\s:]+): ([^\n]+)`)
-	mismatched   = regexp.MustCompile("`?selector`? does not match template `?labels`?")
-	immutable    = regexp.MustCompile(`field is immutable|may not change once set|updates to statefulset spec for fields other than|pod updates may not change fields other than|spec is immutable after creation|is immutable when|cannot change roleRef|updates to (?:parameters|provisioner|reclaimPolicy) are forbidden`)
-	tooLarge     = regexp.MustCompile(`request is too large|larger than max|must have at most|may not be more than (?:262144|1048576) bytes`)
-	allocation   = regexp.MustCompile(`provided (port|IP) is (already allocated|not in the valid range)|provided range is not`)
-	conflictWith = regexp.MustCompile(`conflict with "([^"]+)"`)
-	notServed    = regexp.MustCompile(`no matches for kind|could not find the requested resource|the server doesn't have a resource type`)
-	cannotDo     = regexp.MustCompile(`User "([^"]*)" cannot (\w+) resource "([^"]*)"(?: in API group "([^"]*)")?`)
-	setElsewhere = regexp.MustCompile(`\[(?:name|containerPort)="?([^"\]]+)"?[^\]]*\]`)
-)
 
 // ExplainApply says why the API server refused to write an object: SchemaInvalid, SelectorTemplateMismatch,
 // ImmutableFieldChanged, FieldOwnershipConflict, OptimisticLockConflict, NamespaceNotFound, NamespaceTerminating, KindNotServed, ObjectTooLarge,
@@ -161,16 +147,17 @@ func decodeApply(err error, status metav1.Status, obj manifest.Object) (denial, 
 		return denial{"NamespaceTerminating", obj.GetNamespace(), "namespace " + obj.GetNamespace() + " is being deleted", []string{"wait until it is gone and create it anew; if that takes long, see which finalizers hold it"}, ""}, "metadata.namespace"
 	case status.Code == 404 && status.Details != nil && status.Details.Kind == "namespaces":
 		return denial{"NamespaceNotFound", status.Details.Name, "namespace " + status.Details.Name + " does not exist", []string{"create the namespace, or put its manifest into the same run"}, ""}, "metadata.namespace"
-	case meta.IsNoMatchError(err), notServed.MatchString(text), status.Code == 404 && status.Reason != metav1.StatusReasonNotFound:
+	case meta.IsNoMatchError(err), messages.SaysNotServed(text), status.Code == 404 && status.Reason != metav1.StatusReasonNotFound:
 		return denial{"KindNotServed", obj.GetAPIVersion() + " " + obj.GetKind(), fmt.Sprintf("the cluster does not know kind %s of %s", obj.GetKind(), obj.GetAPIVersion()),
 			[]string{"install its CRD first, or move to an apiVersion that the cluster serves"}, ""}, "apiVersion"
 	case isModified(status):
 		return denial{"OptimisticLockConflict", "", obj.Ref().String() + " was changed by somebody else again and again while this run wrote it",
 			[]string{"try again; if it repeats, find the other writer in metadata.managedFields"}, ""}, ""
-	case status.Code == 413, tooLarge.MatchString(text):
+	case status.Code == 413, messages.SaysTooLarge(text):
 		return denial{"ObjectTooLarge", "", "the object is bigger than the API server takes", []string{"split it, or keep big data outside of the cluster"}, ""}, "data"
-	case cannotDo.MatchString(text):
-		return forbidden(cannotDo.FindStringSubmatch(text), obj), ""
+	}
+	if said, ok := messages.ParseForbidden(text); ok {
+		return forbidden(said, obj), ""
 	}
 	return decodeInvalid(err, status, causes, obj)
 }

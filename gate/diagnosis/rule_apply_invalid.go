@@ -1,47 +1,47 @@
 package diagnosis
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"regexp"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // decodeInvalid is about the object itself being wrong, and about answers that nobody can do anything with.
 func decodeInvalid(err error, status metav1.Status, causes []metav1.StatusCause, obj manifest.Object) (denial, string) {
 	text := status.Message
-	if mismatched.MatchString(text) {
+	if messages.SaysSelectorMismatch(text) {
 		return mismatch(obj)
 	}
-	if immutable.MatchString(text) {
+	if messages.SaysImmutable(text) {
 		field := immutableField(causes)
 		return denial{"ImmutableFieldChanged", field, fmt.Sprintf("%s cannot be changed in an existing %s", orObject(field), obj.GetKind()), replaceHint(obj.GetKind()), ""}, field
 	}
-	if m := allocation.FindStringSubmatch(text); m != nil {
+	if words := messages.AllocationFailure(text); words != "" {
 		field := "spec.ports"
 		if len(causes) > 0 {
-			field = normalField(causes[0].Field)
+			field = messages.FieldPath(causes[0].Field)
 		}
-		return denial{"ServiceAllocationFailed", field, "the service asks for an address or port that it cannot have: " + quote(m[0]), []string{"choose another nodePort or clusterIP, or leave it to the cluster"}, ""}, field
+		return denial{"ServiceAllocationFailed", field, "the service asks for an address or port that it cannot have: " + quote(words), []string{"choose another nodePort or clusterIP, or leave it to the cluster"}, ""}, field
 	}
-	if m := notDeclared.FindStringSubmatch(text); m != nil {
-		field := normalField(strings.Trim(m[1], "."))
+	if field, ok := messages.UnknownField(text); ok {
 		return denial{"SchemaInvalid", field, fmt.Sprintf("field %s does not exist in %s", field, obj.GetKind()), []string{"correct the spelling or the indentation of the field"}, ""}, field
 	}
-	if m := unknownField.FindStringSubmatch(text); m != nil {
-		field := normalField(m[1])
-		return denial{"SchemaInvalid", field, fmt.Sprintf("field %s does not exist in %s", field, obj.GetKind()), []string{"correct the spelling or the indentation of the field"}, ""}, field
-	}
-	if m := typedPatch.FindStringSubmatch(text); m != nil {
-		return untyped(m, obj)
+	if field, reason, ok := messages.WrongType(text); ok {
+		cause := "field " + field + " is not valid"
+		if reason != "" && !secretive(obj) {
+			cause += ": " + quote(reason)
+		}
+		return denial{"SchemaInvalid", field, cause, []string{"correct the field"}, ""}, field
 	}
 	switch {
 	case status.Reason == metav1.StatusReasonInvalid || len(causes) > 0:
@@ -87,23 +87,13 @@ func orNothing(m map[string]string) string {
 	return quote(labels.Set(m).String())
 }
 
-// untyped is about a value of the wrong type. The text goes on with the value that was sent, which is left out.
-func untyped(m []string, obj manifest.Object) (denial, string) {
-	field := normalField(m[1])
-	cause := "field " + field + " is not valid"
-	if reason, _, _ := strings.Cut(m[2], ", got"); !secretive(obj) && !strings.ContainsAny(reason, "{&") {
-		cause += ": " + quote(reason)
-	}
-	return denial{"SchemaInvalid", field, cause, []string{"correct the field"}, ""}, field
-}
-
 // invalid lists what validation found. Its messages repeat the values, which in a Secret nobody may see and which for
 // whole templates fill pages.
 func invalid(status metav1.Status, causes []metav1.StatusCause, obj manifest.Object) (denial, string) {
 	var words []string
 	field := ""
 	for _, c := range causes {
-		at := normalField(c.Field)
+		at := messages.FieldPath(c.Field)
 		if field == "" {
 			field = at
 		}
@@ -111,7 +101,7 @@ func invalid(status metav1.Status, causes []metav1.StatusCause, obj manifest.Obj
 			words = append(words, at+" is not valid")
 			continue
 		}
-		words = append(words, at+": "+withoutDump(c.Message))
+		words = append(words, at+": "+messages.WithoutValue(c.Message))
 	}
 	cause := "the object is not valid"
 	if len(words) > 0 {
@@ -120,22 +110,17 @@ func invalid(status metav1.Status, causes []metav1.StatusCause, obj manifest.Obj
 	return denial{"SchemaInvalid", field, cause, []string{"correct the field"}, ""}, field
 }
 
-// dump is how the API server prints a whole Go value into a message: Invalid value: core.PodTemplateSpec{…}: reason.
-var dump = regexp.MustCompile(`(?s)Invalid value: (?:&?[\w.\[\]*]+\{.*\}|\{.*\}|map\[.*\]|"[^"]{80,}"): `)
-
-func withoutDump(text string) string { return dump.ReplaceAllString(text, "") }
-
 // conflict names who owns the fields that the manifest sets.
 func conflict(causes []metav1.StatusCause, text string) (denial, string) {
 	var managers, fields []string
 	for _, c := range causes {
-		fields = union(fields, []string{normalField(c.Field)})
-		if m := conflictWith.FindStringSubmatch(c.Message); m != nil {
-			managers = union(managers, []string{m[1]})
+		fields = union(fields, []string{messages.FieldPath(c.Field)})
+		if manager := messages.ConflictingManager(c.Message); manager != "" {
+			managers = union(managers, []string{manager})
 		}
 	}
-	if m := conflictWith.FindStringSubmatch(text); m != nil && len(managers) == 0 {
-		managers = []string{m[1]}
+	if manager := messages.ConflictingManager(text); manager != "" && len(managers) == 0 {
+		managers = []string{manager}
 	}
 	field := ""
 	if len(fields) > 0 {
@@ -145,20 +130,16 @@ func conflict(causes []metav1.StatusCause, text string) (denial, string) {
 		[]string{"leave the field out of the manifest if " + list(managers) + " should keep it (an autoscaler owns spec.replicas)", "or take it over with --force-conflicts"}, ""}, field
 }
 
-func forbidden(m []string, obj manifest.Object) denial {
-	group := m[4]
-	if group == "" {
-		group = `""`
-	}
-	return denial{"ApplyForbidden", m[2] + " " + m[3], fmt.Sprintf("user %s may not %s %s in namespace %s", m[1], m[2], m[3], obj.GetNamespace()),
-		[]string{fmt.Sprintf("grant it in a Role: apiGroups: [%s], resources: [%s], verbs: [%s]", group, m[3], m[2])}, ""}
+func forbidden(m messages.Forbidden, obj manifest.Object) denial {
+	return denial{"ApplyForbidden", m.Verb + " " + m.Resource, fmt.Sprintf("user %s may not %s %s in namespace %s", m.User, m.Verb, m.Resource, obj.GetNamespace()),
+		[]string{fmt.Sprintf("grant it in a Role: apiGroups: [%s], resources: [%s], verbs: [%s]", cmp.Or(m.Group, `""`), m.Resource, m.Verb)}, ""}
 }
 
 // immutableField is the first field that validation names; a StatefulSet's answer names only its spec.
 func immutableField(causes []metav1.StatusCause) string {
 	for _, c := range causes {
 		if c.Field != "" {
-			return normalField(c.Field)
+			return messages.FieldPath(c.Field)
 		}
 	}
 	return ""
@@ -181,12 +162,6 @@ func replaceHint(kind string) []string {
 		return []string{"only the requested size can grow; for anything else make a new claim and copy the data"}
 	}
 	return []string{"keep the field as it was, or delete the object and apply it again"}
-}
-
-// normalField turns a path of server-side apply, .spec.containers[name="app"].image, into the form of the reports.
-func normalField(path string) string {
-	path = strings.TrimPrefix(path, ".")
-	return setElsewhere.ReplaceAllStringFunc(path, func(m string) string { return strings.ReplaceAll(m, `"`, "") })
 }
 
 // unavailable reports whether the API server, or the way to it, is the trouble.

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
@@ -116,20 +117,18 @@ func readOnlyRoot(s *facts, e exit, words string) (field, why string, ok bool) {
 	return s.field(e.container, ""), "", false
 }
 
-var serviceAccount = regexp.MustCompile(`User "system:serviceaccount:([^:"]+):([^"]+)" (cannot [^:]+)`)
-
 // asServiceAccount: the API server refused the very account that the pod has. What the same run applies may be on its
 // way; roles and bindings need a moment to be seen.
 func asServiceAccount(s *facts, e exit, words string) (field, why string, ok bool) {
-	m := serviceAccount.FindStringSubmatch(words)
+	namespace, account, refused := messages.RefusedServiceAccount(words)
 	field = s.podPath + ".serviceAccountName"
-	if m == nil || m[1] != e.pod.Namespace || m[2] != e.pod.Spec.ServiceAccountName {
+	if !refused || namespace != e.pod.Namespace || account != e.pod.Spec.ServiceAccountName {
 		return field, "", false
 	}
 	granting := slices.ContainsFunc(s.Together, func(r manifest.Ref) bool {
 		return strings.HasPrefix(r.Kind, "Role") || strings.HasPrefix(r.Kind, "ClusterRole")
 	})
-	return field, fmt.Sprintf("the API server refuses what service account %s asks", m[2]), !granting
+	return field, fmt.Sprintf("the API server refuses what service account %s asks", account), !granting
 }
 
 // sharesNode: with hostNetwork the ports are those of the node, where the old pod may still listen.
