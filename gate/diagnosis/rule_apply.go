@@ -134,7 +134,8 @@ func decodeApply(err error, status metav1.Status, obj manifest.Object) (denial, 
 	if status.Details != nil {
 		causes = status.Details.Causes
 	}
-	if d, ok := decodeDenial(text); ok && !secretive(obj) {
+	if said, ok := messages.ParseDenial(text); ok && !secretive(obj) {
+		d := denied(said)
 		if d.field != "" {
 			return d, podField + "." + d.field
 		}

@@ -1,12 +1,13 @@
 package diagnosis
 
 import (
-	"regexp"
 	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 var ruleCreate = Rule{Family: "Creating pods", Find: explainCreate, Causes: []Cause{
@@ -67,14 +68,6 @@ var ruleCreate = Rule{Family: "Creating pods", Find: explainCreate, Causes: []Ca
 		Remedy:  "Do what the quoted answer asks for; old ReplicaSets that fill a quota go away with a lower revisionHistoryLimit."},
 }}
 
-// createPrefix is what controllers write before the API server's words, and podName the name that a failed attempt
-// would have had, a new one each time.
-var (
-	createPrefix = regexp.MustCompile(`^(Error creating: |[Cc]reate (?:Claim \S+ for )?Pod \S+ in StatefulSet \S+ failed error: |Failed to create new replica set "[^"]*": )`)
-	claimPrefix  = regexp.MustCompile(`^[Cc]reate Claim |[Ff]ailed to create PVC `)
-	podName      = regexp.MustCompile(`pods? "[^"]+"( is)? ?`)
-)
-
 // explainCreate names why a controller may not make pods: QuotaExceeded, QuotaNeedsResources, LimitRangeViolation,
 // PodSecurityViolation, AdmissionDenied, AdmissionWebhookDown, ServiceAccountMissing, PriorityClassMissing,
 // RuntimeClassMissing, PodCreateRejected, ReplicaSetCreateFailed. The newest FailedCreate event counts: the
@@ -91,16 +84,18 @@ func explainCreate(s *facts) []Finding {
 	if text == "" {
 		return nil
 	}
-	f := s.refused(controllerDenial(text), count)
+	failure := messages.ParseCreateFailure(text)
+	d, said := controllerDenial(failure)
+	f := s.refused(d, count)
 	f.Evidence = []Proof{proof}
-	if claimPrefix.MatchString(text) {
+	if failure.Claim {
 		f.FieldPath = "spec.volumeClaimTemplates"
 	}
 	switch f.Code {
 	case "QuotaExceeded":
-		s.quotaPatience(&f, text)
+		s.quotaPatience(&f, said.Shortages)
 	case "LimitRangeViolation":
-		s.limited(&f, text)
+		s.limited(&f, said.Bounds)
 	case "ServiceAccountMissing", "PriorityClassMissing", "RuntimeClassMissing":
 		kind := strings.TrimSuffix(f.Code, "Missing")
 		f.Cause += meant(f.Detail, s.Names[kind])
@@ -111,14 +106,15 @@ func explainCreate(s *facts) []Finding {
 	return []Finding{f}
 }
 
-// controllerDenial decodes the API server's answer to a controller, as the controller reports it.
-func controllerDenial(text string) denial {
-	words := createPrefix.ReplaceAllString(text, "")
-	if d, ok := decodeDenial(words); ok {
-		return d
+// controllerDenial words the API server's answer to a controller, and takes it apart where it is known.
+func controllerDenial(failure messages.CreateFailure) (denial, messages.Denial) {
+	if said, ok := messages.ParseDenial(failure.Answer); ok {
+		return denied(said), said
 	}
-	words = quote(podName.ReplaceAllString(words, ""))
-	return denial{code: "PodCreateRejected", cause: words, fix: []string{"create the pod template by hand with --dry-run=server to see the same answer"}}
+	return denial{
+		code: "PodCreateRejected", cause: quote(messages.WithoutPodName(failure.Answer)),
+		fix: []string{"create the pod template by hand with --dry-run=server to see the same answer"},
+	}, messages.Denial{}
 }
 
 // refused is a finding about pods that may not be made.
@@ -160,7 +156,7 @@ func (s *facts) noReplicaSet() (Finding, bool) {
 	if text == "" {
 		return Finding{}, false
 	}
-	answer := controllerDenial(text)
+	answer, _ := controllerDenial(messages.ParseCreateFailure(text))
 	f := s.finding("ReplicaSetCreateFailed")
 	f.Confidence, f.Count, f.Fix, f.FieldPath = Proven, count, answer.fix, s.podPath
 	if answer.code != "PodCreateRejected" {

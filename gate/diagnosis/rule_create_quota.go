@@ -1,7 +1,6 @@
 package diagnosis
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,86 +9,50 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
-// shortage is one resource of which a quota has too little for one more object. The API server names only those
-// (apiserver's plugin/resourcequota, CheckRequest).
-type shortage struct {
-	name             string
-	need, used, hard resource.Quantity
-}
-
-type shortages []shortage
-
-// readShortages reads "requested: pods=1, used: pods=3, limited: pods=3", where each list may have several resources.
-func readShortages(m []string) shortages {
-	need, used, hard := quantities(m[2]), quantities(m[3]), quantities(m[4])
-	var all shortages
-	for name, q := range need {
-		all = append(all, shortage{name, q, used[name], hard[name]})
-	}
-	slices.SortFunc(all, func(a, b shortage) int { return cmp.Compare(a.name, b.name) })
-	return all
-}
-
-// quantities reads cpu=1,memory=2Gi.
-func quantities(text string) map[string]resource.Quantity {
-	all := map[string]resource.Quantity{}
-	for _, pair := range strings.Split(text, ",") {
-		name, value, _ := strings.Cut(pair, "=")
-		if q, err := resource.ParseQuantity(value); err == nil {
-			all[name] = q
-		}
-	}
-	return all
-}
+// shortages are the resources of which a quota has too little for one more object.
+type shortages []messages.Shortage
 
 // String is "pods 3 of 3 used, 1 more needed".
 func (all shortages) String() string {
 	var texts []string
 	for _, s := range all {
-		texts = append(texts, fmt.Sprintf("%s %s of %s used, %s more needed", s.name, &s.used, &s.hard, &s.need))
+		texts = append(texts, fmt.Sprintf("%s %s of %s used, %s more needed", s.Resource, &s.Used, &s.Hard, &s.Need))
 	}
 	return strings.Join(texts, "; ")
 }
 
 // ofPods reports whether pods themselves are counted, or what they request.
 func (all shortages) ofPods() bool {
-	return slices.ContainsFunc(all, func(s shortage) bool {
-		_, known := podHolds(&corev1.Pod{}, s.name)
-		return known || s.name == "pods" || s.name == "count/pods"
+	return slices.ContainsFunc(all, func(s messages.Shortage) bool {
+		_, known := podHolds(&corev1.Pod{}, s.Resource)
+		return known || s.Resource == "pods" || s.Resource == "count/pods"
 	})
-}
-
-func decodeQuota(m []string) denial {
-	all := readShortages(m)
-	d := denial{"QuotaExceeded", m[1], "quota " + m[1] + " has no room: " + all.String(), []string{"raise quota " + m[1] + ", or lower requests or replicas"}, "containers"}
-	if !all.ofPods() {
-		d.fix, d.field = []string{"raise quota " + m[1] + ", or ask for less of what it counts"}, ""
-	}
-	return d
 }
 
 // proof is the same with what one more pod needs: "pods 3 used of 3; one more pod needs 1".
 func (all shortages) proof() string {
 	var texts []string
 	for _, s := range all {
-		texts = append(texts, fmt.Sprintf("%s %s used of %s; one more pod needs %s", s.name, &s.used, &s.hard, &s.need))
+		texts = append(texts, fmt.Sprintf("%s %s used of %s; one more pod needs %s", s.Resource, &s.Used, &s.Hard, &s.Need))
 	}
 	return strings.Join(texts, "; ")
 }
 
 // fits reports whether there is room for one more by now.
 func (all shortages) fits() bool {
-	return len(all) > 0 && !slices.ContainsFunc(all, func(s shortage) bool { return s.short(resource.Quantity{}) })
+	return len(all) > 0 && !slices.ContainsFunc(all, func(s messages.Shortage) bool { return lacks(s, resource.Quantity{}) })
 }
 
-// short reports whether one more does not fit even when something is given back.
-func (s shortage) short(back resource.Quantity) bool {
-	after := s.used.DeepCopy()
+// lacks reports whether one more does not fit even when something is given back.
+func lacks(s messages.Shortage, back resource.Quantity) bool {
+	after := s.Used.DeepCopy()
 	after.Sub(back)
-	after.Add(s.need)
-	return after.Cmp(s.hard) > 0
+	after.Add(s.Need)
+	return after.Cmp(s.Hard) > 0
 }
 
 // renewed takes the numbers of the quota itself where it was read: an event tells of the moment of the attempt.
@@ -100,13 +63,13 @@ func (s *facts) renewed(quota string, all shortages) (shortages, bool) {
 		}
 		all = slices.Clone(all)
 		for i := range all {
-			name := corev1.ResourceName(all[i].name)
+			name := corev1.ResourceName(all[i].Resource)
 			used, hasUsed := q.Status.Used[name]
 			hard, hasHard := q.Status.Hard[name]
 			if !hasUsed || !hasHard {
 				return all, false
 			}
-			all[i].used, all[i].hard = used, hard
+			all[i].Used, all[i].Hard = used, hard
 		}
 		return all, true
 	}
@@ -116,12 +79,11 @@ func (s *facts) renewed(quota string, all shortages) (shortages, bool) {
 // quotaPatience tells a quota that throttles from one that blocks. Old pods that leave give back what they hold; the
 // rollout is stuck for good only if not even all that may leave make room for the first new pod. While new pods are
 // there, they may become available and let more of the old ones go.
-func (s *facts) quotaPatience(f *Finding, text string) {
+func (s *facts) quotaPatience(f *Finding, told shortages) {
 	if strings.HasPrefix(f.FieldPath, s.podPath) && len(s.containers) == 0 {
 		f.FieldPath = s.podPath + ".containers"
 	}
-	m := quotaExceeded.FindStringSubmatch(text)
-	all, read := s.renewed(f.Detail, readShortages(m))
+	all, read := s.renewed(f.Detail, told)
 	f.Evidence = append(f.Evidence, Proof{Type: "arithmetic", Text: "quota " + f.Detail + ": " + all.proof(), Ref: "resourcequota/" + f.Detail})
 	a := s.algebra()
 	switch stuck, ok := s.stuckShortage(a, all); {
@@ -147,26 +109,26 @@ func (s *facts) quotaPatience(f *Finding, text string) {
 
 // stuckShortage is the resource of which the new pod needs more than is free and all old pods that may leave give back.
 // What the newest attempt was told may be from before some of them left, so those count as if they still had to go.
-func (s *facts) stuckShortage(a algebra, all shortages) (stuck shortage, ok bool) {
+func (s *facts) stuckShortage(a algebra, all shortages) (stuck messages.Shortage, ok bool) {
 	if len(s.pods) > 0 || a.oldPods == 0 {
-		return shortage{}, false
+		return messages.Shortage{}, false
 	}
 	may := a.mayLeave()
 	for _, short := range all {
-		held, known := s.held(short.name)
+		held, known := s.held(short.Resource)
 		if !known && may > 0 {
 			continue
 		}
 		held.Mul(int64(may))
-		if short.short(held) {
+		if lacks(short, held) {
 			return short, true
 		}
 	}
-	return shortage{}, false
+	return messages.Shortage{}, false
 }
 
 // surgeDeadlock words the proof.
-func (s *facts) surgeDeadlock(f *Finding, a algebra, stuck shortage) {
+func (s *facts) surgeDeadlock(f *Finding, a algebra, stuck messages.Shortage) {
 	f.Terminal, f.After = TerminalDeadlock, 30*time.Second
 	f.Detail += ", SurgeDeadlock"
 	f.FieldPath = "spec.strategy.rollingUpdate"
@@ -175,16 +137,16 @@ func (s *facts) surgeDeadlock(f *Finding, a algebra, stuck shortage) {
 	if may == 0 {
 		f.Cause += "; maxUnavailable is " + a.unavailableText + ", so no " + a.other + " pod may leave to make room"
 		f.Fix = append([]string{"set maxUnavailable to 1 (and maxSurge to 0)"}, f.Fix...)
-		if back, known := s.held(stuck.name); known && stuck.short(back) {
+		if back, known := s.held(stuck.Resource); known && lacks(stuck, back) {
 			f.Fix = f.Fix[1:] // even the room of one old pod would not be enough
 		}
 		return
 	}
-	back, _ := s.held(stuck.name)
+	back, _ := s.held(stuck.Resource)
 	f.FieldPath = s.podPath + ".containers"
 	back.Mul(int64(may))
-	f.Cause += fmt.Sprintf("; maxUnavailable is %s, and the %s that may leave %s back only %s of %s", a.unavailableText, plural(may, a.other+" pod"), verb(may, "give"), &back, stuck.name)
-	f.Fix = append([]string{fmt.Sprintf("lower the pod's %s, or raise maxUnavailable so that more old pods leave first", stuck.name)}, f.Fix...)
+	f.Cause += fmt.Sprintf("; maxUnavailable is %s, and the %s that may leave %s back only %s of %s", a.unavailableText, plural(may, a.other+" pod"), verb(may, "give"), &back, stuck.Resource)
+	f.Fix = append([]string{fmt.Sprintf("lower the pod's %s, or raise maxUnavailable so that more old pods leave first", stuck.Resource)}, f.Fix...)
 }
 
 // held is how much of a resource, in the quota's words, an old pod holds; the biggest counts. It is not known for what
