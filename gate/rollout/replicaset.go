@@ -2,6 +2,7 @@ package rollout
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -23,20 +24,18 @@ var replicaSetKind = Kind{
 	Serves:   true,
 }
 
-// replicaSet waits for the pods that a ReplicaSet is to keep. Another template does not replace pods that exist, so
-// there are no revisions to tell apart.
+// replicaSet waits for the pods that a ReplicaSet, or its predecessor ReplicationController, is to keep. Another template
+// does not replace pods that exist, so there are no revisions to tell apart.
 func replicaSet(w Workload) Status {
-	rs, ok := w.Live.(*appsv1.ReplicaSet)
-	if !ok {
+	var s Status
+	switch o := w.Live.(type) {
+	case *appsv1.ReplicaSet:
+		s = Status{Desired: replicas(o.Spec.Replicas), Updated: o.Status.Replicas, Ready: o.Status.ReadyReplicas, Available: o.Status.AvailableReplicas}
+	case *corev1.ReplicationController:
+		s = Status{Desired: replicas(o.Spec.Replicas), Updated: o.Status.Replicas, Ready: o.Status.ReadyReplicas, Available: o.Status.AvailableReplicas}
+	default:
 		return wrongType(w)
 	}
-	return keepPods(Status{
-		Desired: replicas(rs.Spec.Replicas), Updated: rs.Status.Replicas, Ready: rs.Status.ReadyReplicas, Available: rs.Status.AvailableReplicas,
-	})
-}
-
-// keepPods judges a controller that keeps a number of pods.
-func keepPods(s Status) Status {
 	switch {
 	case s.Available < s.Desired:
 		return awaitPods(s, s.Desired)

@@ -11,7 +11,7 @@ import (
 var replicationControllerKind = Kind{
 	GroupKind: schema.GroupKind{Kind: "ReplicationController"},
 	Resource:  manifest.Resource{Version: "v1", Resource: "replicationcontrollers", Namespaced: true},
-	Type:      (*corev1.ReplicationController)(nil), Evaluate: replicationController,
+	Type:      (*corev1.ReplicationController)(nil), Evaluate: replicaSet,
 	Spec: func(o Object) Spec {
 		c := o.(*corev1.ReplicationController)
 		return Spec{
@@ -22,15 +22,4 @@ var replicationControllerKind = Kind{
 	Template: "spec.template",
 	PodNames: generated,
 	Serves:   true,
-}
-
-// replicationController is the ReplicaSet's predecessor.
-func replicationController(w Workload) Status {
-	rc, ok := w.Live.(*corev1.ReplicationController)
-	if !ok {
-		return wrongType(w)
-	}
-	return keepPods(Status{
-		Desired: replicas(rc.Spec.Replicas), Updated: rc.Status.Replicas, Ready: rc.Status.ReadyReplicas, Available: rc.Status.AvailableReplicas,
-	})
 }
