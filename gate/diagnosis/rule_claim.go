@@ -236,9 +236,7 @@ func (s *facts) sayClass(f *Finding, c claim) {
 	} else if len(existing) > 0 {
 		f.Cause += "; there are " + list(existing)
 	}
-	if s.togetherWith("StorageClass", class) {
-		f.After = together
-	}
+	s.patient(f, "StorageClass", class)
 }
 
 // claimNotFound is the scheduler's word for a claim that does not exist.
@@ -248,12 +246,9 @@ func (s *facts) claimNotFound(p *corev1.Pod, claim string) Finding {
 	f.Cause = fmt.Sprintf("the pod needs claim %s, which does not exist in namespace %s", claim, p.Namespace)
 	f.Fix = []string{"create the claim, or correct its name"}
 	if near := nearest(claim, s.Names["PersistentVolumeClaim"]); near != "" {
-		f.Cause += "; there is " + near
-		f.Fix = []string{fmt.Sprintf("write %s, if that was meant", near), "or create claim " + claim}
+		f.probably(near, "; there is ", "or create claim "+claim)
 	}
-	if s.togetherWith("PersistentVolumeClaim", claim) {
-		f.After = together
-	}
+	s.patient(&f, "PersistentVolumeClaim", claim)
 	return f
 }
 
@@ -275,9 +270,7 @@ func (s *facts) sayDeleting(f *Finding, claim string) {
 			break
 		}
 	}
-	if s.togetherWith("PersistentVolumeClaim", claim) {
-		f.After = together
-	}
+	s.patient(f, "PersistentVolumeClaim", claim)
 }
 
 // resizing notes a claim whose enlargement is not done.

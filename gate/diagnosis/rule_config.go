@@ -83,7 +83,7 @@ func (s *facts) missingKey(c container, kind, name, key string) Finding {
 	ref := manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name}
 	f := s.in(c, "ConfigKeyNotFound")
 	if _, known := s.Keys[ref]; !known {
-		f = s.patient(f, ref)
+		s.patient(&f, kind, name)
 	}
 	f.Confidence = Proven
 	f.Detail = kind + "/" + name + "#" + key
@@ -139,7 +139,8 @@ func subPathField(c container, volume string) string {
 // missingObject turns f into ConfigMapNotFound or SecretNotFound.
 func (s *facts) missingObject(f Finding, kind, name string) Finding {
 	kept := f
-	f = s.patient(s.finding(kind+"NotFound"), manifest.Ref{Kind: kind, Namespace: s.w.Ref.Namespace, Name: name})
+	f = s.finding(kind + "NotFound")
+	s.patient(&f, kind, name)
 	f.Object, f.Container, f.pods, f.PodsAffected, f.Nodes, f.FirstSeen = kept.Object, kept.Container, kept.pods, kept.PodsAffected, kept.Nodes, kept.FirstSeen
 	f.initial, f.injected, f.served = kept.initial, kept.injected, kept.served
 	f.Confidence = Proven
@@ -158,11 +159,10 @@ func (s *facts) missingObject(f Finding, kind, name string) Finding {
 }
 
 // patient gives a reference more time when its object is applied in the same run.
-func (s *facts) patient(f Finding, ref manifest.Ref) Finding {
-	if s.togetherWith(ref.Kind, ref.Name) {
+func (s *facts) patient(f *Finding, kind, name string) {
+	if s.togetherWith(kind, name) {
 		f.After = max(f.After, together)
 	}
-	return f
 }
 
 func (s *facts) togetherWith(kind, name string) bool {

@@ -99,9 +99,7 @@ func explainCreate(s *facts) []Finding {
 	case "ServiceAccountMissing", "PriorityClassMissing", "RuntimeClassMissing":
 		kind := strings.TrimSuffix(f.Code, "Missing")
 		f.Cause += meant(f.Detail, s.Names[kind])
-		if s.togetherWith(kind, f.Detail) {
-			f.After = together
-		}
+		s.patient(&f, kind, f.Detail)
 	}
 	return []Finding{f}
 }

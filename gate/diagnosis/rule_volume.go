@@ -197,12 +197,9 @@ func (s *facts) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) 
 		f.Cause = fmt.Sprintf("volume %s needs %s %s, which does not exist in namespace %s", volume, kind, name, p.Namespace)
 		f.Fix = []string{fmt.Sprintf("create %s %s in namespace %s, or correct the name", kind, name, p.Namespace)}
 		if near := nearest(name, s.Names[kind]); near != "" {
-			f.Cause += "; there is " + near
-			f.Fix = []string{fmt.Sprintf("write %s, if that was meant", near), fmt.Sprintf("or create %s %s in namespace %s", kind, name, p.Namespace)}
+			f.probably(near, "; there is ", fmt.Sprintf("or create %s %s in namespace %s", kind, name, p.Namespace))
 		}
-		if s.togetherWith(kind, name) {
-			f.After = together
-		}
+		s.patient(f, kind, name)
 	} else if m, ok := messages.MissingVolumeKey(words); ok {
 		kind, key := m.Kind, m.Key
 		name := sourceOf(p, volume, kind, key)
@@ -212,13 +209,12 @@ func (s *facts) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) 
 		f.Fix = []string{"add the key, or correct its name in items"}
 		keys := s.Keys[manifest.Ref{Kind: kind, Namespace: p.Namespace, Name: name}]
 		if near := nearest(key, keys); near != "" {
-			f.Cause += "; it has " + near
-			f.Fix = []string{fmt.Sprintf("write %s, if that was meant", near), "or add key " + key}
+			f.probably(near, "; it has ", "or add key "+key)
 		} else if len(keys) > 0 {
 			f.Cause += "; it has " + list(slices.Sorted(slices.Values(keys)))
 		}
-		if s.togetherWith(kind, name) && keys == nil {
-			f.After = together
+		if keys == nil {
+			s.patient(f, kind, name)
 		}
 	}
 	f.Fix = append(f.Fix, "mark the volume's source optional: true if the program can do without")

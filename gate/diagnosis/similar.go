@@ -57,3 +57,10 @@ func nearest(missing string, names []string) string {
 	}
 	return ""
 }
+
+// probably adds to a finding about a missing name which one was meant: what there is to the cause, and to write that to
+// the advice. or is what to do otherwise.
+func (f *Finding) probably(near, thereIs, or string) {
+	f.Cause += thereIs + near
+	f.Fix = []string{"write " + near + ", if that was meant", or}
+}
