@@ -106,6 +106,15 @@ func (w writers) kept(at, with fieldpath.Path) Kept {
 	return out
 }
 
+// annotationsOfServer are the paths of the annotations that the control plane keeps, and that there are any.
+var annotationsOfServer = func() *fieldpath.Set {
+	set := fieldpath.NewSet(fieldpath.MakePathOrDie("metadata", "annotations"))
+	for _, name := range serverAnnotations {
+		set.Insert(fieldpath.MakePathOrDie("metadata", "annotations", name))
+	}
+	return set
+}()
+
 // findRaced returns those of the changed fields that another manager wrote between the snapshot and this run's write:
 // they are that manager's in written, it got them or wrote since, and they are not this run's.
 func (inv *Inverse) findRaced() paths {
@@ -114,6 +123,9 @@ func (inv *Inverse) findRaced() paths {
 		return raced
 	}
 	before, written := entriesOf(inv.write.Before), entriesOf(inv.write.Written)
+	for i := range written {
+		written[i].set = written[i].set.Difference(annotationsOfServer) // which say nothing about the others beside them
+	}
 	for at := range inv.changed.all.All() {
 		ours, theirs := false, false
 		for _, e := range written {

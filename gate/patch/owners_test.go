@@ -241,3 +241,25 @@ func TestKeptNamesAnotherRun(t *testing.T) {
 		}
 	})
 }
+
+// TestAnnotationsOfTheServer: a controller that counts revisions in an annotation has not written the ones beside it.
+func TestAnnotationsOfTheServer(t *testing.T) {
+	bubble(t, "last applied", func(t *testing.T) {
+		s := newServer(t, object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, uid: \"1\"}}"), nil)
+		before := s.apply(object(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, uid: \"1\", labels: {a: b}, annotations: {"+LastApplied+": x}}}"), "hand")
+		written := s.edit(runManager, func(o map[string]any) { unstructured.RemoveNestedField(o, "metadata", "annotations") })
+		now := s.edit("kube-controller-manager", func(o map[string]any) {
+			_ = unstructured.SetNestedField(o, "2", "metadata", "annotations", "deployment.kubernetes.io/revision")
+		})
+		// The answer was lost: what was written is told from the plan, and its owners from the object as it is now.
+		written = written.DeepCopy()
+		written.SetManagedFields(now.GetManagedFields())
+		inv, err := Invert(Write{Manager: runManager, Before: before, Written: written}, now, undoManager, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := inv.Object.GetAnnotations()[LastApplied]; got != "x" || len(inv.Kept) > 0 {
+			t.Errorf("annotation %q, kept %+v", got, inv.Kept)
+		}
+	})
+}
