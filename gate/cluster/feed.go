@@ -36,7 +36,7 @@ type feed struct{ informer cache.SharedIndexInformer }
 
 // feed starts to watch a source until ctx ends; arrived is called after each change, problem when reading is refused.
 func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, arrived func(), problem func(string)) *feed {
-	informer := cache.NewSharedIndexInformer(s.lw, s.object, 0, cache.Indexers{})
+	informer := cache.NewSharedIndexInformer(w.gently(s.lw), s.object, 0, cache.Indexers{})
 	// These three only fail on an informer that runs already.
 	_ = informer.SetTransform(trim)
 	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
@@ -59,6 +59,35 @@ func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, ar
 		}
 	})
 	return &feed{informer}
+}
+
+// atOnce is how many watches are opened at a time. When many are opened at once, net/http makes a connection for each of
+// them that finds the others full.
+const atOnce = 16
+
+// gently opens watches a few at a time.
+func (w *Watch) gently(lw cache.ListerWatcher) cache.ListerWatcher {
+	inner := cache.ToListerWatcherWithContext(lw)
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			return opened(ctx, w.opening, func() (runtime.Object, error) { return inner.ListWithContext(ctx, o) })
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			return opened(ctx, w.opening, func() (watch.Interface, error) { return inner.WatchWithContext(ctx, o) })
+		},
+	}
+}
+
+// opened asks when there is a slot.
+func opened[T any](ctx context.Context, slots chan struct{}, ask func() (T, error)) (T, error) {
+	select {
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
+		return ask()
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
 }
 
 func (f *feed) synced() bool { return f.informer.HasSynced() }

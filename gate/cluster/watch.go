@@ -44,11 +44,12 @@ type Watch struct {
 	services  map[string]*serviceList // by namespace
 	env       *environment
 	running   sync.WaitGroup
+	opening   chan struct{} // has a slot for each watch that is being opened
 }
 
 // Watch begins to follow the targets. Stop ctx, then call Wait.
 func (c *Client) Watch(ctx context.Context, targets []rollout.Target) *Watch {
-	w := &Watch{c: c, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, env: &environment{}}
+	w := &Watch{c: c, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, env: &environment{}, opening: make(chan struct{}, atOnce)}
 	for _, t := range targets {
 		if w.services[t.Ref.Namespace] == nil {
 			w.services[t.Ref.Namespace] = &serviceList{client: c, namespace: t.Ref.Namespace}
