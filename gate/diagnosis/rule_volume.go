@@ -37,7 +37,7 @@ var ruleVolume = Rule{Family: "Volumes", Find: explainMounts, Causes: []Cause{
 		Remedy:  "Act on the message: most often a file server that does not answer or refuses, a damaged file system, or missing rights."},
 	{Code: "MultiAttach", class: atTimeout("volume", LayerCluster, ScopeSpec),
 		Meaning: "The pod's volume can be attached to one node at a time, and another node has it.",
-		Signals: "The pod's event FailedAttachVolume with \"Multi-Attach error\"; a deadlock is proven when an old pod that maxUnavailable 0 keeps is the one that uses it.",
+		Signals: "The pod's event FailedAttachVolume with \"Multi-Attach error\" or, in newer versions, \"Waiting for detach\"; a deadlock is proven when an old pod that maxUnavailable 0 keeps is the one that uses it.",
 		Remedy:  "Use strategy Recreate, or maxSurge 0 and maxUnavailable 1, so that the old pod leaves first; or a volume with access mode ReadWriteMany. After a node is lost, the volume is free after about six minutes."},
 	{Code: "AttachFailed", class: atTimeout("volume", LayerCluster, ScopeEnv),
 		Meaning: "A volume of the pod cannot be attached to its node.",
@@ -224,14 +224,10 @@ func (s *facts) sayMountConfig(f *Finding, p *corev1.Pod, volume, words string) 
 func (s *facts) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
 	f.Cause = "the pod's volume can be attached to one node only, and another node has it: " + quote(text)
 	f.Fix = []string{"set strategy Recreate, or maxSurge 0 and maxUnavailable 1, so that the old pod leaves first", "or use a volume with access mode ReadWriteMany"}
-	users, holders := messages.VolumeUsers(text)
-	if users == "" {
-		f.Fix = append([]string{"wait: nobody uses it there any more, and it is free when it is detached, after about six minutes at the latest"}, f.Fix...)
-		return
-	}
-	f.Fix = append([]string{"wait until " + quote(users) + " has ended, or end it"}, f.Fix...)
+	users := messages.ParseVolumeUsers(text)
+	f.Fix = append([]string{waitFor(users)}, f.Fix...)
 	for _, old := range s.old {
-		if !slices.Contains(holders, old.Name) || old.Spec.NodeName == p.Spec.NodeName {
+		if !slices.Contains(users.Pods, old.Name) || old.Spec.NodeName == p.Spec.NodeName {
 			continue
 		}
 		if claim, _ := s.sharedClaim(p, old.Name); claim != "" {
@@ -248,11 +244,30 @@ func (s *facts) sayMultiAttach(f *Finding, p *corev1.Pod, text string) {
 	}
 }
 
+// waitFor says what has to happen on the other node.
+func waitFor(users messages.VolumeUsers) string {
+	names := slices.Clip(users.Pods)
+	switch {
+	case users.Elsewhere == 1:
+		names = append(names, "a pod in another namespace")
+	case users.Elsewhere > 1:
+		names = append(names, fmt.Sprintf("%d pods in other namespaces", users.Elsewhere))
+	}
+	switch {
+	case users.Gone:
+		return "wait: nobody uses it there any more, and it is free when it is detached, after about six minutes at the latest"
+	case len(names) == 0:
+		return "wait until it is detached from the other node"
+	case len(names) == 1 && users.Elsewhere < 2:
+		return "wait until " + quote(names[0]) + " has ended, or end it"
+	}
+	return "wait until " + quote(list(names)) + " have ended, or end them"
+}
+
 // waitsForVolume reports whether another node has the volume of a pod.
 func (s *facts) waitsForVolume(p *corev1.Pod) bool {
 	return !begun(p) && len(s.eventsOf(string(p.UID), func(e Event) bool {
-		users, _ := messages.VolumeUsers(e.Message)
-		return e.Reason == "FailedAttachVolume" && users != ""
+		return e.Reason == "FailedAttachVolume" && len(messages.ParseVolumeUsers(e.Message).Pods) > 0
 	})) > 0
 }
 

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -9,7 +10,8 @@ import (
 // (pkg/volume/util/operationexecutor, pkg/controller/volume).
 var (
 	mountSetUp   = regexp.MustCompile(`(?s)MountVolume\.\w+ failed for volume "([^"]+)"\s*:\s*(.*)`)
-	usedBy       = regexp.MustCompile(`already used by pod\(s\) (.+)$`)
+	usedBy       = regexp.MustCompile(`already used by (?:pod\(s\) (.+?))?(?: and )?(?:(\d+) pod\(s\) in different namespaces)?$`)
+	attached     = regexp.MustCompile(`already exclusively attached`)
 	driverName   = regexp.MustCompile(`driver name (\S+) not found in the list of registered CSI drivers`)
 	classMissing = regexp.MustCompile(`storageclass\.storage\.k8s\.io "([^"]+)" not found|no persistent volumes available for this claim and no storage class is set`)
 	provisioner  = regexp.MustCompile(`external provisioner ['"]([^'"]+)['"]`)
@@ -21,7 +23,8 @@ var mountTests = []struct {
 	text *regexp.Regexp
 }{
 	{"ConfigCacheSync", cacheLag},
-	{"MultiAttach", regexp.MustCompile(`Multi-Attach error|already exclusively attached`)},
+	// Reworded in 1.37, and in later patches of 1.35 and 1.36: where the old pod leaves, nothing is wrong.
+	{"MultiAttach", regexp.MustCompile(`Multi-Attach error|Waiting for detach for volume |already exclusively attached`)},
 	{"CsiDriverMissing", driverName},
 	{"MountConfigMissing", objectMissing},
 	{"MountConfigMissing", volumeKeyMissing},
@@ -58,11 +61,25 @@ func ParseMount(text string) Mount {
 // MissingDriver is the storage driver that a node does not have; empty for other texts.
 func MissingDriver(text string) string { return first(driverName, text) }
 
-// VolumeUsers are the pods that use a volume on another node, as the text lists them and one by one; empty when it names
-// none.
-func VolumeUsers(text string) (words string, pods []string) {
-	words = first(usedBy, text)
-	return words, strings.FieldsFunc(words, func(r rune) bool { return r == ',' || r == ' ' })
+// VolumeUsers are the pods that use a volume on another node, as far as a text tells
+// (pkg/controller/volume/attachdetach/reconciler, reportMultiAttachError).
+type VolumeUsers struct {
+	Pods      []string // their names, in the namespace of the pod that waits
+	Elsewhere int      // how many are in other namespaces; their names are not told
+	Gone      bool     // none is left, and the volume is still attached
+}
+
+// ParseVolumeUsers reads who uses a volume; the result is empty for texts that do not tell.
+func ParseVolumeUsers(text string) VolumeUsers {
+	m := usedBy.FindStringSubmatch(text)
+	if m == nil {
+		return VolumeUsers{Gone: attached.MatchString(text)}
+	}
+	elsewhere, _ := strconv.Atoi(m[2])
+	return VolumeUsers{
+		Pods:      strings.FieldsFunc(m[1], func(r rune) bool { return r == ',' || r == ' ' }),
+		Elsewhere: elsewhere,
+	}
 }
 
 // MissingClass is the storage class of a claim that does not exist; empty when the claim names none and there is no

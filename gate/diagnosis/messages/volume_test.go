@@ -1,8 +1,10 @@
 package messages
 
 import (
-	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestParseMount(t *testing.T) {
@@ -16,6 +18,9 @@ func TestParseMount(t *testing.T) {
 		{`MountVolume.SetUp failed for volume "socket" : hostPath type check failed: /run/docker.sock is not a socket file`, Mount{"HostPathTypeMismatch", "socket", "hostPath type check failed: /run/docker.sock is not a socket file"}},
 		{`MountVolume.MountDevice failed for volume "pvc-1" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers`,
 			Mount{"CsiDriverMissing", "pvc-1", "kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers"}},
+		{`Waiting for detach for volume "pvc-1" Volume is already used by pod(s) web-old-a`, Mount{"MultiAttach", "", `Waiting for detach for volume "pvc-1" Volume is already used by pod(s) web-old-a`}},
+		{`AttachVolume.Attach failed for volume "pvc-1" : rpc error: code = Internal desc = timed out waiting for detach of disk-1`,
+			Mount{"MountFailed", "", `AttachVolume.Attach failed for volume "pvc-1" : rpc error: code = Internal desc = timed out waiting for detach of disk-1`}},
 		{`Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) web-old-a`, Mount{"MultiAttach", "", `Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) web-old-a`}},
 		{"MountVolume.SetUp failed for volume \"media\" : mount failed: exit status 32\nMounting command: mount\nMounting arguments: -t nfs files.example:/exports/media /var/lib/kubelet/pods/x/volumes/kubernetes.io~nfs/media\nOutput: mount.nfs: access denied by server while mounting files.example:/exports/media",
 			Mount{"MountFailed", "media", "mount failed: exit status 32: mount.nfs: access denied by server while mounting files.example:/exports/media"}},
@@ -32,16 +37,21 @@ func TestParseMount(t *testing.T) {
 	}
 }
 
-func TestVolumeUsers(t *testing.T) {
-	for text, want := range map[string]string{
-		`Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) web-old-a`:                                          "web-old-a",
-		`Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) web-old-a, web-old-b`:                               "web-old-a, web-old-b",
-		`Multi-Attach error for volume "pvc-1" Volume is already exclusively attached to one node and can't be attached to another`: "",
-		`Multi-Attach error for volume "pvc-1" Volume is already used by 1 pod(s) in different namespaces`:                          "",
+func TestParseVolumeUsers(t *testing.T) {
+	for text, want := range map[string]VolumeUsers{
+		`Volume is already used by pod(s) web-old-a`:                                                                      {Pods: []string{"web-old-a"}},
+		`Volume is already used by pod(s) web-old-a, web-old-b`:                                                           {Pods: []string{"web-old-a", "web-old-b"}},
+		`Volume is already used by pod(s) web-old-a and 1 pod(s) in different namespaces`:                                 {Pods: []string{"web-old-a"}, Elsewhere: 1},
+		`Volume is already used by 12 pod(s) in different namespaces`:                                                     {Elsewhere: 12},
+		`Volume is already exclusively attached to one node and can't be attached to another`:                             {Gone: true},
+		`Volume is already exclusively attached to one node, waiting on detach before it can be attached to another node`: {Gone: true},
+		`disk-1 has a mood`: {},
 	} {
-		words, pods := VolumeUsers(text)
-		if words != want || strings.Join(pods, ", ") != want {
-			t.Errorf("%s: got %q, %q", text, words, pods)
+		for _, head := range []string{"Multi-Attach error", "Waiting for detach"} {
+			full := head + ` for volume "pvc-1" ` + text
+			if diff := cmp.Diff(want, ParseVolumeUsers(full), cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", full, diff)
+			}
 		}
 	}
 }
