@@ -6,7 +6,7 @@ import "regexp"
 // statefulset/stateful_pod_control.go; deployment/sync.go, getNewReplicaSet), and the name in these that a failed attempt
 // would have given to its pod.
 var (
-	createPrefix = regexp.MustCompile(`^(Error creating: |[Cc]reate (?:Claim \S+ for )?Pod \S+ in StatefulSet \S+ failed error: |Failed to create new replica set "[^"]*": )`)
+	createPrefix = regexp.MustCompile(`^(?:Error creating: |[Cc]reate (?:Claim \S+ for )?Pod \S+ in StatefulSet \S+ failed error: (?:[Ff]ailed to create PVC \S+: )?|Failed to create new replica set "[^"]*": )`)
 	claimPrefix  = regexp.MustCompile(`^[Cc]reate Claim |[Ff]ailed to create PVC `)
 	podName      = regexp.MustCompile(`pods? "[^"]+"( is)? ?`)
 )

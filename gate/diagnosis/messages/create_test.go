@@ -13,7 +13,10 @@ func TestParseCreateFailure(t *testing.T) {
 		{`create Claim data-web-0 for Pod web-0 in StatefulSet web failed error: persistentvolumeclaims "data-web-0" is forbidden: exceeded quota: storage`,
 			`persistentvolumeclaims "data-web-0" is forbidden: exceeded quota: storage`, true},
 		{`create Pod web-0 in StatefulSet web failed error: failed to create PVC data-web-0: persistentvolumeclaims "data-web-0" is forbidden: exceeded quota: storage`,
-			`failed to create PVC data-web-0: persistentvolumeclaims "data-web-0" is forbidden: exceeded quota: storage`, true},
+			`persistentvolumeclaims "data-web-0" is forbidden: exceeded quota: storage`, true},
+		// Of several claims each needs its name.
+		{`create Pod web-0 in StatefulSet web failed error: [failed to create PVC data-web-0: persistentvolumeclaims "data-web-0" is forbidden: a mood, failed to create PVC logs-web-0: persistentvolumeclaims "logs-web-0" is forbidden: a mood]`,
+			`[failed to create PVC data-web-0: persistentvolumeclaims "data-web-0" is forbidden: a mood, failed to create PVC logs-web-0: persistentvolumeclaims "logs-web-0" is forbidden: a mood]`, true},
 		{`Failed to create new replica set "web-7d9f": replicasets.apps "web-7d9f" is forbidden: exceeded quota: objects`, `replicasets.apps "web-7d9f" is forbidden: exceeded quota: objects`, false},
 		{`pods "web-new-x" is forbidden: a mood`, "forbidden: a mood", false}, // the condition ReplicaFailure has no prefix
 		{"", "", false},
