@@ -2,14 +2,14 @@ package diagnosis
 
 import (
 	"fmt"
-	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	corev1helpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/klog/v2"
+
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
 
 // passingTaints begin the keys of taints that go away by themselves: those that stand for a node's condition, and those that
@@ -23,9 +23,6 @@ var passingTaints = []string{
 func passes(key string) bool {
 	return slices.ContainsFunc(passingTaints, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) || strings.Contains(key, "startup-taint")
 }
-
-// namedTaint is a taint in the scheduler's message, which had them until 1.34.
-var namedTaint = regexp.MustCompile(`(\d+) node\(s\) had (?:untolerated )?taint \{([^:}]+): ?([^}]*)\}`)
 
 // untolerated are the taints of a node that keep a pod away. That of a cordoned node is told as such.
 func untolerated(p *corev1.Pod, n *corev1.Node) []corev1.Taint {
@@ -115,13 +112,9 @@ func nodeTaints(p *corev1.Pod, nodes []*corev1.Node) (taints []taintOn, temporar
 
 // textTaints are the taints that an old scheduler's message names.
 func textTaints(message string) (taints []taintOn, temporary bool) {
-	seen := map[corev1.Taint]bool{}
-	for _, m := range namedTaint.FindAllStringSubmatch(message, -1) {
-		t := corev1.Taint{Key: strings.TrimSpace(m[2]), Value: strings.TrimSpace(m[3])}
+	for _, named := range messages.NamedTaints(message) {
+		t := corev1.Taint{Key: named.Key, Value: named.Value}
 		temporary = temporary || passes(t.Key)
-		seen[t] = true
-	}
-	for t := range maps.Keys(seen) {
 		taints = append(taints, taintOn{t, 0, t.ToString()})
 	}
 	sortTaints(taints)

@@ -51,6 +51,7 @@ var (
 	refusalHead = regexp.MustCompile(`^(\d+)/(\d+) nodes? (?:are|is) available:? ?`)
 	clauseStart = regexp.MustCompile(`(?:^|, |\. )(\d+) [A-Za-z]`)
 	notHelpful  = regexp.MustCompile(`(\d+) Preemption is not helpful`)
+	namedTaint  = regexp.MustCompile(`node\(s\) had (?:untolerated )?taint \{([^:}]+): ?([^}]*)\}`)
 	// eitherAffinity stood beside the clause that says which of the two it was, until 1.21.
 	eitherAffinity = regexp.MustCompile(`didn't match pod affinity/anti-affinity( rules)?$`)
 )
@@ -200,6 +201,20 @@ func (r Unschedulable) Resources() []string {
 		}
 	}
 	return names
+}
+
+// NamedTaint is a taint in the scheduler's message, which does not tell the effect.
+type NamedTaint struct{ Key, Value string }
+
+// NamedTaints are the taints that a message names, each once. Since 1.35 it names none.
+func NamedTaints(text string) []NamedTaint {
+	var all []NamedTaint
+	for _, m := range namedTaint.FindAllStringSubmatch(text, -1) {
+		if t := (NamedTaint{strings.TrimSpace(m[1]), strings.TrimSpace(m[2])}); !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	return all
 }
 
 // Apart reports whether a reason is one of nodes that are not meant for the pod.

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -29,6 +30,19 @@ func TestParseUnschedulable(t *testing.T) {
 		}
 		if got := strings.Join(parts, ", "); got != c.want || r.Hopeless != c.hopeless {
 			t.Errorf("%s\n got %q hopeless %d, want %q hopeless %d", c.text, got, r.Hopeless, c.want, c.hopeless)
+		}
+	}
+}
+
+func TestNamedTaints(t *testing.T) {
+	for text, want := range map[string][]NamedTaint{
+		"0/3 nodes are available: 1 node(s) had taint {node-role.kubernetes.io/master: }, that the pod didn't tolerate, 2 Insufficient memory.":                                                                                           {{"node-role.kubernetes.io/master", ""}},
+		"0/5 nodes are available: 2 node(s) had untolerated taint {team: search}, 3 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }. preemption: 0/5 nodes are available: 5 Preemption is not helpful for scheduling.": {{"team", "search"}, {"node.kubernetes.io/disk-pressure", ""}},
+		"0/4 nodes are available: 1 node(s) had taint {team: search}, that the pod didn't tolerate, 3 node(s) had taint {team: search}, that the pod didn't tolerate.":                                                                    {{"team", "search"}},
+		"0/5 nodes are available: 5 node(s) had untolerated taint(s).": nil,
+	} {
+		if got := NamedTaints(text); !slices.Equal(got, want) {
+			t.Errorf("%s\n got %v, want %v", text, got, want)
 		}
 	}
 }
