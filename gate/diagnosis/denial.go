@@ -2,6 +2,9 @@ package diagnosis
 
 import (
 	"fmt"
+	"iter"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 )
@@ -26,9 +29,6 @@ func denied(m messages.Denial) denial {
 	case "PodSecurityViolation":
 		d.cause, d.field = fmt.Sprintf("the namespace enforces pod security level %s: %s", m.Name, quote(m.Words)), "securityContext"
 		d.fix = []string{"set the named securityContext fields", "or deploy into a namespace with a lower level"}
-		if m.Container != "" {
-			d.field = "containers[name=" + m.Container + "].securityContext"
-		}
 	case "QuotaExceeded":
 		d.cause, d.field = "quota "+m.Name+" has no room: "+shortages(m.Shortages).String(), "containers"
 		d.fix = []string{"raise quota " + m.Name + ", or lower requests or replicas"}
@@ -37,10 +37,7 @@ func denied(m messages.Denial) denial {
 		}
 	case "QuotaNeedsResources":
 		d.cause, d.field = fmt.Sprintf("quota %s counts resources that the pod does not state: %s", m.Name, quote(m.Words)), "containers"
-		d.fix = []string{"set the named resources on every container, or a LimitRange with defaults"}
-		if m.Container != "" {
-			d.field = "containers[name=" + m.Container + "].resources"
-		}
+		d.fix = []string{"set the named resources on every container", "or give the namespace a LimitRange with defaults"}
 	case "LimitRangeViolation":
 		d.detail, d.cause = sayBounds(m)
 		d.fix, d.field = []string{"bring the container's resources into that range"}, "containers"
@@ -55,4 +52,34 @@ func denied(m messages.Denial) denial {
 		d.fix = []string{"create the RuntimeClass, or correct runtimeClassName"}
 	}
 	return d
+}
+
+// narrowed is the field, inside a pod's spec, of the first container there that the words name; empty when they name
+// none, or only such as were injected.
+func narrowed(m messages.Denial, spec *corev1.PodSpec) string {
+	field := map[string]string{"PodSecurityViolation": "securityContext", "QuotaNeedsResources": "resources"}[m.Code]
+	for _, name := range m.Containers {
+		for list, c := range declared(spec) {
+			if c.Name == name {
+				return fmt.Sprintf("%s[name=%s].%s", list, name, field)
+			}
+		}
+	}
+	return ""
+}
+
+// declared are the containers of a pod's spec, each with the list that it stands in. Ephemeral ones are in no manifest.
+func declared(spec *corev1.PodSpec) iter.Seq2[string, corev1.Container] {
+	return func(yield func(string, corev1.Container) bool) {
+		for _, c := range spec.Containers {
+			if !yield("containers", c) {
+				return
+			}
+		}
+		for _, c := range spec.InitContainers {
+			if !yield("initContainers", c) {
+				return
+			}
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -136,6 +137,9 @@ func decodeApply(err error, status metav1.Status, obj manifest.Object) (denial, 
 	}
 	if said, ok := messages.ParseDenial(text); ok && !secretive(obj) {
 		d := denied(said)
+		if template := rollout.PodTemplate(obj.Unstructured); template != nil {
+			d.field = cmp.Or(narrowed(said, &template.Spec), d.field)
+		}
 		if d.field != "" {
 			return d, podField + "." + d.field
 		}

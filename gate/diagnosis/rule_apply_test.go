@@ -116,6 +116,31 @@ func TestExplainApply(t *testing.T) {
 	}
 }
 
+// TestExplainApplyInitContainer: the words of admission do not tell which list a container stands in.
+func TestExplainApplyInitContainer(t *testing.T) {
+	pod := written(t, `apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop}
+spec:
+  initContainers:
+  - name: migrate
+    image: registry.example/migrate:1.0
+  containers:
+  - name: app
+    image: registry.example/web:1.1
+`)
+	for text, want := range map[string]string{
+		`pods "web" is forbidden: violates PodSecurity "restricted:v1.36": runAsNonRoot != true (container "migrate" must not set securityContext.runAsNonRoot=false)`: "spec.initContainers[name=migrate].securityContext",
+		`pods "web" is forbidden: failed quota: team: must specify limits.cpu for: migrate`:                                                                            "spec.initContainers[name=migrate].resources",
+		`pods "web" is forbidden: failed quota: team: must specify limits.cpu for: app`:                                                                                "spec.containers[name=app].resources",
+		`pods "web" is forbidden: failed quota: team: must specify limits.cpu for: istio-init`:                                                                         "spec.containers",
+	} {
+		if f := ExplainApply(answered(403, metav1.StatusReasonForbidden, text), pod); f.FieldPath != want {
+			t.Errorf("%s\n got %s, want %s", text, f.FieldPath, want)
+		}
+	}
+}
+
 // TestExplainApplyKeepsSecrets makes sure that no value of a Secret and no whole template gets out.
 func TestExplainApplyKeepsSecrets(t *testing.T) {
 	secret := written(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: db}\nstringData: {password: hunter2}\n")

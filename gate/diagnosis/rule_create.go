@@ -92,6 +92,8 @@ func explainCreate(s *facts) []Finding {
 		f.FieldPath = "spec.volumeClaimTemplates"
 	}
 	switch f.Code {
+	case "PodSecurityViolation", "QuotaNeedsResources":
+		s.narrow(&f, said)
 	case "QuotaExceeded":
 		s.quotaPatience(&f, said.Shortages)
 	case "LimitRangeViolation":
@@ -130,6 +132,19 @@ func (s *facts) refused(d denial, count int) Finding {
 		f.FieldPath += "." + d.field
 	}
 	return f
+}
+
+// narrow points at the container that the words name.
+func (s *facts) narrow(f *Finding, said messages.Denial) {
+	if s.template == nil || len(said.Containers) == 0 {
+		return
+	}
+	if field := narrowed(said, &s.template.Spec); field != "" {
+		f.FieldPath = s.podPath + "." + field
+		return
+	}
+	f.Container, f.injected, f.FieldPath = said.Containers[0], true, s.metaPath()
+	f.Fix[0] = "change what injects container " + f.Container + ", or do without it"
 }
 
 // noReplicaSet is a Deployment whose controller may not make the new ReplicaSet. It then does not publish

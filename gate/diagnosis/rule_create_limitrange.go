@@ -41,21 +41,20 @@ func (s *facts) limited(f *Finding, bounds []messages.Bound) {
 	if len(bounds) == 0 || s.template == nil {
 		return
 	}
-	var at []corev1.Container
-	for _, c := range s.template.Spec.Containers {
+	names, path := []string{}, ""
+	for list, c := range declared(&s.template.Spec) {
 		if breaks(c, bounds[0]) {
-			at = append(at, c)
+			names, path = append(names, c.Name), fmt.Sprintf("%s.%s[name=%s].resources", s.podPath, list, c.Name)
 		}
 	}
-	if len(at) != 1 {
+	if len(names) != 1 {
 		return
 	}
-	f.Container = at[0].Name
-	f.FieldPath = fmt.Sprintf("%s.containers[name=%s].resources", s.podPath, at[0].Name)
+	f.Container, f.FieldPath = names[0], path
 	if bounds[0].Of != "" {
 		f.FieldPath += "." + bounds[0].Of + "s." + bounds[0].Resource // limits.cpu
 	}
-	f.Cause += "; that is container " + at[0].Name
+	f.Cause += "; that is container " + f.Container
 }
 
 // breaks reports whether a container has the value, or lacks it, that the bound is about.

@@ -252,15 +252,11 @@ func (s *facts) makeRoom(p *corev1.Pod, n *corev1.Node) (leave int, ok bool) {
 // requestField is the request of the container that asks for most: of init containers and others.
 func (s *facts) requestField(p *corev1.Pod, name corev1.ResourceName) string {
 	best, where, most := "", "containers", resource.Quantity{}
-	look := func(containers []corev1.Container, list string) {
-		for _, c := range containers {
-			if q := c.Resources.Requests[name]; best == "" || q.Cmp(most) > 0 {
-				best, where, most = c.Name, list, q
-			}
+	for list, c := range declared(&p.Spec) {
+		if q := c.Resources.Requests[name]; best == "" || q.Cmp(most) > 0 {
+			best, where, most = c.Name, list, q
 		}
 	}
-	look(p.Spec.Containers, "containers")
-	look(p.Spec.InitContainers, "initContainers")
 	if p.Spec.Resources != nil {
 		if q := p.Spec.Resources.Requests[name]; !q.IsZero() {
 			return s.podPath + ".resources.requests." + string(name)

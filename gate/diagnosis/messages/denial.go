@@ -11,19 +11,19 @@ type Denial struct {
 	Code string // the cause that the words mean
 	// Name is that of what refuses: the webhook, the policy, the level of pod security, the quota; or of what does not
 	// exist: the service account, the priority class, the runtime class. A LimitRange does not tell its name.
-	Name      string
-	By        string // of AdmissionDenied: webhook or policy
-	Namespace string // of a service account
-	Words     string // what is wrong, as the one who refuses says it
-	Container string // the first one that the words name
-	Field     string // of AdmissionDenied: the field of the pod that the words name, containers[0].image
-	Shortages []Shortage
-	Bounds    []Bound
+	Name       string
+	By         string   // of AdmissionDenied: webhook or policy
+	Namespace  string   // of a service account
+	Words      string   // what is wrong, as the one who refuses says it
+	Containers []string // those that the words name, init containers among them
+	Field      string   // of AdmissionDenied: the field of the pod that the words name, containers[0].image
+	Shortages  []Shortage
+	Bounds     []Bound
 }
 
 var (
 	podSecurity   = regexp.MustCompile(`violates PodSecurity "([^":]+)[^"]*": (.+)$`)
-	quotedName    = regexp.MustCompile(`containers? "([^"]+)"`)
+	quotedNames   = regexp.MustCompile(`containers? "([^"]+(?:", "[^"]+)*)"`)
 	webhookDenied = regexp.MustCompile(`(?s)admission webhook "([^"]+)" denied the request:? ?(.*)`)
 	policyDenied  = regexp.MustCompile(`(?s)ValidatingAdmissionPolicy '([^']+)'(?: with binding '[^']*')? denied request: (.*)`)
 	webhookDown   = regexp.MustCompile(`failed calling webhook "([^"]+)"`)
@@ -47,13 +47,13 @@ var denialTests = []struct {
 		return Denial{By: "policy", Name: m[1], Words: m[2], Field: policyField(m[2])}
 	}},
 	{"PodSecurityViolation", podSecurity, func(_ string, m []string) Denial {
-		return Denial{Name: m[1], Words: m[2], Container: firstContainer(m[2])}
+		return Denial{Name: m[1], Words: m[2], Containers: quotedContainers(m[2])}
 	}},
 	{"QuotaExceeded", quotaExceeded, func(_ string, m []string) Denial {
 		return Denial{Name: m[1], Words: m[0], Shortages: shortages(m[2], m[3], m[4])}
 	}},
 	{"QuotaNeedsResources", quotaNeeds, func(_ string, m []string) Denial {
-		return Denial{Name: m[1], Words: m[2], Container: firstContainer(m[2])}
+		return Denial{Name: m[1], Words: m[2], Containers: listedContainers(m[2])}
 	}},
 	{"LimitRangeViolation", limitRange, func(text string, _ []string) Denial { return Denial{Words: text, Bounds: bounds(text)} }},
 	{"ServiceAccountMissing", noAccount, func(_ string, m []string) Denial {
@@ -98,15 +98,23 @@ func policyField(text string) string {
 	return path
 }
 
-// firstContainer is the first container that a text names: pod security quotes it, a quota has a list of names, must
-// specify limits.cpu for: app; limits.memory for: app,log.
-func firstContainer(text string) string {
-	if m := quotedName.FindStringSubmatch(text); m != nil {
-		return m[1]
+// quotedContainers are the containers that pod security names: containers "web", "log" must set …
+func quotedContainers(text string) []string {
+	var names []string
+	for _, m := range quotedNames.FindAllStringSubmatch(text, -1) {
+		names = append(names, strings.Split(m[1], `", "`)...)
 	}
-	_, names, _ := strings.Cut(text, " for: ")
-	if i := strings.IndexAny(names, ",; "); i > 0 {
-		names = names[:i]
+	return names
+}
+
+// listedContainers are those that a quota names: limits.cpu for: web; limits.memory for: log,web. Older versions name
+// none.
+func listedContainers(text string) []string {
+	var names []string
+	for _, part := range strings.Split(text, "; ") {
+		if _, list, ok := strings.Cut(part, " for: "); ok {
+			names = append(names, strings.Split(list, ",")...)
+		}
 	}
 	return names
 }

@@ -15,7 +15,7 @@ func summary(d Denial) string {
 	for _, b := range d.Bounds {
 		parts = append(parts, strings.TrimSpace(strings.Join([]string{b.Kind, b.Resource, b.Per, b.Allowed, b.Of, b.Given}, " ")))
 	}
-	for _, part := range []struct{ what, text string }{{"by", d.By}, {"in", d.Namespace}, {"container", d.Container}, {"field", d.Field}} {
+	for _, part := range []struct{ what, text string }{{"by", d.By}, {"in", d.Namespace}, {"containers", strings.Join(d.Containers, ",")}, {"field", d.Field}} {
 		if part.text != "" {
 			parts = append(parts, part.what+" "+part.text)
 		}
@@ -46,7 +46,9 @@ func TestParseDenial(t *testing.T) {
 		{`admission webhook "quota.example" denied the request: exceeded quota: team, requested: pods=1, used: pods=3, limited: pods=3`,
 			"AdmissionDenied; quota.example; by webhook", "exceeded quota: team"},
 		{`pods "web" is forbidden: violates PodSecurity "restricted:v1.36": runAsNonRoot != true (pod or container "app" must set securityContext.runAsNonRoot=true)`,
-			"PodSecurityViolation; restricted; container app", "runAsNonRoot != true"},
+			"PodSecurityViolation; restricted; containers app", "runAsNonRoot != true"},
+		{`pods "web" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false (containers "istio-init", "web" must set securityContext.allowPrivilegeEscalation=false), unrestricted capabilities (container "istio-init" must not include "NET_ADMIN", "NET_RAW" in securityContext.capabilities.add)`,
+			"PodSecurityViolation; restricted; containers istio-init,web,istio-init", "allowPrivilegeEscalation"},
 		{`pods "web" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)`,
 			"PodSecurityViolation; baseline", "host namespaces (hostNetwork=true)"},
 		{`pods "web" is forbidden: exceeded quota: team, requested: pods=1, used: pods=3, limited: pods=3`,
@@ -56,8 +58,8 @@ func TestParseDenial(t *testing.T) {
 		{`replicasets.apps "web-7d9f" is forbidden: exceeded quota: objects, requested: count/replicasets.apps=1, used: count/replicasets.apps=20, limited: count/replicasets.apps=20`,
 			"QuotaExceeded; objects; count/replicasets.apps 20+1 of 20", ""},
 		{`pods "web-new-x" is forbidden: failed quota: team: must specify limits.cpu for: web; limits.memory for: web`,
-			"QuotaNeedsResources; team; container web", "limits.cpu for: web; limits.memory for: web"},
-		{`pods "web-new-x" is forbidden: failed quota: team: must specify limits.memory for: app,log`, "QuotaNeedsResources; team; container app", "limits.memory for: app,log"},
+			"QuotaNeedsResources; team; containers web,web", "limits.cpu for: web; limits.memory for: web"},
+		{`pods "web-new-x" is forbidden: failed quota: team: must specify limits.memory for: app,log`, "QuotaNeedsResources; team; containers app,log", "limits.memory for: app,log"},
 		{`pods "web-new-x" is forbidden: failed quota: team: must specify limits.cpu,limits.memory,requests.cpu,requests.memory`, "QuotaNeedsResources; team", "limits.cpu,limits.memory,"}, // older versions
 		{`pods "web-new-x" is forbidden: maximum memory usage per Container is 512Mi, but limit is 2Gi`,
 			"LimitRangeViolation; ; maximum memory Container 512Mi limit 2Gi", `pods "web-new-x" is forbidden: maximum memory`},
