@@ -16,13 +16,20 @@ import (
 // shortages are the resources of which a quota has too little for one more object.
 type shortages []messages.Shortage
 
-// String is "pods 3 of 3 used, 1 more needed".
+// String is "pods 3 of 3 used, 1 more needed", with a question mark for a number that is not known.
 func (all shortages) String() string {
 	var texts []string
 	for _, s := range all {
-		texts = append(texts, fmt.Sprintf("%s %s of %s used, %s more needed", s.Resource, &s.Used, &s.Hard, &s.Need))
+		texts = append(texts, fmt.Sprintf("%s %s of %s used, %s more needed", s.Resource, amount(s.Used), amount(s.Hard), amount(s.Need)))
 	}
 	return strings.Join(texts, "; ")
+}
+
+func amount(q *resource.Quantity) string {
+	if q == nil {
+		return "?"
+	}
+	return q.String()
 }
 
 // ofPods reports whether pods themselves are counted, or what they request.
@@ -37,22 +44,28 @@ func (all shortages) ofPods() bool {
 func (all shortages) proof() string {
 	var texts []string
 	for _, s := range all {
-		texts = append(texts, fmt.Sprintf("%s %s used of %s; one more pod needs %s", s.Resource, &s.Used, &s.Hard, &s.Need))
+		texts = append(texts, fmt.Sprintf("%s %s used of %s; one more pod needs %s", s.Resource, amount(s.Used), amount(s.Hard), amount(s.Need)))
 	}
 	return strings.Join(texts, "; ")
 }
 
 // fits reports whether there is room for one more by now.
 func (all shortages) fits() bool {
-	return len(all) > 0 && !slices.ContainsFunc(all, func(s messages.Shortage) bool { return lacks(s, resource.Quantity{}) })
+	return len(all) > 0 && !slices.ContainsFunc(all, func(s messages.Shortage) bool { return !readable(s) || lacks(s, resource.Quantity{}) })
 }
 
-// lacks reports whether one more does not fit even when something is given back.
+// readable reports whether anything follows from the numbers.
+func readable(s messages.Shortage) bool { return s.Need != nil && s.Used != nil && s.Hard != nil }
+
+// lacks reports whether it is certain that one more does not fit even when something is given back.
 func lacks(s messages.Shortage, back resource.Quantity) bool {
+	if !readable(s) {
+		return false
+	}
 	after := s.Used.DeepCopy()
 	after.Sub(back)
-	after.Add(s.Need)
-	return after.Cmp(s.Hard) > 0
+	after.Add(*s.Need)
+	return after.Cmp(*s.Hard) > 0
 }
 
 // renewed takes the numbers of the quota itself where it was read: an event tells of the moment of the attempt.
@@ -69,7 +82,7 @@ func (s *facts) renewed(quota string, all shortages) (shortages, bool) {
 			if !hasUsed || !hasHard {
 				return all, false
 			}
-			all[i].Used, all[i].Hard = used, hard
+			all[i].Used, all[i].Hard = &used, &hard
 		}
 		return all, true
 	}

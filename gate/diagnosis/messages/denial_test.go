@@ -10,7 +10,7 @@ import (
 func summary(d Denial) string {
 	parts := []string{d.Code, d.Name}
 	for _, s := range d.Shortages {
-		parts = append(parts, fmt.Sprintf("%s %s+%s of %s", s.Resource, &s.Used, &s.Need, &s.Hard))
+		parts = append(parts, fmt.Sprintf("%s %s+%s of %s", s.Resource, s.Used, s.Need, s.Hard))
 	}
 	for _, b := range d.Bounds {
 		parts = append(parts, strings.TrimSpace(strings.Join([]string{b.Kind, b.Resource, b.Per, b.Allowed, b.Of, b.Given}, " ")))
@@ -55,6 +55,8 @@ func TestParseDenial(t *testing.T) {
 			"QuotaExceeded; team; pods 3+1 of 3", "exceeded quota: team"},
 		{`pods "web" is forbidden: exceeded quota: team, requested: requests.memory=2Gi,limits.cpu=2,requests.cpu=1, used: limits.cpu=3,requests.cpu=1500m,requests.memory=3Gi, limited: limits.cpu=4,requests.cpu=2,requests.memory=4Gi`,
 			"QuotaExceeded; team; limits.cpu 3+2 of 4; requests.cpu 1500m+1 of 2; requests.memory 3Gi+2Gi of 4Gi", ""},
+		{`pods "web" is forbidden: exceeded quota: team, requested: limits.cpu=2,requests.cpu=1, used: limits.cpu=3,requests.cpu=1500m, limited: limits.cpu=4,requests.c…`, // cut
+			"QuotaExceeded; team; limits.cpu 3+2 of 4; requests.cpu 1500m+1 of <nil>", ""},
 		{`replicasets.apps "web-7d9f" is forbidden: exceeded quota: objects, requested: count/replicasets.apps=1, used: count/replicasets.apps=20, limited: count/replicasets.apps=20`,
 			"QuotaExceeded; objects; count/replicasets.apps 20+1 of 20", ""},
 		{`pods "web-new-x" is forbidden: failed quota: team: must specify limits.cpu for: web; limits.memory for: web`,

@@ -17,8 +17,8 @@ var (
 // Shortage is one resource of which a quota has too little for one more object. The API server names only those
 // (apiserver's plugin/resourcequota, CheckRequest).
 type Shortage struct {
-	Resource         string // in the quota's words: pods, requests.cpu, count/replicasets.apps
-	Need, Used, Hard resource.Quantity
+	Resource         string             // in the quota's words: pods, requests.cpu, count/replicasets.apps
+	Need, Used, Hard *resource.Quantity // nil where the text has no number that can be read: it may be cut
 }
 
 // shortages reads "requested: pods=1, used: pods=3, limited: pods=3", where each list may have several resources.
@@ -33,12 +33,13 @@ func shortages(requested, used, limited string) []Shortage {
 }
 
 // quantities reads cpu=1,memory=2Gi.
-func quantities(text string) map[string]resource.Quantity {
-	all := map[string]resource.Quantity{}
+func quantities(text string) map[string]*resource.Quantity {
+	all := map[string]*resource.Quantity{}
 	for _, pair := range strings.Split(text, ",") {
 		name, value, _ := strings.Cut(pair, "=")
+		all[name] = nil
 		if q, err := resource.ParseQuantity(value); err == nil {
-			all[name] = q
+			all[name] = &q
 		}
 	}
 	return all
