@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/sets"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
@@ -88,7 +89,7 @@ func (c *Client) withoutForbidden(merged *unstructured.Unstructured, w *patch.Wr
 	}
 	removed := false
 	for _, cause := range status.ErrStatus.Details.Causes {
-		if strings.Contains(cause.Message, "immutable") {
+		if messages.SaysImmutable(cause.Message) {
 			return false // nothing that could be left out makes it acceptable
 		}
 		if patch.Forbidden(merged, w.Sent, cause.Field, c.fieldManager, c.force, known) {
@@ -160,8 +161,7 @@ func withoutConflicts(err error, managers sets.Set[string]) error {
 		if cause.Type != metav1.CauseTypeFieldManagerConflict {
 			return err
 		}
-		of, _, _ := strings.Cut(strings.TrimPrefix(cause.Message, `conflict with "`), `"`)
-		if !managers.Has(of) || strings.Contains(cause.Message, "with subresource") {
+		if !managers.Has(messages.ConflictingManager(cause.Message)) || strings.Contains(cause.Message, "with subresource") {
 			kept = append(kept, cause)
 		}
 	}

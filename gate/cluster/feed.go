@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -20,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis/messages"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -155,9 +155,8 @@ func denial(err error) string {
 		return err.Error()
 	}
 	text := status.Status().Message
-	if _, verb, ok := strings.Cut(text, " cannot "); ok {
-		verb, _, _ = strings.Cut(verb, " in API group")
-		return "this account cannot " + verb
+	if f, ok := messages.ParseForbidden(text); ok {
+		return fmt.Sprintf("this account cannot %s resource %q", f.Verb, f.Resource)
 	}
 	return text
 }

@@ -9,11 +9,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
 func conflict(messages ...string) error {
@@ -96,5 +98,25 @@ func TestDenial(t *testing.T) {
 	err := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New(`User "system:serviceaccount:a:b" cannot list resource "pods" in API group "" in the namespace "a"`))
 	if got := denial(err); got != `this account cannot list resource "pods"` {
 		t.Errorf("denial: %q", got)
+	}
+}
+
+// TestNothingForbiddenIsImmutable: where a field cannot change, no other field is left out for it.
+func TestNothingForbiddenIsImmutable(t *testing.T) {
+	for text, want := range map[string]bool{
+		"may not be used when type is ExternalName":             true,
+		"may not change once set":                               false,
+		"field is immutable":                                    false,
+		`Invalid value: "object": spec.clusterIPs is immutable`: false,
+	} {
+		live := map[string]any{"kind": "Service", "spec": map[string]any{"clusterIP": "10.96.0.9", "clusterIPs": []any{"10.96.0.5"}}}
+		merged := &unstructured.Unstructured{Object: live}
+		sent := &unstructured.Unstructured{Object: map[string]any{"kind": "Service", "spec": map[string]any{"clusterIP": "10.96.0.9"}}}
+		err := apierrors.NewInvalid(schema.GroupKind{Kind: "Service"}, "web", nil)
+		err.ErrStatus.Details.Causes = []metav1.StatusCause{{Field: "spec.clusterIPs", Message: text}}
+		c := &Client{fieldManager: "rolloutgate"}
+		if got := c.withoutForbidden(merged, &patch.Write{Sent: sent}, err, nil); got != want {
+			t.Errorf("%s: something was left out: %t", text, got)
+		}
 	}
 }

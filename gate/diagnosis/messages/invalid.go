@@ -10,7 +10,7 @@ var (
 	unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
 	typedPatch   = regexp.MustCompile(`failed to create typed (?:patch|live|new) object \([^)]*\): (?:errors:\s*)?\.?([^\s:]+): ([^\n]+)`)
 	mismatched   = regexp.MustCompile("`?selector`? does not match template `?labels`?")
-	immutable    = regexp.MustCompile(`field is immutable|may not change once set|updates to statefulset spec for fields other than|pod updates may not change fields other than|spec is immutable after creation|is immutable when|cannot change roleRef|updates to (?:parameters|provisioner|reclaimPolicy) are forbidden`)
+	immutable    = regexp.MustCompile(`(?:is|are) immutable|may not change once set|updates to statefulset spec for fields other than|pod updates may not change fields other than|cannot change roleRef|updates to (?:parameters|provisioner|reclaimPolicy) are forbidden`)
 	tooLarge     = regexp.MustCompile(`request is too large|larger than max|must have at most|may not be more than (?:262144|1048576) bytes`)
 	allocation   = regexp.MustCompile(`provided (port|IP) is (already allocated|not in the valid range)|provided range is not`)
 	conflictWith = regexp.MustCompile(`conflict with "([^"]+)"`)
@@ -51,7 +51,8 @@ func WrongType(text string) (field, reason string, ok bool) {
 // (pkg/apis/apps/validation).
 func SaysSelectorMismatch(text string) bool { return mismatched.MatchString(text) }
 
-// SaysImmutable reports whether a field was changed that is fixed once the object exists (pkg/apis/*/validation).
+// SaysImmutable reports whether a field was changed that is fixed once the object exists (pkg/apis/*/validation, and the
+// rules of CRDs, which write it in their own words).
 func SaysImmutable(text string) bool { return immutable.MatchString(text) }
 
 // SaysTooLarge reports whether the object is bigger than the API server, its storage or validation takes.
