@@ -31,70 +31,78 @@ type source struct {
 }
 
 // feed is one watch with what has arrived from it. The informer below survives expiry, reconnects and a restart of
-// the API server.
-type feed struct{ informer cache.SharedIndexInformer }
+// the API server. It is not a shared one: those have a buffer and four goroutines more for each listener, and a run can
+// have a thousand watches.
+type feed struct {
+	store      cache.Store
+	controller cache.Controller
+}
 
 // feed starts to watch a source until ctx ends; arrived is called after each change, problem when reading is refused.
 func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, arrived func(), problem func(string)) *feed {
-	informer := cache.NewSharedIndexInformer(w.gently(s.lw), s.object, 0, cache.Indexers{})
-	// These three only fail on an informer that runs already.
-	_ = informer.SetTransform(trim)
-	_ = informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
-		if IsDenied(err) {
-			problem(fmt.Sprintf("%s: %s", s.what, denial(err)))
-			arrived()
-		}
+	store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
+		ListerWatcher: w.gently(s.lw, func(err error) {
+			if IsDenied(err) {
+				problem(fmt.Sprintf("%s: %s", s.what, denial(err)))
+				arrived()
+			}
+		}),
+		ObjectType: s.object, Transform: trim,
+		Handler: cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { arrived() },
+			UpdateFunc: func(any, any) { arrived() },
+			DeleteFunc: func(any) { arrived() },
+		},
 	})
-	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(any) { arrived() },
-		UpdateFunc: func(any, any) { arrived() },
-		DeleteFunc: func(any) { arrived() },
-	})
-	w.running.Go(func() { informer.RunWithContext(ctx) })
+	w.running.Go(func() { controller.RunWithContext(ctx) })
 	w.running.Go(func() { // an empty first answer is news as well
 		select {
 		case <-ctx.Done():
-		case <-informer.HasSyncedChecker().Done():
+		case <-controller.HasSyncedChecker().Done():
 			arrived()
 		}
 	})
-	return &feed{informer}
+	return &feed{store, controller}
 }
 
 // atOnce is how many watches are opened at a time. When many are opened at once, net/http makes a connection for each of
 // them that finds the others full.
 const atOnce = 16
 
-// gently opens watches a few at a time.
-func (w *Watch) gently(lw cache.ListerWatcher) cache.ListerWatcher {
+// gently opens watches a few at a time, and tells why one could not be opened.
+func (w *Watch) gently(lw cache.ListerWatcher, failed func(error)) cache.ListerWatcher {
 	inner := cache.ToListerWatcherWithContext(lw)
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			return opened(ctx, w.opening, func() (runtime.Object, error) { return inner.ListWithContext(ctx, o) })
+			return opened(ctx, w.opening, failed, func() (runtime.Object, error) { return inner.ListWithContext(ctx, o) })
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			return opened(ctx, w.opening, func() (watch.Interface, error) { return inner.WatchWithContext(ctx, o) })
+			return opened(ctx, w.opening, failed, func() (watch.Interface, error) { return inner.WatchWithContext(ctx, o) })
 		},
 	}
 }
 
 // opened asks when there is a slot.
-func opened[T any](ctx context.Context, slots chan struct{}, ask func() (T, error)) (T, error) {
+func opened[T any](ctx context.Context, slots chan struct{}, failed func(error), ask func() (T, error)) (T, error) {
 	select {
 	case slots <- struct{}{}:
 		defer func() { <-slots }()
-		return ask()
+		answer, err := ask()
+		if err != nil {
+			failed(err)
+		}
+		return answer, err
 	case <-ctx.Done():
 		var none T
 		return none, ctx.Err()
 	}
 }
 
-func (f *feed) synced() bool { return f.informer.HasSynced() }
+func (f *feed) synced() bool { return f.controller.HasSynced() }
 
 func (f *feed) list() []rollout.Object {
 	var out []rollout.Object
-	for _, o := range f.informer.GetStore().List() {
+	for _, o := range f.store.List() {
 		out = append(out, o.(rollout.Object))
 	}
 	return out
