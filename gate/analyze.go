@@ -106,7 +106,7 @@ func (r *run) replay(targets []rollout.Target, over time.Duration) (Report, erro
 	r.step(Step{Name: StepBacktest, Limit: over})
 	r.report.Backtest = r.criteria.Backtest(ctx, asWorkloads(targets), over)
 	if ended := r.interrupted(ctx, "replaying the criteria"); ended != nil {
-		return r.end(), r.fail(ended)
+		return r.failed(ended)
 	}
 	r.exit(Passed, nothingChanged)
 	return r.end(), nil

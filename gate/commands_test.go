@@ -91,10 +91,13 @@ func TestDiagnose(t *testing.T) {
 		check(t, report, w, Passed, "1 of 2 workloads is broken: pod/web (ImageNameInvalid)", "")
 		report, _ = gated(w).Diagnose(t.Context(), w.targets("fine"))
 		check(t, report, w, Passed, "thing/fine is in order", "")
-		report, _ = signalled(t, gated(w), nil, sending{0, syscall.SIGINT})
-		if report.Exit.Code != Interrupted.Code() && report.Exit.Code != Passed.Code() {
-			t.Errorf("exit %+v", report.Exit)
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(Cancelled{syscall.SIGINT})
+		report, err = gated(w).Diagnose(ctx, w.targets("fine"))
+		if err == nil {
+			t.Error("no error says that it was interrupted")
 		}
+		check(t, report, w, Interrupted, nothingChanged, "")
 	})
 }
 

@@ -28,13 +28,13 @@ func (g Gate) Diagnose(ctx context.Context, targets []rollout.Target) (Report, e
 	reading, release := r.course.enter(Watching, diagnoseTime)
 	defer release()
 	if err := f.firstLook(reading); err != nil {
-		return r.end(), r.fail(err)
+		return r.failed(err)
 	}
 	r.report.Workloads = f.statuses()
 	// Whatever deserves patience in a gate is the answer here: somebody asks now.
 	r.findings = f.explainIn(reading, Verdict{Outcome: TimedOut, Target: -1})
 	if ended := r.interrupted(reading, "reading the workloads"); ended != nil {
-		return r.end(), r.fail(ended)
+		return r.failed(ended)
 	}
 	broken := brokenWorkloads(r.report.Workloads, r.findings)
 	outcome := Passed

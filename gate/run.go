@@ -157,6 +157,12 @@ func (r *run) fail(err error) error {
 	return err
 }
 
+// failed ends a run before it has changed anything: its report says why, and so does the error.
+func (r *run) failed(err error) (Report, error) {
+	err = r.fail(err) // before the report is closed
+	return r.end(), err
+}
+
 // interrupted is why a phase ended early that may not be missing: the signal, or that its time is up. Nil while nothing
 // ended it.
 func (r *run) interrupted(ctx context.Context, what string) error {
