@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-const defaultSizes = "3:5,3:3:no-probe,1000:3,200x1:3,5000:1:alone"
+const defaultSizes = "3:5,3:3:no-probe,1000:3,200x1:1,5000:1:alone"
 
 // size is what one rollout changes, and how often it is measured.
 type size struct {
