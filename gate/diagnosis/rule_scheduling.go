@@ -2,6 +2,7 @@ package diagnosis
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,6 +143,11 @@ func explainSchedule(s *facts) []Finding {
 func (s *facts) noScheduler(p *corev1.Pod) []Finding {
 	if s.now.Sub(p.CreationTimestamp.Time) < 10*time.Second || len(s.eventsOf(string(p.UID), func(e Event) bool { return e.Reason == "FailedScheduling" })) > 0 {
 		return nil
+	}
+	if slices.ContainsFunc(s.pods, func(o *corev1.Pod) bool {
+		return o.Spec.SchedulerName == p.Spec.SchedulerName && o.Spec.NodeName != ""
+	}) {
+		return nil // it works, and this pod waits for its turn: of thousands of pods the last ones wait for minutes
 	}
 	f := s.on(p, "NoScheduler")
 	f.FieldPath = s.podPath + ".schedulerName"
