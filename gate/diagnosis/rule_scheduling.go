@@ -83,7 +83,7 @@ var ruleScheduling = Rule{Family: "Scheduling", Find: explainSchedule, Causes: [
 	{Code: "NoScheduler", class: after("schedule", LayerCluster, ScopeSpec, 1, time.Minute),
 		InUndo:  "UndoBlocked",
 		Meaning: "No scheduler has looked at the pod: the one that it names does not exist or does not work.",
-		Signals: "A pod in phase Pending without a PodScheduled condition and without an event of a scheduler.",
+		Signals: "A pod in phase Pending without a PodScheduled condition and without an event of a scheduler, while the scheduler has given no other pod of the rollout a node for a minute.",
 		Remedy:  "Correct schedulerName, or look at the scheduler's own pods."},
 	{Code: "SchedulingGated", class: after("schedule", LayerCluster, ScopeSpec, 1, 2*time.Minute),
 		InUndo:  "UndoBlocked",
@@ -145,9 +145,10 @@ func (s *facts) noScheduler(p *corev1.Pod) []Finding {
 		return nil
 	}
 	if slices.ContainsFunc(s.pods, func(o *corev1.Pod) bool {
-		return o.Spec.SchedulerName == p.Spec.SchedulerName && o.Spec.NodeName != ""
+		placed := rollout.PodCondition(o, corev1.PodScheduled)
+		return o.Spec.SchedulerName == p.Spec.SchedulerName && o.Spec.NodeName != "" && placed != nil && s.now.Sub(placed.LastTransitionTime.Time) < time.Minute
 	}) {
-		return nil // it works, and this pod waits for its turn: of thousands of pods the last ones wait for minutes
+		return nil // it is at work, and this pod waits for its turn: of thousands of pods the last ones wait for minutes
 	}
 	f := s.on(p, "NoScheduler")
 	f.FieldPath = s.podPath + ".schedulerName"
