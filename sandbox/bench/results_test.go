@@ -56,6 +56,28 @@ func TestBudgets(t *testing.T) {
 	}
 }
 
+// TestManyWorkloads: with many workloads at once the lag is compared with kubectl's, and does not count among the others.
+func TestManyWorkloads(t *testing.T) {
+	samples := func(lag time.Duration, rss int64) []sample {
+		return []sample{{wall: time.Minute, cpu: time.Second, rss: rss, lag: lag, traffic: traffic{connections: 1, received: 1, sent: 1}}}
+	}
+	r := example()
+	r.groups = append(r.groups, group{size: manyRollouts, tracks: []*track{
+		{command: command{name: kubectlCold}, samples: samples(time.Second, 80<<20)},
+		{command: command{name: gateName}, samples: samples(1600*time.Millisecond, 150<<20)},
+	}})
+	got := r.budgets()
+	for _, want := range []budget{
+		{"peak RSS, 200 workloads, worst round", "150.0 MiB", "≤ 160.0 MiB", true},
+		{"lag, 200 workloads, by kubectl, no cache", "1.60×", "≤ 1.50×", false},
+		{"lag, p95 of all rounds of one workload", "40 ms", "≤ 100 ms", true},
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("no %v among %v", want, got)
+		}
+	}
+}
+
 func TestBetween(t *testing.T) {
 	document := "# Title\n\n" + beginMark + "\nold\n" + endMark + "\nrest\n"
 	got, err := between(document, "\nnew\n\n")
