@@ -8,6 +8,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -17,6 +18,8 @@ const (
 	DefaultUndoTimeout = 5 * time.Minute
 	DefaultHeartbeat   = 30 * time.Second
 	DefaultRecovery    = 5 * time.Minute
+	DefaultWaitForLock = 5 * time.Minute
+	DefaultHistory     = 3 // runs
 )
 
 // Gate is how a run is done. Only Cluster is required.
@@ -54,6 +57,18 @@ type Gate struct {
 	// ExitOnFindings makes it a failure that Diagnose finds something broken.
 	ExitOnFindings bool
 	Patience       diagnosis.Patience
+
+	// Store keeps the run, and keeps other runs away meanwhile; nil: nothing does.
+	Store Store
+	// Keep says where the record goes, History how many ended runs stay on record.
+	Keep    Keeping
+	History int
+	// WaitForLock is how long another run at the same objects is waited for, and TakeOver puts an end to it.
+	WaitForLock time.Duration
+	TakeOver    bool
+	// Pipeline and Here say who runs, for other runs and for people.
+	Pipeline record.Pipeline
+	Here     record.Here
 
 	// Signals are those that the process receives after the one that has cancelled the run's context; nil: it is told of
 	// none. What each of them means is in the table of phases.

@@ -126,6 +126,8 @@ func (p Applied) redacted(redactor) Payload { return p }
 func (p Foreign) redacted(redactor) Payload { return p }
 func (p Source) redacted(redactor) Payload  { return p }
 func (p Freed) redacted(redactor) Payload   { return p }
+func (p Queued) redacted(redactor) Payload  { return p }
+func (p Adopted) redacted(redactor) Payload { return p }
 
 func (p Status) redacted(r redactor) Payload {
 	p.Message = r.text(p.Message)

@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -18,12 +20,19 @@ import (
 // complete whatever happened; the error is not nil when the run could not be carried out (exit codes 1, 2, 3, 75 and
 // 77), and then says why in words for a person.
 func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error) {
-	r := g.begin(ctx, "run")
+	return g.begin(ctx, "run").carryOut(objects)
+}
+
+// carryOut is the straight way.
+func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	plan, err := r.plan(objects)
 	if err != nil {
 		return r.end(), err
 	}
-	if !plan.Changes() && len(targetsOf(plan.Writes)) == 0 {
+	if plan, err = r.reserve(plan, objects); err != nil {
+		return r.end(), err
+	}
+	if !plan.Changes() && len(r.carried) == 0 && len(targetsOf(plan.Writes)) == 0 {
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}
@@ -32,9 +41,16 @@ func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error
 			return r.end(), err
 		}
 	}
+	stages := stagesOf(plan, r.g.planners())
+	r.changes = plan.Changes() || len(r.carried) > 0
+	if r.changes {
+		if err := r.keep(stages); err != nil {
+			return r.end(), r.fail(err)
+		}
+	}
 	r.begins()
-	r.changes = plan.Changes()
-	verdict, err := r.perform(stagesOf(plan, g.planners()))
+	r.writes = slices.Clone(r.carried)
+	verdict, err := r.perform(stages)
 	if err != nil && r.untouched() {
 		r.exit(OutcomeOf(err), nothingChanged)
 		return r.end(), err
@@ -95,6 +111,15 @@ type run struct {
 	changes  bool          // whether there is anything to write at all
 	stage    string        // the name of the present stage, when there are several
 	writes   []patch.Write // of the stages so far, in the order of writing, with those that changed nothing
+	carried  []patch.Write // those of unfinished runs, to objects that this one does not change itself; they are among writes
+	tookOver []string      // the unfinished runs
+	adopted  []record.Record // those that do not know it yet
+	found    *record.Record // the run that this one puts back; nil when it is none but itself
+	resumed  string // the run that this one goes on with
+	stages   []record.Stage
+	recorded bool  // the run is on record
+	unhoused bool  // the namespace of the record is not there yet
+	lock     *lock // nil: there is none
 	failure  error         // why a write did not go through
 	targets  []rollout.Target
 	findings []diagnosis.Finding
@@ -189,6 +214,7 @@ func (r *run) end() Report {
 	if r.unreach != nil {
 		r.unreach()
 	}
+	r.seal()
 	r.course.stop()
 	r.report.Findings = append(r.report.Findings, r.findings...)
 	r.report.Run.Finished = now()

@@ -12,12 +12,16 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// targetsOf are the written objects that have a rollout or a status to wait for.
+// targetsOf are the written objects that have a rollout or a status to wait for, each once: one that this run leaves as
+// an unfinished one has written it counts as that one's.
 func targetsOf(writes []patch.Write) []rollout.Target {
 	var targets []rollout.Target
 	for _, w := range writes {
 		if w.Action == patch.Unchanged {
 			w.Written = w.Before
+			if slices.ContainsFunc(targets, func(t rollout.Target) bool { return t.Ref == w.Ref }) {
+				continue
+			}
 		}
 		if w.Written == nil || !rollout.Watched(w.Ref.GroupKind()) {
 			continue

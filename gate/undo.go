@@ -39,6 +39,10 @@ func (r *run) undo(v Verdict) {
 	if signal, cancelled := r.course.cancelled(); cancelled && undo.Result != UndoVerified {
 		v.Outcome = cancelledBy(signal) // it has cut the undo's proof short
 	}
+	if err := r.course.yielded(); err != nil {
+		r.exit(Superseded, "another run has taken over: "+err.Error())
+		return
+	}
 	if len(undone) == 0 {
 		r.exit(r.outcomeOfNothing(v.Outcome), nothingChanged)
 		return
@@ -63,6 +67,9 @@ func (r *run) takeBack() []patch.Undone {
 	for _, w := range slices.Backward(r.writes) {
 		if w.Action == patch.Unchanged {
 			continue
+		}
+		if r.mayWrite(ctx); r.course.yielded() != nil {
+			break
 		}
 		u := r.g.Cluster.Undo(ctx, w)
 		if u.Action == patch.NotWritten && u.Err == nil {

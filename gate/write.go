@@ -20,8 +20,13 @@ func (r *run) write(s Stage) (Verdict, error) {
 	ctx, release := r.course.enter(Writing, r.remaining())
 	defer release()
 	for _, w := range s.Writes {
-		if ctx.Err() != nil {
-			return r.unwritten(ctx, context.Cause(ctx))
+		if ctx.Err() == nil && r.unhoused {
+			if err := r.save(); err != nil {
+				return r.unwritten(ctx, err)
+			}
+		}
+		if err := r.mayWrite(ctx); err != nil {
+			return r.unwritten(ctx, err)
 		}
 		if err := r.writeOne(w); err != nil {
 			r.findings = append(r.findings, diagnosis.ExplainApply(err, w.Object))
@@ -49,13 +54,23 @@ func (r *run) writeOne(w patch.Write) error {
 	return err
 }
 
+// mayWrite is why this run must not write now; nil when it may.
+func (r *run) mayWrite(ctx context.Context) error {
+	if err := r.lock.holds(ctx); lostLease(err) {
+		r.course.lose(err)
+	}
+	return context.Cause(ctx)
+}
+
 // uncertain tells an answer that was lost from a no: what was asked for may have been done.
 func uncertain(err error) bool { return OutcomeOf(err) == Retry }
 
 // unwritten is the verdict on a stage that could not be written.
 func (r *run) unwritten(ctx context.Context, err error) (Verdict, error) {
 	v := Verdict{Outcome: RolloutFailed, Target: -1}
-	if s, ok := r.course.cancelled(); ok {
+	if r.course.yielded() != nil {
+		v.Outcome = Superseded
+	} else if s, ok := r.course.cancelled(); ok {
 		v.Outcome = cancelledBy(s)
 	} else if errors.Is(context.Cause(ctx), errTimeUp) {
 		v.Outcome = TimedOut

@@ -21,12 +21,13 @@ var floors = [][]string{
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
-	{"gate/manifest", "gate/patch", "gate/rollout", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
+	{"gate/manifest", "gate/patch", "gate/record", "gate/rollout", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
 	{"internal/wording"},
 }
 
 var neighbours = map[string][]string{
 	"gate/patch":     {"gate/manifest"},
+	"gate/record":    {"gate/manifest", "gate/patch", "gate/rollout"},
 	"gate/diagnosis": {"gate/rollout", "gate/manifest", "gate/diagnosis/messages"},
 	"gate/rollout":   {"gate/manifest"},
 	"analysis":       {"analysis/stats"},

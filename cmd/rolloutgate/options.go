@@ -38,6 +38,10 @@ type options struct {
 	prometheusURL, prometheusService string
 	checks                           []string
 	settle, interval                 autoDuration
+	waitForLock                      time.Duration
+	takeOver                         bool
+	history                          int
+	keep                             string
 	window, recovery                 time.Duration
 	preflight                        string
 
@@ -131,11 +135,28 @@ func (d *autoDuration) Type() string { return "duration" }
 // undoing are the flags that say what happens to a bad rollout.
 func (o *options) undoing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.undo, "undo", "on-failure", "whether to put a bad rollout back: on-failure or never")
-	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	flags.DurationVar(&o.recovery, "recovery", gate.DefaultRecovery, "time for criteria that failed to hold again after the undo, before the report says that they do not")
 	flags.StringVar(&o.onCancel, "on-cancel", "undo", "what to do with the rollout when the run is cancelled: undo or leave")
+	o.takingBack(flags)
+}
+
+// takingBack are the flags that say how things are put back.
+func (o *options) takingBack(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	flags.BoolVar(&o.deleteStuck, "undo-delete-stuck-pods", true, "delete pods of the undone revision that block a StatefulSet")
+}
+
+// trying is the flag that only looks.
+func (o *options) trying(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dryRun, "dry-run", "none", "none, or server: do what 'plan' does")
+}
+
+// locking are the flags about other runs, and about what is kept of this one.
+func (o *options) locking(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.waitForLock, "wait-for-lock", gate.DefaultWaitForLock, "how long to wait for another run at the same objects; 0: end at once")
+	flags.BoolVar(&o.takeOver, "take-over", false, "put an end to another run at the same objects, and go on from what it has left")
+	flags.IntVar(&o.history, "history", gate.DefaultHistory, "how many ended runs stay on record in the namespace")
+	flags.StringVar(&o.keep, "record", string(gate.KeepInCluster), "where the run is kept for 'undo' and 'resume': cluster (a Secret), file (in --report-dir or the working directory, without the data of Secrets) or none")
 }
 
 // complete fills in the options from environment and config file, and checks them.
@@ -159,6 +180,7 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	return errors.Join(
 		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),
 		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),
+		oneOf("record", o.keep, string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing), ""),
 		oneOf("preflight", o.preflight, string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff), ""),
 	)
 }

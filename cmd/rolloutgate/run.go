@@ -25,7 +25,9 @@ func (p *program) runCommand() *cobra.Command {
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
 	o.gating(c.Flags())
+	o.locking(c.Flags())
 	o.undoing(c.Flags())
+	o.trying(c.Flags())
 	return c
 }
 

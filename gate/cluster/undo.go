@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -26,7 +27,7 @@ func (c *Client) undoManager() string { return c.fieldManager + "-undo" }
 // transient trouble is no reason to leave a cluster half restored.
 func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	u := patch.Undone{Write: w, Action: patch.Restored, At: c.Now()}
-	if w.Before == nil {
+	if w.Origin() == nil {
 		u.Action = patch.Deleted
 	}
 	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 20, Cap: 5 * time.Second}
@@ -40,16 +41,54 @@ func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	return u
 }
 
+// Trace finds out what became of a write of which only the plan is known, because the process that was to make it is
+// dead. Written is set when it was carried out.
+func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
+	if w.Action == patch.Unchanged || w.Written != nil {
+		return nil
+	}
+	if w.Deferred {
+		r, err := c.resourceFor(ctx, w.Sent.GroupVersionKind())
+		if meta.IsNoMatchError(err) {
+			return nil // not even its kind was made
+		}
+		if err != nil {
+			return err
+		}
+		w.Resource, w.Deferred = r, false
+	}
+	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		w.Written = arrived(w, live)
+	}
+	return err
+}
+
+// Rebase makes the undo of a write also that of an earlier one to the same object.
+func (c *Client) Rebase(ctx context.Context, earlier, w patch.Write) (patch.Write, error) {
+	var known patch.Types
+	if w.Before != nil {
+		known = c.schemas(ctx, w.Before)
+	}
+	return patch.Rebase(earlier, w, c.undoManager(), known)
+}
+
+// clocksDiffer is by how much the time of a plan, which is ours, may be ahead of that of the API server.
+const clocksDiffer = 5 * time.Second
+
 // arrived finds out whether a write whose answer is not known was carried out, and returns what it made of the object:
-// nil when it was not. It was when our field manager has an entry from after the plan that was not there before. Where
+// nil when it was not. It was when our field manager has an entry that was not there when the write was planned. Where
 // the dry-run said what the object becomes, whatever differs from that now was changed by somebody else.
 func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unstructured {
 	ours := ownEntry(live, w)
-	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Truncate(time.Second)) {
+	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Add(-clocksDiffer)) {
 		return nil
 	}
 	if w.Before == nil {
-		if live.GetCreationTimestamp().Time.Before(w.At.Truncate(time.Second)) {
+		if live.GetCreationTimestamp().Time.Before(w.At.Add(-clocksDiffer)) {
 			return nil
 		}
 	} else if live.GetUID() != w.Before.GetUID() {
@@ -93,12 +132,17 @@ func ownEntry(u *unstructured.Unstructured, w *patch.Write) *metav1.ManagedField
 	if w.Added {
 		operation = metav1.ManagedFieldsOperationUpdate
 	}
+	var own *metav1.ManagedFieldsEntry
 	for _, m := range u.GetManagedFields() {
-		if m.Manager == w.Manager && m.Operation == operation && m.Subresource == "" {
-			return &m
+		if m.Manager != w.Manager || m.Subresource != "" {
+			continue
+		}
+		// Where a merge has to come before the apply, a run may have died in between.
+		if m.Operation == operation && own == nil || w.Merge != nil && (own == nil || m.Time.After(own.Time.Time)) {
+			own = &m
 		}
 	}
-	return nil
+	return own
 }
 
 func retriable(err error) bool {
@@ -117,7 +161,7 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 	case apierrors.IsNotFound(err) && w.Written == nil:
 		u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"
 		return nil
-	case apierrors.IsNotFound(err) && w.Before != nil:
+	case apierrors.IsNotFound(err) && w.Origin() != nil:
 		u.Action, u.Why = patch.Left, "it was deleted after this run wrote it"
 		return nil
 	case apierrors.IsNotFound(err):
@@ -128,13 +172,14 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 	if w.Written == nil {
 		if w.Written = arrived(w, live); w.Written == nil {
 			u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"
-			return nil
+			_, err := c.unprepare(ctx, w, live)
+			return err
 		}
 	}
 	switch {
 	case live.GetUID() != w.Written.GetUID():
 		u.Action, u.Why = patch.Left, "it was deleted and created again after this run wrote it"
-	case w.Before == nil:
+	case w.Origin() == nil:
 		return c.undoCreation(ctx, u, live)
 	case live.GetDeletionTimestamp() != nil:
 		u.Action, u.Why = patch.Left, "it is being deleted"
@@ -150,11 +195,15 @@ func (c *Client) undoCreation(ctx context.Context, u *patch.Undone, live *unstru
 	if live.GetDeletionTimestamp() != nil {
 		return nil
 	}
-	if w.At.Sub(live.GetCreationTimestamp().Time) > 2*time.Second {
+	if w.Before == nil && w.At.Sub(live.GetCreationTimestamp().Time) > 2*time.Second {
 		u.Action, u.Why = patch.Left, "it was created by somebody else while this run was planning"
 		return nil
 	}
-	if theirs := patch.Theirs(*w, live, c.schemas(ctx, live)); len(theirs) > 0 {
+	theirs := patch.Theirs(*w, live, c.schemas(ctx, live))
+	if w.Base != nil {
+		theirs = append(theirs, w.Base.Theirs...)
+	}
+	if len(theirs) > 0 {
 		u.Action, u.Kept, u.Why = patch.Left, theirs, changedBy(theirs)
 		return nil
 	}

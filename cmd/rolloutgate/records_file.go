@@ -1,0 +1,84 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/record"
+)
+
+// fileStore keeps records in a folder, without the data of Secrets, for clusters in which nothing may be kept. The rest
+// is in the cluster.
+type fileStore struct {
+	gate.Store
+	dir string
+}
+
+const recordPrefix, recordSuffix = "rolloutgate-run-", ".json.gz"
+
+func (s fileStore) path(run string) string {
+	return filepath.Join(s.dir, recordPrefix+strings.ToLower(filepath.Base(run))+recordSuffix)
+}
+
+// SaveRecord replaces the file in one step: a process that is killed meanwhile leaves the old one.
+func (s fileStore) SaveRecord(_ context.Context, r record.Record) error {
+	parts, err := r.Without().Encode()
+	if err != nil {
+		return err
+	}
+	path := s.path(r.ID)
+	if err := errors.Join(os.MkdirAll(s.dir, 0o755), os.WriteFile(path+".new", bytes.Join(parts, nil), 0o600), os.Rename(path+".new", path)); err != nil {
+		return fmt.Errorf("putting run %s on record: %w", r.ID, err)
+	}
+	return nil
+}
+
+// LoadRecord reads one.
+func (s fileStore) LoadRecord(_ context.Context, _, run string) (record.Record, error) {
+	r, err := readRecord(s.path(run))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, &record.MissingError{Run: run}
+	}
+	return r, err
+}
+
+func readRecord(path string) (record.Record, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return record.Record{}, fmt.Errorf("reading the record of a run: %w", err)
+	}
+	return record.Decode([][]byte{data})
+}
+
+// Records lists them, the newest first. What is none, or is of another namespace, is left out.
+func (s fileStore) Records(_ context.Context, namespace string) ([]record.Summary, error) {
+	paths, err := filepath.Glob(filepath.Join(s.dir, recordPrefix+"*"+recordSuffix))
+	if err != nil {
+		return nil, err
+	}
+	var all []record.Summary
+	for _, path := range paths {
+		if r, err := readRecord(path); err == nil && r.Namespace == namespace {
+			all = append(all, r.Summary())
+		}
+	}
+	slices.SortFunc(all, func(a, b record.Summary) int { return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID)) })
+	return all, nil
+}
+
+// ForgetRecord deletes one.
+func (s fileStore) ForgetRecord(_ context.Context, _ string, r record.Summary) error {
+	if err := os.Remove(s.path(r.ID)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("deleting the record of run %s: %w", r.ID, err)
+	}
+	return nil
+}

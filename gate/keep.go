@@ -1,0 +1,141 @@
+package gate
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
+)
+
+// keepTime is how long the store may take to put a run on record.
+const keepTime = 20 * time.Second
+
+// keep puts the run on record before its first write. What cannot be kept is said, with what it means; the run goes on.
+func (r *run) keep(stages []Stage) error {
+	r.stages = nil
+	for _, s := range stages {
+		r.stages = append(r.stages, record.Stage{Name: s.Name, Judge: s.Judge, Writes: s.Writes})
+	}
+	if r.g.Store == nil || r.g.Keep == KeepNothing {
+		return nil
+	}
+	return r.save()
+}
+
+// save writes the record of a run that is about to write. It is tried again with each write as long as the namespace of
+// the record is not there, because this run makes it.
+func (r *run) save() error {
+	ctx, release := r.course.enter(Planning, keepTime)
+	defer release()
+	err := r.g.Store.SaveRecord(ctx, r.record(record.Running))
+	r.recorded, r.unhoused = err == nil, apierrors.IsNotFound(err)
+	switch {
+	case err == nil:
+		r.leaveTo(ctx)
+	case r.unhoused:
+	case OutcomeOf(err) == Denied:
+		r.note("this account may not keep the run on record in namespace %s: if it is killed, no other command can put it back: %v", r.g.Namespace, err)
+	default:
+		if ended := r.interrupted(ctx, "putting the run on record"); ended != nil {
+			return ended
+		}
+		return err // a run that could not be put back is not begun
+	}
+	return nil
+}
+
+// seal writes how the run has ended, forgets the oldest runs, and gives the lock back. A run that does not hold its lock
+// any more is another one's business.
+func (r *run) seal() {
+	if len(r.adopted) > 0 && r.course.yielded() == nil && !r.began.IsZero() {
+		ctx, cancel := context.WithTimeout(r.course.root, keepTime)
+		r.leaveTo(ctx)
+		cancel()
+	}
+	if r.recorded && r.course.yielded() == nil && !r.close() {
+		return // its lease has to run out, as that of any run that did not end
+	}
+	r.unlock()
+}
+
+// close writes the last state of the record, or deletes it where none is to stay. False: it still says that the run is
+// going on.
+func (r *run) close() bool {
+	ctx, cancel := context.WithTimeout(r.course.root, keepTime)
+	defer cancel()
+	state := r.finalState()
+	if r.g.History <= 0 && r.found == nil && state.Ended() && state != record.Partly {
+		if err := r.g.Store.ForgetRecord(ctx, r.g.Namespace, record.Summary{ID: r.report.Run.ID}); err != nil {
+			r.note("the run is still on record: %v", err)
+			return false
+		}
+		return true
+	}
+	r.complete()
+	if err := r.g.Store.SaveRecord(ctx, r.record(state)); err != nil {
+		r.note("how the run has ended could not be put on record, so it counts as unfinished: %v", err)
+		return false
+	}
+	if r.found != nil {
+		r.lock.drop(ctx)
+	} else {
+		r.forget(ctx)
+	}
+	return true
+}
+
+// complete adds to the record what only the API server's answers said: what became of objects whose dry-run could not be
+// asked.
+func (r *run) complete() {
+	for i := range r.stages {
+		for j := range r.stages[i].Writes {
+			w := &r.stages[i].Writes[j]
+			if n := slices.IndexFunc(r.writes, func(o patch.Write) bool { return o.Ref == w.Ref && o.Action == w.Action }); n >= 0 && w.After == nil {
+				w.Written, w.Resource, w.Deferred = r.writes[n].Written, r.writes[n].Resource, false
+			}
+		}
+	}
+}
+
+// forget deletes the records of the oldest runs, beyond those that are to stay. What has not ended stays.
+func (r *run) forget(ctx context.Context) {
+	all, err := r.g.Store.Records(ctx, r.g.Namespace)
+	if err != nil {
+		return // the next run tries again
+	}
+	kept := 0
+	for _, s := range all {
+		if kept++; kept <= r.g.History || !s.State.Ended() || s.State == record.Partly {
+			continue
+		}
+		if err := r.g.Store.ForgetRecord(ctx, r.g.Namespace, s); err != nil {
+			return
+		}
+	}
+}
+
+// finalState is how far the run has come, for those who find it on record.
+func (r *run) finalState() record.State {
+	undo := r.report.Undo
+	switch {
+	case r.found == nil && r.untouched():
+		return record.Undone // nothing of it is there
+	case r.found == nil && r.report.Exit.Code == Passed.Code():
+		return record.Passed
+	case r.found != nil && r.report.Exit.Code == Passed.Code():
+		return record.Undone
+	case r.found != nil:
+		return record.Partly
+	case undo == nil || undo.Result == UndoSkipped || r.report.Exit.Code == Superseded.Code():
+		return record.Left
+	case undo.Result == UndoNothing:
+		return record.Undone
+	case undo.Result == UndoVerified && r.report.Exit.Code != UndoBroken.Code():
+		return record.Undone
+	}
+	return record.Partly
+}

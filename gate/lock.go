@@ -1,0 +1,290 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
+)
+
+const (
+	// lockTime is how long the API server may take for all answers of one try to take a lock.
+	lockTime = 30 * time.Second
+	// askAgain is how often a run that waits looks whether the other one has ended.
+	askAgain = time.Second
+)
+
+// BusyError is a run that is going on, and that does not let another one at the same objects.
+type BusyError struct {
+	Lease  record.Lease
+	Waited time.Duration
+	Now    time.Time
+}
+
+func (e *BusyError) Error() string {
+	l := e.Lease
+	text := fmt.Sprintf("run %s is going on since %s", l.Run, l.Taken.UTC().Format("15:04:05"))
+	if l.Pipeline.URL != "" {
+		text += ": " + l.Pipeline.URL
+	}
+	if e.Waited > 0 {
+		text += fmt.Sprintf("; waited for it for %s", e.Waited.Round(time.Second))
+	}
+	return text + "\n  hint: wait for longer with --wait-for-lock, or put an end to it with --take-over"
+}
+
+// Outcome says what it means for the run.
+func (*BusyError) Outcome() Outcome { return Retry }
+
+// lock is what a run holds while it goes on: a lease in each namespace that it writes to. Another goroutine renews them.
+type lock struct {
+	store Store
+	self  string      // the run
+	lost  func(error) // is told when they are somebody else's
+
+	mu      sync.Mutex
+	leases  []record.Lease
+	renewed time.Time // by the wall clock: a machine that slept has missed its renewals
+	gone    error     // a *record.LostError
+
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+// claim is the lease that a run wants in each namespace.
+func (r *run) claim(writes []patch.Write) []record.Lease {
+	targets := map[string][]manifest.Ref{}
+	for _, w := range writes {
+		if w.Ref.Namespace == "" && w.Action == patch.Unchanged {
+			continue // a Namespace or a CRD that everybody's manifests have
+		}
+		home := w.Ref.Namespace
+		if home == "" {
+			home = r.g.Namespace
+		}
+		if !slices.Contains(targets[home], w.Ref) {
+			targets[home] = append(targets[home], w.Ref)
+		}
+	}
+	var leases []record.Lease
+	for namespace, refs := range targets {
+		leases = append(leases, record.Lease{
+			Run: r.report.Run.ID, Holder: r.report.Run.ID, Namespace: namespace, Home: r.g.Namespace, Targets: refs,
+			Pipeline: r.g.Pipeline, Process: r.g.Here.Self, Taken: r.g.Store.Now().UTC().Truncate(time.Second),
+		})
+	}
+	slices.SortFunc(leases, func(a, b record.Lease) int { // everybody takes them in one order
+		if a.Namespace < b.Namespace {
+			return -1
+		}
+		return 1
+	})
+	return leases
+}
+
+// acquire takes the leases, waiting for others to end. It returns the leases of the dead, which are this run's now, and
+// whether it has waited, so that what was planned is old.
+func (r *run) acquire(writes []patch.Write) (dead []record.Lease, waited bool, err error) {
+	began := time.Now()
+	for try := 0; ; try++ {
+		ctx, release := r.course.enter(Planning, lockTime)
+		dead, busy, err := r.tryLock(ctx, r.claim(writes), try > 0)
+		ended := r.interrupted(ctx, "taking the lock")
+		release()
+		switch {
+		case ended != nil:
+			r.unlock()
+			return nil, false, ended
+		case err != nil:
+			return nil, false, err
+		case busy == nil:
+			return dead, try > 0, nil
+		}
+		if left := r.g.WaitForLock - time.Since(began); left <= 0 {
+			return nil, false, &BusyError{Lease: *busy, Waited: time.Since(began).Truncate(time.Second), Now: r.g.Store.Now()}
+		}
+		if try == 0 {
+			r.tell(manifest.Ref{}, Queued{Run: busy.Run, Since: busy.Taken, Pipeline: busy.Pipeline.URL, Limit: r.g.WaitForLock})
+		}
+		pause, end := r.course.enter(Planning, 0)
+		wait(pause, askAgain/2+rand.N(askAgain))
+		ended = r.interrupted(pause, "waiting for another run")
+		end()
+		if ended != nil {
+			return nil, false, ended
+		}
+	}
+}
+
+// tryLock takes the leases and then looks who else has some: of two runs that do so at the same time, at least one sees
+// the other. busy is a living run that stands in the way; nothing is held then. look says to look first, so that a run
+// which waits does not stand in the way of others.
+func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (dead []record.Lease, busy *record.Lease, err error) {
+	if look {
+		if _, busy, err = r.others(ctx, claims); err != nil || busy != nil {
+			return nil, busy, err
+		}
+	}
+	l := &lock{store: r.g.Store, self: r.report.Run.ID, lost: r.course.lose, renewed: time.Now().Round(0)}
+	for _, claim := range claims {
+		taken, err := r.g.Store.TakeLease(ctx, claim)
+		if err != nil {
+			l.release(context.WithoutCancel(ctx))
+			return nil, nil, err
+		}
+		l.leases = append(l.leases, taken)
+	}
+	dead, busy, err = r.others(ctx, claims)
+	if err == nil && busy == nil {
+		for i := range dead {
+			if dead[i], err = r.g.Store.SeizeLease(ctx, dead[i], r.report.Run.ID); err != nil {
+				break
+			}
+		}
+		if lost := (*record.LostError)(nil); errors.As(err, &lost) {
+			busy, err = &record.Lease{Run: lost.Run}, nil // it lives, or somebody else was faster
+			if lost.To != "" {
+				busy.Run = lost.To
+			}
+		}
+	}
+	if err != nil || busy != nil {
+		l.release(context.WithoutCancel(ctx))
+		return nil, busy, err
+	}
+	l.leases = append(l.leases, dead...)
+	r.lock = l
+	l.keep(r.course.root)
+	return dead, nil, nil
+}
+
+// others looks who else has a lease on what a run claims: the dead, or one of the living. With TakeOver there are no
+// living ones.
+func (r *run) others(ctx context.Context, claims []record.Lease) (dead []record.Lease, busy *record.Lease, err error) {
+	for _, mine := range claims {
+		all, err := r.g.Store.Leases(ctx, mine.Namespace)
+		if err != nil {
+			return nil, nil, err
+		}
+		alive, gone := record.Others(mine, all, r.g.Store.Now(), r.g.Here)
+		if r.g.TakeOver {
+			alive, gone = nil, append(gone, alive...)
+		}
+		dead = append(dead, gone...)
+		if len(alive) > 0 {
+			return nil, &alive[0], nil
+		}
+	}
+	return dead, nil, nil
+}
+
+// keep renews the leases until the lock is given back or lost.
+func (l *lock) keep(ctx context.Context) {
+	ctx, l.stop = context.WithCancel(ctx)
+	l.done = make(chan struct{})
+	go func() {
+		defer close(l.done)
+		for {
+			if wait(ctx, record.Renew); ctx.Err() != nil {
+				return
+			}
+			if err := l.renew(ctx); lostLease(err) {
+				l.lost(err)
+				return
+			}
+		}
+	}()
+}
+
+func lostLease(err error) bool {
+	var lost *record.LostError
+	return errors.As(err, &lost)
+}
+
+// renew says that the run lives.
+func (l *lock) renew(ctx context.Context) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone != nil {
+		return l.gone
+	}
+	ctx, cancel := context.WithTimeout(ctx, record.Renew)
+	defer cancel()
+	at := time.Now().Round(0)
+	for i, lease := range l.leases {
+		renewed, err := l.store.RenewLease(ctx, lease)
+		if lostLease(err) {
+			l.gone = err
+		}
+		if err != nil {
+			return err
+		}
+		l.leases[i] = renewed
+	}
+	l.renewed = at
+	return nil
+}
+
+// holds makes sure that the lease is still this run's: a process that was stopped for a while may have been taken for
+// dead. It asks only when the last answer is old.
+func (l *lock) holds(ctx context.Context) error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	fresh, gone := time.Now().Round(0).Sub(l.renewed) < record.Validity, l.gone
+	l.mu.Unlock()
+	if fresh || gone != nil {
+		return gone
+	}
+	return l.renew(ctx)
+}
+
+// release gives the leases back.
+func (l *lock) release(ctx context.Context) {
+	if l.stop != nil {
+		l.stop()
+		<-l.done
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.gone != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	defer cancel()
+	for _, lease := range l.leases {
+		if lease.Run != l.self { // it was taken over, and nothing came of that
+			_, _ = l.store.SeizeLease(ctx, lease, lease.Run)
+			continue
+		}
+		_ = l.store.ReleaseLease(ctx, lease) // or it runs out by itself
+	}
+}
+
+// drop gives the leases of other runs back that this one has taken over.
+func (l *lock) drop(ctx context.Context) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leases = slices.DeleteFunc(l.leases, func(lease record.Lease) bool {
+		return lease.Run != l.self && l.store.ReleaseLease(ctx, lease) == nil
+	})
+}
+
+// unlock gives the lock back, if the run has one.
+func (r *run) unlock() {
+	if r.lock != nil {
+		r.lock.release(r.course.root)
+		r.lock = nil
+	}
+}

@@ -1,0 +1,53 @@
+package record
+
+import (
+	"testing"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+)
+
+var (
+	web  = manifest.Ref{Kind: "Deployment", Name: "web"}
+	conf = manifest.Ref{Kind: "ConfigMap", Name: "conf"}
+)
+
+// TestOthers: who is in the way, and whose work is to be taken over.
+func TestOthers(t *testing.T) {
+	here := Here{Self: Process{Machine: "m1", ID: 7, Started: "70"}, Started: func(id int) string {
+		return map[int]string{8: "80"}[id]
+	}}
+	lease := func(run string, age time.Duration, p Process) Lease {
+		return Lease{Run: run, Holder: run, Targets: []manifest.Ref{web}, Renewed: at.Add(-age), Process: p}
+	}
+	mine := lease("mine", 0, here.Self)
+	held := lease("b", time.Hour, Process{})
+	held.Holder = "c"
+	ours := lease("d", time.Hour, Process{})
+	ours.Holder = "mine"
+	elsewhere := lease("e", 0, Process{})
+	elsewhere.Targets = []manifest.Ref{conf}
+	for name, c := range map[string]struct {
+		all         []Lease
+		alive, dead int
+	}{
+		"nobody":                              {[]Lease{mine}, 0, 0},
+		"other objects":                       {[]Lease{elsewhere}, 0, 0},
+		"another machine, just renewed":       {[]Lease{lease("a", time.Second, Process{Machine: "m2", ID: 9})}, 1, 0},
+		"another machine, silent for 59 s":    {[]Lease{lease("a", 59*time.Second, Process{Machine: "m2", ID: 9})}, 1, 0},
+		"another machine, silent for 60 s":    {[]Lease{lease("a", time.Minute, Process{Machine: "m2", ID: 9})}, 0, 1},
+		"this machine, running":               {[]Lease{lease("a", time.Hour, Process{Machine: "m1", ID: 8, Started: "80"})}, 1, 0},
+		"this machine, gone":                  {[]Lease{lease("a", time.Second, Process{Machine: "m1", ID: 9, Started: "90"})}, 0, 1},
+		"this machine, the number went round": {[]Lease{lease("a", time.Second, Process{Machine: "m1", ID: 8, Started: "10"})}, 0, 1},
+		"nothing known, just renewed":         {[]Lease{lease("a", time.Second, Process{})}, 1, 0},
+		"taken over by a living run":          {[]Lease{held, lease("c", time.Second, Process{})}, 2, 0},
+		"taken over by one that died":         {[]Lease{held, lease("c", time.Hour, Process{})}, 0, 2},
+		"taken over by us":                    {[]Lease{ours}, 0, 0},
+		"whoever took it over is not there":   {[]Lease{held}, 0, 1},
+	} {
+		alive, dead := Others(mine, c.all, at, here)
+		if len(alive) != c.alive || len(dead) != c.dead {
+			t.Errorf("%s: alive %+v, dead %+v", name, alive, dead)
+		}
+	}
+}
