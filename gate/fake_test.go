@@ -222,7 +222,7 @@ func (w *world) Plan(ctx context.Context, objects []manifest.Object) (patch.Plan
 	}
 	for _, o := range objects {
 		t := w.objects[o.GetName()]
-		write := patch.Write{Ref: t.ref(), Before: t.object(t.version), Sent: t.object(2), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
+		write := patch.Write{Ref: t.ref(), Manager: "rolloutgate", At: time.Now(), Before: t.object(t.version), Sent: t.object(2), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
 		switch {
 		case t.same:
 			write.Action = patch.Unchanged
@@ -272,7 +272,7 @@ func (w *world) Write(ctx context.Context, write *patch.Write) error {
 func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	t := w.objects[write.Ref.Name]
 	u := patch.Undone{Write: write, Action: patch.Restored, At: time.Now()}
-	if write.Before == nil {
+	if write.Origin() == nil {
 		u.Action = patch.Deleted
 	}
 	if t.version != 2 {
@@ -287,7 +287,7 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	for {
 		u.Err = w.step(ctx, w.undoTakes, "undo "+t.name, func() {
 			t.version, t.at = 1, time.Now()
-			if write.Before == nil {
+			if write.Origin() == nil {
 				t.version = 0
 			}
 		})

@@ -27,14 +27,14 @@ func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 	r := g.begin(ctx, "undo")
 	found, err := r.find(which)
 	if err != nil {
-		return r.end(), r.fail(err)
+		return r.failed(err)
 	}
 	if found.State == record.Undone {
 		r.exit(Passed, "run "+found.ID+" was undone already, so nothing was changed")
 		return r.end(), nil
 	}
 	if err := r.claimFound(found); err != nil {
-		return r.end(), r.fail(err)
+		return r.failed(err)
 	}
 	r.targets = targetsOf(r.writes)
 	r.lookBefore()
@@ -50,14 +50,14 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 	r := g.begin(ctx, "resume")
 	found, err := r.find(which)
 	if err != nil {
-		return r.end(), r.fail(err)
+		return r.failed(err)
 	}
 	if found.State.Ended() {
 		r.exit(Passed, fmt.Sprintf("run %s has ended already (%s), so nothing was changed", found.ID, found.State))
 		return r.end(), nil
 	}
 	if err := r.asksTheSame(found); err != nil {
-		return r.end(), r.fail(err)
+		return r.failed(err)
 	}
 	r.resumed = found.ID
 	return r.carryOut(manifestsOf(found))

@@ -45,7 +45,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
 		if err := r.keep(stages); err != nil {
-			return r.end(), r.fail(err)
+			return r.failed(err)
 		}
 	}
 	r.begins()
@@ -106,21 +106,21 @@ type run struct {
 	report Report
 	said   map[manifest.Ref]statusText // the last words about each object
 
-	deadline time.Time     // of all stages together; zero before the first write
-	began    time.Time     // when the first write began
-	changes  bool          // whether there is anything to write at all
-	stage    string        // the name of the present stage, when there are several
-	writes   []patch.Write // of the stages so far, in the order of writing, with those that changed nothing
-	carried  []patch.Write // those of unfinished runs, to objects that this one does not change itself; they are among writes
-	tookOver []string      // the unfinished runs
+	deadline time.Time       // of all stages together; zero before the first write
+	began    time.Time       // when the first write began
+	changes  bool            // whether there is anything to write at all
+	stage    string          // the name of the present stage, when there are several
+	writes   []patch.Write   // of the stages so far, in the order of writing, with those that changed nothing
+	carried  []patch.Write   // those of unfinished runs, to objects that this one does not change itself; they are among writes
+	tookOver []string        // the unfinished runs
 	adopted  []record.Record // those that do not know it yet
-	found    *record.Record // the run that this one puts back; nil when it is none but itself
-	resumed  string // the run that this one goes on with
+	found    *record.Record  // the run that this one puts back; nil when it is none but itself
+	resumed  string          // the run that this one goes on with
 	stages   []record.Stage
 	recorded bool  // the run is on record
 	unhoused bool  // the namespace of the record is not there yet
 	lock     *lock // nil: there is none
-	failure  error         // why a write did not go through
+	failure  error // why a write did not go through
 	targets  []rollout.Target
 	findings []diagnosis.Finding
 	// troubledBefore are the workloads that this run did not change and that were not in order when it began.
