@@ -78,19 +78,6 @@ func TestManyWorkloads(t *testing.T) {
 	}
 }
 
-func TestBetween(t *testing.T) {
-	document := "# Title\n\n" + beginMark + "\nold\n" + endMark + "\nrest\n"
-	got, err := between(document, "\nnew\n\n")
-	if want := strings.Replace(document, "old", "new", 1); err != nil || got != want {
-		t.Errorf("got %q, %v, want %q", got, err, want)
-	}
-	for _, bad := range []string{"", beginMark, endMark + beginMark} {
-		if _, err := between(bad, "new"); err == nil {
-			t.Errorf("between(%q) found both marks", bad)
-		}
-	}
-}
-
 func TestBudgetsOfLargeRollouts(t *testing.T) {
 	measured := func(s size, cpu time.Duration, mebibytes int64) group {
 		return group{size: s, tracks: []*track{{command: command{name: gateName}, samples: []sample{{cpu: cpu, rss: mebibytes << 20}}}}}
