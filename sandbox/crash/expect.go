@@ -12,6 +12,7 @@ import (
 // Exit codes of rolloutgate, as its documentation has them.
 const (
 	exitPassed     = 0
+	exitRefused    = 3  // nothing was changed
 	exitFailed     = 10 // and everything is back
 	exitSuperseded = 30
 	exitRetry      = 75 // nothing was changed
@@ -70,8 +71,7 @@ type follower struct {
 // followers are the commands of which each has to put it right.
 func followers() []follower {
 	return []follower{
-		{name: "undo", about: "`rolloutgate undo`", args: func(scenario) []string { return undoArgs() },
-			endings: func(string, scenario) endings { return endings{exitPassed: before} }},
+		{name: "undo", about: "`rolloutgate undo`", args: func(scenario) []string { return undoArgs() }, endings: endingsOfUndo},
 		{name: "run-good", about: "`run` with a good version", args: func(scenario) []string { return runArgs(good) },
 			endings: func(string, scenario) endings { return endings{exitPassed: after} }},
 		{name: "run-bad", about: "`run` with a bad version", args: func(scenario) []string { return runArgs(bad) }, endings: endingsOfBad},
@@ -80,6 +80,14 @@ func followers() []follower {
 			args: func(scenario) []string { return runArgs(good) }, later: true,
 			endings: func(string, scenario) endings { return endings{exitPassed: after} }},
 	}
+}
+
+// endingsOfUndo: what is on record goes back, whatever became of it. Without a record nothing was written.
+func endingsOfUndo(state string, _ scenario) endings {
+	if state == none {
+		return endings{exitRefused: before}
+	}
+	return endings{exitPassed: before}
 }
 
 // endingsOfBad: a bad version goes back to the last one that was known to be good. That is not what a dead run has left,
@@ -98,6 +106,8 @@ func endingsOfResume(state string, s scenario) endings {
 		return own(s.bad)
 	case passed:
 		return endings{exitPassed: after}
+	case none:
+		return endings{exitRefused: before}
 	}
 	return endings{exitPassed: before}
 }
@@ -108,10 +118,10 @@ func runArgs(v version) []string {
 }
 
 func judging() []string {
-	return []string{"--timeout", "90s", "--undo-timeout", "60s", "--grace", "ImageNotFound=2s"}
+	return []string{"--timeout", "90s", "--undo-timeout", "60s", "--grace", "ImageNotFound=2s", "--wait-for-lock", "100s"}
 }
 
-func undoArgs() []string   { return []string{"undo"} }
+func undoArgs() []string   { return []string{"undo", "--undo-timeout", "60s", "--wait-for-lock", "100s"} }
 func resumeArgs() []string { return append([]string{"resume"}, judging()...) }
 
 // wrongExit says what is wrong with how a command has ended; empty when nothing is.

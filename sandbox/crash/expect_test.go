@@ -36,7 +36,7 @@ func TestEndingsOfFollowers(t *testing.T) {
 		bad             bool
 		want            endings
 	}{
-		{"undo", none, false, endings{0: before}},
+		{"undo", none, false, endings{3: before}},
 		{"undo", running, true, endings{0: before}},
 		{"undo", passed, false, endings{0: before}},
 		{"undo", undone, false, endings{0: before}},
@@ -47,7 +47,7 @@ func TestEndingsOfFollowers(t *testing.T) {
 		{"run-bad", running, false, endings{10: before}}, // the last state that was known to be good
 		{"run-bad", passed, false, endings{10: after}},
 		{"run-bad", undone, true, endings{10: before}},
-		{"resume", none, false, endings{0: before}},
+		{"resume", none, false, endings{3: before}},
 		{"resume", running, false, endings{0: after}},
 		{"resume", running, true, endings{10: before}},
 		{"resume", passed, false, endings{0: after}},

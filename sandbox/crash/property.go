@@ -53,6 +53,10 @@ func formOf(o *unstructured.Unstructured, exact bool) form {
 		metadata["uid"] = string(o.GetUID())
 		return f
 	}
+	if spec, ok := f["spec"].(map[string]any); ok && o.GetKind() == "Service" { // each has addresses of its own
+		delete(spec, "clusterIP")
+		delete(spec, "clusterIPs")
+	}
 	return f.neutral(o)
 }
 

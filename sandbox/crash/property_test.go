@@ -76,6 +76,19 @@ func TestDifferences(t *testing.T) {
 	}
 }
 
+// TestAddresses: a Service that was made anew has another address, and that alone is no difference to one of another
+// namespace.
+func TestAddresses(t *testing.T) {
+	const service = "kind: Service\nmetadata: {name: web, namespace: n}\nspec: {clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1], ports: []}"
+	was, now := worldOf(t, service), worldOf(t, strings.ReplaceAll(service, "10.0.0.1", "10.0.0.2"))
+	if got := differences(was.forms(false), now.forms(false)); len(got) > 0 {
+		t.Errorf("got %q", got)
+	}
+	if got := differences(was.forms(true), now.forms(true)); len(got) != 2 {
+		t.Errorf("exactly: got %q", got)
+	}
+}
+
 func TestWrittenObjects(t *testing.T) {
 	w := worldOf(t, web+`
 ---

@@ -54,6 +54,7 @@ type relay struct {
 	mu       sync.Mutex
 	writes   []*write
 	numbered int
+	hit      bool          // the run came to the point
 	frozen   chan struct{} // closed when requests may pass again; nil when they may
 	closed   bool          // nothing passes any more
 	refuses  time.Time     // until then every connection is reset
@@ -155,7 +156,7 @@ func (r *relay) strikes(one *write) fate {
 	}
 	r.mu.Lock()
 	thaw := make(chan struct{})
-	r.frozen = thaw
+	r.frozen, r.hit = thaw, true
 	r.mu.Unlock()
 	f := r.strike()
 	r.mu.Lock()
@@ -168,12 +169,9 @@ func (r *relay) strikes(one *write) fate {
 
 // wasStruck tells whether the run came to the point.
 func (r *relay) wasStruck() bool {
-	select {
-	case <-r.struck:
-		return true
-	default:
-		return false
-	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.hit
 }
 
 // admits waits while the world stands still. It is false when the request must not pass.
