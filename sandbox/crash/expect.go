@@ -136,6 +136,23 @@ func (e endings) wrongExit(name string, exit int) string {
 	return fmt.Sprintf("%s ended with %s and not with %s", name, exitText(exit), strings.Join(codes, " or "))
 }
 
+// side is where the release has to be after an exit code. After one that is not allowed it is where all others lead, so
+// that what is there can be told.
+func (e endings) side(exit int) side {
+	if s, ok := e[exit]; ok {
+		return s
+	}
+	sides := map[side]bool{}
+	var last side
+	for _, s := range e {
+		sides[s], last = true, s
+	}
+	if len(sides) > 1 {
+		return either
+	}
+	return last
+}
+
 func exitText(code int) string {
 	if code == exitKilled {
 		return "a signal"

@@ -74,6 +74,23 @@ func TestWrongExit(t *testing.T) {
 	}
 }
 
+func TestSides(t *testing.T) {
+	for _, c := range []struct {
+		endings endings
+		exit    int
+		want    side
+	}{
+		{endings{0: after, 130: before}, 130, before},
+		{endings{0: after, 130: before}, 20, either},
+		{endings{0: before}, 20, before},
+		{endings{-1: either}, 0, either},
+	} {
+		if got := c.endings.side(c.exit); got != c.want {
+			t.Errorf("%v after %d: got %q", c.endings, c.exit, got)
+		}
+	}
+}
+
 func TestWrongLastLine(t *testing.T) {
 	for _, c := range []struct {
 		output string

@@ -205,7 +205,7 @@ func (t *trial) judge(ctx context.Context, p *process, allowed endings, r *resul
 	if hasPayload(told) {
 		r.complain(name + " tells the data of a Secret")
 	}
-	side := allowed[exit]
+	side := allowed.side(exit)
 	if side == either {
 		return nil
 	}
