@@ -21,7 +21,9 @@ import (
 
 // undoManager makes the write that puts an object back. It is never the manager that applies: its entry is removed
 // again by the second step of restore.
-func (c *Client) undoManager() string { return c.fieldManager + "-undo" }
+func (c *Client) undoManager() string { return undoManagerOf(c.fieldManager) }
+
+func undoManagerOf(manager string) string { return manager + "-undo" }
 
 // Undo takes one write back. An object that somebody else has changed since is left alone. It tries until ctx ends:
 // transient trouble is no reason to leave a cluster half restored.
@@ -100,10 +102,32 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 		return live
 	}
 	written := w.After.DeepCopy()
+	if w.Before == nil { // a Job has the identity that it was given in the dry-run in its selector, too
+		written.Object, _ = renamed(written.Object, string(written.GetUID()), string(live.GetUID())).(map[string]any)
+	}
 	written.SetUID(live.GetUID())
 	written.SetCreationTimestamp(live.GetCreationTimestamp())
 	written.SetManagedFields(ownersAt(ours.Time.Time, live, w.Before))
 	return written
+}
+
+// renamed returns a value with one text for another, wherever it is all of a text.
+func renamed(value any, from, to string) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, part := range v {
+			v[key] = renamed(part, from, to)
+		}
+	case []any:
+		for i, part := range v {
+			v[i] = renamed(part, from, to)
+		}
+	case string:
+		if v == from {
+			return to
+		}
+	}
+	return value
 }
 
 // ownersAt are the owners of an object as far as is known of a moment: who has written since is as it was before.
