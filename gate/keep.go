@@ -31,7 +31,7 @@ func (r *run) keep(stages []Stage) error {
 func (r *run) save() error {
 	ctx, release := r.course.enter(Planning, keepTime)
 	defer release()
-	err := r.g.Store.SaveRecord(ctx, r.record(record.Running))
+	err := insist(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
 	r.recorded, r.unhoused = err == nil, apierrors.IsNotFound(err)
 	switch {
 	case err == nil:
@@ -46,6 +46,24 @@ func (r *run) save() error {
 		return err // a run that could not be put back is not begun
 	}
 	return nil
+}
+
+// What the store is asked for is tried so often, with this pause, when the API server has a moment of trouble.
+const (
+	keepTries = 4
+	keepPause = 500 * time.Millisecond
+)
+
+// insist tries something again that does no harm when it is done twice: how a run has ended must not be lost by one answer
+// that was.
+func insist(ctx context.Context, do func() error) error {
+	for try := 1; ; try++ {
+		err := do()
+		if err == nil || try == keepTries || OutcomeOf(err) != Retry || ctx.Err() != nil {
+			return err
+		}
+		wait(ctx, keepPause)
+	}
 }
 
 // seal writes how the run has ended, forgets the oldest runs, and gives the lock back. A run that does not hold its lock
@@ -76,7 +94,7 @@ func (r *run) close() bool {
 		return true
 	}
 	r.complete()
-	if err := r.g.Store.SaveRecord(ctx, r.record(state)); err != nil {
+	if err := insist(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(state)) }); err != nil {
 		r.note("how the run has ended could not be put on record, so it counts as unfinished: %v", err)
 		return false
 	}

@@ -134,8 +134,13 @@ func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (de
 	}
 	l := &lock{store: r.g.Store, self: r.report.Run.ID, lost: r.course.lose, renewed: time.Now().Round(0)}
 	for _, claim := range claims {
-		taken, err := r.g.Store.TakeLease(ctx, claim)
+		var taken record.Lease
+		err := insist(ctx, func() (err error) {
+			taken, err = r.g.Store.TakeLease(ctx, claim)
+			return err
+		})
 		if err != nil {
+			l.leases = append(l.leases, claim) // it may be there: perhaps only the answer was lost
 			l.release(context.WithoutCancel(ctx))
 			return nil, nil, err
 		}
@@ -265,7 +270,7 @@ func (l *lock) release(ctx context.Context) {
 			_, _ = l.store.SeizeLease(ctx, lease, lease.Run)
 			continue
 		}
-		_ = l.store.ReleaseLease(ctx, lease) // or it runs out by itself
+		_ = insist(ctx, func() error { return l.store.ReleaseLease(ctx, lease) }) // or it runs out by itself
 	}
 }
 

@@ -167,11 +167,14 @@ func (c *Client) readLease(ctx context.Context, lease record.Lease) (record.Leas
 	return now, nil
 }
 
-// ReleaseLease gives a lease back, if it still is as it was read.
+// ReleaseLease gives a lease back, if it still is as it was read. One that was never read is nobody else's: its name is
+// that of the run.
 func (c *Client) ReleaseLease(ctx context.Context, lease record.Lease) error {
-	err := c.typed.CoordinationV1().Leases(lease.Namespace).Delete(ctx, keptName(lease.Run), metav1.DeleteOptions{
-		Preconditions: &metav1.Preconditions{ResourceVersion: &lease.Version},
-	})
+	var o metav1.DeleteOptions
+	if lease.Version != "" {
+		o.Preconditions = &metav1.Preconditions{ResourceVersion: &lease.Version}
+	}
+	err := c.typed.CoordinationV1().Leases(lease.Namespace).Delete(ctx, keptName(lease.Run), o)
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("giving the lease in %s back: %w", lease.Namespace, err)
 	}
