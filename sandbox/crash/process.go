@@ -180,6 +180,23 @@ func (p *process) inside() (from, to time.Time, ok bool) {
 	return from, to, ok
 }
 
+// wroteAll tells whether a run that was stopped at its point had only its record and its lease left to write.
+func (p *process) wroteAll() bool {
+	rolledOut := false
+	for _, w := range p.relay.all() {
+		rolledOut = rolledOut || w.Number > 0 && !w.kept()
+		if w.Number == p.relay.point.write {
+			return rolledOut && w.kept()
+		}
+	}
+	return false
+}
+
+// saidWhy tells that nobody read the standard output of the process, and that it has said so on the other one.
+func (p *process) saidWhy() bool {
+	return strings.Contains(p.ran.Output, "the exit code tells the result")
+}
+
 // memoryOf is how much memory a process has had at most so far, in kB; 0 where the system does not tell. What the
 // kernel tells about a process that has ended includes what its parent had when it was started.
 func memoryOf(pid int) int {

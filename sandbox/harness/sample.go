@@ -3,6 +3,7 @@ package harness
 import (
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -50,8 +51,10 @@ func Choose[T any](s Sample, all []T, group func(T) string) []T {
 			chosen[i] = true
 		}
 	}
-	for _, some := range groups {
-		random := rand.New(rand.NewPCG(s.Seed, 0))
+	for name, some := range groups {
+		hash := fnv.New64()
+		_, _ = hash.Write([]byte(name)) // each group its own choice
+		random := rand.New(rand.NewPCG(s.Seed, hash.Sum64()))
 		random.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
 		for _, i := range some[:(len(some)+s.Of-1)/s.Of] {
 			chosen[i] = true

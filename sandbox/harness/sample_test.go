@@ -29,6 +29,10 @@ func TestChoose(t *testing.T) {
 	if slices.Equal(first, Choose(Sample{3, 2}, all, group)) {
 		t.Error("another seed chooses the same")
 	}
+	twins := []string{"a 1", "a 2", "a 3", "a 4", "a 5", "a 6", "a 7", "a 8", "b 1", "b 2", "b 3", "b 4", "b 5", "b 6", "b 7", "b 8"}
+	if got := Choose(Sample{2, 1}, twins, group); strings.ReplaceAll(strings.Join(got[:4], ""), "a", "b") == strings.Join(got[4:], "") {
+		t.Errorf("all groups are alike: %q", got)
+	}
 	if got := Choose(Sample{}, all, group); !slices.Equal(got, all) {
 		t.Error("a sample of all is not all")
 	}
