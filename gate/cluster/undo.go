@@ -98,8 +98,8 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 	} else if was := ownEntry(w.Before, w); was != nil && equality.Semantic.DeepEqual(was, ours) {
 		return nil
 	}
-	if w.After == nil {
-		return live
+	if w.After == nil || w.Before == nil && onlyWriter(live, w.Manager) {
+		return live // what a dry-run makes up, as an address or an identity, is another one than what is given in the end
 	}
 	written := w.After.DeepCopy()
 	if w.Before == nil { // a Job has the identity that it was given in the dry-run in its selector, too
@@ -109,6 +109,13 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 	written.SetCreationTimestamp(live.GetCreationTimestamp())
 	written.SetManagedFields(ownersAt(ours.Time.Time, live, w.Before))
 	return written
+}
+
+// onlyWriter tells whether nobody but a manager has written an object, its status aside.
+func onlyWriter(u *unstructured.Unstructured, manager string) bool {
+	return !slices.ContainsFunc(u.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
+		return m.Manager != manager && m.Subresource == ""
+	})
 }
 
 // renamed returns a value with one text for another, wherever it is all of a text.
