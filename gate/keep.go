@@ -40,6 +40,7 @@ func (r *run) save() error {
 	case OutcomeOf(err) == Denied:
 		r.note("this account may not keep the run on record in namespace %s: if it is killed, no other command can put it back: %v", r.g.Namespace, err)
 	default:
+		r.withdraw()
 		if ended := r.interrupted(ctx, "putting the run on record"); ended != nil {
 			return ended
 		}
@@ -48,9 +49,18 @@ func (r *run) save() error {
 	return nil
 }
 
+// withdraw deletes the record of a run that does not begin: it may be there, and only the answer was lost.
+func (r *run) withdraw() {
+	ctx, cancel := context.WithTimeout(r.course.root, keepTime)
+	defer cancel()
+	_ = insist(ctx, func() error {
+		return r.g.Store.ForgetRecord(ctx, r.g.Namespace, record.Summary{ID: r.report.Run.ID})
+	})
+}
+
 // What the store is asked for is tried so often, with this pause, when the API server has a moment of trouble.
 const (
-	keepTries = 4
+	keepTries = 16
 	keepPause = 500 * time.Millisecond
 )
 

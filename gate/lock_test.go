@@ -40,6 +40,22 @@ func TestOnRecord(t *testing.T) {
 		"the leases do not answer": {[]*thing{good("web")}, func(_ *Gate, b *books) {
 			b.fault = func(what string) error { return map[string]error{"list leases": errLost}[what] }
 		}, Retry, "; 0 leases"},
+		"one answer of each kind is lost": {[]*thing{good("web")}, func(_ *Gate, b *books) {
+			lost := map[string]bool{}
+			b.lose = func(what string) error {
+				if lost[what] {
+					return nil
+				}
+				lost[what] = true
+				return errLost
+			}
+		}, Passed, "passed; 0 leases"},
+		"no answer about the lease arrives": {[]*thing{good("web")}, func(_ *Gate, b *books) {
+			b.lose = func(what string) error { return map[string]error{"take lease": errLost}[what] }
+		}, Retry, "; 0 leases"},
+		"no answer about the record arrives": {[]*thing{good("web")}, func(_ *Gate, b *books) {
+			b.lose = func(what string) error { return map[string]error{"save running": errLost}[what] }
+		}, Retry, "; 0 leases"},
 		"the end is not written": {[]*thing{good("web")}, func(_ *Gate, b *books) {
 			b.fault = func(what string) error { return map[string]error{"save passed": errLost}[what] }
 		}, Passed, "running; 1 leases"},
@@ -53,7 +69,7 @@ func TestOnRecord(t *testing.T) {
 					c.gate(&g, b)
 				}
 				r, _ := g.Run(t.Context(), w.manifests("web"))
-				b.fault = nil
+				b.fault, b.lose = nil, nil
 				if got := strings.TrimSpace(b.states()); r.Exit.Code != c.code.Code() || got != strings.TrimSpace(c.want) {
 					t.Errorf("exit %d %q, on record %q, want %d and %q; notes %q", r.Exit.Code, r.Exit.State, got, c.code.Code(), c.want, r.Notes)
 				}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -22,6 +23,15 @@ type books struct {
 	version int
 	log     []string // what was asked for, in order
 	fault   func(what string) error
+	lose    func(what string) error // what was done, and whose answer is lost
+}
+
+// answer is what comes back of something that was done.
+func (b *books) answer(what string) error {
+	if b.lose != nil {
+		return b.lose(what)
+	}
+	return nil
 }
 
 func newBooks(w *world) *books {
@@ -64,7 +74,7 @@ func (b *books) TakeLease(_ context.Context, l record.Lease) (record.Lease, erro
 	if err := b.did("take lease"); err != nil {
 		return l, err
 	}
-	return b.put(l), nil
+	return b.put(l), b.answer("take lease")
 }
 
 func (b *books) mine(l record.Lease) error {
@@ -109,7 +119,7 @@ func (b *books) ReleaseLease(_ context.Context, l record.Lease) error {
 	if err := b.did("release lease"); err != nil {
 		return err
 	}
-	if b.mine(l) == nil {
+	if l.Version == "" || b.mine(l) == nil {
 		delete(b.leases, l.Namespace+"/"+l.Run)
 	}
 	return nil
@@ -123,7 +133,7 @@ func (b *books) SaveRecord(_ context.Context, r record.Record) error {
 	}
 	parts, err := r.Encode()
 	b.records[r.Namespace+"/"+r.ID] = parts
-	return err
+	return errors.Join(err, b.answer("save "+string(r.State)))
 }
 
 func (b *books) LoadRecord(_ context.Context, namespace, run string) (record.Record, error) {
