@@ -69,6 +69,7 @@ func (r *run) unfinished(ctx context.Context, dead []record.Lease) ([]record.Rec
 		u, err := r.g.Store.LoadRecord(ctx, l.Home, l.Run)
 		switch {
 		case missing(err), err == nil && u.State.Ended():
+			r.lock.drop(ctx, l.Run)
 		case err != nil:
 			return nil, err
 		default:

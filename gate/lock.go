@@ -274,15 +274,15 @@ func (l *lock) release(ctx context.Context) {
 	}
 }
 
-// drop gives the leases of other runs back that this one has taken over.
-func (l *lock) drop(ctx context.Context) {
+// drop gives the leases of other runs back that this one has taken over: those of some runs, or of all when none is named.
+func (l *lock) drop(ctx context.Context, runs ...string) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.leases = slices.DeleteFunc(l.leases, func(lease record.Lease) bool {
-		return lease.Run != l.self && l.store.ReleaseLease(ctx, lease) == nil
+		return lease.Run != l.self && (len(runs) == 0 || slices.Contains(runs, lease.Run)) && l.store.ReleaseLease(ctx, lease) == nil
 	})
 }
 

@@ -30,6 +30,7 @@ func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 		return r.failed(err)
 	}
 	if found.State == record.Undone {
+		r.sweep()
 		r.exit(Passed, "run "+found.ID+" was undone already, so nothing was changed")
 		return r.end(), nil
 	}
@@ -53,6 +54,7 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 		return r.failed(err)
 	}
 	if found.State.Ended() {
+		r.sweep()
 		r.exit(Passed, fmt.Sprintf("run %s has ended already (%s), so nothing was changed", found.ID, found.State))
 		return r.end(), nil
 	}
@@ -71,10 +73,31 @@ func (r *run) find(which Which) (record.Record, error) {
 	ctx, release := r.course.enter(Planning, lockTime)
 	defer release()
 	found, err := r.findIn(ctx, which)
+	if none := (refusedError{}); errors.As(err, &none) {
+		r.sweep()
+	}
 	if ended := r.interrupted(ctx, "reading the runs on record"); ended != nil {
 		return found, ended
 	}
 	return found, err
+}
+
+// sweep gives the leases of dead runs back of which nothing can be put back: they had ended, or had not begun.
+func (r *run) sweep() {
+	ctx, cancel := context.WithTimeout(r.course.root, lockTime)
+	defer cancel()
+	all, err := r.g.Store.Leases(ctx, r.g.Namespace)
+	if err != nil {
+		return // they run out by themselves
+	}
+	for _, l := range all {
+		if !l.Dead(r.g.Store.Now(), r.g.Here) {
+			continue
+		}
+		if u, err := r.g.Store.LoadRecord(ctx, l.Home, l.Run); missing(err) || err == nil && u.State.Ended() {
+			_ = r.g.Store.ReleaseLease(ctx, l)
+		}
+	}
 }
 
 func (r *run) findIn(ctx context.Context, which Which) (record.Record, error) {
