@@ -178,7 +178,17 @@ func wrongLastLine(name, output string, exit int) string {
 	return ""
 }
 
+// lastLine is the last line of what a command has printed for people. Standard output and error come through two pipes,
+// so that an error may come in after the line that was printed after it.
 func lastLine(output string) string {
 	lines := strings.Split(strings.TrimSpace(output), "\n")
-	return lines[len(lines)-1]
+	last := lines[len(lines)-1]
+	if strings.HasPrefix(last, "error: ") || strings.HasPrefix(last, "  hint: ") || strings.HasPrefix(last, "warning: ") {
+		for _, line := range slices.Backward(lines) {
+			if lastLinePattern.MatchString(line) {
+				return line
+			}
+		}
+	}
+	return last
 }

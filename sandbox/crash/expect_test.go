@@ -99,7 +99,8 @@ func TestWrongLastLine(t *testing.T) {
 	}{
 		{"…\nrolloutgate: passed (exit 0): deployment/web is complete\n", 0, false},
 		{"…\nrolloutgate: passed (exit 0): deployment/web is complete\n", 10, true},
-		{"rolloutgate: passed (exit 0): deployment/web is complete\nwarning: one more\n", 0, true},
+		{"rolloutgate: passed (exit 0): deployment/web is complete\nand more\n", 0, true},
+		{"rolloutgate: refused (exit 3): nothing was changed\nerror: there is no run\n  hint: look\n", 3, false},
 		{"", 1, true},
 		{"", exitKilled, false},
 	} {

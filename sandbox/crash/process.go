@@ -180,16 +180,16 @@ func (p *process) inside() (from, to time.Time, ok bool) {
 	return from, to, ok
 }
 
-// wroteAll tells whether a run that was stopped at its point had only its record and its lease left to write.
-func (p *process) wroteAll() bool {
-	rolledOut := false
+// progress tells whether a run that was stopped at its point had written into what it rolls out, and whether it had more
+// to write than its record and its lease.
+func (p *process) progress() (rolledOut, more bool) {
 	for _, w := range p.relay.all() {
 		rolledOut = rolledOut || w.Number > 0 && !w.kept()
 		if w.Number == p.relay.point.write {
-			return rolledOut && w.kept()
+			return rolledOut, !rolledOut || !w.kept()
 		}
 	}
-	return false
+	return rolledOut, true
 }
 
 // saidWhy tells that nobody read the standard output of the process, and that it has said so on the other one.

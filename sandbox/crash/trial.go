@@ -143,7 +143,10 @@ func (t *trial) overtake(ctx context.Context, p *process, r *result) error {
 		return err
 	}
 	e := endings{exitSuperseded: either}
-	if p.wroteAll() {
+	switch rolledOut, more := p.progress(); {
+	case !rolledOut:
+		e[exitRetry] = either // nothing was changed
+	case !more:
 		e = own(t.moment.scenario.bad)
 		e[exitSuperseded] = either
 	}
