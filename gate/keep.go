@@ -11,8 +11,12 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
-// keepTime is how long the store may take to put a run on record.
-const keepTime = 20 * time.Second
+const (
+	// keepTime is how long the store may take to put a run on record.
+	keepTime = 20 * time.Second
+	// sealTime is how long it may take for the end of a run: nothing waits for that but the process.
+	sealTime = 45 * time.Second
+)
 
 // keep puts the run on record before its first write. What cannot be kept is said, with what it means; the run goes on.
 func (r *run) keep(stages []Stage) error {
@@ -93,7 +97,7 @@ func (r *run) seal() {
 // close writes the last state of the record, or deletes it where none is to stay. False: it still says that the run is
 // going on.
 func (r *run) close() bool {
-	ctx, cancel := context.WithTimeout(r.course.root, keepTime)
+	ctx, cancel := context.WithTimeout(r.course.root, sealTime)
 	defer cancel()
 	state := r.finalState()
 	if r.g.History <= 0 && r.found == nil && state.Ended() && state != record.Partly {
