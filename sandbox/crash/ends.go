@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -118,13 +117,4 @@ func wait(ctx context.Context, d time.Duration) {
 	case <-ctx.Done():
 	case <-time.After(d):
 	}
-}
-
-func endOf(name string) (end, bool) {
-	all := ends()
-	i := slices.IndexFunc(all, func(e end) bool { return e.name == name })
-	if i < 0 {
-		return end{}, false
-	}
-	return all[i], true
 }
