@@ -114,7 +114,7 @@ func (t *trial) follow(ctx context.Context, p *process, r *result) error {
 	}
 	late := t.moment.follower.later
 	if late && !t.short {
-		if err := harness.Pause(ctx, silence); err != nil {
+		if err := t.letAge(ctx); err != nil {
 			return err
 		}
 	}
@@ -123,6 +123,15 @@ func (t *trial) follow(ctx context.Context, p *process, r *result) error {
 	}
 	r.complain(writesAfter(p, p.ran.Ended())...)
 	return nil
+}
+
+// letAge lets the lease of a dead run grow old, if there is one. Where nothing is left there is nothing to wait for.
+func (t *trial) letAge(ctx context.Context) error {
+	now, err := look(ctx, t.cluster, t.namespace)
+	if err != nil || len(now.leases()) == 0 {
+		return err
+	}
+	return harness.Pause(ctx, silence)
 }
 
 // overtake has the follower put it right while the run is stopped, and then lets the run go on: it must not write any
