@@ -99,7 +99,9 @@ func (p *process) readStdout(cmd *exec.Cmd, output io.Writer) (finish func(), er
 		return nil, err
 	}
 	cmd.Stdout = into
+	p.mu.Lock()
 	p.stdout = from
+	p.mu.Unlock()
 	var reading sync.WaitGroup
 	reading.Go(func() {
 		lines := bufio.NewReader(from)
