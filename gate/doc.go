@@ -16,6 +16,7 @@
 //	look.go      what one look at a workload means; it changes nothing
 //	judge.go     the only place that calls a rollout good or bad
 //	conclude.go  what follows from the verdict; undo.go takes back what was written
+//	drill.go     bad releases of a copy, one run each
 //	outcome.go   how a run can end, and what an error means
 //	event.go     what a run tells, as values; gate/report makes the words
 //
@@ -25,6 +26,8 @@
 //	gate/patch      one write, and its inverse
 //	gate/rollout    one workload → how far it is
 //	gate/diagnosis  one workload's evidence → why it is bad
+//	gate/rights     what an account has to be allowed for a run, and why
+//	gate/drill      a workload → a harmless copy, and broken variants of it
 //	gate/criteria   which pods, which window: between a run and package analysis
 //	gate/cluster    the API server; it satisfies Cluster
 //	gate/report     a Report or an Event → text, JSON, Markdown

@@ -71,6 +71,7 @@ const (
 	StepDiagnose  StepName = "diagnose"
 	StepUndo      StepName = "undo"
 	StepRecheck   StepName = "recheck"
+	StepDrill     StepName = "drill"
 )
 
 // Planned is one object of the plan: what would be, or will be, done to it.

@@ -101,6 +101,11 @@ func New(config *rest.Config, o Options) (*Client, error) {
 // Now is the API server's time, to the second. Before the first answer it is the local time.
 func (c *Client) Now() time.Time { return c.clock.now() }
 
+// Resource asks where the API server serves a kind.
+func (c *Client) Resource(ctx context.Context, gvk schema.GroupVersionKind) (manifest.Resource, error) {
+	return c.resourceFor(ctx, gvk)
+}
+
 func (c *Client) resourceFor(ctx context.Context, gvk schema.GroupVersionKind) (manifest.Resource, error) {
 	m, err := within(ctx, func() (*meta.RESTMapping, error) { return c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version) })
 	if err != nil {

@@ -68,6 +68,11 @@ func stepText(s gate.Step) string {
 		text += "watching " + Duration(s.Limit)
 	case gate.StepBacktest:
 		text += ": the windows of the last " + Duration(s.Limit)
+	case gate.StepDrill:
+		if s.Stage == "" {
+			return text + ": the copy as it should be"
+		}
+		return text + ": the fault " + s.Stage
 	case gate.StepUndo:
 		text += ", for at most " + Duration(s.Limit)
 	case gate.StepRecheck:
