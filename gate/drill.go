@@ -156,8 +156,20 @@ func (x *rehearsal) perform(ctx context.Context) error {
 			}
 		}
 	}
+	x.noteErrors()
 	x.conclude()
 	return nil
+}
+
+// noteErrors says what a drill without the fault of errors leaves open.
+func (x *rehearsal) noteErrors() {
+	switch {
+	case slices.ContainsFunc(x.drill.Faults, func(f drill.Fault) bool { return f.NeedsCriteria }):
+	case len(x.gate.Criteria) == 0:
+		x.run.note("answers with errors were not tried: there are no criteria, so nobody would notice them")
+	default:
+		x.run.note("answers with errors were not tried: --fault errors --errors-with NAME=VALUE does it")
+	}
 }
 
 // plain is the gate for faults that show without metrics.

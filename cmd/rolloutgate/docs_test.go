@@ -315,7 +315,7 @@ func TestPagesNameFlags(t *testing.T) {
 	for _, c := range commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
 	}
-	call := regexp.MustCompile(`(?m)^.*\brolloutgate (?:run|plan|watch|diagnose|version)\b(?:[^\n]*\\\n)*[^\n]*$`)
+	call := regexp.MustCompile(`(?m)^.*\brolloutgate (?:run|plan|watch|diagnose|drill|rbac|version)\b(?:[^\n]*\\\n)*[^\n]*$`)
 	word := regexp.MustCompile(`--([a-z][a-z-]+)`)
 	for _, path := range append(pages(t), "examples/jenkins/Jenkinsfile", "examples/quickstart/demo.sh") {
 		for _, line := range call.FindAllString(string(readFile(t, path)), -1) {

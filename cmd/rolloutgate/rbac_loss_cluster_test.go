@@ -47,8 +47,8 @@ func inSpec(field string) string {
 	return with(deployment, "      containers:", "      "+field+"\n      containers:")
 }
 
-// losses are runs without one right each, by the purpose of its row, or by purpose and verb where it matters which. What a
-// port-forward needs is in the tests of gate/tunnel, which have a real kubelet.
+// losses are runs without one right each, by the purpose of its row, or by purpose and verb where it matters which. A
+// port-forward needs a real kubelet.
 func losses() map[string]loss {
 	all := scenarios()
 	missing, better := with(deployment, ":v1", ":missing"), with(deployment, ":v1", ":v2")

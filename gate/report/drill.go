@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate"
@@ -24,11 +25,11 @@ func exerciseCells(e gate.Exercise) []string {
 	return []string{oneLine(e.Fault), caught, noticed, code, undo}
 }
 
-// exerciseText says what was wrong with the copy, and why nobody caught it.
+// exerciseText says what was wrong with the copy, and why nobody caught it or what was found.
 func exerciseText(e gate.Exercise) string {
 	text := e.What
-	if e.Why != "" {
-		text += ": " + e.Why
+	if more := cmp.Or(e.Why, e.Cause); more != "" {
+		text += ": " + more
 	}
 	return oneLine(text)
 }
