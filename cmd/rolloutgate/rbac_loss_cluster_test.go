@@ -26,13 +26,13 @@ type loss struct {
 // bad is a scenario in which a rollout is bad: of what is there before, and of what is not.
 func bad(code int, manifest string) scenario {
 	return scenario{
-		before: service + deployment, flags: []string{"--timeout", "12s", "--undo-timeout", "20s", "--grace", "ImageNotFound=2s"},
+		before: service + deployment, flags: []string{"--timeout", "60s", "--grace", "ImageNotFound=2s"},
 		steps: []deed{{manifest: service + manifest, code: code}},
 	}
 }
 
 func badCreation(code int, manifest string) scenario {
-	return scenario{flags: []string{"--timeout", "12s", "--undo-timeout", "20s"}, steps: []deed{{manifest: manifest, code: code}}}
+	return scenario{flags: []string{"--timeout", "30s"}, steps: []deed{{manifest: manifest, code: code}}}
 }
 
 // ends is a scenario whose first step ends otherwise.
@@ -68,8 +68,8 @@ func losses() map[string]loss {
 
 		"follow the rollout/list":                                           {bad(10, missing), ""}, // a watch begins with what is there
 		"follow the rollout/watch":                                          {bad(10, missing), "it is read every few seconds instead"},
-		"tell the new pods of a Deployment from the old ones":               {bad(11, missing), "replicasets"},
-		"tell the new pods of a StatefulSet or DaemonSet from the old ones": {all["daemon"].ends(11, "--timeout", "12s"), "controllerrevisions"},
+		"tell the new pods of a Deployment from the old ones":               {bad(11, missing).ends(11, "--timeout", "30s"), "replicasets"},
+		"tell the new pods of a StatefulSet or DaemonSet from the old ones": {all["daemon"].ends(11, "--timeout", "30s"), "controllerrevisions"},
 		"see what is wrong with pods/list":                                  {bad(10, missing), "pods"},
 		"see what is wrong with pods/watch":                                 {bad(10, missing), "pods"},
 		"read the warnings about pods":                                      {bad(10, missing), "events in"},
@@ -87,7 +87,7 @@ func losses() map[string]loss {
 		"see why volumes are not there/get":             {badCreation(11, claims), "persistentvolumeclaims"},
 		"see why volumes are not there/list":            {badCreation(11, inSpec("volumes: [{name: x, persistentVolumeClaim: {claimName: nope}}]")), "persistentvolumeclaims"},
 		"tell a misspelt name or key from one that is missing/get": {scenario{
-			before: configMap + mounted, flags: []string{"--timeout", "12s"}, steps: []deed{{manifest: with(mounted, "behavior: ready", "behavior: mount-missing"), code: 11}},
+			before: configMap + mounted, flags: []string{"--timeout", "30s"}, steps: []deed{{manifest: with(mounted, "behavior: ready", "behavior: mount-missing"), code: 11}},
 		}, "configmaps"},
 		"tell a misspelt name or key from one that is missing/list": {bad(10, with(deployment, "behavior: ready", "behavior: config-missing")), "configmaps"},
 		"tell a misspelt Secret from one that is missing":           {bad(10, missing), "secrets"},

@@ -161,6 +161,7 @@ func changed(namespace string, rules []rbacv1.PolicyRule, change func(string, *r
 // told is what came of one command.
 type told struct {
 	code   int
+	stdout string
 	out    string // everything that was printed
 	report struct {
 		Exit  struct{ Name, State string }
@@ -174,7 +175,7 @@ func (t *tenant) as(ctx context.Context, who string, env map[string]string, args
 	p := &program{getenv: func(name string) string { return env[name] }, stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr}
 	var result told
 	result.code = p.execute(ctx, append(args, "--kubeconfig", t.file(who), "--color", "never"))
-	result.out = stdout.String() + stderr.String()
+	result.stdout, result.out = stdout.String(), stdout.String()+stderr.String()
 	_ = json.Unmarshal(stdout.Bytes(), &result.report) // with -o json; what has none is looked at as text
 	return result
 }
