@@ -29,9 +29,7 @@ type Drill struct {
 	Live     *unstructured.Unstructured // the workload as it is
 	Faults   []drill.Fault
 	Options  drill.Options
-	By       drill.Holder
-	// Alive tells whether the process that has made a copy may still be at work.
-	Alive func(drill.Holder) bool
+	Ends     time.Time // by the clock of the API server: when it will have ended in any case
 }
 
 // Exercise is one fault of a drill, and what became of it.
@@ -60,21 +58,19 @@ func (g Gate) Drill(ctx context.Context, d Drill) (Report, error) {
 	quiet := g
 	quiet.Signals = nil // they are for the runs of the variants
 	r := quiet.begin(ctx, "drill")
-	copied, err := drill.Of(d.Live, d.By)
+	copied, err := drill.Of(d.Live, drill.Holder{Process: g.Here.Self, Ends: d.Ends})
 	if err == nil && g.NeverUndo {
 		err = errors.New("a drill of the undo needs an undo\n  hint: leave --undo=never out")
 	}
 	if err != nil {
-		err = r.fail(invalidError{err})
-		return r.end(), err
+		return r.failed(invalidError{err})
 	}
 	for _, n := range copied.Notes {
 		r.note("%s", n)
 	}
 	x := rehearsal{run: r, gate: g, drill: d, copied: copied}
 	if err := x.clear(ctx); err != nil {
-		err = r.fail(err)
-		return r.end(), err
+		return r.failed(err)
 	}
 	err = x.perform(ctx)
 	x.remove(ctx)
@@ -98,10 +94,10 @@ func (x *rehearsal) clear(ctx context.Context) error {
 	for _, u := range found {
 		name := refOf(u).String()
 		holder, known := drill.HolderOf(u)
-		alive := known && x.drill.Alive(holder)
+		alive := known && !holder.Dead(time.Now(), x.gate.Here)
 		switch {
 		case alive && u.GetName() == x.copied.Object.GetName():
-			return busyError{fmt.Errorf("another drill is at work on %s: process %d on %s\n  hint: wait for it; if it is gone, wait until %s or delete %s", name, holder.PID, holder.Host, holder.Ends.UTC().Format("15:04:05 MST"), name)}
+			return busyError{fmt.Errorf("another drill is at work on %s\n  hint: wait for it; if it is gone, wait until %s or delete %s", name, holder.Ends.UTC().Format("15:04:05 MST"), name)}
 		case alive:
 			continue
 		}
@@ -174,15 +170,16 @@ func (x *rehearsal) noteErrors() {
 
 // plain is the gate for faults that show without metrics.
 func (x *rehearsal) plain() Gate {
-	g := x.gate
+	g := x.judging()
 	g.Criteria, g.Querier, g.Reach = nil, nil, nil
 	return g
 }
 
 // judging is the gate for those that do not. The copy is new, and nobody sends it requests: what its criteria lack is for the
-// run to say, and no reason not to begin.
+// run to say, and no reason not to begin. Nothing of a drill is kept on record: the next one removes what it leaves.
 func (x *rehearsal) judging() Gate {
 	g := x.gate
+	g.Keep, g.History = KeepNothing, 0
 	if g.Preflight != PreflightOff {
 		g.Preflight = PreflightWarn
 	}

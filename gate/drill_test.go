@@ -16,6 +16,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/drill"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
 // workshop is a world in which one workload is copied. The copy becomes ready; what a variant does is up to the test.
@@ -93,8 +94,7 @@ func drilling(w *workshop, faults ...string) Drill {
 	}
 	return Drill{
 		Workshop: w, Live: live("Deployment"), Faults: found, Options: drill.Options{Timeout: time.Minute},
-		By:    drill.Holder{Host: "here", PID: 1, Ends: time.Now().Add(time.Hour)},
-		Alive: func(h drill.Holder) bool { return h.Host == "there" },
+		Ends: time.Now().Add(time.Hour),
 	}
 }
 
@@ -143,19 +143,19 @@ func TestDrill(t *testing.T) {
 		"what a killed drill has left": {
 			variant: stalls(time.Second), faults: "image", outcome: Passed, removed: "drill-web drill-old drill-web",
 			world: func(w *workshop) {
-				w.left = []*unstructured.Unstructured{leftBy("drill-web", drill.Holder{Host: "here", Ends: time.Now().Add(time.Hour)}), leftBy("drill-old", drill.Holder{})}
+				w.left = []*unstructured.Unstructured{leftBy("drill-web", drill.Holder{Process: record.Process{Machine: "here", ID: 8}, Ends: time.Now().Add(time.Hour)}), leftBy("drill-old", drill.Holder{})}
 			},
 		},
 		"beside the drill of another workload": {
 			variant: stalls(time.Second), faults: "image", outcome: Passed, removed: "drill-web",
 			world: func(w *workshop) {
-				w.left = []*unstructured.Unstructured{leftBy("drill-other", drill.Holder{Host: "there", Ends: time.Now().Add(time.Hour)})}
+				w.left = []*unstructured.Unstructured{leftBy("drill-other", drill.Holder{Process: record.Process{Machine: "there", ID: 8}, Ends: time.Now().Add(time.Hour)})}
 			},
 		},
 		"while another drill is at work": {
 			variant: stalls(time.Second), faults: "image", outcome: Retry, state: nothingChanged,
 			world: func(w *workshop) {
-				w.left = []*unstructured.Unstructured{leftBy("drill-web", drill.Holder{Host: "there", Ends: time.Now().Add(time.Hour)})}
+				w.left = []*unstructured.Unstructured{leftBy("drill-web", drill.Holder{Process: record.Process{Machine: "there", ID: 8}, Ends: time.Now().Add(time.Hour)})}
 			},
 		},
 		"without an undo": {variant: never, faults: "image", change: func(g *Gate, _ *Drill) { g.NeverUndo = true }, outcome: Invalid, state: nothingChanged},
@@ -173,7 +173,7 @@ func TestDrill(t *testing.T) {
 					c.world(w)
 				}
 				g, d := gated(w.world), drilling(w, strings.Fields(c.faults)...)
-				g.Cluster = w
+				g.Cluster, g.Here = w, record.Here{Self: record.Process{Machine: "here", ID: 7, Started: "70"}, Started: func(int) string { return "70" }}
 				if c.change != nil {
 					c.change(&g, &d)
 				}

@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
-	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -33,6 +30,7 @@ they start: one that takes messages from a queue takes some.`,
 	}
 	o.connection(c.Flags())
 	o.gating(c.Flags())
+	o.locking(c.Flags())
 	o.undoing(c.Flags())
 	c.Flags().StringSliceVar(&faults, "fault", []string{"image", "crash", "probe", "slow"}, "faults to try: "+strings.Join(drill.Names(), ", "))
 	c.Flags().StringVar(&errorsWith, "errors-with", "", "variable that makes the program answer with errors, as NAME=VALUE, for the fault errors")
@@ -50,9 +48,6 @@ func (p *program) drill(c *cobra.Command, o *options, args, names []string, erro
 	if name, _, ok := strings.Cut(errorsWith, "="); errorsWith != "" && (!ok || name == "") {
 		return &usageError{fmt.Sprintf("reading --errors-with: %q is not NAME=VALUE", errorsWith), "for example FAULT=errors"}
 	}
-	if o.dryRun == "server" {
-		return &usageError{"a drill cannot be tried without doing it", "leave --dry-run out: the copy is harmless"}
-	}
 	p.writes = true
 	return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 		targets, err := o.targets(c.Context(), client, args)
@@ -65,22 +60,9 @@ func (p *program) drill(c *cobra.Command, o *options, args, names []string, erro
 		if err != nil {
 			return gate.Report{}, err
 		}
-		host, _ := os.Hostname() // without a name only the time tells whether a drill is over
 		return g.Drill(c.Context(), gate.Drill{
 			Workshop: client, Live: live, Faults: faults, Options: drill.Options{Timeout: o.timeout, ErrorsWith: errorsWith},
-			By:    drill.Holder{Host: host, PID: os.Getpid(), Ends: client.Now().Add(g.Longest(len(faults)))},
-			Alive: func(h drill.Holder) bool { return alive(h, host, client.Now()) },
+			Ends: client.Now().Add(g.Longest(len(faults))),
 		})
 	})
-}
-
-// alive tells whether the process that made a copy may still be at work. Of one on this machine that is known.
-func alive(h drill.Holder, host string, now time.Time) bool {
-	if now.After(h.Ends) {
-		return false
-	}
-	if host == "" || h.Host != host {
-		return true
-	}
-	return h.PID != os.Getpid() && syscall.Kill(h.PID, 0) != syscall.ESRCH
 }

@@ -31,7 +31,7 @@ var neighbours = map[string][]string{
 	"gate/diagnosis": {"gate/rollout", "gate/manifest", "gate/diagnosis/messages"},
 	"gate/rollout":   {"gate/manifest"},
 	"gate/rights":    {"gate/manifest", "gate/rollout"},
-	"gate/drill":     {"gate/rollout"},
+	"gate/drill":     {"gate/record", "gate/rollout"},
 	"analysis":       {"analysis/stats"},
 }
 

@@ -25,7 +25,7 @@ func (p *program) rbacCommand() *cobra.Command {
 		Use:   "rbac -f FILENAME",
 		Short: "Print the Roles that an account needs for a run of these manifests with these flags",
 		Long: `Print, as YAML for kubectl apply, the Roles and their bindings that an account needs for a run of these manifests
-with these flags, and for watch and diagnose of what they deploy. Every rule says what it is for, and what is lost without
+with these flags, and for undo, resume, history, watch, diagnose and drill of what they deploy. Every rule says what it is for, and what is lost without
 it. The cluster is asked only for what it calls a kind that neither Kubernetes nor the manifests define.`,
 		Example: `  rolloutgate rbac -f deploy/ -n shop --service-account ci/deployer | kubectl apply -f -`,
 		Args:    cobra.NoArgs,
@@ -34,7 +34,9 @@ it. The cluster is asked only for what it calls a kind that neither Kubernetes n
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
 	o.gating(c.Flags())
+	o.locking(c.Flags())
 	o.undoing(c.Flags())
+	o.trying(c.Flags())
 	c.Flags().StringVar(&account, "service-account", "", "account that gets the rights, as NAMESPACE/NAME, or NAME in the namespace of the run")
 	c.Flags().BoolVar(&least, "required-only", false, "leave out what a run can do without")
 	return c
@@ -80,7 +82,10 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 
 // use is what a run with these flags may do, without its objects.
 func (o *options) use(getenv func(string) string) (rights.Use, error) {
-	u := rights.Use{NeverUndo: o.undo == "never" || o.dryRun == "server", KeepStuckPods: !o.deleteStuck}
+	u := rights.Use{
+		Home: o.namespace(), Record: gate.Keeping(o.keep) == gate.KeepInCluster && o.dryRun != "server",
+		NeverUndo: o.undo == "never" || o.dryRun == "server", KeepStuckPods: !o.deleteStuck,
+	}
 	criteria, err := o.criteria(o.variables(getenv))
 	if err != nil || len(criteria) == 0 {
 		return u, err

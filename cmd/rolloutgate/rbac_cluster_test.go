@@ -100,6 +100,8 @@ func scenarios() map[string]scenario {
 			{manifest: service + configMap + with(deployment, ":v1", ":v2")},
 			{manifest: service + configMap + with(deployment, ":v1", ":v2")},
 			{args: []string{"watch", "deployment/web"}},
+			{args: []string{"history"}},
+			{args: []string{"undo", "deployment/web", "-o", "json"}},
 			{args: []string{"diagnose", "deployment/web", "-o", "json"}},
 		}},
 		"bad": {before: service + deployment, flags: missing, steps: []deed{
@@ -273,7 +275,7 @@ func (t *tenant) check(s scenario) ([]string, error) {
 
 // needed are the rights that a scenario is told to need.
 func (t *tenant) needed(s scenario) ([]rights.Right, error) {
-	use := rights.Use{NeverUndo: slices.Contains(s.flags, "never")}
+	use := rights.Use{Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never")}
 	if s.prometheus {
 		use.Prometheus = rights.Service{Namespace: t.namespace, Name: "prometheus", NoProxy: s.env[tokenEnv] != ""}
 	}

@@ -66,6 +66,13 @@ func losses() map[string]loss {
 		"remove what it has created":                             {all["removed"].ends(denied), "cannot delete"},
 		"ask Prometheus through the API server's proxy":          {all["criteria"].ends(denied), "get services/proxy"},
 
+		"keep other runs away from the same objects/create":           {bad(10, missing), "may not use leases"},
+		"keep other runs away from the same objects/list":             {bad(10, missing), "may not use leases"},
+		"keep other runs away from the same objects":                  {bad(10, missing), ""}, // its lease runs out by itself
+		"keep the run on record, for undo, resume and history/create": {bad(10, missing), "may not keep the run on record"},
+		"keep the run on record, for undo, resume and history/update": {bad(10, missing), "could not be put on record"},
+		"keep the run on record, for undo, resume and history":        {bad(10, missing), ""}, // other commands need it
+
 		"follow the rollout/list":                                           {bad(10, missing), ""}, // a watch begins with what is there
 		"follow the rollout/watch":                                          {bad(10, missing), "it is read every few seconds instead"},
 		"tell the new pods of a Deployment from the old ones":               {bad(11, missing).ends(11, "--timeout", "30s"), "replicasets"},
@@ -90,7 +97,7 @@ func losses() map[string]loss {
 			before: configMap + mounted, flags: []string{"--timeout", "30s"}, steps: []deed{{manifest: with(mounted, "behavior: ready", "behavior: mount-missing"), code: 11}},
 		}, "configmaps"},
 		"tell a misspelt name or key from one that is missing/list": {bad(10, with(deployment, "behavior: ready", "behavior: config-missing")), "configmaps"},
-		"tell a misspelt Secret from one that is missing":           {bad(10, missing), "secrets"},
+		"tell a misspelt Secret from one that is missing":           {bad(10, with(deployment, "behavior: ready", "behavior: mount-missing")), "secrets"},
 		"tell a misspelt ServiceAccount from one that is missing":   {badCreation(11, inSpec("serviceAccountName: nope")), "serviceaccounts"},
 		"see why pods are not scheduled":                            {bad(10, missing), "nodes"},
 		"see how much room nodes have left":                         {badCreation(11, with(deployment, `v1"}`, `v1", resources: {requests: {cpu: "5000"}}}`)), "pods of other namespaces"},

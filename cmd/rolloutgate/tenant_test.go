@@ -110,14 +110,14 @@ func (t *tenant) grant(ctx context.Context, printed string, change func(namespac
 			var r rbacv1.Role
 			err = yaml.UnmarshalStrict([]byte(document), &r)
 			if err == nil {
-				t.granted = append(t.granted, changed(r.Namespace, r.Rules, change)...)
+				t.granted = append(t.granted, grantsOf(r.Namespace, r.Rules, change)...)
 				_, err = t.admin.RbacV1().Roles(r.Namespace).Create(ctx, &r, metav1.CreateOptions{})
 			}
 		case "ClusterRole":
 			var r rbacv1.ClusterRole
 			err = yaml.UnmarshalStrict([]byte(document), &r)
 			if err == nil {
-				t.granted = append(t.granted, changed("", r.Rules, change)...)
+				t.granted = append(t.granted, grantsOf("", r.Rules, change)...)
 				_, err = t.admin.RbacV1().ClusterRoles().Create(ctx, &r, metav1.CreateOptions{})
 			}
 		case "RoleBinding":
@@ -143,8 +143,8 @@ func (t *tenant) grant(ctx context.Context, printed string, change func(namespac
 	return nil
 }
 
-// changed changes rules in place, and says what they grant. A rule without verbs is none, so it gets one that is no verb.
-func changed(namespace string, rules []rbacv1.PolicyRule, change func(string, *rbacv1.PolicyRule)) []grant {
+// grantsOf changes rules in place, and says what they grant. A rule without verbs is none, so it gets one that is no verb.
+func grantsOf(namespace string, rules []rbacv1.PolicyRule, change func(string, *rbacv1.PolicyRule)) []grant {
 	var all []grant
 	for i := range rules {
 		if change != nil {

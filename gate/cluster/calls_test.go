@@ -71,11 +71,12 @@ const (
 // untyped are the calls by clients for any kind, each with the purpose of its row; "" for those that need none.
 var untyped = map[string]string{
 	"planWrite get": toRead, "reread get": toRead, "awaitEstablished get": toRead, "undoOnce get": toRead, "restoreOwners get": toRead,
-	"Gone get": toRead, "Foreign get": toRead, "poll get": toRead, "find get": toRead, "writers get": toRead,
+	"Gone get": toRead, "Foreign get": toRead, "Trace get": toRead, "poll get": toRead, "find get": toRead, "writers get": toRead,
 	"Live get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
 	"mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "remove delete": "remove what it has created",
 	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",
+	"Records list":  "keep the run on record, for undo, resume and history",
 	"anyOf list":    "see whether anything is left in a namespace before it removes it again",
 	"backends list": "see which ports Ingresses and routes send traffic to",
 	"names list":    "tell a misspelt name or key from one that is missing",
@@ -250,7 +251,7 @@ func everything(t *testing.T) rights.Use {
 	if err != nil {
 		t.Fatal(err)
 	}
-	use := rights.Use{Prometheus: rights.Service{Namespace: "shop", Name: "prometheus"}}
+	use := rights.Use{Home: "shop", Record: true, Prometheus: rights.Service{Namespace: "shop", Name: "prometheus"}}
 	if use.Objects, err = rights.Find(read.Objects, "shop", nil); err != nil {
 		t.Fatal(err)
 	}

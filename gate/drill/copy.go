@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -29,9 +30,19 @@ const (
 
 // Holder is the process that makes a drill.
 type Holder struct {
-	Host string    `json:"host"`
-	PID  int       `json:"pid"`
+	record.Process
 	Ends time.Time `json:"ends"` // when it has ended in any case
+}
+
+// Dead tells whether the drill is over. On the same machine that is seen at once; elsewhere its time has to be up.
+func (h Holder) Dead(now time.Time, here record.Here) bool {
+	switch {
+	case now.After(h.Ends):
+		return true
+	case h.Machine == "" || h.Machine != here.Self.Machine || here.Started == nil:
+		return false
+	}
+	return h.Process == here.Self || here.Started(h.ID) != h.Started
 }
 
 // HolderOf reads who has made a copy; false when nobody knows.

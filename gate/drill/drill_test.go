@@ -11,11 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
 var update = flag.Bool("update", false, "rewrite the files in testdata")
 
-var by = Holder{Host: "ci-7", PID: 4711, Ends: time.Date(2026, 11, 26, 16, 0, 0, 0, time.UTC)}
+var by = Holder{Process: record.Process{Machine: "ci-7", ID: 4711, Started: "77"}, Ends: time.Date(2026, 11, 26, 16, 0, 0, 0, time.UTC)}
 
 func read(t *testing.T, name string) *unstructured.Unstructured {
 	t.Helper()
@@ -155,6 +157,31 @@ func TestLongNames(t *testing.T) {
 			t.Errorf("label %q", label)
 		}
 		seen[c.Object.GetName()], seen[c.Object.GetLabels()[Label]] = true, true
+	}
+}
+
+func TestDead(t *testing.T) {
+	now := time.Now()
+	here := record.Here{
+		Self:    record.Process{Machine: "here", ID: 7, Started: "70"},
+		Started: func(id int) string { return map[int]string{7: "70", 8: "80"}[id] },
+	}
+	for name, c := range map[string]struct {
+		by   record.Process
+		ends time.Time
+		dead bool
+	}{
+		"elsewhere":                   {record.Process{Machine: "there", ID: 8, Started: "80"}, now.Add(time.Minute), false},
+		"elsewhere, long ago":         {record.Process{Machine: "there", ID: 8, Started: "80"}, now.Add(-time.Minute), true},
+		"nobody knows where":          {record.Process{}, now.Add(time.Minute), false},
+		"here":                        {record.Process{Machine: "here", ID: 8, Started: "80"}, now.Add(time.Minute), false},
+		"here, and gone":              {record.Process{Machine: "here", ID: 9, Started: "90"}, now.Add(time.Minute), true},
+		"here, and another's number":  {record.Process{Machine: "here", ID: 8, Started: "10"}, now.Add(time.Minute), true},
+		"an earlier one of this very": {here.Self, now.Add(time.Minute), true},
+	} {
+		if got := (Holder{Process: c.by, Ends: c.ends}).Dead(now, here); got != c.dead {
+			t.Errorf("%s: dead %t", name, got)
+		}
 	}
 }
 

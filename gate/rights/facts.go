@@ -91,6 +91,28 @@ func serviceOfPrometheus(u Use) []Place {
 	return []Place{{"", "services", u.Prometheus.Namespace}}
 }
 
+// leases are where a run says that it is going on: in each namespace that it writes to, and in its own for what belongs to
+// none.
+func leases(u Use) []Place {
+	var all []Place
+	for _, o := range u.Objects {
+		namespace := o.GetNamespace()
+		if namespace == "" {
+			namespace = u.Home
+		}
+		all = append(all, Place{"coordination.k8s.io", "leases", namespace})
+	}
+	return all
+}
+
+// records are where a run is kept.
+func records(u Use) []Place {
+	if !u.Record {
+		return nil
+	}
+	return []Place{{"", "secrets", u.Home}}
+}
+
 // definedKinds are the kinds of the CRDs among the objects, which an undo may remove.
 func definedKinds(u Use) []Place {
 	var all []Place

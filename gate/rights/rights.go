@@ -19,6 +19,10 @@ import (
 // Use is a run whose rights are asked for.
 type Use struct {
 	Objects []Object
+	// Home is the namespace of the run itself.
+	Home string
+	// Record says that the run is kept on record in the cluster.
+	Record bool
 	// Prometheus is the Service that is asked through the API server; its Name is empty when there is none.
 	Prometheus Service
 

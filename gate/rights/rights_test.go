@@ -40,6 +40,7 @@ func TestYAML(t *testing.T) {
 			if c.use.Objects, err = Find(objects(t, name), "shop", nobody); err != nil {
 				t.Fatal(err)
 			}
+			c.use.Home, c.use.Record = "shop", name != "never-undo"
 			got := YAML(Needed(c.use), c.account, "shop")
 			golden(t, filepath.Join("testdata", name+".golden"), got)
 			parses(t, got)

@@ -65,6 +65,17 @@ func Table() []Row {
 			Without: "a port that has another number or name at the pods is not found by a port-forward",
 		},
 		{
+			Purpose: "keep other runs away from the same objects", Verbs: []string{"get", "list", "create", "patch", "delete"}, of: leases,
+			words:   "leases.coordination.k8s.io",
+			Without: "two runs can be at work on the same objects, and nothing but the conditions of each write protects them",
+		},
+		{
+			Purpose: "keep the run on record, for undo, resume and history", Verbs: []string{"get", "list", "create", "update", "delete"}, of: records,
+			words:   "secrets",
+			Without: "a run that is killed cannot be put back by another command, and there is no history",
+			Beware:  "a right for these Secrets is one for all in the namespace; with --record none or file it is not needed",
+		},
+		{
 			Purpose: "follow the rollout", Verbs: []string{"list", "watch"}, wanted: watched,
 			Without: "the object is read every two seconds instead",
 		},
