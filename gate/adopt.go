@@ -96,8 +96,13 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 	if r.g.Preflight == PreflightEnforce || r.g.Preflight == "" {
 		r.g.Preflight = PreflightWarn // what runs is what the unfinished run has left: that it is bad is no reason to keep it
 	}
+	r.hide(patch.Plan{Writes: u.Writes()}.SecretValues())
 	for _, w := range u.Writes() {
 		if w.Action == patch.Unchanged {
+			continue
+		}
+		if u.Lacks(w) {
+			r.lack(w.Ref)
 			continue
 		}
 		if err := r.g.Store.Trace(ctx, &w); err != nil {
@@ -130,6 +135,7 @@ func (r *run) record(state record.State) record.Record {
 	out := record.Record{
 		ID: r.report.Run.ID, Version: r.g.Version, Namespace: r.g.Namespace, Pipeline: r.g.Pipeline, Started: r.report.Run.Started,
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
+		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo,
 	}
 	for _, c := range r.g.Criteria {
 		out.Criteria = append(out.Criteria, c.Name)

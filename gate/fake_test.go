@@ -29,11 +29,12 @@ type world struct {
 	objects map[string]*thing // by name
 	log     []string          // every write that the API server would have seen, in order
 
-	refusals   []patch.Refusal
-	cannotUndo []string
-	secret     string        // the value of a Secret of the plan
-	goneAfter  time.Duration // how long a deleted object takes to be gone
-	planErr    error
+	refusals    []patch.Refusal
+	cannotUndo  []string
+	secret      string        // the value of a Secret of the plan
+	goneAfter   time.Duration // how long a deleted object takes to be gone
+	planErr     error
+	refusesBack error // what is there now
 	planTakes,
 	writeTakes,
 	undoTakes,
@@ -131,8 +132,8 @@ func created(name string, b behaviour) *thing {
 }
 
 func (t *thing) ref() manifest.Ref {
-	if t.kind == "Pod" {
-		return manifest.Ref{Kind: "Pod", Namespace: "shop", Name: t.name}
+	if t.kind == "Pod" || t.kind == "Secret" {
+		return manifest.Ref{Kind: t.kind, Namespace: "shop", Name: t.name}
 	}
 	return manifest.Ref{Group: "example.com", Kind: t.kind, Namespace: "shop", Name: t.name}
 }
@@ -142,7 +143,7 @@ func (t *thing) object(version int) *unstructured.Unstructured {
 		return nil
 	}
 	api := "example.com/v1"
-	if t.kind == "Pod" {
+	if t.kind == "Pod" || t.kind == "Secret" {
 		api = "v1"
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{
@@ -305,6 +306,8 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	}
 	return u
 }
+
+func (w *world) TryBack(context.Context, patch.Write) error { return w.refusesBack }
 
 func (w *world) Gone(_ context.Context, u patch.Undone) (bool, error) {
 	t := w.objects[u.Write.Ref.Name]

@@ -85,6 +85,8 @@ type Gate struct {
 	// Planners are asked before the built-in ones; nil: there are no others.
 	Planners []Planner
 
+	// ID is the run's; empty: a new one is made up.
+	ID string
 	// Version and Context only label the report.
 	Version, Context, Namespace string
 }
@@ -120,6 +122,7 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 			return r.end(), err
 		}
 	}
+	r.tryBack(plan)
 	r.exit(Passed, plannedState(plan))
 	return r.end(), nil
 }

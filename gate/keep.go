@@ -91,6 +91,9 @@ func (r *run) seal() {
 	if r.recorded && r.course.yielded() == nil && !r.close() {
 		return // its lease has to run out, as that of any run that did not end
 	}
+	if silent := r.lock.silent(); silent > record.Silence {
+		r.note("for %s this run could not say that it goes on: another one could have taken it for dead", silent.Round(time.Second))
+	}
 	r.unlock()
 }
 
@@ -136,6 +139,9 @@ func (r *run) complete() {
 // forget deletes the records of the oldest runs, beyond those that are to stay. What has not ended stays.
 func (r *run) forget(ctx context.Context) {
 	all, err := r.g.Store.Records(ctx, r.g.Namespace)
+	if OutcomeOf(err) == Denied {
+		r.note("this account may not list the runs on record in namespace %s, so none is ever forgotten: %v", r.g.Namespace, err)
+	}
 	if err != nil {
 		return // the next run tries again
 	}

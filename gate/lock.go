@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,8 +124,8 @@ func (r *run) acquire(writes []patch.Write) (dead []record.Lease, waited bool, e
 	}
 }
 
-// tryLock takes the leases and then looks who else has some: of two runs that do so at the same time, at least one sees
-// the other. busy is a living run that stands in the way; nothing is held then. look says to look first, so that a run
+// tryLock takes the leases and then looks who else has some: of two runs that do so at the same time, the later one sees
+// the other, and withdraws. busy is a living run that stands in the way; nothing is held then. look says to look first, so that a run
 // which waits does not stand in the way of others.
 func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (dead []record.Lease, busy *record.Lease, err error) {
 	if look {
@@ -146,19 +147,12 @@ func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (de
 		}
 		l.leases = append(l.leases, taken)
 	}
-	dead, busy, err = r.others(ctx, claims)
-	if err == nil && busy == nil {
-		for i := range dead {
-			if dead[i], err = r.g.Store.SeizeLease(ctx, dead[i], r.report.Run.ID); err != nil {
-				break
-			}
-		}
-		if lost := (*record.LostError)(nil); errors.As(err, &lost) {
-			busy, err = &record.Lease{Run: lost.Run}, nil // it lives, or somebody else was faster
-			if lost.To != "" {
-				busy.Run = lost.To
-			}
-		}
+	dead, busy, err = r.others(ctx, l.leases)
+	for i := 0; err == nil && busy == nil && i < len(dead); i++ {
+		dead[i], err = r.g.Store.SeizeLease(ctx, dead[i], r.report.Run.ID)
+	}
+	if lost := (*record.LostError)(nil); errors.As(err, &lost) {
+		busy, err = &record.Lease{Run: cmp.Or(lost.To, lost.Run)}, nil // it lives, or somebody else was faster
 	}
 	if err != nil || busy != nil {
 		l.release(context.WithoutCancel(ctx))
@@ -171,10 +165,15 @@ func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (de
 }
 
 // others looks who else has a lease on what a run claims: the dead, or one of the living. With TakeOver there are no
-// living ones.
+// living ones. Who came after leases that this run has taken already will give way, as the first namespace says that both
+// of them claim.
 func (r *run) others(ctx context.Context, claims []record.Lease) (dead []record.Lease, busy *record.Lease, err error) {
+	later := map[string]bool{}
 	for _, mine := range claims {
 		all, err := r.g.Store.Leases(ctx, mine.Namespace)
+		if err == nil && mine.Version != "" {
+			err = mine.Lost(all)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -183,8 +182,10 @@ func (r *run) others(ctx context.Context, claims []record.Lease) (dead []record.
 			alive, gone = nil, append(gone, alive...)
 		}
 		dead = append(dead, gone...)
-		if len(alive) > 0 {
-			return nil, &alive[0], nil
+		for i, other := range alive {
+			if later[other.Run] = later[other.Run] || other.GivesWay(mine); !later[other.Run] {
+				return nil, &alive[i], nil
+			}
 		}
 	}
 	return dead, nil, nil
@@ -250,6 +251,16 @@ func (l *lock) holds(ctx context.Context) error {
 		return gone
 	}
 	return l.renew(ctx)
+}
+
+// silent is how long ago the run said that it lives.
+func (l *lock) silent() time.Duration {
+	if l == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Now().Round(0).Sub(l.renewed)
 }
 
 // release gives the leases back.

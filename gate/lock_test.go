@@ -174,6 +174,27 @@ func TestNeverTwo(t *testing.T) {
 			}
 		})
 	})
+	t.Run("two at the same moment, and none waits", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(good("web"))
+			b := newBooks(w)
+			ended := make(chan int)
+			for range 2 {
+				go func() {
+					g := living(b)
+					g.Store = slowBooks{b}
+					r, _ := g.Run(t.Context(), w.manifests("web"))
+					ended <- r.Exit.Code
+				}()
+			}
+			if first, second := <-ended, <-ended; first+second != Retry.Code() || first*second != 0 {
+				t.Errorf("they ended with %d and %d", first, second)
+			}
+			if got := b.states(); got != "passed; 0 leases" {
+				t.Error(got)
+			}
+		})
+	})
 	t.Run("many together", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(good("web"))
@@ -320,6 +341,26 @@ func TestUndoOnRecord(t *testing.T) {
 			gate: func(g *Gate) { g.Here.Started = func(int) string { return "then" } }, code: Retry, state: nothingChanged, after: "web=2", want: "running; 1 leases"},
 		"alive, taken over": {thing: good("web"), before: func(_ *testing.T, b *books) { b.dies("DEAD", 1, "web") },
 			gate: func(g *Gate) { g.Here.Started, g.TakeOver = func(int) string { return "then" }, true }, state: "verified", after: "web=1", want: "undone; 0 leases"},
+		"unfinished, and it is": {thing: good("web"), before: func(_ *testing.T, b *books) { b.dies("DEAD", 1, "web") }, which: Which{Run: "DEAD", Unfinished: true},
+			state: "verified", after: "web=1", want: "undone; 0 leases"},
+		"unfinished, and it has passed": {thing: good("web"), before: func(t *testing.T, b *books) { g := kept(b); g.ID = "LAST"; run(t, b, g) },
+			which: Which{Run: "LAST", Unfinished: true}, state: "has come to its end (passed)", after: "web=2", want: "passed; 0 leases"},
+		"unfinished, and its undo was": {thing: &thing{name: "web", existed: true, behaves: map[int]behaviour{1: becomesReady(time.Hour), 2: stalls(time.Second)}},
+			before: func(t *testing.T, b *books) { g := kept(b); g.ID = "LAST"; run(t, b, g) },
+			which:  Which{Run: "LAST", Unfinished: true}, state: "verified", after: "web=1", want: "undone; 0 leases"},
+		"unfinished, and there is none": {thing: good("web"), before: func(t *testing.T, b *books) { run(t, b, kept(b)) },
+			which: Which{Run: "NOSUCH", Unfinished: true}, state: "run NOSUCH is not on record: nothing was changed", after: "web=2", want: "passed; 0 leases"},
+		"unfinished, and to be left": {thing: good("web"), before: func(_ *testing.T, b *books) {
+			b.dies("DEAD", 1, "web")
+			u, err := b.LoadRecord(context.Background(), "shop", "DEAD")
+			u.LeaveOnCancel = true
+			if err := errors.Join(err, b.SaveRecord(context.Background(), u)); err != nil {
+				panic(err)
+			}
+		}, which: Which{Run: "DEAD", Unfinished: true}, state: "is to be left as it is", after: "web=2", want: "running; 1 leases"},
+		"its data is not on record": {thing: &thing{name: "login", kind: "Secret", existed: true, behaves: map[int]behaviour{2: becomesReady(time.Second)}},
+			before: func(_ *testing.T, b *books) { b.dies("DEAD", 1, "login"); b.forgetsSecrets("DEAD") },
+			code:   UndoBroken, state: "secret/login is NOT restored", after: "login=2", want: "undo-failed; 0 leases"},
 		"changed by others since": {thing: &thing{name: "web", existed: true, theirs: nil, behaves: map[int]behaviour{2: becomesReady(time.Second)}},
 			before: func(_ *testing.T, b *books) { b.dies("DEAD", 1, "web"); b.w.objects["web"].gone = true },
 			code:   UndoBroken, state: "left alone", after: "web=2", want: "undo-failed; 0 leases"},
@@ -401,6 +442,20 @@ func TestStaleLease(t *testing.T) {
 		var lost *record.LostError
 		if err := l.holds(t.Context()); !errors.As(err, &lost) {
 			t.Errorf("%v", err)
+		}
+	})
+}
+
+// TestResumeLacks: a record without the data of Secrets is not enough to go on with.
+func TestResumeLacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(&thing{name: "login", kind: "Secret", existed: true})
+		b := newBooks(w)
+		b.dies("DEAD", 0, "login")
+		b.forgetsSecrets("DEAD")
+		r, err := kept(b).Resume(t.Context(), Which{})
+		if r.Exit.Code != Refused.Code() || err == nil || !strings.Contains(err.Error(), "the data of secret/login is not on record") || w.history() != "" {
+			t.Errorf("exit %d %v, %s", r.Exit.Code, err, w.history())
 		}
 	})
 }

@@ -18,6 +18,8 @@ import (
 type Which struct {
 	Run     string
 	Objects []manifest.Ref
+	// Unfinished asks for something only when that run has not come to its end, and was not to be left as it is then.
+	Unfinished bool
 }
 
 // Undo puts back what a run on record has written: one that was interrupted, one whose undo did not come to its end, and
@@ -26,12 +28,16 @@ type Which struct {
 func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 	r := g.begin(ctx, "undo")
 	found, err := r.find(which)
+	if none := (notOnRecord{}); which.Unfinished && errors.As(err, &none) {
+		r.exit(Passed, "run "+which.Run+" is not on record: "+nothingChanged)
+		return r.end(), nil
+	}
 	if err != nil {
 		return r.failed(err)
 	}
-	if found.State == record.Undone {
+	if done := which.done(found); done != "" {
 		r.sweep()
-		r.exit(Passed, "run "+found.ID+" was undone already, so nothing was changed")
+		r.exit(Passed, "run "+found.ID+" "+done+", so "+nothingChanged)
 		return r.end(), nil
 	}
 	if err := r.claimFound(found); err != nil {
@@ -58,7 +64,7 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 		r.exit(Passed, fmt.Sprintf("run %s has ended already (%s), so nothing was changed", found.ID, found.State))
 		return r.end(), nil
 	}
-	if err := r.asksTheSame(found); err != nil {
+	if err := errors.Join(r.asksTheSame(found), knowsAll(found)); err != nil {
 		return r.failed(err)
 	}
 	r.resumed = found.ID
@@ -73,7 +79,7 @@ func (r *run) find(which Which) (record.Record, error) {
 	ctx, release := r.course.enter(Planning, lockTime)
 	defer release()
 	found, err := r.findIn(ctx, which)
-	if none := (refusedError{}); errors.As(err, &none) {
+	if none := (notOnRecord{}); errors.As(err, &none) {
 		r.sweep()
 	}
 	if ended := r.interrupted(ctx, "reading the runs on record"); ended != nil {
@@ -107,7 +113,7 @@ func (r *run) findIn(ctx context.Context, which Which) (record.Record, error) {
 	}
 	i := slices.IndexFunc(all, which.means)
 	if i < 0 {
-		return record.Record{}, refusedError{fmt.Errorf("there is no run on record in namespace %s%s\n  hint: `rolloutgate history` lists those that there are", r.g.Namespace, which)}
+		return record.Record{}, notOnRecord{fmt.Errorf("there is no run on record in namespace %s%s\n  hint: `rolloutgate history` lists those that there are", r.g.Namespace, which)}
 	}
 	if r.report.Run.Command == "undo" {
 		if later := slices.IndexFunc(all[:i], all[i].Precedes); later >= 0 {
@@ -126,6 +132,25 @@ type refusedError struct{ error }
 
 // Outcome says what it means for the run.
 func (refusedError) Outcome() Outcome { return Refused }
+
+// notOnRecord is a run that was asked for and that is not there.
+type notOnRecord struct{ error }
+
+// Outcome says what it means for the run.
+func (notOnRecord) Outcome() Outcome { return Refused }
+
+// done is why there is nothing to put back, after the name of the run; empty when there is.
+func (w Which) done(found record.Record) string {
+	switch {
+	case found.State == record.Undone:
+		return "was undone already"
+	case w.Unfinished && !found.State.Unfinished():
+		return fmt.Sprintf("has come to its end (%s)", found.State)
+	case w.Unfinished && found.LeaveOnCancel:
+		return "is to be left as it is"
+	}
+	return ""
+}
 
 // means tells whether a run on record is the one that is meant.
 func (w Which) means(s record.Summary) bool {
@@ -178,8 +203,8 @@ func (r *run) claimFound(found record.Record) error {
 		}
 	}
 	for _, w := range found.Writes() {
-		if found.WithoutSecrets && w.Ref.Group == "" && w.Ref.Kind == "Secret" {
-			r.note("%s cannot be put back: its data is not on record", w.Ref)
+		if found.Lacks(w) {
+			r.lack(w.Ref)
 			continue
 		}
 		if err := r.g.Store.Trace(ctx, &w); err != nil {
@@ -192,6 +217,12 @@ func (r *run) claimFound(found record.Record) error {
 	}
 	r.found, r.recorded = &found, true
 	return nil
+}
+
+// lack notes an object that cannot be put back.
+func (r *run) lack(object manifest.Ref) {
+	r.note("%s cannot be put back: its data is not on record", object)
+	r.unrecorded = append(r.unrecorded, object.String())
 }
 
 // lookBefore notes how the workloads are that are about to be put back: the pods of the revision that goes may have to
@@ -218,6 +249,16 @@ func (r *run) asksTheSame(found record.Record) error {
 		return nil
 	}
 	return invalidError{fmt.Errorf("run %s is judged by criteria that are not given here: %s\n  hint: they are not on record; name the same --config and --check as at its beginning", found.ID, strings.Join(missing, ", "))}
+}
+
+// knowsAll refuses to go on with a run of which only a part is on record.
+func knowsAll(found record.Record) error {
+	for _, w := range found.Writes() {
+		if found.Lacks(w) {
+			return refusedError{fmt.Errorf("the data of %s is not on record, so run %s cannot go on\n  hint: run again with the manifests: that takes it over", w.Ref, found.ID)}
+		}
+	}
+	return nil
 }
 
 // manifestsOf are the objects that a run on record applies.

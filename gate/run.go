@@ -1,8 +1,8 @@
 package gate
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,12 +52,11 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	r.writes = slices.Clone(r.carried)
 	verdict, err := r.perform(stages)
 	if err != nil && r.untouched() {
-		r.exit(OutcomeOf(err), nothingChanged)
-		return r.end(), err
+		return r.failed(err)
 	}
 	r.conclude(verdict)
 	r.plot()
-	return r.end(), err
+	return r.end(), r.hushed(err)
 }
 
 // perform goes through the stages until one does not pass. The error is one of writing.
@@ -100,11 +99,12 @@ func (r *run) watch(targets []rollout.Target, judged bool) Verdict {
 
 // run is one run of a gate: a value that the steps fill in. One goroutine owns it.
 type run struct {
-	g      Gate
-	course *course
-	redact redactor
-	report Report
-	said   map[manifest.Ref]statusText // the last words about each object
+	g       Gate
+	course  *course
+	redact  redactor
+	secrets []string // that it hides
+	report  Report
+	said    map[manifest.Ref]statusText // the last words about each object
 
 	deadline time.Time       // of all stages together; zero before the first write
 	began    time.Time       // when the first write began
@@ -116,13 +116,15 @@ type run struct {
 	adopted  []record.Record // those that do not know it yet
 	found    *record.Record  // the run that this one puts back; nil when it is none but itself
 	resumed  string          // the run that this one goes on with
-	stages   []record.Stage
-	recorded bool  // the run is on record
-	unhoused bool  // the namespace of the record is not there yet
-	lock     *lock // nil: there is none
-	failure  error // why a write did not go through
-	targets  []rollout.Target
-	findings []diagnosis.Finding
+	// unrecorded are the objects that cannot be put back, because the record lacks their data.
+	unrecorded []string
+	stages     []record.Stage
+	recorded   bool  // the run is on record
+	unhoused   bool  // the namespace of the record is not there yet
+	lock       *lock // nil: there is none
+	failure    error // why a write did not go through
+	targets    []rollout.Target
+	findings   []diagnosis.Finding
 	// troubledBefore are the workloads that this run did not change and that were not in order when it began.
 	troubledBefore []manifest.Ref
 	config         []diagnosis.Changed // the ConfigMaps and Secrets that this run changes
@@ -142,7 +144,7 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 		report: Report{
 			SchemaVersion: SchemaVersion,
 			Run: Run{
-				ID: rand.Text()[:10], Command: command, Version: g.Version, Started: now(),
+				ID: cmp.Or(g.ID, record.NewID()), Command: command, Version: g.Version, Started: now(),
 				Namespace: g.Namespace, Context: g.Context,
 			},
 		},
@@ -179,8 +181,26 @@ func (r *run) exit(o Outcome, state string) {
 // fail ends a run before it has changed anything, for a reason that the caller returns.
 func (r *run) fail(err error) error {
 	r.exit(OutcomeOf(err), nothingChanged)
-	return err
+	return r.hushed(err)
 }
+
+// hushed is an error without the secrets that it quotes.
+func (r *run) hushed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return hushedError{err, r.redact.text(err.Error())}
+}
+
+type hushedError struct {
+	error
+	text string
+}
+
+func (e hushedError) Error() string { return e.text }
+
+// Unwrap returns what was said in full, for who decides by its type.
+func (e hushedError) Unwrap() error { return e.error }
 
 // failed ends a run before it has changed anything: its report says why, and so does the error.
 func (r *run) failed(err error) (Report, error) {

@@ -45,9 +45,15 @@ func (r *run) undo(v Verdict) {
 	}
 	if len(undone) == 0 {
 		r.exit(r.outcomeOfNothing(v.Outcome), nothingChanged)
-		return
+	} else {
+		r.exit(outcomeOfUndo(v.Outcome, undone, undo.Result), undoState(undone, undo.Result))
 	}
-	r.exit(outcomeOfUndo(v.Outcome, undone, undo.Result), undoState(undone, undo.Result))
+	switch r.report.Exit.Code {
+	case Passed.Code(), RolloutFailed.Code(), TimedOut.Code(), CriteriaFailed.Code():
+		if len(r.unrecorded) > 0 {
+			r.exit(UndoBroken, r.report.Exit.State+"; "+list(r.unrecorded, "", " NOT restored"))
+		}
+	}
 }
 
 // outcomeOfNothing is how a run ends whose writes, as only the undo has found out, have never arrived.

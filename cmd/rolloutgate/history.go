@@ -30,6 +30,7 @@ changed, and the pipeline that ran them. With objects, only those runs that wrot
 		},
 	}
 	o.connection(c.Flags())
+	o.recording(c.Flags())
 	return c
 }
 
@@ -47,7 +48,7 @@ func (p *program) history(c *cobra.Command, o *options, args []string) error {
 	if err != nil {
 		return usage(err)
 	}
-	runs, err := client.Records(ctx, o.namespace())
+	runs, err := o.store(client).Records(ctx, o.namespace())
 	if err != nil {
 		return err
 	}

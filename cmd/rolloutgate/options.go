@@ -41,7 +41,7 @@ type options struct {
 	waitForLock                      time.Duration
 	takeOver                         bool
 	history                          int
-	keep                             string
+	keep, unfinished                 string
 	window, recovery                 time.Duration
 	preflight                        string
 
@@ -151,12 +151,20 @@ func (o *options) trying(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dryRun, "dry-run", "none", "none, or server: do what 'plan' does")
 }
 
-// locking are the flags about other runs, and about what is kept of this one.
+// locking are the flags about other runs at the same objects.
 func (o *options) locking(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.waitForLock, "wait-for-lock", gate.DefaultWaitForLock, "how long to wait for another run at the same objects; 0: end at once")
 	flags.BoolVar(&o.takeOver, "take-over", false, "put an end to another run at the same objects, and go on from what it has left")
-	flags.IntVar(&o.history, "history", gate.DefaultHistory, "how many ended runs stay on record in the namespace")
+}
+
+// recording is the flag that says where runs are kept.
+func (o *options) recording(flags *pflag.FlagSet) {
 	flags.StringVar(&o.keep, "record", string(gate.KeepInCluster), "where the run is kept for 'undo' and 'resume': cluster (a Secret), file (in --report-dir or the working directory, without the data of Secrets) or none")
+}
+
+// keeping is the flag about what stays of earlier runs.
+func (o *options) keeping(flags *pflag.FlagSet) {
+	flags.IntVar(&o.history, "history", gate.DefaultHistory, "how many ended runs stay on record in the namespace")
 }
 
 // complete fills in the options from environment and config file, and checks them.

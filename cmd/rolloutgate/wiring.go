@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -96,7 +97,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 // store is where runs are kept.
 func (o *options) store(client *cluster.Client) gate.Store {
 	if gate.Keeping(o.keep) == gate.KeepInFile {
-		return fileStore{wired{client}, orDefault(o.reportDir, ".")}
+		return fileStore{wired{client}, cmp.Or(o.unfinished, o.reportDir, ".")}
 	}
 	return wired{client}
 }

@@ -53,6 +53,7 @@ func leaseOf(l *coordinationv1.Lease) (record.Lease, bool) {
 	}
 	lease.Namespace, lease.Version = l.Namespace, l.ResourceVersion
 	lease.Holder, lease.Renewed = "", l.CreationTimestamp.Time
+	lease.Begun = l.Spec.AcquireTime == nil || l.Spec.RenewTime == nil || l.Spec.RenewTime.After(l.Spec.AcquireTime.Time)
 	if l.Spec.HolderIdentity != nil {
 		lease.Holder = *l.Spec.HolderIdentity
 	}

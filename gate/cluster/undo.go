@@ -43,6 +43,19 @@ func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	return u
 }
 
+// TryBack asks the API server whether it would take the object again that the write replaces: a policy may be newer than the
+// object. That it is not the same any more is no answer to that.
+func (c *Client) TryBack(ctx context.Context, w patch.Write) error {
+	if w.Action != patch.Configured || w.Before == nil {
+		return nil
+	}
+	_, err := c.of(&w).Update(ctx, w.Before.DeepCopy(), metav1.UpdateOptions{FieldManager: c.undoManager(), DryRun: []string{metav1.DryRunAll}})
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
 // Trace finds out what became of a write of which only the plan is known, because the process that was to make it is
 // dead. Written is set when it was carried out.
 func (c *Client) Trace(ctx context.Context, w *patch.Write) error {

@@ -2,6 +2,7 @@ package record
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -32,6 +33,8 @@ type Lease struct {
 	Holder string `json:"holder"`
 	// Version is the resource version under which it was read.
 	Version string `json:"-"`
+	// Begun says that it was renewed: its holder has found nobody in the way, and does not withdraw any more.
+	Begun bool `json:"-"`
 }
 
 // Process tells processes apart, also those of different machines. The zero value is a process of which nothing is known.
@@ -65,6 +68,32 @@ func (l Lease) FreeIn(now time.Time) time.Duration { return max(Silence-now.Sub(
 // Shares tells whether two leases are about the same object.
 func (l Lease) Shares(other Lease) bool {
 	return slices.ContainsFunc(l.Targets, func(r manifest.Ref) bool { return slices.Contains(other.Targets, r) })
+}
+
+// GivesWay tells whether the holder of a lease withdraws when it sees mine. Of two that were both just taken, the one that
+// was taken first stays: both holders look for others only after taking theirs, so at least the later one sees the other.
+// That resource versions of one kind of object count up is documented since Kubernetes 1.35 (KEP-5504), and was so before;
+// where they are no numbers, nobody is expected to give way.
+func (l Lease) GivesWay(mine Lease) bool {
+	if l.Begun || l.Holder != l.Run {
+		return false
+	}
+	theirs, err := strconv.ParseUint(l.Version, 10, 64)
+	ours, err2 := strconv.ParseUint(mine.Version, 10, 64)
+	return err == nil && err2 == nil && ours < theirs
+}
+
+// Lost is why a run that has taken a lease does not hold it any more, as the list of all of the namespace says; nil when it
+// does.
+func (l Lease) Lost(all []Lease) error {
+	i := slices.IndexFunc(all, func(o Lease) bool { return o.Run == l.Run })
+	switch {
+	case i < 0:
+		return &LostError{Run: l.Run}
+	case all[i].Holder != l.Holder:
+		return &LostError{Run: l.Run, To: all[i].Holder}
+	}
+	return nil
 }
 
 // Others sorts the leases of other runs that share an object with mine: those of living runs, and those of dead ones,

@@ -51,3 +51,44 @@ func TestOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestGivesWay: of two that were just taken the first stays, and who has begun never withdraws.
+func TestGivesWay(t *testing.T) {
+	for name, c := range map[string]struct {
+		theirs Lease
+		mine   string
+		want   bool
+	}{
+		"it was taken later":    {Lease{Run: "b", Holder: "b", Version: "1000"}, "999", true},
+		"it was taken earlier":  {Lease{Run: "b", Holder: "b", Version: "999"}, "1000", false},
+		"its holder has begun":  {Lease{Run: "b", Holder: "b", Version: "1000", Begun: true}, "999", false},
+		"it was taken over":     {Lease{Run: "b", Holder: "c", Version: "1000"}, "999", false},
+		"mine is not taken yet": {Lease{Run: "b", Holder: "b", Version: "1000"}, "", false},
+		"they are no numbers":   {Lease{Run: "b", Holder: "b", Version: "b2"}, "a1", false},
+	} {
+		if got := c.theirs.GivesWay(Lease{Run: "a", Holder: "a", Version: c.mine}); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// TestLost: who holds what a run has taken.
+func TestLost(t *testing.T) {
+	mine := Lease{Run: "a", Holder: "a"}
+	for name, c := range map[string]struct {
+		all  []Lease
+		want string
+	}{
+		"it is there":        {[]Lease{{Run: "b", Holder: "b"}, mine}, ""},
+		"it is gone":         {[]Lease{{Run: "b", Holder: "b"}}, "this run has lost its lease: it was taken for dead, or somebody has deleted it"},
+		"somebody seized it": {[]Lease{{Run: "a", Holder: "b"}}, "this run has lost its lease to run b, which has taken it over"},
+	} {
+		got := ""
+		if err := mine.Lost(c.all); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}

@@ -6,6 +6,7 @@
 package record
 
 import (
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,9 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
+
+// NewID names a run: ten letters and digits that no other run has.
+func NewID() string { return rand.Text()[:10] }
 
 // Record is one run. It is written before the first write of the run, so that after its death another process can tell
 // of each object what became of it: it is as before, or as this run wrote it, or somebody else's. It holds the data of
@@ -44,6 +48,8 @@ type Record struct {
 	TookOver []string `json:"tookOver,omitempty"`
 	// Criteria are the names of the criteria that judge the run. What they ask is not on record: it may hold credentials.
 	Criteria []string `json:"criteria,omitempty"`
+	// LeaveOnCancel says that the run was to be left as it is when it is cancelled.
+	LeaveOnCancel bool `json:"leaveOnCancel,omitempty"`
 	// WithoutSecrets says that the data of Secrets was left out, so that a Secret cannot be put back from this record.
 	WithoutSecrets bool `json:"withoutSecrets,omitempty"`
 }
@@ -85,6 +91,9 @@ const (
 
 // Ended says that no process has anything left to do.
 func (s State) Ended() bool { return s != Running && s != Parked }
+
+// Unfinished says that something is left to be put back, or to be seen to be back.
+func (s State) Unfinished() bool { return !s.Ended() || s == Partly }
 
 // Writes are all writes of the run that may have been carried out, in the order of writing, those that it carries for
 // others first.
@@ -195,6 +204,11 @@ func (r Record) Without() Record {
 		r.Stages[i].Writes = withoutData(r.Stages[i].Writes)
 	}
 	return r
+}
+
+// Lacks tells whether the record lacks the data that it takes to put a write back.
+func (r Record) Lacks(w patch.Write) bool {
+	return r.WithoutSecrets && w.Action != patch.Unchanged && w.Ref.Group == "" && w.Ref.Kind == "Secret"
 }
 
 func withoutData(writes []patch.Write) []patch.Write {

@@ -104,6 +104,11 @@ func (b *bench) measureAll(ctx context.Context) (results, error) {
 			return r, err
 		}
 	}
+	keeps, err := b.measureKeeping(ctx, b.options.sizes[0])
+	if err != nil {
+		return r, err
+	}
+	r.keeps = &keeps
 	if b.options.neighbours > 0 {
 		g, err := b.measureCrowd(ctx, smallest, b.options.sizes[0])
 		if err != nil {

@@ -31,7 +31,7 @@ type tracer struct {
 type request struct {
 	method, path, kind string
 	status             int
-	answered           time.Time // its first byte
+	began, answered    time.Time // the first byte of the answer
 	bytes              atomic.Int64
 }
 
@@ -40,10 +40,15 @@ func newTracer(s instance.State) (*tracer, error) {
 	var err error
 	t.front, err = harness.NewFront(s, func(api *httputil.ReverseProxy) http.Handler {
 		api.ModifyResponse = t.note
-		return api
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), beganKey{}, time.Now())))
+		})
 	})
 	return t, err
 }
+
+// beganKey is under what the context of a request has the time when it came.
+type beganKey struct{}
 
 func (t *tracer) note(response *http.Response) error {
 	kind := response.Header.Get("Content-Type")
@@ -52,6 +57,7 @@ func (t *tracer) note(response *http.Response) error {
 	}
 	r := &request{method: response.Request.Method, path: response.Request.URL.RequestURI(), kind: kind, status: response.StatusCode,
 		answered: time.Now()}
+	r.began, _ = response.Request.Context().Value(beganKey{}).(time.Time)
 	t.mu.Lock()
 	t.requests = append(t.requests, r)
 	t.mu.Unlock()

@@ -18,6 +18,11 @@ func (m moment) String() string {
 	return fmt.Sprintf("%s/%s/%s/%s", m.scenario.name, m.end.name, m.at, m.follower.name)
 }
 
+// idle tells whether a case mostly waits.
+func (m moment) idle(short bool) bool {
+	return m.end.leads == sleeps || m.end.name == "stall" || m.follower.later && !short
+}
+
 // moments are all cases of a scenario whose run makes so many writes. Unless every follower is asked for, they take
 // turns: each end meets each of them, and another seed gives each point another one.
 func moments(s scenario, writes int, with []follower, seed uint64, each bool) []moment {

@@ -33,6 +33,7 @@ type options struct {
 	short     bool
 	pairs     int
 	soak      int
+	journal   string
 }
 
 func parse(args []string) (options, error) {
@@ -47,6 +48,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.short, "short", false, "wait for no lease to run out: what is stopped is taken over at once, and old leases are made to look old")
 	flags.IntVar(&o.pairs, "pairs", 200, "how often two runs of the same workload are started at once")
 	flags.IntVar(&o.soak, "soak", 200, "how many runs come one after the other")
+	flags.StringVar(&o.journal, "continue", "", "file that keeps the results of cases as they come; those that are in it are not played again")
 	if err := o.Parse(flags, args); err != nil {
 		return o, err
 	}

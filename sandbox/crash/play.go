@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,6 +23,10 @@ func (o options) play(ctx context.Context) (results, error) {
 	if err != nil {
 		return r, err
 	}
+	j, err := openJournal(o.journal, o.Rolloutgate, o.sample.Seed)
+	if err != nil {
+		return r, err
+	}
 	dir, remove, err := harness.Folder(o.Artifacts, "crash")
 	if err != nil {
 		return r, err
@@ -30,7 +35,7 @@ func (o options) play(ctx context.Context) (results, error) {
 	c, err := client.BringUp(ctx, o.Sandbox, o.Name, dir)
 	if err == nil {
 		r.Kubernetes = c.Version()
-		s := &stage{options: o, cluster: c, dir: dir, results: &r}
+		s := &stage{options: o, cluster: c, dir: dir, results: &r, journal: j}
 		err = s.run(ctx, with)
 	}
 	return r, errors.Join(err, c.TakeDown(ctx), ctx.Err())
@@ -44,6 +49,7 @@ type stage struct {
 
 	mu      sync.Mutex
 	results *results
+	journal *journal
 	number  int // of the namespaces so far
 }
 
@@ -61,9 +67,11 @@ func (s *stage) run(ctx context.Context, with []follower) error {
 	// Cases that wait and cases that work come in a mixture.
 	random := rand.New(rand.NewPCG(o.sample.Seed, 1))
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	fmt.Fprintf(os.Stderr, "%d cases, seed %d\n", len(all), o.sample.Seed)
+	s.results.Cases = s.journal.past
+	all = slices.DeleteFunc(all, func(p prepared) bool { return s.journal.played(p.moment.String()) })
+	fmt.Fprintf(os.Stderr, "%d cases, seed %d; %d were played before\n", len(all), o.sample.Seed, len(s.journal.past))
 	began := time.Now()
-	harness.InParallel(all, o.parallel, func(p prepared) { s.try(ctx, p) })
+	s.tryAll(ctx, all)
 	fmt.Fprintf(os.Stderr, "%d cases in %s\n", len(all), time.Since(began).Round(time.Second))
 	if o.pairs > 0 && len(o.only) == 0 {
 		if s.results.Pairs, err = s.playPairs(ctx, o.pairs); err != nil {
@@ -74,6 +82,27 @@ func (s *stage) run(ctx context.Context, with []follower) error {
 		s.results.Soak, err = s.playSoak(ctx, o.soak)
 	}
 	return err
+}
+
+// idlers is how many cases may go on for each one that works, when most of their time they wait.
+const idlers = 4
+
+// tryAll plays cases. Those that mostly wait go on beside those that work.
+func (s *stage) tryAll(ctx context.Context, all []prepared) {
+	var waiting, working []prepared
+	for _, p := range all {
+		if p.moment.idle(s.options.short) {
+			waiting = append(waiting, p)
+		} else {
+			working = append(working, p)
+		}
+	}
+	var both sync.WaitGroup
+	both.Go(func() {
+		harness.InParallel(waiting, idlers*s.options.parallel, func(p prepared) { s.try(ctx, p) })
+	})
+	harness.InParallel(working, s.options.parallel, func(p prepared) { s.try(ctx, p) })
+	both.Wait()
 }
 
 // prepared is a case with the state in which its good version has to be.
@@ -180,5 +209,8 @@ func (s *stage) try(ctx context.Context, p prepared) {
 		r.Writes, r.Run.Output, r.Then.Output = nil, "", ""
 	}
 	s.results.Cases = append(s.results.Cases, r)
+	if err := s.journal.keep(r); err != nil {
+		fmt.Fprintf(os.Stderr, "keeping the result of %s: %v\n", r.Name, err)
+	}
 	fmt.Fprintln(os.Stderr, r.progress())
 }
