@@ -121,6 +121,9 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 			return plan, err
 		}
 		plan.Writes[i] = rebased
+		if rebased.Base != nil { // this run may not come to its own write
+			r.carried = append(r.carried, w)
+		}
 	}
 	return plan, nil
 }

@@ -111,7 +111,7 @@ type run struct {
 	changes  bool            // whether there is anything to write at all
 	stage    string          // the name of the present stage, when there are several
 	writes   []patch.Write   // of the stages so far, in the order of writing, with those that changed nothing
-	carried  []patch.Write   // those of unfinished runs, to objects that this one does not change itself; they are among writes
+	carried  []patch.Write   // those of unfinished runs, which came first; they are among writes
 	tookOver []string        // the unfinished runs
 	adopted  []record.Record // those that do not know it yet
 	found    *record.Record  // the run that this one puts back; nil when it is none but itself

@@ -70,8 +70,9 @@ func (r *run) takeBack() []patch.Undone {
 	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
 	defer release()
 	var undone []patch.Undone
+	behind := map[manifest.Ref]bool{} // those that are back behind everything that was written before
 	for _, w := range slices.Backward(r.writes) {
-		if w.Action == patch.Unchanged {
+		if w.Action == patch.Unchanged || behind[w.Ref] {
 			continue
 		}
 		if r.mayWrite(ctx); r.course.yielded() != nil {
@@ -81,6 +82,7 @@ func (r *run) takeBack() []patch.Undone {
 		if u.Action == patch.NotWritten && u.Err == nil {
 			continue
 		}
+		behind[w.Ref] = w.Base != nil
 		undone = append(undone, u)
 		taken := Taken{Action: u.Action, Kept: u.Kept, Why: u.Why}
 		if u.Err != nil {

@@ -105,16 +105,16 @@ type action struct {
 	Outputs map[string]struct{ Description, Value string }
 	Runs    struct {
 		Using string
-		Steps []step
+		Steps []actionStep
 	}
 }
 
-type step struct {
+type actionStep struct {
 	ID, Uses, Run string
 	Env           map[string]string
 }
 
-func (a action) step(t *testing.T, id string) step {
+func (a action) step(t *testing.T, id string) actionStep {
 	t.Helper()
 	for _, s := range a.Runs.Steps {
 		if s.ID == id {
@@ -122,7 +122,7 @@ func (a action) step(t *testing.T, id string) step {
 		}
 	}
 	t.Fatalf("action.yml has no step %q", id)
-	return step{}
+	return actionStep{}
 }
 
 // inAction is how a step of the action hands an input over. The reports always have a folder: the step that puts back what a

@@ -89,7 +89,11 @@ func (c *Client) TakeLease(ctx context.Context, lease record.Lease) (record.Leas
 	at := c.typed.CoordinationV1().Leases(lease.Namespace)
 	made, err := at.Create(ctx, l, metav1.CreateOptions{FieldManager: recordsManager})
 	if apierrors.IsAlreadyExists(err) { // the answer to an earlier try was lost
-		return c.readLease(ctx, lease)
+		now, err := c.readLease(ctx, lease)
+		if err == nil && now.Holder != lease.Holder {
+			err = &record.LostError{Run: lease.Run, To: now.Holder}
+		}
+		return now, err
 	}
 	if err != nil {
 		return lease, fmt.Errorf("taking a lease in %s: %w", lease.Namespace, err)
@@ -116,17 +120,22 @@ func targetsText(lease record.Lease) string {
 // RenewLease says that the holder is alive. It fails with a *record.LostError when the lease is gone or another run
 // holds it.
 func (c *Client) RenewLease(ctx context.Context, lease record.Lease) (record.Lease, error) {
-	return c.writeLease(ctx, lease, map[string]any{"renewTime": metav1.NewMicroTime(c.Now())})
+	return c.writeLease(ctx, lease, lease.Holder, map[string]any{"renewTime": metav1.NewMicroTime(c.Now())})
 }
 
 // SeizeLease takes the lease of another run over, on the condition that nobody has renewed it since it was read: its
 // holder finds out when it renews it the next time, and before it writes again.
 func (c *Client) SeizeLease(ctx context.Context, lease record.Lease, holder string) (record.Lease, error) {
 	now := metav1.NewMicroTime(c.Now())
-	return c.writeLease(ctx, lease, map[string]any{"holderIdentity": holder, "acquireTime": now, "renewTime": now})
+	spec := map[string]any{"holderIdentity": holder, "renewTime": now}
+	if holder != lease.Run {
+		spec["acquireTime"] = now // one that is given back has begun long ago
+	}
+	return c.writeLease(ctx, lease, holder, spec)
 }
 
-func (c *Client) writeLease(ctx context.Context, lease record.Lease, spec map[string]any) (record.Lease, error) {
+// writeLease changes a lease, on the condition that it is as it was read. It is holder's afterwards.
+func (c *Client) writeLease(ctx context.Context, lease record.Lease, holder string, spec map[string]any) (record.Lease, error) {
 	data, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": lease.Version}, "spec": spec})
 	if err != nil {
 		return lease, &localError{fmt.Errorf("encoding the lease: %w", err)}
@@ -141,7 +150,7 @@ func (c *Client) writeLease(ctx context.Context, lease record.Lease, spec map[st
 		if readErr != nil {
 			return lease, readErr
 		}
-		if now.Holder != lease.Holder {
+		if now.Holder != holder {
 			return lease, &record.LostError{Run: lease.Run, To: now.Holder}
 		}
 		return now, nil // our own write, whose answer was lost

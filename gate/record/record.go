@@ -41,8 +41,8 @@ type Record struct {
 	Cause   string `json:"cause,omitempty"`
 	// Stages are those of the run, in their order, with those that are still to come.
 	Stages []Stage `json:"stages"`
-	// Carried are writes of unfinished runs that this one has taken over, to objects that it does not write itself. They
-	// came before its own.
+	// Carried are writes of unfinished runs that this one has taken over. They came before its own. Where this run has
+	// written the same object, that write goes back behind them; see [patch.Rebase].
 	Carried []patch.Write `json:"carried,omitempty"`
 	// TookOver are the runs that this one has taken over.
 	TookOver []string `json:"tookOver,omitempty"`
@@ -151,8 +151,12 @@ func (r Record) Summary() Summary {
 		ID: r.ID, Version: r.Version, State: r.State, Outcome: r.Outcome, Code: r.Code, Cause: r.Cause, Started: r.Started,
 		Finished: r.Finished, Pipeline: r.Pipeline, Objects: r.Targets(), TookOver: r.TookOver,
 	}
-	for _, w := range r.Writes() {
-		s.Images = append(s.Images, imageChanges(w)...)
+	all := r.Writes()
+	for i, w := range all {
+		again := slices.ContainsFunc(all[i+1:], func(o patch.Write) bool { return o.Ref == w.Ref && o.Action != patch.Unchanged })
+		if !again {
+			s.Images = append(s.Images, imageChanges(w)...)
+		}
 	}
 	s.Objects, s.Images = s.Objects[:min(len(s.Objects), maxListed)], s.Images[:min(len(s.Images), maxListed)]
 	return s
