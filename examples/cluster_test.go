@@ -252,7 +252,7 @@ func TestCancelledAction(t *testing.T) {
 	interrupted(t, "quickstart", bad, syscall.SIGKILL, "bash", scripts["run"]...)
 	putsBack(t, "quickstart", env, "deployment/web is back at the previous version (verified)", "bash", scripts["undo"]...)
 	isNot(t, env, "no-such-page")
-	putsBack(t, "quickstart", env, "was undone already", "bash", scripts["undo"]...)
+	putsBack(t, "quickstart", env, "no run has begun", "bash", scripts["undo"]...)
 }
 
 // script is a file with a shell script.

@@ -12,8 +12,8 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
-// noticeTime is how long a living run that is taken over may take to notice it: its next renewal, and some time for that.
-const noticeTime = record.Renew + 2*time.Second
+// noticeTime is after which a run that was taken over writes nothing more, whether it could look at its lease or not.
+const noticeTime = record.Validity
 
 // reserve takes the lock, and takes unfinished runs over that held one of the objects. What has to be written may be
 // something else afterwards, so the answer is a new plan where anything has happened meanwhile.
@@ -23,7 +23,7 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 	}
 	dead, waited, err := r.acquire(plan.Writes)
 	if OutcomeOf(err) == Denied {
-		r.note("this account may not use leases, so nothing keeps another run from the same objects but the conditions of each write: %v", err)
+		r.noLease(err)
 		return plan, nil
 	}
 	if err != nil {
@@ -34,6 +34,7 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 	}
 	ctx, release := r.course.enter(Planning, planTime)
 	defer release()
+	r.awaitEnd(ctx, dead)
 	unfinished, err := r.unfinished(ctx, dead)
 	if err == nil && r.resumed != "" && !slices.ContainsFunc(unfinished, func(u record.Record) bool { return u.ID == r.resumed }) {
 		var u record.Record // somebody has deleted its lease
@@ -42,9 +43,6 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 	}
 	if err != nil {
 		return plan, r.fail(err)
-	}
-	if len(unfinished) > 0 && r.g.TakeOver {
-		wait(ctx, noticeTime)
 	}
 	r.report.Changes = nil
 	if plan, err = r.plan(objects); err != nil {
@@ -58,6 +56,26 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 	return plan, nil
 }
 
+// noLease says what it means that the account may not use leases.
+func (r *run) noLease(err error) {
+	r.note("this account may not use leases, so nothing keeps another run from the same objects but the conditions of each write: %v", err)
+}
+
+// awaitEnd waits until runs that were alive when they were taken over have noticed it: what they write until then counts.
+func (r *run) awaitEnd(ctx context.Context, dead []record.Lease) {
+	if !r.g.TakeOver || len(dead) == 0 {
+		return
+	}
+	seen := func(l record.Lease) bool {
+		return l.Process.Machine == r.g.Here.Self.Machine && l.Dead(r.g.Store.Now(), r.g.Here)
+	}
+	for began := time.Now(); time.Since(began) < noticeTime && ctx.Err() == nil; wait(ctx, time.Second) {
+		if !slices.ContainsFunc(dead, func(l record.Lease) bool { return !seen(l) }) {
+			return // their processes are gone
+		}
+	}
+}
+
 // unfinished are the records of dead runs that have left something behind, the oldest first. A run that had ended, or
 // that had not begun to write, has not.
 func (r *run) unfinished(ctx context.Context, dead []record.Lease) ([]record.Record, error) {
@@ -67,7 +85,14 @@ func (r *run) unfinished(ctx context.Context, dead []record.Lease) ([]record.Rec
 			continue // it had leases in several namespaces
 		}
 		u, err := r.g.Store.LoadRecord(ctx, l.Home, l.Run)
+		const lost = "run %s did not come to its end, and it is not on record here%s: an undo goes back to what it has left"
 		switch {
+		case missing(err) && l.Kept != "" && l.Kept != string(KeepInCluster):
+			r.note(lost, l.Run, "")
+			r.lock.drop(ctx, l.Run)
+		case OutcomeOf(err) == Denied:
+			r.note(lost, l.Run, fmt.Sprintf(" for this account (%v)", err))
+			r.lock.drop(ctx, l.Run)
 		case missing(err), err == nil && u.State.Ended():
 			r.lock.drop(ctx, l.Run)
 		case err != nil:
@@ -76,6 +101,7 @@ func (r *run) unfinished(ctx context.Context, dead []record.Lease) ([]record.Rec
 			all = append(all, u)
 		}
 	}
+	slices.SortFunc(all, func(a, b record.Record) int { return record.Newest(b.Summary(), a.Summary()) })
 	// What another one has taken over is in its record.
 	return slices.DeleteFunc(all, func(u record.Record) bool {
 		return slices.ContainsFunc(all, func(o record.Record) bool { return slices.Contains(o.TookOver, u.ID) })
@@ -136,7 +162,7 @@ func (r *run) record(state record.State) record.Record {
 		return out
 	}
 	out := record.Record{
-		ID: r.report.Run.ID, Version: r.g.Version, Namespace: r.g.Namespace, Pipeline: r.g.Pipeline, Started: r.report.Run.Started,
+		ID: r.report.Run.ID, Version: r.g.Version, Namespace: r.g.Namespace, Pipeline: r.g.Pipeline, Started: r.report.Run.Started, Locked: r.locked,
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
 		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo,
 	}

@@ -173,7 +173,7 @@ func TestDrill(t *testing.T) {
 					c.world(w)
 				}
 				g, d := gated(w.world), drilling(w, strings.Fields(c.faults)...)
-				g.Cluster, g.Here = w, record.Here{Self: record.Process{Machine: "here", ID: 7, Started: "70"}, Started: func(int) string { return "70" }}
+				g.Cluster, g.Here = w, record.Here{Self: record.Process{Machine: "here", ID: 7, Started: "70"}, Started: func(int) (string, bool) { return "70", true }}
 				if c.change != nil {
 					c.change(&g, &d)
 				}

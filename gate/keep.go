@@ -27,15 +27,27 @@ func (r *run) keep(stages []Stage) error {
 	if r.g.Store == nil || r.g.Keep == KeepNothing {
 		return nil
 	}
-	return r.save()
+	ctx, release := r.course.enter(Planning, 0)
+	defer release()
+	err := r.save(ctx)
+	if r.unhoused && !slices.ContainsFunc(stages, func(s Stage) bool { return makes(s.Writes, r.g.Namespace) }) {
+		r.note("namespace %s does not exist, so this run is not on record: if it is killed, no other command can put it back", r.g.Namespace)
+		r.unhoused = false
+	}
+	return err
 }
 
-// save writes the record of a run that is about to write. It is tried again with each write as long as the namespace of
-// the record is not there, because this run makes it.
-func (r *run) save() error {
-	ctx, release := r.course.enter(Planning, keepTime)
-	defer release()
-	err := insist(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
+// save writes the record of a run that is about to write. Where this run makes the namespace of the record, it is written
+// right after that.
+func (r *run) save(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, keepTime)
+	defer cancel()
+	err := r.lock.holds(ctx)
+	if lostLease(err) {
+		r.course.lose(err)
+		return err
+	}
+	err = insist(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
 	r.recorded, r.unhoused = err == nil, apierrors.IsNotFound(err)
 	switch {
 	case err == nil:
@@ -77,6 +89,18 @@ func insist(ctx context.Context, do func() error) error {
 			return err
 		}
 		wait(ctx, keepPause)
+	}
+}
+
+// confirm makes sure, before a run says how it has ended, that it was not taken for dead while it slept.
+func (r *run) confirm() {
+	ctx, cancel := context.WithTimeout(r.course.root, keepTime)
+	defer cancel()
+	if err := r.lock.holds(ctx); lostLease(err) {
+		r.course.lose(err)
+		if r.report.Exit.Code == Passed.Code() && r.found == nil {
+			r.exit(Superseded, "another run has taken over: "+err.Error())
+		}
 	}
 }
 
@@ -146,8 +170,9 @@ func (r *run) forget(ctx context.Context) {
 		return // the next run tries again
 	}
 	kept := 0
-	for _, s := range all {
-		if kept++; kept <= r.g.History || !s.State.Ended() || s.State == record.Partly {
+	for i, s := range all {
+		needed := !s.State.Ended() || s.State == record.Partly && !slices.ContainsFunc(all[:i], s.Precedes)
+		if kept++; kept <= r.g.History || needed {
 			continue
 		}
 		if err := r.g.Store.ForgetRecord(ctx, r.g.Namespace, s); err != nil {

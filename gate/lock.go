@@ -31,7 +31,10 @@ type BusyError struct {
 
 func (e *BusyError) Error() string {
 	l := e.Lease
-	text := fmt.Sprintf("run %s is going on since %s", l.Run, l.Taken.UTC().Format("15:04:05"))
+	text := "run " + cmp.Or(l.Holder, l.Run) + " is going on"
+	if !l.Taken.IsZero() && l.Holder == l.Run {
+		text += " since " + l.Taken.UTC().Format("15:04:05")
+	}
 	if l.Pipeline.URL != "" {
 		text += ": " + l.Pipeline.URL
 	}
@@ -47,8 +50,9 @@ func (*BusyError) Outcome() Outcome { return Retry }
 // lock is what a run holds while it goes on: a lease in each namespace that it writes to. Another goroutine renews them.
 type lock struct {
 	store Store
-	self  string      // the run
-	lost  func(error) // is told when they are somebody else's
+	self  string         // the run
+	lost  func(error)    // is told when they are somebody else's
+	later []record.Lease // those in namespaces that this run makes
 
 	mu      sync.Mutex
 	leases  []record.Lease
@@ -77,7 +81,7 @@ func (r *run) claim(writes []patch.Write) []record.Lease {
 	var leases []record.Lease
 	for namespace, refs := range targets {
 		leases = append(leases, record.Lease{
-			Run: r.report.Run.ID, Holder: r.report.Run.ID, Namespace: namespace, Home: r.g.Namespace, Targets: refs,
+			Run: r.report.Run.ID, Holder: r.report.Run.ID, Namespace: namespace, Home: r.g.Namespace, Kept: string(r.g.Keep), Targets: refs,
 			Pipeline: r.g.Pipeline, Process: r.g.Here.Self, Taken: r.g.Store.Now().UTC().Truncate(time.Second),
 		})
 	}
@@ -90,13 +94,57 @@ func (r *run) claim(writes []patch.Write) []record.Lease {
 	return leases
 }
 
+// housed parts claims in namespaces that are there from those in namespaces that the writes make.
+func housed(claims []record.Lease, writes []patch.Write) (now, later []record.Lease) {
+	for _, c := range claims {
+		if makes(writes, c.Namespace) {
+			later = append(later, c)
+		} else {
+			now = append(now, c)
+		}
+	}
+	return now, later
+}
+
+// makes tells whether some writes make a namespace.
+func makes(writes []patch.Write, namespace string) bool {
+	return slices.ContainsFunc(writes, func(w patch.Write) bool {
+		return w.Action == patch.Created && w.Ref.Group == "" && w.Ref.Kind == "Namespace" && w.Ref.Name == namespace
+	})
+}
+
+// settle takes the lease in a namespace that the run has just made. Nobody can have been there before.
+func (r *run) settle(ctx context.Context, namespace string) error {
+	if r.lock == nil {
+		return nil
+	}
+	i := slices.IndexFunc(r.lock.later, func(l record.Lease) bool { return l.Namespace == namespace })
+	if i < 0 {
+		return nil
+	}
+	var taken record.Lease
+	err := insist(ctx, func() (err error) {
+		taken, err = r.g.Store.TakeLease(ctx, r.lock.later[i])
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	r.lock.mu.Lock()
+	defer r.lock.mu.Unlock()
+	r.lock.leases = append(r.lock.leases, taken)
+	r.lock.later = slices.Delete(r.lock.later, i, i+1)
+	return nil
+}
+
 // acquire takes the leases, waiting for others to end. It returns the leases of the dead, which are this run's now, and
 // whether it has waited, so that what was planned is old.
 func (r *run) acquire(writes []patch.Write) (dead []record.Lease, waited bool, err error) {
 	began := time.Now()
 	for try := 0; ; try++ {
 		ctx, release := r.course.enter(Planning, lockTime)
-		dead, busy, err := r.tryLock(ctx, r.claim(writes), try > 0)
+		claims, later := housed(r.claim(writes), writes)
+		dead, busy, err := r.tryLock(ctx, claims, try > 0)
 		ended := r.interrupted(ctx, "taking the lock")
 		release()
 		switch {
@@ -106,6 +154,7 @@ func (r *run) acquire(writes []patch.Write) (dead []record.Lease, waited bool, e
 		case err != nil:
 			return nil, false, err
 		case busy == nil:
+			r.lock.later, r.locked = later, r.g.Store.Now().UTC()
 			return dead, try > 0, nil
 		}
 		if left := r.g.WaitForLock - time.Since(began); left <= 0 {

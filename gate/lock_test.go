@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
@@ -106,7 +107,7 @@ func TestHowManyStay(t *testing.T) {
 func TestNeverTwo(t *testing.T) {
 	living := func(b *books) Gate {
 		g := kept(b)
-		g.Here.Started = func(int) string { return "then" }
+		g.Here.Started = func(int) (string, bool) { return "then", true }
 		return g
 	}
 	t.Run("at once", func(t *testing.T) {
@@ -265,6 +266,67 @@ func TestTakenOver(t *testing.T) {
 	}
 }
 
+// TestTakenOverInVain: a run that takes another one over and does not come to its own writes still puts back what it found.
+func TestTakenOverInVain(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault func(n int, what string) fault
+		after string
+	}{
+		"its first write is refused":  {func(n int, _ string) fault { return fault{err: errIf(n == 1, errRefused)} }, "a=1 b=1"},
+		"its second write is refused": {func(n int, _ string) fault { return fault{err: errIf(n == 2, errRefused)} }, "a=1 b=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(good("a"), good("b"))
+				b := newBooks(w)
+				b.dies("DEAD", 2, "a", "b")
+				w.fault = c.fault
+				r, _ := kept(b).Run(t.Context(), w.manifests("a", "b"))
+				if w.versions() != c.after || r.Exit.Code != RolloutFailed.Code() {
+					t.Errorf("exit %d %q, versions %s: %s", r.Exit.Code, r.Exit.State, w.versions(), w.history())
+				}
+				if got := b.states(); got != "continued undone; 0 leases" {
+					t.Error(got)
+				}
+			})
+		})
+	}
+	t.Run("it is killed before them", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(good("a"))
+			b := newBooks(w)
+			b.dies("DEAD", 1, "a")
+			first, err := b.LoadRecord(t.Context(), "shop", "DEAD")
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.dies("SECOND", 0, "a")
+			second, err := b.LoadRecord(t.Context(), "shop", "SECOND")
+			if err != nil {
+				t.Fatal(err)
+			}
+			first.State, second.Carried, second.TookOver = record.Continued, first.Writes(), []string{"DEAD"}
+			second.Carried[0].Written = w.objects["a"].object(2)
+			second.Stages[0].Writes[0].Before = w.objects["a"].object(2)
+			second.Stages[0].Writes[0].Base = &patch.Base{Object: w.objects["a"].object(1)}
+			if err := errors.Join(b.SaveRecord(t.Context(), first), b.SaveRecord(t.Context(), second)); err != nil {
+				t.Fatal(err)
+			}
+			r, err := kept(b).Undo(t.Context(), Which{Run: "SECOND"})
+			if w.versions() != "a=1" || r.Exit.Code != 0 || !strings.Contains(r.Exit.State, "verified") {
+				t.Errorf("exit %d %q %v, versions %s", r.Exit.Code, r.Exit.State, err, w.versions())
+			}
+		})
+	})
+}
+
+func errIf(is bool, err error) error {
+	if is {
+		return err
+	}
+	return nil
+}
+
 // TestLostLock: a run that was taken over writes nothing any more, in whatever phase it is.
 func TestLostLock(t *testing.T) {
 	for name, at := range map[string]time.Duration{"watching": 5 * time.Second, "undoing": 15 * time.Second} {
@@ -338,16 +400,19 @@ func TestUndoOnRecord(t *testing.T) {
 		}, which: Which{Run: "FIRST"}, code: Refused, state: nothingChanged, after: "web=2", want: "continued passed; 0 leases"},
 		"no such run": {thing: good("web"), before: func(*testing.T, *books) {}, code: Refused, state: nothingChanged, after: "web=1", want: "; 0 leases"},
 		"alive": {thing: good("web"), before: func(_ *testing.T, b *books) { b.dies("DEAD", 1, "web") },
-			gate: func(g *Gate) { g.Here.Started = func(int) string { return "then" } }, code: Retry, state: nothingChanged, after: "web=2", want: "running; 1 leases"},
+			gate: func(g *Gate) { g.Here.Started = func(int) (string, bool) { return "then", true } }, code: Retry, state: nothingChanged, after: "web=2", want: "running; 1 leases"},
 		"alive, taken over": {thing: good("web"), before: func(_ *testing.T, b *books) { b.dies("DEAD", 1, "web") },
-			gate: func(g *Gate) { g.Here.Started, g.TakeOver = func(int) string { return "then" }, true }, state: "verified", after: "web=1", want: "undone; 0 leases"},
+			gate: func(g *Gate) { g.Here.Started, g.TakeOver = func(int) (string, bool) { return "then", true }, true }, state: "verified", after: "web=1", want: "undone; 0 leases"},
 		"unfinished, and it is": {thing: good("web"), before: func(_ *testing.T, b *books) { b.dies("DEAD", 1, "web") }, which: Which{Run: "DEAD", Unfinished: true},
 			state: "verified", after: "web=1", want: "undone; 0 leases"},
 		"unfinished, and it has passed": {thing: good("web"), before: func(t *testing.T, b *books) { g := kept(b); g.ID = "LAST"; run(t, b, g) },
 			which: Which{Run: "LAST", Unfinished: true}, state: "has come to its end (passed)", after: "web=2", want: "passed; 0 leases"},
 		"unfinished, and its undo was": {thing: &thing{name: "web", existed: true, behaves: map[int]behaviour{1: becomesReady(time.Hour), 2: stalls(time.Second)}},
 			before: func(t *testing.T, b *books) { g := kept(b); g.ID = "LAST"; run(t, b, g) },
-			which:  Which{Run: "LAST", Unfinished: true}, state: "verified", after: "web=1", want: "undone; 0 leases"},
+			which:  Which{Run: "LAST", Unfinished: true}, state: nothingChanged, after: "web=1", want: "undone; 0 leases"},
+		"its undo was not seen to end, and it still is not back": {thing: &thing{name: "web", existed: true, behaves: map[int]behaviour{1: never, 2: stalls(time.Second)}},
+			before: func(t *testing.T, b *books) { run(t, b, kept(b)) }, code: UndoBroken,
+			state: "nothing of that run is left, but its workloads are not complete", after: "web=1", want: "undo-failed; 0 leases"},
 		"unfinished, and there is none": {thing: good("web"), before: func(t *testing.T, b *books) { run(t, b, kept(b)) },
 			which: Which{Run: "NOSUCH", Unfinished: true}, state: "run NOSUCH is not on record: nothing was changed", after: "web=2", want: "passed; 0 leases"},
 		"unfinished, and to be left": {thing: good("web"), before: func(_ *testing.T, b *books) {

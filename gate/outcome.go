@@ -11,6 +11,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
@@ -100,6 +101,7 @@ func OutcomeOf(err error) Outcome {
 		status  apierrors.APIStatus
 		lost    *record.LostError
 		format  *record.FormatError
+		stale   *patch.StaleError
 	)
 	switch {
 	case err == nil:
@@ -114,6 +116,8 @@ func OutcomeOf(err error) Outcome {
 		return Superseded
 	case errors.As(err, &format), missing(err):
 		return Refused
+	case errors.As(err, &stale):
+		return Retry
 	case errors.As(err, &query):
 		return outcomeOfQuery(query)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):

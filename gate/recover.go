@@ -35,15 +35,19 @@ func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
-	if done := which.done(found); done != "" {
+	done := which.done(found)
+	if done == "" {
+		if done, err = r.claimFound(which, found); err != nil {
+			return r.failed(err)
+		}
+	}
+	if done != "" {
+		r.unlock()
 		r.sweep()
 		r.exit(Passed, "run "+found.ID+" "+done+", so "+nothingChanged)
 		return r.end(), nil
 	}
-	if err := r.claimFound(found); err != nil {
-		return r.failed(err)
-	}
-	r.targets = targetsOf(r.writes)
+	r.targets = targetsOf(asTheyAre(r.writes))
 	r.lookBefore()
 	r.undo(Verdict{Outcome: Passed, Target: -1})
 	if r.report.Exit.Code == Superseded.Code() && r.course.yielded() == nil {
@@ -97,7 +101,7 @@ func (r *run) sweep() {
 		return // they run out by themselves
 	}
 	for _, l := range all {
-		if !l.Dead(r.g.Store.Now(), r.g.Here) {
+		if record.Alive(l, all, r.g.Store.Now(), r.g.Here) {
 			continue
 		}
 		if u, err := r.g.Store.LoadRecord(ctx, l.Home, l.Run); missing(err) || err == nil && u.State.Ended() {
@@ -175,31 +179,31 @@ func (w Which) String() string {
 	return " that wrote " + strings.Join(names, " and ")
 }
 
-// claimFound takes the lock on the objects of a run on record, and finds out what of it was carried out.
-func (r *run) claimFound(found record.Record) error {
-	dead, waited, err := r.acquire(found.Writes())
+// claimFound takes the lock on the objects of a run on record, and finds out what of it was carried out. Meanwhile it may
+// have come to its end, or another one may have written after it; done is why there is nothing to put back any more.
+func (r *run) claimFound(which Which, found record.Record) (done string, err error) {
+	dead, _, err := r.acquire(found.Writes())
 	if OutcomeOf(err) == Denied {
-		r.note("this account may not use leases, so nothing keeps another run from the same objects but the conditions of each write: %v", err)
+		r.noLease(err)
 	} else if err != nil {
-		return err
+		return "", err
 	}
 	ctx, release := r.course.enter(Planning, planTime)
 	defer release()
-	if r.g.TakeOver && len(dead) > 0 {
-		wait(ctx, noticeTime)
+	r.awaitEnd(ctx, dead)
+	if found, err = r.findIn(ctx, Which{Run: found.ID}); err != nil {
+		return "", err
 	}
-	if waited || r.g.TakeOver {
-		if found, err = r.g.Store.LoadRecord(ctx, found.Namespace, found.ID); err != nil {
-			return err
-		}
+	if done := which.done(found); done != "" {
+		return done, nil
 	}
 	others, err := r.unfinished(ctx, dead)
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, o := range others {
 		if o.ID != found.ID && !slices.Contains(found.TookOver, o.ID) {
-			return refusedError{fmt.Errorf("run %s has written the same objects and did not come to its end\n  hint: undo that one first: rolloutgate undo %s", o.ID, o.ID)}
+			return "", refusedError{fmt.Errorf("run %s has written the same objects and did not come to its end\n  hint: undo that one first: rolloutgate undo %s", o.ID, o.ID)}
 		}
 	}
 	for _, w := range found.Writes() {
@@ -208,21 +212,33 @@ func (r *run) claimFound(found record.Record) error {
 			continue
 		}
 		if err := r.g.Store.Trace(ctx, &w); err != nil {
-			return fmt.Errorf("finding out what run %s has left: %w", found.ID, err)
+			return "", fmt.Errorf("finding out what run %s has left: %w", found.ID, err)
 		}
 		r.writes = append(r.writes, w)
 	}
 	if ended := r.interrupted(ctx, "finding out what is to be undone"); ended != nil {
-		return ended
+		return "", ended
 	}
 	r.found, r.recorded = &found, true
-	return nil
+	return "", nil
 }
 
 // lack notes an object that cannot be put back.
 func (r *run) lack(object manifest.Ref) {
 	r.note("%s cannot be put back: its data is not on record", object)
 	r.unrecorded = append(r.unrecorded, object.String())
+}
+
+// asTheyAre are the writes of a run on record, those of which nothing is left as if they had changed nothing: an undo that
+// did not see its end has put them back already, and what it did not see is seen now.
+func asTheyAre(writes []patch.Write) []patch.Write {
+	all := slices.Clone(writes)
+	for i := range all {
+		if all[i].Written == nil && all[i].Before != nil {
+			all[i].Action = patch.Unchanged
+		}
+	}
+	return all
 }
 
 // lookBefore notes how the workloads are that are about to be put back: the pods of the revision that goes may have to
@@ -278,7 +294,11 @@ func manifestsOf(found record.Record) []manifest.Object {
 func (r *run) leaveTo(ctx context.Context) {
 	for _, u := range r.adopted {
 		u.State, u.Finished = record.Continued, now()
-		if err := r.g.Store.SaveRecord(ctx, u); err != nil {
+		leave := func() error { return r.g.Store.SaveRecord(ctx, u) }
+		if r.g.History <= 0 {
+			leave = func() error { return r.g.Store.ForgetRecord(ctx, u.Namespace, u.Summary()) }
+		}
+		if err := leave(); err != nil {
 			r.note("run %s is still on record as unfinished: %v", u.ID, err)
 			return
 		}

@@ -119,10 +119,11 @@ type run struct {
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage
-	recorded   bool  // the run is on record
-	unhoused   bool  // the namespace of the record is not there yet
-	lock       *lock // nil: there is none
-	failure    error // why a write did not go through
+	locked     time.Time // when it had its lock; zero without one
+	recorded   bool      // the run is on record
+	unhoused   bool      // the namespace of the record is not there yet
+	lock       *lock     // nil: there is none
+	failure    error     // why a write did not go through
 	targets    []rollout.Target
 	findings   []diagnosis.Finding
 	// troubledBefore are the workloads that this run did not change and that were not in order when it began.
@@ -234,6 +235,7 @@ func (r *run) end() Report {
 	if r.unreach != nil {
 		r.unreach()
 	}
+	r.confirm()
 	r.seal()
 	r.course.stop()
 	r.report.Findings = append(r.report.Findings, r.findings...)

@@ -174,7 +174,7 @@ func (b *books) Records(_ context.Context, namespace string) ([]record.Summary, 
 			all = append(all, r.Summary())
 		}
 	}
-	slices.SortFunc(all, func(a, b record.Summary) int { return b.Started.Compare(a.Started) })
+	slices.SortFunc(all, record.Newest)
 	return all, nil
 }
 
@@ -248,7 +248,7 @@ func (b *books) dies(id string, n int, names ...string) {
 func kept(b *books) Gate {
 	g := gated(b.w)
 	g.Store, g.History = b, 3
-	g.Here = record.Here{Self: record.Process{Machine: "here", ID: 2, Started: "now"}, Started: func(int) string { return "" }}
+	g.Here = record.Here{Self: record.Process{Machine: "here", ID: 2, Started: "now"}, Started: func(int) (string, bool) { return "", true }}
 	return g
 }
 

@@ -23,7 +23,7 @@ func (r *run) undo(v Verdict) {
 	undo := &Undo{Result: UndoUnverified, Objects: undoneObjects(undone)}
 	r.report.Undo = undo
 	switch {
-	case len(undone) == 0:
+	case len(undone) == 0 && r.found == nil:
 		undo.Result = UndoNothing
 	case slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Err != nil }):
 		undo.Result = UndoFailed
@@ -43,9 +43,12 @@ func (r *run) undo(v Verdict) {
 		r.exit(Superseded, "another run has taken over: "+err.Error())
 		return
 	}
-	if len(undone) == 0 {
+	switch {
+	case len(undone) == 0 && undo.Result == UndoUnverified:
+		r.exit(UndoBroken, nothingChanged+", for nothing of that run is left, but its workloads are not complete")
+	case len(undone) == 0:
 		r.exit(r.outcomeOfNothing(v.Outcome), nothingChanged)
-	} else {
+	default:
 		r.exit(outcomeOfUndo(v.Outcome, undone, undo.Result), undoState(undone, undo.Result))
 	}
 	switch r.report.Exit.Code {
@@ -166,7 +169,7 @@ func (r *run) bystanders(undone []patch.Undone) []rollout.Target {
 		changed[u.Write.Ref] = true
 	}
 	for _, w := range r.writes {
-		changed[w.Ref] = changed[w.Ref] || w.Action != patch.Unchanged
+		changed[w.Ref] = changed[w.Ref] || w.Action != patch.Unchanged && w.Written != nil
 	}
 	for _, ref := range r.troubledBefore {
 		changed[ref] = true

@@ -171,7 +171,7 @@ func (o *options) keeping(flags *pflag.FlagSet) {
 func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	given := map[string]bool{}
 	c.Flags().VisitAll(func(f *pflag.Flag) { given[f.Name] = f.Changed || getenv(envName(f.Name)) != "" })
-	spec, server, err := fillFlags(c.Flags(), getenv)
+	spec, server, err := fillFlags(c, getenv)
 	if err != nil {
 		return err
 	}

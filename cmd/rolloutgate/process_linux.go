@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
@@ -17,18 +19,20 @@ func thisMachine() record.Here {
 		return record.Here{}
 	}
 	id := os.Getpid()
+	began, _ := processStarted(id)
 	return record.Here{
-		Self:    record.Process{Machine: strings.TrimSpace(string(boot)) + " " + space, ID: id, Started: processStarted(id)},
+		Self:    record.Process{Machine: strings.TrimSpace(string(boot)) + " " + space, ID: id, Started: began},
 		Started: processStarted,
 	}
 }
 
 // processStarted is when a process began, in the kernel's own measure; empty when there is none, or when it has ended and
-// nobody has asked how: proc(5), fields 3 and 22 of stat.
-func processStarted(id int) string {
+// nobody has asked how: proc(5), fields 3 and 22 of stat. Where the system hides the processes of others, only a signal that
+// is not sent tells that there is one.
+func processStarted(id int) (when string, known bool) {
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(id) + "/stat")
 	if err != nil {
-		return ""
+		return "", errors.Is(syscall.Kill(id, 0), syscall.ESRCH)
 	}
 	_, rest, ok := strings.Cut(string(data), ") ") // the name before it may hold anything
 	for ok && strings.Contains(rest, ") ") {
@@ -36,7 +40,7 @@ func processStarted(id int) string {
 	}
 	fields := strings.Fields(rest)
 	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return ""
+		return "", true
 	}
-	return fields[19]
+	return fields[19], true
 }

@@ -35,6 +35,8 @@ it. The cluster is asked only for what it calls a kind that neither Kubernetes n
 	o.manifests(c.Flags())
 	o.gating(c.Flags())
 	o.locking(c.Flags())
+	o.recording(c.Flags())
+	o.keeping(c.Flags())
 	o.undoing(c.Flags())
 	o.trying(c.Flags())
 	c.Flags().StringVar(&account, "service-account", "", "account that gets the rights, as NAMESPACE/NAME, or NAME in the namespace of the run")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,7 +70,7 @@ func (s fileStore) Records(_ context.Context, namespace string) ([]record.Summar
 			all = append(all, r.Summary())
 		}
 	}
-	slices.SortFunc(all, func(a, b record.Summary) int { return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID)) })
+	slices.SortFunc(all, record.Newest)
 	return all, nil
 }
 

@@ -35,3 +35,10 @@ func readRunID(dir string) (string, error) {
 	}
 	return strings.TrimSpace(string(data)), nil
 }
+
+// forgetRunID: what a run left is put back once. Where folders outlive their jobs, the next job may end before its run begins.
+func forgetRunID(dir string) {
+	if dir != "" {
+		_ = os.Remove(filepath.Join(dir, runIDFile))
+	}
+}

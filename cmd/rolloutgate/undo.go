@@ -83,6 +83,7 @@ func (p *program) onRun(c *cobra.Command, o *options, args []string, releases bo
 		}
 	}
 	p.writes = true
+	defer forgetRunID(o.unfinished)
 	return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 		which, err := o.which(c.Context(), client, args)
 		if err != nil {

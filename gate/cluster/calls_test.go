@@ -74,7 +74,7 @@ var untyped = map[string]string{
 	"Gone get": toRead, "Foreign get": toRead, "Trace get": toRead, "poll get": toRead, "find get": toRead, "writers get": toRead,
 	"Live get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
 	"mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
-	"undoChange update": "put back what it has changed", "remove delete": "remove what it has created",
+	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
 	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",
 	"Records list":  "keep the run on record, for undo, resume and history",
 	"anyOf list":    "see whether anything is left in a namespace before it removes it again",

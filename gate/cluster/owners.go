@@ -84,7 +84,7 @@ func (c *Client) unprepare(ctx context.Context, w *patch.Write, live *unstructur
 				owners = append(owners, e)
 			}
 		}
-		_, err = c.setOwners(ctx, w, c.undoManager(), owners, live.GetResourceVersion())
+		_, err = c.setOwners(ctx, w, c.undoManagerFor(*w), owners, live.GetResourceVersion())
 		return err == nil, err
 	}
 	return false, nil

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -120,9 +119,7 @@ func (c *Client) Records(ctx context.Context, namespace string) ([]record.Summar
 			all = append(all, summary)
 		}
 	}
-	slices.SortFunc(all, func(a, b record.Summary) int {
-		return cmp.Or(b.Started.Compare(a.Started), cmp.Compare(a.ID, b.ID))
-	})
+	slices.SortFunc(all, record.Newest)
 	return all, nil
 }
 

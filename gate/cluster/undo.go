@@ -23,6 +23,14 @@ import (
 // again by the second step of restore.
 func (c *Client) undoManager() string { return undoManagerOf(c.fieldManager) }
 
+// undoManagerFor is that of a write which perhaps another run has made, under another manager.
+func (c *Client) undoManagerFor(w patch.Write) string {
+	if w.Added {
+		return c.undoManager()
+	}
+	return undoManagerOf(w.Manager)
+}
+
 func undoManagerOf(manager string) string { return manager + "-undo" }
 
 // Undo takes one write back. An object that somebody else has changed since is left alone. It tries until ctx ends:
@@ -49,7 +57,7 @@ func (c *Client) TryBack(ctx context.Context, w patch.Write) error {
 	if w.Action != patch.Configured || w.Before == nil {
 		return nil
 	}
-	_, err := c.of(&w).Update(ctx, w.Before.DeepCopy(), metav1.UpdateOptions{FieldManager: c.undoManager(), DryRun: []string{metav1.DryRunAll}})
+	_, err := c.of(&w).Update(ctx, w.Before.DeepCopy(), metav1.UpdateOptions{FieldManager: c.undoManagerFor(w), DryRun: []string{metav1.DryRunAll}})
 	if apierrors.IsConflict(err) {
 		return nil
 	}
@@ -88,7 +96,7 @@ func (c *Client) Rebase(ctx context.Context, earlier, w patch.Write) (patch.Writ
 	if w.Before != nil {
 		known = c.schemas(ctx, w.Before)
 	}
-	return patch.Rebase(earlier, w, c.undoManager(), known)
+	return patch.Rebase(earlier, w, c.undoManagerFor(earlier), known)
 }
 
 // clocksDiffer is by how much the time of a plan, which is ours, may be ahead of that of the API server.
@@ -281,7 +289,7 @@ func changedBy(theirs []patch.Kept) string {
 // of our own. The second puts their owners back, so that the next apply merges as if this run had never been; it
 // changes no generation. Both carry the resource version that was read.
 func (c *Client) undoChange(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
-	inverse, err := patch.Invert(u.Write, live, c.undoManager(), c.schemas(ctx, live))
+	inverse, err := patch.Invert(u.Write, live, c.undoManagerFor(u.Write), c.schemas(ctx, live))
 	if err != nil {
 		return &localError{err}
 	}
@@ -292,12 +300,12 @@ func (c *Client) undoChange(ctx context.Context, u *patch.Undone, live *unstruct
 	}
 	u.Restored = live
 	if inverse.Changes {
-		restored, err := c.of(&u.Write).Update(ctx, inverse.Object, metav1.UpdateOptions{FieldManager: c.undoManager()})
+		restored, err := c.of(&u.Write).Update(ctx, inverse.Object, metav1.UpdateOptions{FieldManager: c.undoManagerFor(u.Write)})
 		if err != nil {
 			u.Restored = nil
 			return err
 		}
-		u.Restored, u.At = restored, writeTime(restored, c.undoManager(), c.Now())
+		u.Restored, u.At = restored, writeTime(restored, c.undoManagerFor(u.Write), c.Now())
 		u.Altered = !patch.SameAuthored(restored, inverse.Object)
 	}
 	return c.restoreOwners(ctx, u, inverse)
@@ -311,7 +319,7 @@ func (c *Client) restoreOwners(ctx context.Context, u *patch.Undone, inverse *pa
 		if patch.SameOwners(owners, u.Restored.GetManagedFields()) {
 			return nil
 		}
-		owned, err := c.setOwners(ctx, &u.Write, c.undoManager(), owners, u.Restored.GetResourceVersion())
+		owned, err := c.setOwners(ctx, &u.Write, c.undoManagerFor(u.Write), owners, u.Restored.GetResourceVersion())
 		if err == nil {
 			u.Restored = owned
 		}

@@ -42,7 +42,8 @@ func (h Holder) Dead(now time.Time, here record.Here) bool {
 	case h.Machine == "" || h.Machine != here.Self.Machine || here.Started == nil:
 		return false
 	}
-	return h.Process == here.Self || here.Started(h.ID) != h.Started
+	when, known := here.Started(h.ID)
+	return h.Process == here.Self || known && when != h.Started
 }
 
 // HolderOf reads who has made a copy; false when nobody knows.

@@ -164,7 +164,7 @@ func TestDead(t *testing.T) {
 	now := time.Now()
 	here := record.Here{
 		Self:    record.Process{Machine: "here", ID: 7, Started: "70"},
-		Started: func(id int) string { return map[int]string{7: "70", 8: "80"}[id] },
+		Started: func(id int) (string, bool) { return map[int]string{7: "70", 8: "80"}[id], true },
 	}
 	for name, c := range map[string]struct {
 		by   record.Process

@@ -101,6 +101,16 @@ func (e *Error) Error() string { return fmt.Sprintf("applying %s: %v", e.Object.
 // Unwrap returns what the API server said.
 func (e *Error) Unwrap() error { return e.Err }
 
+// StaleError is an object that is not any more what it was when the write was planned. A new plan helps.
+type StaleError struct {
+	Ref  manifest.Ref
+	What string // happened to it
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("%s %s while this run was planning", e.Ref, e.What)
+}
+
 // UndoAction is what an undo did to one object.
 type UndoAction string
 

@@ -22,8 +22,9 @@ const (
 // Lease says that a run is going on, and of whom. There is one in each namespace that the run writes to.
 type Lease struct {
 	Run       string         `json:"run"`
-	Namespace string         `json:"namespace"` // where it is kept
-	Home      string         `json:"home"`      // the namespace of the run's record
+	Namespace string         `json:"namespace"`      // where it is kept
+	Home      string         `json:"home"`           // the namespace of the run's record
+	Kept      string         `json:"kept,omitempty"` // where the record is: cluster, file or none
 	Targets   []manifest.Ref `json:"targets"`
 	Pipeline  Pipeline       `json:"pipeline,omitzero"`
 	Process   Process        `json:"process,omitzero"`
@@ -49,15 +50,18 @@ type Process struct {
 // Here is what a process knows of its own machine.
 type Here struct {
 	Self Process
-	// Started returns when the process with that number began; empty when there is none.
-	Started func(id int) string
+	// Started returns when the process with that number began; empty when there is none. It is not known of a process that
+	// this one may not look at.
+	Started func(id int) (when string, known bool)
 }
 
 // Dead tells whether the process of a lease is gone. On the same machine that is seen at once; elsewhere it has to be
 // silent for long enough by the clock of the API server, which is now.
 func (l Lease) Dead(now time.Time, here Here) bool {
 	if l.Process.Machine != "" && l.Process.Machine == here.Self.Machine && here.Started != nil {
-		return here.Started(l.Process.ID) != l.Process.Started
+		if when, known := here.Started(l.Process.ID); known {
+			return when != l.Process.Started
+		}
 	}
 	return now.Sub(l.Renewed) >= Silence
 }
@@ -100,19 +104,23 @@ func (l Lease) Lost(all []Lease) error {
 // which can be taken over. A lease that was taken over lives as long as its new holder.
 func Others(mine Lease, all []Lease, now time.Time, here Here) (alive, dead []Lease) {
 	for _, other := range all {
-		holder := other
-		if other.Holder != other.Run {
-			holder = holderOf(other, all)
-		}
 		switch {
 		case other.Run == mine.Run || other.Holder == mine.Run || !mine.Shares(other):
-		case holder.Dead(now, here):
-			dead = append(dead, other)
-		default:
+		case Alive(other, all, now, here):
 			alive = append(alive, other)
+		default:
+			dead = append(dead, other)
 		}
 	}
 	return alive, dead
+}
+
+// Alive tells whether the holder of a lease lives, as far as can be seen from here.
+func Alive(l Lease, all []Lease, now time.Time, here Here) bool {
+	if l.Holder != l.Run {
+		l = holderOf(l, all)
+	}
+	return !l.Dead(now, here)
 }
 
 // holderOf is the lease of the run that has taken another one over; as long as it is not there, only the time says

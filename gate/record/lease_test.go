@@ -14,8 +14,8 @@ var (
 
 // TestOthers: who is in the way, and whose work is to be taken over.
 func TestOthers(t *testing.T) {
-	here := Here{Self: Process{Machine: "m1", ID: 7, Started: "70"}, Started: func(id int) string {
-		return map[int]string{8: "80"}[id]
+	here := Here{Self: Process{Machine: "m1", ID: 7, Started: "70"}, Started: func(id int) (string, bool) {
+		return map[int]string{8: "80"}[id], id != 11 // whose owner hides it
 	}}
 	lease := func(run string, age time.Duration, p Process) Lease {
 		return Lease{Run: run, Holder: run, Targets: []manifest.Ref{web}, Renewed: at.Add(-age), Process: p}
@@ -39,6 +39,8 @@ func TestOthers(t *testing.T) {
 		"this machine, running":               {[]Lease{lease("a", time.Hour, Process{Machine: "m1", ID: 8, Started: "80"})}, 1, 0},
 		"this machine, gone":                  {[]Lease{lease("a", time.Second, Process{Machine: "m1", ID: 9, Started: "90"})}, 0, 1},
 		"this machine, the number went round": {[]Lease{lease("a", time.Second, Process{Machine: "m1", ID: 8, Started: "10"})}, 0, 1},
+		"this machine, hidden, just renewed":  {[]Lease{lease("a", time.Second, Process{Machine: "m1", ID: 11, Started: "110"})}, 1, 0},
+		"this machine, hidden and silent":     {[]Lease{lease("a", time.Minute, Process{Machine: "m1", ID: 11, Started: "110"})}, 0, 1},
 		"nothing known, just renewed":         {[]Lease{lease("a", time.Second, Process{})}, 1, 0},
 		"taken over by a living run":          {[]Lease{held, lease("c", time.Second, Process{})}, 2, 0},
 		"taken over by one that died":         {[]Lease{held, lease("c", time.Hour, Process{})}, 0, 2},

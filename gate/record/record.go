@@ -6,6 +6,7 @@
 package record
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"slices"
@@ -33,8 +34,11 @@ type Record struct {
 	Namespace string    `json:"namespace"`
 	Pipeline  Pipeline  `json:"pipeline,omitzero"`
 	Started   time.Time `json:"started"`
-	Finished  time.Time `json:"finished,omitzero"`
-	State     State     `json:"state"`
+	// Locked is when it had its lock: runs of the same objects came one after the other in this order. It is the time of the
+	// API server.
+	Locked   time.Time `json:"locked,omitzero"`
+	Finished time.Time `json:"finished,omitzero"`
+	State    State     `json:"state"`
 	// Outcome is how the run ended, as in its report: exit.name, exit.code, and the code of the first finding.
 	Outcome string `json:"outcome,omitempty"`
 	Code    int    `json:"code"`
@@ -125,6 +129,7 @@ type Summary struct {
 	Code     int            `json:"code"`
 	Cause    string         `json:"cause,omitempty"`
 	Started  time.Time      `json:"started"`
+	Locked   time.Time      `json:"locked,omitzero"`
 	Finished time.Time      `json:"finished,omitzero"`
 	Pipeline Pipeline       `json:"pipeline,omitzero"`
 	Objects  []manifest.Ref `json:"objects,omitempty"` // that it writes
@@ -148,7 +153,7 @@ type ImageChange struct {
 // Summary tells the run in short.
 func (r Record) Summary() Summary {
 	s := Summary{
-		ID: r.ID, Version: r.Version, State: r.State, Outcome: r.Outcome, Code: r.Code, Cause: r.Cause, Started: r.Started,
+		ID: r.ID, Version: r.Version, State: r.State, Outcome: r.Outcome, Code: r.Code, Cause: r.Cause, Started: r.Started, Locked: r.Locked,
 		Finished: r.Finished, Pipeline: r.Pipeline, Objects: r.Targets(), TookOver: r.TookOver,
 	}
 	all := r.Writes()
@@ -162,9 +167,22 @@ func (r Record) Summary() Summary {
 	return s
 }
 
+// Newest is for sorting: the run that had its lock last comes first.
+func Newest(a, b Summary) int {
+	return cmp.Or(b.locked().Compare(a.locked()), cmp.Compare(a.ID, b.ID))
+}
+
+// locked is when a run had its lock, or when it began where it could have none.
+func (s Summary) locked() time.Time {
+	if s.Locked.IsZero() {
+		return s.Started
+	}
+	return s.Locked
+}
+
 // Precedes tells whether another run has written one of the objects of this one later, and was not put back.
 func (s Summary) Precedes(later Summary) bool {
-	return later.State != Undone && later.Started.After(s.Started) &&
+	return later.State != Undone && later.locked().After(s.locked()) &&
 		slices.ContainsFunc(s.Objects, func(r manifest.Ref) bool { return slices.Contains(later.Objects, r) })
 }
 
