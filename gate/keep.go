@@ -132,6 +132,7 @@ func (r *run) close() bool {
 			r.note("the run is still on record: %v", err)
 			return false
 		}
+		r.forget(ctx)
 		return true
 	}
 	r.complete()
@@ -147,14 +148,20 @@ func (r *run) close() bool {
 	return true
 }
 
-// complete adds to the record what only the API server's answers said: what became of objects whose dry-run could not be
-// asked.
+// complete adds to the record what the API server's answers said: of objects whose dry-run could not be asked, and of a
+// release that stays, of all. What they have become is known then, whoever writes them later; after an undo the objects
+// themselves tell.
 func (r *run) complete() {
+	stays := r.report.Undo == nil || r.report.Undo.Result == UndoSkipped
 	for i := range r.stages {
 		for j := range r.stages[i].Writes {
 			w := &r.stages[i].Writes[j]
-			if n := slices.IndexFunc(r.writes, func(o patch.Write) bool { return o.Ref == w.Ref && o.Action == w.Action }); n >= 0 && w.After == nil {
-				w.Written, w.Resource, w.Deferred = r.writes[n].Written, r.writes[n].Resource, false
+			own := r.writes[min(len(r.carried), len(r.writes)):] // those of others come first
+			n := slices.IndexFunc(own, func(o patch.Write) bool {
+				return o.Ref == w.Ref && o.Action == w.Action && o.Action != patch.Unchanged && o.Written != nil
+			})
+			if n >= 0 && (stays || w.After == nil) {
+				w.Written, w.After, w.Resource, w.At, w.Deferred = own[n].Written, nil, own[n].Resource, own[n].At, false
 			}
 		}
 	}
@@ -169,9 +176,9 @@ func (r *run) forget(ctx context.Context) {
 	if err != nil {
 		return // the next run tries again
 	}
-	kept := 0
+	kept, own := 0, r.record(r.finalState()).Summary()
 	for i, s := range all {
-		needed := !s.State.Ended() || s.State == record.Partly && !slices.ContainsFunc(all[:i], s.Precedes)
+		needed := !s.State.Ended() || s.State == record.Partly && !slices.ContainsFunc(append(all[:i:i], own), s.Precedes)
 		if kept++; kept <= r.g.History || needed {
 			continue
 		}
