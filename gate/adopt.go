@@ -164,7 +164,7 @@ func (r *run) record(state record.State) record.Record {
 	out := record.Record{
 		ID: r.report.Run.ID, Version: r.g.Version, Namespace: r.g.Namespace, Pipeline: r.g.Pipeline, Started: r.report.Run.Started, Locked: r.locked,
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
-		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo,
+		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
 	}
 	for _, c := range r.g.Criteria {
 		out.Criteria = append(out.Criteria, c.Name)

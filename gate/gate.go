@@ -85,6 +85,10 @@ type Gate struct {
 	// Planners are asked before the built-in ones; nil: there are no others.
 	Planners []Planner
 
+	// FieldManager and Force say how Cluster writes, for whoever goes on with the run.
+	FieldManager string
+	Force        bool
+
 	// ID is the run's; empty: a new one is made up.
 	ID string
 	// Version and Context only label the report.

@@ -69,6 +69,10 @@ func (r *run) save(ctx context.Context) error {
 func (r *run) withdraw() {
 	ctx, cancel := context.WithTimeout(r.course.root, keepTime)
 	defer cancel()
+	if err := r.lock.holds(ctx); lostLease(err) {
+		r.course.lose(err)
+		return // it is another run's business now
+	}
 	_ = insist(ctx, func() error {
 		return r.g.Store.ForgetRecord(ctx, r.g.Namespace, record.Summary{ID: r.report.Run.ID})
 	})

@@ -524,3 +524,18 @@ func TestResumeLacks(t *testing.T) {
 		}
 	})
 }
+
+// TestResumeOtherwise: a run does not go on under another field manager, or with other criteria.
+func TestResumeOtherwise(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(good("web"))
+		b := newBooks(w)
+		b.dies("DEAD", 1, "web")
+		g := kept(b)
+		g.FieldManager = "ci"
+		r, err := g.Resume(t.Context(), Which{})
+		if r.Exit.Code != Invalid.Code() || err == nil || !strings.Contains(err.Error(), "writes as another field manager") || w.versions() != "web=2" {
+			t.Errorf("exit %d %v, %s", r.Exit.Code, err, w.versions())
+		}
+	})
+}

@@ -68,9 +68,10 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 		r.exit(Passed, fmt.Sprintf("run %s has ended already (%s), so nothing was changed", found.ID, found.State))
 		return r.end(), nil
 	}
-	if err := errors.Join(r.asksTheSame(found), knowsAll(found)); err != nil {
+	if err := errors.Join(r.asksTheSame(found), r.writesTheSame(found), knowsAll(found)); err != nil {
 		return r.failed(err)
 	}
+	r.g.RestartOnConfigChange = r.g.RestartOnConfigChange || found.Restart
 	r.resumed = found.ID
 	return r.carryOut(manifestsOf(found))
 }
@@ -265,6 +266,18 @@ func (r *run) asksTheSame(found record.Record) error {
 		return nil
 	}
 	return invalidError{fmt.Errorf("run %s is judged by criteria that are not given here: %s\n  hint: they are not on record; name the same --config and --check as at its beginning", found.ID, strings.Join(missing, ", "))}
+}
+
+// writesTheSame refuses to go on as somebody else: the fields of the run are owned by its own manager.
+func (r *run) writesTheSame(found record.Record) error {
+	if found.Manager == r.g.FieldManager && found.Force == r.g.Force {
+		return nil
+	}
+	flags := "--field-manager " + found.Manager
+	if found.Force {
+		flags += " --force-conflicts"
+	}
+	return invalidError{fmt.Errorf("run %s writes as another field manager, or in another way\n  hint: it was begun with %s", found.ID, flags)}
 }
 
 // knowsAll refuses to go on with a run of which only a part is on record.

@@ -79,6 +79,11 @@ func (o *options) manifests(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&o.filenames, "filename", "f", nil, "file or folder to apply, or - for standard input; repeatable")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "read folders with everything below them")
 	flags.StringVarP(&o.kustomize, "kustomize", "k", "", "kustomization folder to apply")
+	o.applying(flags)
+}
+
+// applying are the flags that say how to apply.
+func (o *options) applying(flags *pflag.FlagSet) {
 	flags.StringVar(&o.fieldManager, "field-manager", cluster.DefaultFieldManager, "name of the field manager that applies")
 	flags.BoolVar(&o.forceConflicts, "force-conflicts", false, "take fields that other field managers own")
 	flags.BoolVar(&o.restart, "restart-on-config-change", false, "restart the workloads that read a ConfigMap or Secret which this run changes, unless something else restarts them")

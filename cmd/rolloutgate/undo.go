@@ -53,6 +53,7 @@ Criteria are not on record: give the same --config and --check again.`,
 		},
 	}
 	o.connection(c.Flags())
+	o.applying(c.Flags())
 	o.gating(c.Flags())
 	o.locking(c.Flags())
 	o.recording(c.Flags())

@@ -78,7 +78,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 		RequirePods: o.requirePods, RestartOnConfigChange: o.restart, ExitOnFindings: o.exitOnFindings, Timing: o.spec.Timing,
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
 		Store: o.store(client), Keep: gate.Keeping(o.keep), History: o.history, WaitForLock: o.waitForLock, TakeOver: o.takeOver,
-		Pipeline: o.pipeline(getenv), Here: thisMachine(),
+		FieldManager: o.fieldManager, Force: o.forceConflicts, Pipeline: o.pipeline(getenv), Here: thisMachine(),
 		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery,
 	}
 	var err error

@@ -62,7 +62,7 @@ func (c *Client) anyOf(ctx context.Context, gvr schema.GroupVersionResource, nam
 		return "", err
 	}
 	i := slices.IndexFunc(list.Items, func(u unstructured.Unstructured) bool {
-		return u.GetDeletionTimestamp() == nil && len(u.GetOwnerReferences()) == 0 && !madeByNamespace(gvr, u.GetName()) && !kept(u)
+		return u.GetDeletionTimestamp() == nil && len(u.GetOwnerReferences()) == 0 && !madeByNamespace(gvr, u.GetName()) && !ofRuns(u)
 	})
 	if i < 0 {
 		return "", nil
@@ -70,8 +70,8 @@ func (c *Client) anyOf(ctx context.Context, gvr schema.GroupVersionResource, nam
 	return gvr.Resource + "/" + list.Items[i].GetName(), nil
 }
 
-// kept tells what runs keep of themselves from what they write.
-func kept(u unstructured.Unstructured) bool {
+// ofRuns tells what runs keep of themselves from what they write.
+func ofRuns(u unstructured.Unstructured) bool {
 	return u.GetLabels()[managedBy] == "rolloutgate" && u.GetLabels()[runLabel] != ""
 }
 

@@ -52,6 +52,11 @@ type Record struct {
 	TookOver []string `json:"tookOver,omitempty"`
 	// Criteria are the names of the criteria that judge the run. What they ask is not on record: it may hold credentials.
 	Criteria []string `json:"criteria,omitempty"`
+	// Manager, Force and Restart are how the run writes: its field manager, whether it takes the fields of others, and whether
+	// it restarts what reads a changed ConfigMap or Secret.
+	Manager string `json:"manager,omitempty"`
+	Force   bool   `json:"force,omitempty"`
+	Restart bool   `json:"restart,omitempty"`
 	// LeaveOnCancel says that the run was to be left as it is when it is cancelled.
 	LeaveOnCancel bool `json:"leaveOnCancel,omitempty"`
 	// WithoutSecrets says that the data of Secrets was left out, so that a Secret cannot be put back from this record.
