@@ -71,17 +71,18 @@ func (s *stage) run(ctx context.Context, with []follower) error {
 	all = slices.DeleteFunc(all, func(p prepared) bool { return s.journal.played(p.moment.String()) })
 	fmt.Fprintf(os.Stderr, "%d cases, seed %d; %d were played before\n", len(all), o.sample.Seed, len(s.journal.past))
 	began := time.Now()
-	s.tryAll(ctx, all)
-	fmt.Fprintf(os.Stderr, "%d cases in %s\n", len(all), time.Since(began).Round(time.Second))
+	var beside sync.WaitGroup // neither of them keeps the machine busy
+	var pairsErr, soakErr error
 	if o.pairs > 0 && len(o.only) == 0 {
-		if s.results.Pairs, err = s.playPairs(ctx, o.pairs); err != nil {
-			return err
-		}
+		beside.Go(func() { s.results.Pairs, pairsErr = s.playPairs(ctx, o.pairs) })
 	}
 	if o.soak > 0 && len(o.only) == 0 {
-		s.results.Soak, err = s.playSoak(ctx, o.soak)
+		beside.Go(func() { s.results.Soak, soakErr = s.playSoak(ctx, o.soak) })
 	}
-	return err
+	s.tryAll(ctx, all)
+	fmt.Fprintf(os.Stderr, "%d cases in %s\n", len(all), time.Since(began).Round(time.Second))
+	beside.Wait()
+	return errors.Join(pairsErr, soakErr)
 }
 
 // idlers is how many cases may go on for each one that works, when most of their time they wait.
