@@ -34,11 +34,25 @@ func (s fileStore) SaveRecord(_ context.Context, r record.Record) error {
 	if err != nil {
 		return err
 	}
-	path := s.path(r.ID)
-	if err := errors.Join(os.MkdirAll(s.dir, 0o755), os.WriteFile(path+".new", bytes.Join(parts, nil), 0o600), os.Rename(path+".new", path)); err != nil {
+	if err := replace(s.path(r.ID), bytes.Join(parts, nil)); err != nil {
 		return fmt.Errorf("putting run %s on record: %w", r.ID, err)
 	}
 	return nil
+}
+
+// replace writes a file beside the old one, and takes its place only when all of it is written.
+func replace(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	err := os.WriteFile(path+".new", data, 0o600)
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		_ = os.Remove(path + ".new") // it may be what fills the disk
+	}
+	return err
 }
 
 // LoadRecord reads one.

@@ -76,7 +76,7 @@ var untyped = map[string]string{
 	"mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
 	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",
-	"Records list":  "keep the run on record, for undo, resume and history",
+	"list list":     "keep the run on record, for undo, resume and history",
 	"anyOf list":    "see whether anything is left in a namespace before it removes it again",
 	"backends list": "see which ports Ingresses and routes send traffic to",
 	"names list":    "tell a misspelt name or key from one that is missing",

@@ -37,6 +37,7 @@ type Client struct {
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
 	clock   *serverClock
 	known   schemaStore
+	kept    shelved
 
 	// Namespace is where namespaced objects go that name no namespace.
 	namespace    string

@@ -16,7 +16,7 @@ const schema = 1
 
 const (
 	// PartSize is how many bytes one part of a record has at most: etcd takes 1.5 MB a request, an API server 1 MiB in a
-	// Secret.
+	// Secret or ConfigMap.
 	PartSize = 900_000
 	// largest is how many bytes a record may have when it is unpacked. One with more was not written by us.
 	largest = 256 << 20

@@ -140,8 +140,6 @@ type Summary struct {
 	Objects  []manifest.Ref `json:"objects,omitempty"` // that it writes
 	Images   []ImageChange  `json:"images,omitempty"`
 	TookOver []string       `json:"tookOver,omitempty"`
-	// Parts is in how many pieces the record is kept.
-	Parts int `json:"-"`
 }
 
 // maxListed is how many objects, and how many images, a summary has at most: it has to fit into an annotation.
@@ -235,13 +233,20 @@ func (r Record) Without() Record {
 
 // Lacks tells whether the record lacks the data that it takes to put a write back.
 func (r Record) Lacks(w patch.Write) bool {
-	return r.WithoutSecrets && w.Action != patch.Unchanged && w.Ref.Group == "" && w.Ref.Kind == "Secret"
+	return r.WithoutSecrets && w.Action != patch.Unchanged && aboutSecret(w)
 }
+
+// HasSecrets tells whether the record has the data of Secrets: then it may be kept only where they may be.
+func (r Record) HasSecrets() bool {
+	return !r.WithoutSecrets && slices.ContainsFunc(r.Writes(), aboutSecret)
+}
+
+func aboutSecret(w patch.Write) bool { return w.Ref.Group == "" && w.Ref.Kind == "Secret" }
 
 func withoutData(writes []patch.Write) []patch.Write {
 	writes = slices.Clone(writes)
 	for i, w := range writes {
-		if w.Ref.Group == "" && w.Ref.Kind == "Secret" {
+		if aboutSecret(w) {
 			writes[i] = patch.Write{Ref: w.Ref, Resource: w.Resource, Action: w.Action, Source: w.Source, Manager: w.Manager, At: w.At}
 		}
 	}

@@ -105,12 +105,14 @@ func leases(u Use) []Place {
 	return all
 }
 
-// records are where a run is kept.
-func records(u Use) []Place {
-	if !u.Record {
-		return nil
+// records are where a run is kept, in objects of a kind.
+func records(resource string) func(Use) []Place {
+	return func(u Use) []Place {
+		if !u.Record {
+			return nil
+		}
+		return []Place{{"", resource, u.Home}}
 	}
-	return []Place{{"", "secrets", u.Home}}
 }
 
 // definedKinds are the kinds of the CRDs among the objects, which an undo may remove.

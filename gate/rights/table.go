@@ -70,10 +70,16 @@ func Table() []Row {
 			Without: "two runs can be at work on the same objects, and nothing but the conditions of each write protects them",
 		},
 		{
-			Purpose: "keep the run on record, for undo, resume and history", Verbs: []string{"get", "list", "create", "update", "delete"}, of: records,
+			Purpose: "keep the run on record, for undo, resume and history", Verbs: []string{"get", "list", "create", "update", "delete"}, of: records("secrets"),
 			words:   "secrets",
-			Without: "a run that is killed cannot be put back by another command, and there is no history",
+			Without: "the run is kept in a ConfigMap; one with a Secret among its objects is not kept, so no other command can put it back when it is killed, and it is not in the history",
 			Beware:  "a right for these Secrets is one for all in the namespace; with --record none or file it is not needed",
+		},
+		{
+			Purpose: "keep the run on record in a ConfigMap if it may not use Secrets, and find those that are kept there", Verbs: []string{"get", "list", "create", "update", "delete"}, of: records("configmaps"),
+			words:   "configmaps",
+			Without: "a run whose account may not use Secrets is not kept, and one that another account keeps in a ConfigMap is not found",
+			Beware:  "a right for these ConfigMaps is one for all in the namespace; with --record none or file it is not needed",
 		},
 		{
 			Purpose: "follow the rollout", Verbs: []string{"list", "watch"}, wanted: watched,
