@@ -250,3 +250,28 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// TestHasSecrets: a record of a Secret is one, whether the run changes the Secret, finds it as it is, or carries it.
+func TestHasSecrets(t *testing.T) {
+	with := func(change func(*Record)) Record {
+		r := example()
+		change(&r)
+		return r
+	}
+	writes := example().Stages[0].Writes
+	for name, c := range map[string]struct {
+		r    Record
+		want bool
+	}{
+		"changed":      {example(), true},
+		"unchanged":    {with(func(r *Record) { r.Stages[0].Writes[1].Action = patch.Unchanged }), true},
+		"carried":      {with(func(r *Record) { r.Carried, r.Stages = writes[1:2], nil }), true},
+		"left out":     {example().Without(), false},
+		"none":         {with(func(r *Record) { r.Stages[0].Writes = writes[2:] }), false},
+		"another kind": {with(func(r *Record) { r.Stages[0].Writes[1].Ref.Group = "example.com" }), false},
+	} {
+		if got := c.r.HasSecrets(); got != c.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
