@@ -55,6 +55,9 @@ func losses() map[string]loss {
 	claims := with(statefulSet, "  template:", "  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]\n  template:")
 	claim := "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {storageClassName: nope, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n"
 	mounted := inSpec("volumes: [{name: x, configMap: {name: conf}}]")
+	const token = "apiVersion: v1\nkind: Secret\nmetadata: {name: token}\nstringData: {key: abc}\n---\n"
+	ofSecret := bad(10, token+missing)
+	ofSecret.before = token + ofSecret.before
 	gadget := all["definition"]
 	gadget.steps = []deed{{manifest: with(gadget.steps[0].manifest, "widgets", "gadgets", "Widget", "Gadget")}}
 	const denied = int(77)
@@ -69,9 +72,11 @@ func losses() map[string]loss {
 		"keep other runs away from the same objects/create":           {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects/list":             {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects":                  {bad(10, missing), ""}, // its lease runs out by itself
-		"keep the run on record, for undo, resume and history/create": {bad(10, missing), "may not keep the run on record"},
+		"keep the run on record, for undo, resume and history/create": {ofSecret, "may not keep the run on record"},
 		"keep the run on record, for undo, resume and history/update": {bad(10, missing), "could not be put on record"},
 		"keep the run on record, for undo, resume and history":        {bad(10, missing), ""}, // other commands need it
+
+		"keep the run on record in a ConfigMap if it may not use Secrets, and find those that are kept there": {bad(10, missing), ""}, // it may
 
 		"follow the rollout/list":                                           {bad(10, missing), ""}, // a watch begins with what is there
 		"follow the rollout/watch":                                          {bad(10, missing), "it is read every few seconds instead"},
