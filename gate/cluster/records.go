@@ -32,16 +32,17 @@ const (
 )
 
 // SaveRecord writes a record into the namespace of its run, as one Secret, or as several where it is too large for one.
-// An account that may not use Secrets writes ConfigMaps, if nothing of a Secret is on record. The first part is written
-// last: whoever is killed in between leaves the record as it was before.
+// An account that may not use Secrets writes ConfigMaps, as long as nothing of a Secret is on record. The first part is
+// written last: whoever is killed in between leaves the record as it was before.
 func (c *Client) SaveRecord(ctx context.Context, r record.Record) error {
 	parts, err := partsOf(r)
 	if err != nil {
 		return &localError{err}
 	}
-	k, known := c.kept.get(r.Namespace, r.ID)
-	if !known {
-		k.in = secrets{c}
+	was, known := c.kept.get(r.Namespace, r.ID)
+	k, moves := was, known && was.in != shelf(secrets{c}) && r.HasSecrets()
+	if !known || moves {
+		k = kept{in: secrets{c}}
 	}
 	isNew := r.State == record.Running && !k.begun
 	err = k.put(ctx, parts, isNew)
@@ -53,7 +54,12 @@ func (c *Client) SaveRecord(ctx context.Context, r record.Record) error {
 			}
 		}
 	}
-	c.kept.set(r.Namespace, r.ID, k)
+	if moves && err == nil {
+		err = was.remove(ctx, r.Namespace, r.ID)
+	}
+	if !moves || err == nil {
+		c.kept.set(r.Namespace, r.ID, k)
+	}
 	if err != nil {
 		return fmt.Errorf("putting run %s on record: %w", r.ID, err)
 	}

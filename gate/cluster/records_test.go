@@ -423,6 +423,37 @@ func TestRecordInConfigMap(t *testing.T) {
 	}
 }
 
+// TestSecretComesLater: a record in a ConfigMap never gets the data of a Secret. It moves, or stays as it is.
+func TestSecretComesLater(t *testing.T) {
+	for name, c := range map[string]struct {
+		refuse []string
+		want   []string
+		state  record.State
+	}{
+		"moves": {nil, []string{"secrets/rolloutgate-run"}, record.Passed},
+		"stays": {[]string{"secrets"}, []string{"configmaps/rolloutgate-run"}, record.Running},
+	} {
+		t.Run(name, func(t *testing.T) {
+			k := newKeeper()
+			k.refuse = forbid("secrets")
+			client := k.client(t)
+			mustSave(t, client, aRun("RUN", "ConfigMap", record.Running, small))
+			k.refuse = forbid(c.refuse...)
+			for range 2 {
+				if err := client.SaveRecord(t.Context(), aRun("RUN", "Secret", record.Passed, small)); apierrors.IsForbidden(err) != (c.refuse != nil) {
+					t.Error(err)
+				}
+			}
+			if got := k.names(); !slices.Equal(got, c.want) {
+				t.Errorf("there are %q", got)
+			}
+			if r, err := client.LoadRecord(t.Context(), "shop", "RUN"); err != nil || r.State != c.state {
+				t.Errorf("state %q, %v", r.State, err)
+			}
+		})
+	}
+}
+
 // TestRecordsOutOfSight: what the account cannot see is not said to be missing.
 func TestRecordsOutOfSight(t *testing.T) {
 	for name, c := range map[string]struct {
