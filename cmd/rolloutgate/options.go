@@ -164,7 +164,7 @@ func (o *options) locking(flags *pflag.FlagSet) {
 
 // recording is the flag that says where runs are kept.
 func (o *options) recording(flags *pflag.FlagSet) {
-	flags.StringVar(&o.keep, "record", string(gate.KeepInCluster), "where the run is kept for 'undo' and 'resume': cluster (a Secret), file (in --report-dir or the working directory, without the data of Secrets) or none")
+	flags.StringVar(&o.keep, "record", string(gate.KeepInCluster), "where the run is kept for 'undo' and 'resume': cluster (a Secret, or a ConfigMap where Secrets are forbidden and none is among the objects), file (in --report-dir or the working directory, without the data of Secrets) or none")
 }
 
 // keeping is the flag about what stays of earlier runs.

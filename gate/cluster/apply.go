@@ -89,6 +89,9 @@ func (c *Client) write(ctx context.Context, w *patch.Write) error {
 	}
 	written, err := c.patch(ctx, w, body, false)
 	if err != nil {
+		if retriable(err) {
+			w.Written = nil // what was only prepared may be applied by now: the object tells
+		}
 		return err
 	}
 	w.Written, w.At = written, writeTime(written, c.fieldManager, c.Now())
