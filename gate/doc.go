@@ -16,7 +16,7 @@
 //	look.go      what one look at a workload means; it changes nothing
 //	judge.go     the only place that calls a rollout good or bad
 //	conclude.go  what follows from the verdict; undo.go takes back what was written
-//	lock.go      of two runs at the same objects one waits
+//	claim.go     which leases a run wants; lock.go: of two runs at the same objects one waits
 //	keep.go      the run on record, from before its first write until after its last
 //	adopt.go     a run takes over what a killed one has left
 //	recover.go   undo and resume: a run on record is put back, or gone on with

@@ -63,80 +63,6 @@ type lock struct {
 	done chan struct{}
 }
 
-// claim is the lease that a run wants in each namespace.
-func (r *run) claim(writes []patch.Write) []record.Lease {
-	targets := map[string][]manifest.Ref{}
-	for _, w := range writes {
-		if w.Ref.Namespace == "" && w.Action == patch.Unchanged {
-			continue // a Namespace or a CRD that everybody's manifests have
-		}
-		home := w.Ref.Namespace
-		if home == "" {
-			home = r.g.Namespace
-		}
-		if !slices.Contains(targets[home], w.Ref) {
-			targets[home] = append(targets[home], w.Ref)
-		}
-	}
-	var leases []record.Lease
-	for namespace, refs := range targets {
-		leases = append(leases, record.Lease{
-			Run: r.report.Run.ID, Holder: r.report.Run.ID, Namespace: namespace, Home: r.g.Namespace, Kept: string(r.g.Keep), Targets: refs,
-			Pipeline: r.g.Pipeline, Process: r.g.Here.Self, Taken: r.g.Store.Now().UTC().Truncate(time.Second),
-		})
-	}
-	slices.SortFunc(leases, func(a, b record.Lease) int { // everybody takes them in one order
-		if a.Namespace < b.Namespace {
-			return -1
-		}
-		return 1
-	})
-	return leases
-}
-
-// housed parts claims in namespaces that are there from those in namespaces that the writes make.
-func housed(claims []record.Lease, writes []patch.Write) (now, later []record.Lease) {
-	for _, c := range claims {
-		if makes(writes, c.Namespace) {
-			later = append(later, c)
-		} else {
-			now = append(now, c)
-		}
-	}
-	return now, later
-}
-
-// makes tells whether some writes make a namespace.
-func makes(writes []patch.Write, namespace string) bool {
-	return slices.ContainsFunc(writes, func(w patch.Write) bool {
-		return w.Action == patch.Created && w.Ref.Group == "" && w.Ref.Kind == "Namespace" && w.Ref.Name == namespace
-	})
-}
-
-// settle takes the lease in a namespace that the run has just made. Nobody can have been there before.
-func (r *run) settle(ctx context.Context, namespace string) error {
-	if r.lock == nil {
-		return nil
-	}
-	i := slices.IndexFunc(r.lock.later, func(l record.Lease) bool { return l.Namespace == namespace })
-	if i < 0 {
-		return nil
-	}
-	var taken record.Lease
-	err := insist(ctx, func() (err error) {
-		taken, err = r.g.Store.TakeLease(ctx, r.lock.later[i])
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	r.lock.mu.Lock()
-	defer r.lock.mu.Unlock()
-	r.lock.leases = append(r.lock.leases, taken)
-	r.lock.later = slices.Delete(r.lock.later, i, i+1)
-	return nil
-}
-
 // acquire takes the leases, waiting for others to end. It returns the leases of the dead, which are this run's now, and
 // whether it has waited, so that what was planned is old.
 func (r *run) acquire(writes []patch.Write) (dead []record.Lease, waited bool, err error) {
@@ -174,8 +100,8 @@ func (r *run) acquire(writes []patch.Write) (dead []record.Lease, waited bool, e
 }
 
 // tryLock takes the leases and then looks who else has some: of two runs that do so at the same time, the later one sees
-// the other, and withdraws. busy is a living run that stands in the way; nothing is held then. look says to look first, so that a run
-// which waits does not stand in the way of others.
+// the other, and withdraws. busy is a living run that stands in the way; nothing is held then. look says to look first, so
+// that a run which waits does not stand in the way of others.
 func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (dead []record.Lease, busy *record.Lease, err error) {
 	if look {
 		if _, busy, err = r.others(ctx, claims); err != nil || busy != nil {
@@ -198,7 +124,9 @@ func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (de
 	}
 	dead, busy, err = r.others(ctx, l.leases)
 	for i := 0; err == nil && busy == nil && i < len(dead); i++ {
-		dead[i], err = r.g.Store.SeizeLease(ctx, dead[i], r.report.Run.ID)
+		if dead[i], err = r.g.Store.SeizeLease(ctx, dead[i], r.report.Run.ID); err == nil {
+			l.leases = append(l.leases, dead[i])
+		}
 	}
 	if lost := (*record.LostError)(nil); errors.As(err, &lost) {
 		busy, err = &record.Lease{Run: cmp.Or(lost.To, lost.Run)}, nil // it lives, or somebody else was faster
@@ -207,7 +135,6 @@ func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (de
 		l.release(context.WithoutCancel(ctx))
 		return nil, busy, err
 	}
-	l.leases = append(l.leases, dead...)
 	r.lock = l
 	l.keep(r.course.root)
 	return dead, nil, nil
