@@ -46,6 +46,8 @@ func (r *run) undo(v Verdict) {
 	switch {
 	case len(undone) == 0 && undo.Result == UndoUnverified:
 		r.exit(UndoBroken, nothingChanged+", for nothing of that run is left, but its workloads are not complete")
+	case len(undone) == 0 && r.found != nil:
+		r.exit(v.Outcome, nothingChanged+", for nothing of that run is left (verified)")
 	case len(undone) == 0:
 		r.exit(r.outcomeOfNothing(v.Outcome), nothingChanged)
 	default:
