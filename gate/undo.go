@@ -43,22 +43,28 @@ func (r *run) undo(v Verdict) {
 		r.exit(Superseded, "another run has taken over: "+err.Error())
 		return
 	}
+	r.exit(r.afterUndo(v.Outcome, undone, undo.Result))
+}
+
+// afterUndo is how a run ends after its undo, and what is left.
+func (r *run) afterUndo(verdict Outcome, undone []patch.Undone, result UndoResult) (Outcome, string) {
+	var outcome Outcome
+	var state string
 	switch {
-	case len(undone) == 0 && undo.Result == UndoUnverified:
-		r.exit(UndoBroken, nothingChanged+", for nothing of that run is left, but its workloads are not complete")
+	case len(undone) == 0 && result == UndoUnverified:
+		outcome, state = orCancelled(UndoBroken, verdict), nothingChanged+", for nothing of that run is left, but its workloads are not complete"
 	case len(undone) == 0 && r.found != nil:
-		r.exit(v.Outcome, nothingChanged+", for nothing of that run is left (verified)")
+		outcome, state = verdict, nothingChanged+", for nothing of that run is left (verified)"
 	case len(undone) == 0:
-		r.exit(r.outcomeOfNothing(v.Outcome), nothingChanged)
+		outcome, state = r.outcomeOfNothing(verdict), nothingChanged
 	default:
-		r.exit(outcomeOfUndo(v.Outcome, undone, undo.Result), undoState(undone, undo.Result))
+		outcome, state = outcomeOfUndo(verdict, undone, result), undoState(undone, result)
 	}
-	switch r.report.Exit.Code {
-	case Passed.Code(), RolloutFailed.Code(), TimedOut.Code(), CriteriaFailed.Code():
-		if len(r.unrecorded) > 0 {
-			r.exit(UndoBroken, r.report.Exit.State+"; "+list(r.unrecorded, "", " NOT restored"))
-		}
+	if len(r.unrecorded) > 0 {
+		state += "; " + list(r.unrecorded, "", " NOT restored")
+		outcome = orCancelled(UndoBroken, outcome)
 	}
+	return outcome, state
 }
 
 // outcomeOfNothing is how a run ends whose writes, as only the undo has found out, have never arrived.
