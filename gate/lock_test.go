@@ -107,7 +107,7 @@ func TestHowManyStay(t *testing.T) {
 func TestNeverTwo(t *testing.T) {
 	living := func(b *books) Gate {
 		g := kept(b)
-		g.Here.Started = func(int) (string, bool) { return "then", true }
+		g.Here.Started = func(id int) (string, bool) { return map[int]string{1: "then", 2: "now"}[id], true }
 		return g
 	}
 	t.Run("at once", func(t *testing.T) {
