@@ -64,6 +64,7 @@ type follower struct {
 	about string
 	args  func(s scenario) []string
 	later bool // two minutes later, and from another machine
+	again bool // after a run that takes over and is killed as well
 	// endings says how it may end, by the state of the run before it.
 	endings func(state string, s scenario) endings
 }
@@ -76,6 +77,8 @@ func followers() []follower {
 			endings: func(string, scenario) endings { return endings{exitPassed: after} }},
 		{name: "run-bad", about: "`run` with a bad version", args: func(scenario) []string { return runArgs(bad) }, endings: endingsOfBad},
 		{name: "resume", about: "`rolloutgate resume`", args: func(scenario) []string { return resumeArgs() }, endings: endingsOfResume},
+		{name: "killed-again", about: "a `run` that takes over and is killed as well, then `undo`", args: func(scenario) []string { return undoArgs() },
+			again: true, endings: endingsOfUndo},
 		{name: "later", about: "nothing for two minutes, then `run` with a good version on another machine",
 			args: func(scenario) []string { return runArgs(good) }, later: true,
 			endings: func(string, scenario) endings { return endings{exitPassed: after} }},

@@ -188,6 +188,11 @@ func (t *trial) putRight(ctx context.Context, late bool, r *result) error {
 		}
 	}
 	f := t.moment.follower
+	if f.again && r.State == running {
+		if err := t.dieAgain(ctx, r); err != nil {
+			return err
+		}
+	}
 	l := launch{name: f.name, args: f.args(t.moment.scenario), elsewhere: late}
 	if late && t.short {
 		l.aged = silence
@@ -202,6 +207,30 @@ func (t *trial) putRight(ctx context.Context, late bool, r *result) error {
 		return p.err
 	}
 	return t.judge(ctx, p, f.endings(r.State, t.moment.scenario), r)
+}
+
+// takesOver is how many writes a run makes that takes another one over, until it writes the first object.
+const takesOver = 6
+
+// dieAgain has a run take over and kills it somewhere before its own first object is written, or right after.
+func (t *trial) dieAgain(ctx context.Context, r *result) error {
+	kill := ends()[0]
+	at := point{write: 2 + t.moment.at.write%takesOver, after: t.moment.at.after}
+	p, err := t.launch(ctx, launch{name: "again", args: runArgs(good), at: at, end: &kill})
+	if err != nil {
+		return err
+	}
+	defer p.relay.front.Close()
+	<-p.gone
+	now, err := look(ctx, t.cluster, t.namespace)
+	if err = errors.Join(p.err, err); err != nil {
+		return err
+	}
+	records, err := now.records()
+	if err == nil && len(records) > 0 {
+		r.State = records[0].State
+	}
+	return err
 }
 
 // judge looks at how a command has ended, at what it has said, and at what is there.
