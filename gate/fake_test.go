@@ -132,8 +132,11 @@ func created(name string, b behaviour) *thing {
 }
 
 func (t *thing) ref() manifest.Ref {
-	if t.kind == "Pod" || t.kind == "Secret" {
+	switch t.kind {
+	case "Pod", "Secret":
 		return manifest.Ref{Kind: t.kind, Namespace: "shop", Name: t.name}
+	case "Namespace":
+		return manifest.Ref{Kind: t.kind, Name: t.name}
 	}
 	return manifest.Ref{Group: "example.com", Kind: t.kind, Namespace: "shop", Name: t.name}
 }
@@ -143,7 +146,7 @@ func (t *thing) object(version int) *unstructured.Unstructured {
 		return nil
 	}
 	api := "example.com/v1"
-	if t.kind == "Pod" || t.kind == "Secret" {
+	if t.kind == "Pod" || t.kind == "Secret" || t.kind == "Namespace" {
 		api = "v1"
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{

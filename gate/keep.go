@@ -27,10 +27,14 @@ func (r *run) keep(stages []Stage) error {
 	if r.g.Store == nil || r.g.Keep == KeepNothing {
 		return nil
 	}
+	if slices.ContainsFunc(stages, func(s Stage) bool { return makes(s.Writes, r.g.Namespace) }) {
+		r.unhoused = true
+		return nil
+	}
 	ctx, release := r.course.enter(Planning, 0)
 	defer release()
 	err := r.save(ctx)
-	if r.unhoused && !slices.ContainsFunc(stages, func(s Stage) bool { return makes(s.Writes, r.g.Namespace) }) {
+	if r.unhoused {
 		r.note("namespace %s does not exist, so this run is not on record: if it is killed, no other command can put it back", r.g.Namespace)
 		r.unhoused = false
 	}

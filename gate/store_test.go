@@ -140,7 +140,7 @@ func (b *books) SaveRecord(_ context.Context, r record.Record) error {
 	if err := b.did("save " + string(r.State)); err != nil {
 		return err
 	}
-	parts, err := r.Encode()
+	parts, err := r.Encode(record.PartSize)
 	b.records[r.Namespace+"/"+r.ID] = parts
 	return errors.Join(err, b.answer("save "+string(r.State)))
 }

@@ -30,7 +30,7 @@ func (s fileStore) path(run string) string {
 
 // SaveRecord replaces the file in one step: a process that is killed meanwhile leaves the old one.
 func (s fileStore) SaveRecord(_ context.Context, r record.Record) error {
-	parts, err := r.Without().Encode()
+	parts, err := r.Without().Encode(record.PartSize)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ const (
 // An account that may not use Secrets writes ConfigMaps, as long as nothing of a Secret is on record. The first part is
 // written last: whoever is killed in between leaves the record as it was before.
 func (c *Client) SaveRecord(ctx context.Context, r record.Record) error {
-	parts, err := partsOf(r)
+	parts, err := partsOf(r, c.partSize)
 	if err != nil {
 		return &localError{err}
 	}
@@ -69,8 +69,8 @@ func (c *Client) SaveRecord(ctx context.Context, r record.Record) error {
 
 // partsOf cuts a record into objects. All but the first are named by what is in them, so that those of another version of
 // the record are others.
-func partsOf(r record.Record) ([]part, error) {
-	packed, err := r.Encode()
+func partsOf(r record.Record, partSize int) ([]part, error) {
+	packed, err := r.Encode(partSize)
 	if err != nil {
 		return nil, err
 	}

@@ -50,6 +50,9 @@ func newKeeper() *keeper {
 	return &keeper{objects: map[string]runtime.Object{}, made: time.Now().Add(-2 * strayTime), left: -1}
 }
 
+// smallPart is how large the parts of records are here: what matters is that there are several.
+const smallPart = 9_000
+
 // client is a new process.
 func (k *keeper) client(t *testing.T) *Client {
 	t.Helper()
@@ -59,6 +62,7 @@ func (k *keeper) client(t *testing.T) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c.partSize = smallPart
 	return c
 }
 
@@ -78,6 +82,20 @@ func (k *keeper) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// cutOff lets so many more requests through; below zero: all.
+func (k *keeper) cutOff(after int, unanswered bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.left, k.unanswered = after, unanswered
+}
+
+// cut tells whether the client was cut off.
+func (k *keeper) cut() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.wasCut
 }
 
 func refusal(code int, reason metav1.StatusReason, about string) (int, any) {
@@ -187,7 +205,7 @@ func aRun(id, kind string, state record.State, size int) record.Record {
 
 const (
 	small = 100
-	large = 2 * record.PartSize // with base64 and JSON around it, three parts
+	large = 2 * smallPart // with base64 and JSON around it, three parts
 )
 
 func mustSave(t *testing.T, c *Client, r record.Record) {
@@ -229,9 +247,9 @@ func TestRecordOfSeveralParts(t *testing.T) {
 					} else {
 						after.State = record.Running
 					}
-					k.left, k.unanswered = cut, unanswered
+					k.cutOff(cut, unanswered)
 					saved := c.SaveRecord(t.Context(), after)
-					k.left = -1
+					k.cutOff(-1, false)
 					got, err := k.client(t).LoadRecord(t.Context(), "shop", "RUN")
 					switch {
 					case sizes[0] == 0 && missing(err) && saved != nil:
@@ -243,7 +261,7 @@ func TestRecordOfSeveralParts(t *testing.T) {
 					if err := k.empty(t); err != nil {
 						t.Fatalf("cut off after %d requests: %v", cut, err)
 					}
-					if !k.wasCut {
+					if !k.cut() {
 						if saved != nil {
 							t.Fatal(saved)
 						}
@@ -262,13 +280,13 @@ func TestRecordForgottenHalf(t *testing.T) {
 		k := newKeeper()
 		c := k.client(t)
 		mustSave(t, c, aRun("RUN", "Secret", record.Running, large))
-		k.left = cut
+		k.cutOff(cut, false)
 		forgotten := c.ForgetRecord(t.Context(), "shop", record.Summary{ID: "RUN"})
-		k.left = -1
+		k.cutOff(-1, false)
 		if _, err := k.client(t).LoadRecord(t.Context(), "shop", "RUN"); !missing(err) {
 			t.Fatalf("cut off after %d requests: %v", cut, err)
 		}
-		if !k.wasCut {
+		if !k.cut() {
 			if left := k.names(); forgotten != nil || len(left) > 0 {
 				t.Fatalf("%q are left; %v", left, forgotten)
 			}
@@ -299,11 +317,11 @@ func TestForgetUnknown(t *testing.T) {
 func TestStraysOfTheLiving(t *testing.T) {
 	k := newKeeper()
 	k.made = time.Now()
-	k.left = 2 // of three parts
+	k.cutOff(2, false) // of three parts
 	if err := k.client(t).SaveRecord(t.Context(), aRun("RUN", "Secret", record.Running, large)); err == nil {
 		t.Fatal("it was not cut off")
 	}
-	k.left = -1
+	k.cutOff(-1, false)
 	if err := k.empty(t); err == nil || len(k.names()) != 2 {
 		t.Errorf("%v; %q are left", err, k.names())
 	}

@@ -32,8 +32,8 @@ type MissingError struct{ Run string }
 
 func (e *MissingError) Error() string { return "run " + e.Run + " is not on record" }
 
-// Encode packs a record into parts of at most PartSize bytes.
-func (r Record) Encode() ([][]byte, error) {
+// Encode packs a record into parts of at most so many bytes; see [PartSize].
+func (r Record) Encode(partSize int) ([][]byte, error) {
 	r.Schema = schema
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
@@ -42,7 +42,7 @@ func (r Record) Encode() ([][]byte, error) {
 	}
 	var parts [][]byte
 	for rest := packed.Bytes(); ; {
-		n := min(len(rest), PartSize)
+		n := min(len(rest), partSize)
 		parts = append(parts, rest[:n:n])
 		if rest = rest[n:]; len(rest) == 0 {
 			return parts, nil

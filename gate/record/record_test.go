@@ -58,7 +58,7 @@ func example() Record {
 
 func TestEncode(t *testing.T) {
 	want := example()
-	parts, err := want.Encode()
+	parts, err := want.Encode(PartSize)
 	if err != nil || len(parts) != 1 {
 		t.Fatalf("%d parts, %v", len(parts), err)
 	}
@@ -85,7 +85,7 @@ func TestParts(t *testing.T) {
 	noise := make([]byte, 1_500_000) // does not compress
 	rand.Read(noise)
 	r.Stages[0].Writes[1].Sent = secret(string(noise))
-	parts, err := r.Encode()
+	parts, err := r.Encode(PartSize)
 	if err != nil || len(parts) < 2 {
 		t.Fatalf("%d parts, %v", len(parts), err)
 	}
@@ -211,7 +211,7 @@ func TestSummary(t *testing.T) {
 
 // FuzzDecode: whatever bytes there are, they are a record that can be trusted, or a clear error.
 func FuzzDecode(f *testing.F) {
-	parts, err := example().Encode()
+	parts, err := example().Encode(PartSize)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -241,7 +241,7 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		_ = r.Summary()
-		again, err := r.Encode()
+		again, err := r.Encode(PartSize)
 		if err != nil {
 			t.Fatal(err)
 		}
