@@ -6,6 +6,7 @@ import (
 	"net/http/httputil"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness/harnesstest"
@@ -17,10 +18,10 @@ func TestFront(t *testing.T) {
 	sandbox := harnesstest.Sandbox(t, func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "%s for %s by HTTP/%d", r.URL, r.TLS.PeerCertificates[0].Subject.CommonName, r.ProtoMajor)
 	})
-	broken := false
+	var broken atomic.Bool
 	f, err := NewFront(sandbox, func(api *httputil.ReverseProxy) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if broken {
+			if broken.Load() {
 				Reset(r)
 				panic(http.ErrAbortHandler)
 			}
@@ -51,11 +52,11 @@ func TestFront(t *testing.T) {
 			t.Errorf("%s: got %q, %v", what, got, err)
 		}
 		if what == "at first" {
-			broken = true
+			broken.Store(true)
 			if got, err := ask(); err == nil {
 				t.Errorf("the connection was reset, and yet there is an answer: %q", got)
 			}
-			broken = false
+			broken.Store(false)
 		}
 		f.ResetAll()
 		client.CloseIdleConnections() // it would find out with the next request
