@@ -118,7 +118,8 @@ func missing(err error) bool {
 func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patch.Plan, error) {
 	r.tell(manifest.Ref{}, Adopted{Run: u.ID, Since: u.Started, Pipeline: u.Pipeline.URL})
 	r.note("run %s did not come to its end; this run goes on from there, and an undo goes back to what was there before it", u.ID)
-	r.tookOver, r.adopted = append(append(r.tookOver, u.TookOver...), u.ID), append(r.adopted, u)
+	r.tookOver = append(append(r.tookOver, u.TookOver...), u.ID)
+	r.adopted = append(append(r.adopted, u), r.unaware(ctx, u)...)
 	if r.g.Preflight == PreflightEnforce || r.g.Preflight == "" {
 		r.g.Preflight = PreflightWarn // what runs is what the unfinished run has left: that it is bad is no reason to keep it
 	}
@@ -152,6 +153,17 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 		}
 	}
 	return plan, nil
+}
+
+// unaware are the records of runs that another one has taken over which died before it could say so in them.
+func (r *run) unaware(ctx context.Context, u record.Record) []record.Record {
+	var all []record.Record
+	for _, id := range u.TookOver {
+		if earlier, err := r.g.Store.LoadRecord(ctx, u.Namespace, id); err == nil && !earlier.State.Ended() {
+			all = append(all, earlier)
+		}
+	}
+	return all
 }
 
 // record is the run as it is kept: this one, or the one that it puts back.

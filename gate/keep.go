@@ -149,7 +149,7 @@ func (r *run) close() bool {
 		return false
 	}
 	if r.found != nil {
-		r.lock.drop(ctx)
+		r.leaveTo(ctx)
 	} else {
 		r.forget(ctx)
 	}

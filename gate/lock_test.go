@@ -305,16 +305,19 @@ func TestTakenOverInVain(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			first.State, second.Carried, second.TookOver = record.Continued, first.Writes(), []string{"DEAD"}
+			second.Carried, second.TookOver = first.Writes(), []string{"DEAD"} // which does not know it yet
 			second.Carried[0].Written = w.objects["a"].object(2)
 			second.Stages[0].Writes[0].Before = w.objects["a"].object(2)
 			second.Stages[0].Writes[0].Base = &patch.Base{Object: w.objects["a"].object(1)}
-			if err := errors.Join(b.SaveRecord(t.Context(), first), b.SaveRecord(t.Context(), second)); err != nil {
+			if err := b.SaveRecord(t.Context(), second); err != nil {
 				t.Fatal(err)
 			}
 			r, err := kept(b).Undo(t.Context(), Which{Run: "SECOND"})
 			if w.versions() != "a=1" || r.Exit.Code != 0 || !strings.Contains(r.Exit.State, "verified") {
 				t.Errorf("exit %d %q %v, versions %s", r.Exit.Code, r.Exit.State, err, w.versions())
+			}
+			if got := b.states(); got != "continued undone; 0 leases" && got != "undone continued; 0 leases" {
+				t.Error(got)
 			}
 		})
 	})

@@ -220,7 +220,7 @@ func (r *run) claimFound(which Which, found record.Record) (done string, err err
 	if ended := r.interrupted(ctx, "finding out what is to be undone"); ended != nil {
 		return "", ended
 	}
-	r.found, r.recorded = &found, true
+	r.found, r.recorded, r.adopted = &found, true, r.unaware(ctx, found)
 	return "", nil
 }
 

@@ -67,27 +67,35 @@ func (c *Client) prepare(ctx context.Context, w *patch.Write, live *unstructured
 	return c.setOwners(ctx, w, c.fieldManager, entries, live.GetResourceVersion())
 }
 
-// unprepare gives the ownership back that a run has taken over which died before the write that was to follow. Nothing else
-// of it is in the object.
-func (c *Client) unprepare(ctx context.Context, w *patch.Write, live *unstructured.Unstructured) (done bool, err error) {
+// unprepare gives the ownership back that a run has taken over which did not come to the write that was to follow. Nothing
+// else of it is in the object.
+func (c *Client) unprepare(ctx context.Context, w *patch.Write, live *unstructured.Unstructured) error {
+	if !onlyPrepared(w, live) {
+		return nil
+	}
+	owners := slices.DeleteFunc(slices.Clone(w.Before.GetManagedFields()), ofSubresource)
+	for _, e := range live.GetManagedFields() {
+		if ofSubresource(e) {
+			owners = append(owners, e)
+		}
+	}
+	_, err := c.setOwners(ctx, w, c.undoManagerFor(*w), owners, live.GetResourceVersion())
+	return err
+}
+
+// onlyPrepared tells whether an object is what it was before a write, but for the owners, which are as they have to be for
+// that write.
+func onlyPrepared(w *patch.Write, live *unstructured.Unstructured) bool {
 	if w.Before == nil || w.Added || live.GetUID() != w.Before.GetUID() || !equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.Before)) {
-		return false, nil
+		return false
 	}
 	for _, force := range []bool{false, true} {
 		entries, differ, err := prepared(w.Before, w.Sent, w.Manager, force)
-		if err != nil || !differ || !patch.SameOwners(untimed(entries), untimed(live.GetManagedFields())) {
-			continue
+		if err == nil && differ && patch.SameOwners(untimed(entries), untimed(live.GetManagedFields())) {
+			return true
 		}
-		owners := slices.DeleteFunc(slices.Clone(w.Before.GetManagedFields()), ofSubresource)
-		for _, e := range live.GetManagedFields() {
-			if ofSubresource(e) {
-				owners = append(owners, e)
-			}
-		}
-		_, err = c.setOwners(ctx, w, c.undoManagerFor(*w), owners, live.GetResourceVersion())
-		return err == nil, err
 	}
-	return false, nil
+	return false
 }
 
 func ofSubresource(e metav1.ManagedFieldsEntry) bool { return e.Subresource != "" }

@@ -107,7 +107,7 @@ const clocksDiffer = 5 * time.Second
 // the dry-run said what the object becomes, whatever differs from that now was changed by somebody else.
 func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unstructured {
 	ours := ownEntry(live, w)
-	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Add(-clocksDiffer)) {
+	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Add(-clocksDiffer)) || onlyPrepared(w, live) {
 		return nil
 	}
 	if w.Before == nil {
@@ -224,8 +224,7 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 	if w.Written == nil {
 		if w.Written = arrived(w, live); w.Written == nil {
 			u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"
-			_, err := c.unprepare(ctx, w, live)
-			return err
+			return c.unprepare(ctx, w, live)
 		}
 	}
 	switch {
