@@ -224,6 +224,8 @@ func (w *world) Plan(ctx context.Context, objects []manifest.Object) (patch.Plan
 	if w.planErr != nil || ctx.Err() != nil {
 		return p, w.planErr
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, o := range objects {
 		t := w.objects[o.GetName()]
 		write := patch.Write{Ref: t.ref(), Manager: "rolloutgate", At: time.Now(), Before: t.object(t.version), Sent: t.object(2), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
@@ -263,12 +265,19 @@ func (w *world) step(ctx context.Context, takes time.Duration, what string, do f
 	return f.err
 }
 
+// as is a version of an object.
+func (w *world) as(t *thing, version int) *unstructured.Unstructured {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return t.object(version)
+}
+
 func (w *world) Write(ctx context.Context, write *patch.Write) error {
 	t := w.objects[write.Ref.Name]
 	err := w.step(ctx, w.writeTakes, "write "+t.name, func() { t.version, t.at = 2, time.Now() })
 	write.At = time.Now()
 	if err == nil {
-		write.Written = t.object(2)
+		write.Written = w.as(t, 2)
 	}
 	return err
 }
@@ -305,7 +314,7 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 		wait(ctx, 100*time.Millisecond)
 	}
 	if u.Err == nil && u.Action == patch.Restored {
-		u.Restored, u.Kept = t.object(1), t.theirs
+		u.Restored, u.Kept = w.as(t, 1), t.theirs
 	}
 	return u
 }

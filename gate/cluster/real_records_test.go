@@ -58,6 +58,7 @@ func (f fixture) parts() (secrets, configMaps int) {
 func TestRecords(t *testing.T) {
 	f := onCluster(t, Options{})
 	limited := f.withoutSecrets()
+	f.partSize, limited.partSize = smallPart, smallPart
 	for name, c := range map[string]struct {
 		client              *Client
 		kind                string
