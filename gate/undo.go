@@ -23,7 +23,7 @@ func (r *run) undo(v Verdict) {
 	undo := &Undo{Result: UndoUnverified, Objects: undoneObjects(undone)}
 	r.report.Undo = undo
 	switch {
-	case len(undone) == 0:
+	case len(undone) == 0 && r.found == nil:
 		undo.Result = UndoNothing
 	case slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Err != nil }):
 		undo.Result = UndoFailed
@@ -39,11 +39,32 @@ func (r *run) undo(v Verdict) {
 	if signal, cancelled := r.course.cancelled(); cancelled && undo.Result != UndoVerified {
 		v.Outcome = cancelledBy(signal) // it has cut the undo's proof short
 	}
-	if len(undone) == 0 {
-		r.exit(r.outcomeOfNothing(v.Outcome), nothingChanged)
+	if err := r.course.yielded(); err != nil {
+		r.exit(Superseded, "another run has taken over: "+err.Error())
 		return
 	}
-	r.exit(outcomeOfUndo(v.Outcome, undone, undo.Result), undoState(undone, undo.Result))
+	r.exit(r.afterUndo(v.Outcome, undone, undo.Result))
+}
+
+// afterUndo is how a run ends after its undo, and what is left.
+func (r *run) afterUndo(verdict Outcome, undone []patch.Undone, result UndoResult) (Outcome, string) {
+	var outcome Outcome
+	var state string
+	switch {
+	case len(undone) == 0 && result == UndoUnverified:
+		outcome, state = orCancelled(UndoBroken, verdict), nothingChanged+", for nothing of that run is left, but its workloads are not complete"
+	case len(undone) == 0 && r.found != nil:
+		outcome, state = verdict, nothingChanged+", for nothing of that run is left (verified)"
+	case len(undone) == 0:
+		outcome, state = r.outcomeOfNothing(verdict), nothingChanged
+	default:
+		outcome, state = outcomeOfUndo(verdict, undone, result), undoState(undone, result)
+	}
+	if len(r.unrecorded) > 0 {
+		state += "; " + list(r.unrecorded, "", " NOT restored")
+		outcome = orCancelled(UndoBroken, outcome)
+	}
+	return outcome, state
 }
 
 // outcomeOfNothing is how a run ends whose writes, as only the undo has found out, have never arrived.
@@ -60,14 +81,19 @@ func (r *run) takeBack() []patch.Undone {
 	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
 	defer release()
 	var undone []patch.Undone
+	behind := map[manifest.Ref]bool{} // those that are back behind everything that was written before
 	for _, w := range slices.Backward(r.writes) {
-		if w.Action == patch.Unchanged {
+		if w.Action == patch.Unchanged || behind[w.Ref] {
 			continue
+		}
+		if r.mayWrite(ctx); r.course.yielded() != nil {
+			break
 		}
 		u := r.g.Cluster.Undo(ctx, w)
 		if u.Action == patch.NotWritten && u.Err == nil {
 			continue
 		}
+		behind[w.Ref] = w.Base != nil
 		undone = append(undone, u)
 		taken := Taken{Action: u.Action, Kept: u.Kept, Why: u.Why}
 		if u.Err != nil {
@@ -151,7 +177,7 @@ func (r *run) bystanders(undone []patch.Undone) []rollout.Target {
 		changed[u.Write.Ref] = true
 	}
 	for _, w := range r.writes {
-		changed[w.Ref] = changed[w.Ref] || w.Action != patch.Unchanged
+		changed[w.Ref] = changed[w.Ref] || w.Action != patch.Unchanged && w.Written != nil
 	}
 	for _, ref := range r.troubledBefore {
 		changed[ref] = true

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
@@ -117,6 +120,49 @@ func TestNothingForbiddenIsImmutable(t *testing.T) {
 		c := &Client{fieldManager: "rolloutgate"}
 		if got := c.withoutForbidden(merged, &patch.Write{Sent: sent}, err, nil); got != want {
 			t.Errorf("%s: something was left out: %t", text, got)
+		}
+	}
+}
+
+// TestArrivedCreation: what the API server gives to a new object is another address, and another identity, than what it
+// made up in the dry-run. Nobody has changed that.
+func TestArrivedCreation(t *testing.T) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	object := func(uid, address string, managers ...string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{"kind": "Job", "metadata": map[string]any{"name": "migrate"}, "spec": map[string]any{
+			"address": address, "selector": map[string]any{"matchLabels": map[string]any{"controller-uid": uid}}, "uids": []any{uid, "other"},
+		}}}
+		u.SetUID(types.UID(uid))
+		u.SetCreationTimestamp(now)
+		var entries []metav1.ManagedFieldsEntry
+		for _, m := range managers {
+			operation := metav1.ManagedFieldsOperationUpdate
+			if m == DefaultFieldManager {
+				operation = metav1.ManagedFieldsOperationApply
+			}
+			entries = append(entries, metav1.ManagedFieldsEntry{Manager: m, Operation: operation, Time: &now})
+		}
+		u.SetManagedFields(entries)
+		return u
+	}
+	for _, c := range []struct {
+		managers []string
+		address  string // in what we are said to have written
+	}{
+		{[]string{DefaultFieldManager}, "10.0.0.2"},
+		{[]string{DefaultFieldManager, "somebody"}, "10.0.0.1"},
+	} {
+		w := patch.Write{Action: patch.Created, Manager: DefaultFieldManager, At: now.Time, After: object("dry", "10.0.0.1", DefaultFieldManager)}
+		written := arrived(&w, object("real", "10.0.0.2", c.managers...))
+		if written == nil {
+			t.Fatalf("%v: it did not arrive", c.managers)
+		}
+		spec := written.Object["spec"].(map[string]any)
+		if got := spec["address"]; got != c.address {
+			t.Errorf("%v: address %v", c.managers, got)
+		}
+		if got := fmt.Sprint(spec["selector"], spec["uids"]); strings.Contains(got, "dry") {
+			t.Errorf("%v: %s", c.managers, got)
 		}
 	}
 }
