@@ -89,6 +89,15 @@ func (o *options) applying(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.restart, "restart-on-config-change", false, "restart the workloads that read a ConfigMap or Secret which this run changes, unless something else restarts them")
 }
 
+// releasing are the flags of what writes a release, beyond what it is.
+func (o *options) releasing(flags *pflag.FlagSet) {
+	o.gating(flags)
+	o.locking(flags)
+	o.recording(flags)
+	o.keeping(flags)
+	o.undoing(flags)
+}
+
 // gating are the flags that say how to judge.
 func (o *options) gating(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.timeout, "timeout", gate.DefaultTimeout, "time for apply, rollout and criteria together")

@@ -25,19 +25,16 @@ func (p *program) rbacCommand() *cobra.Command {
 		Use:   "rbac -f FILENAME",
 		Short: "Print the Roles that an account needs for a run of these manifests with these flags",
 		Long: `Print, as YAML for kubectl apply, the Roles and their bindings that an account needs for a run of these manifests
-with these flags, and for undo, resume, history, watch, diagnose and drill of what they deploy. Every rule says what it is for, and what is lost without
-it. The cluster is asked only for what it calls a kind that neither Kubernetes nor the manifests define.`,
+with these flags, and for undo, resume, history, watch, diagnose and drill of what they deploy. Every rule says what it is
+for, and what is lost without it. The cluster is asked only for what it calls a kind that neither Kubernetes nor the
+manifests define.`,
 		Example: `  rolloutgate rbac -f deploy/ -n shop --service-account ci/deployer | kubectl apply -f -`,
 		Args:    cobra.NoArgs,
 		RunE:    func(c *cobra.Command, _ []string) error { return p.rbac(c, o, account, least) },
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
-	o.gating(c.Flags())
-	o.locking(c.Flags())
-	o.recording(c.Flags())
-	o.keeping(c.Flags())
-	o.undoing(c.Flags())
+	o.releasing(c.Flags())
 	o.trying(c.Flags())
 	c.Flags().StringVar(&account, "service-account", "", "account that gets the rights, as NAMESPACE/NAME, or NAME in the namespace of the run")
 	c.Flags().BoolVar(&least, "required-only", false, "leave out what a run can do without")

@@ -24,11 +24,7 @@ func (p *program) runCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
-	o.gating(c.Flags())
-	o.locking(c.Flags())
-	o.recording(c.Flags())
-	o.keeping(c.Flags())
-	o.undoing(c.Flags())
+	o.releasing(c.Flags())
 	o.trying(c.Flags())
 	return c
 }

@@ -54,11 +54,7 @@ Criteria are not on record: give the same --config and --check again.`,
 	}
 	o.connection(c.Flags())
 	o.applying(c.Flags())
-	o.gating(c.Flags())
-	o.locking(c.Flags())
-	o.recording(c.Flags())
-	o.keeping(c.Flags())
-	o.undoing(c.Flags())
+	o.releasing(c.Flags())
 	return c
 }
 
