@@ -41,7 +41,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("crash", flag.ExitOnError)
 	o.Register(flags, "crash")
 	o.sample.Register(flags, "the cases of each end")
-	flags.IntVar(&o.parallel, "parallel", 6, "cases at once; six keep two cores busy")
+	flags.IntVar(&o.parallel, "parallel", 12, "cases at once; twelve keep two cores busy")
 	only := flags.String("only", "", "cases to play, as SCENARIO/END/SIDE-WRITE/FOLLOWER or the beginning of that, with commas (default all)")
 	with := flags.String("followers", "", "commands that may follow, with commas (default all)")
 	flags.BoolVar(&o.each, "every-follower", false, "play each follower at each point, and not one that the seed chooses")
