@@ -78,7 +78,8 @@ func (t *following) readServices(ctx context.Context, live rollout.Object) error
 		t.selecting = []*corev1.Service{} // also when denied: asking again would not help
 	}
 	for i := range all {
-		if s := &all[i]; len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
+		// One that is going away, as after the undo of a run that made it, sends nothing any more.
+		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
 			t.selecting = append(t.selecting, s)
 		}
 	}
