@@ -135,7 +135,7 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 		if err := r.g.Store.Trace(ctx, &w); err != nil {
 			return plan, fmt.Errorf("finding out what run %s has left: %w", u.ID, err)
 		}
-		if w.Written == nil {
+		if w.Written == nil && !w.Prepared {
 			continue
 		}
 		i := slices.IndexFunc(plan.Writes, func(o patch.Write) bool { return o.Ref == w.Ref })
@@ -148,7 +148,7 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 			return plan, err
 		}
 		plan.Writes[i] = rebased
-		if rebased.Base != nil { // this run may not come to its own write
+		if rebased.Base != nil || w.Prepared { // this run may not come to its own write
 			r.carried = append(r.carried, w)
 		}
 	}

@@ -46,14 +46,11 @@ func (r *run) keep(stages []Stage) error {
 func (r *run) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keepTime)
 	defer cancel()
-	err := r.lock.holds(ctx)
-	if lostLease(err) {
-		r.course.lose(err)
-		return err
-	}
-	err = insist(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
+	err := r.whileOurs(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
 	r.recorded, r.unhoused = err == nil, apierrors.IsNotFound(err)
 	switch {
+	case lostLease(err):
+		return err
 	case err == nil:
 		r.leaveTo(ctx)
 	case r.unhoused:
@@ -73,11 +70,7 @@ func (r *run) save(ctx context.Context) error {
 func (r *run) withdraw() {
 	ctx, cancel := context.WithTimeout(r.course.root, keepTime)
 	defer cancel()
-	if err := r.lock.holds(ctx); lostLease(err) {
-		r.course.lose(err)
-		return // it is another run's business now
-	}
-	_ = insist(ctx, func() error {
+	_ = r.whileOurs(ctx, func() error {
 		return r.g.Store.ForgetRecord(ctx, r.g.Namespace, record.Summary{ID: r.report.Run.ID})
 	})
 }
@@ -98,6 +91,17 @@ func insist(ctx context.Context, do func() error) error {
 		}
 		wait(ctx, keepPause)
 	}
+}
+
+// whileOurs insists on something for as long as the run has its lock: it may have slept between two tries.
+func (r *run) whileOurs(ctx context.Context, do func() error) error {
+	return insist(ctx, func() error {
+		if err := r.lock.holds(ctx); lostLease(err) {
+			r.course.lose(err)
+			return err
+		}
+		return do()
+	})
 }
 
 // confirm makes sure, before a run says how it has ended, that it was not taken for dead while it slept.
@@ -144,7 +148,11 @@ func (r *run) close() bool {
 		return true
 	}
 	r.complete()
-	if err := insist(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(state)) }); err != nil {
+	err := r.whileOurs(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(state)) })
+	if lostLease(err) {
+		return false // it is another run's business now
+	}
+	if err != nil {
 		r.note("how the run has ended could not be put on record, so it counts as unfinished: %v", err)
 		return false
 	}

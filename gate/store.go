@@ -28,7 +28,7 @@ type Store interface {
 	ForgetRecord(ctx context.Context, namespace string, s record.Summary) error
 
 	// Trace finds out what became of a write of which only the plan is known, because its process is dead: Written is set
-	// when it was carried out.
+	// when it was carried out, Prepared when only its owners were.
 	Trace(ctx context.Context, w *patch.Write) error
 	// Rebase makes the undo of a write also that of an earlier one to the same object; see [patch.Rebase].
 	Rebase(ctx context.Context, earlier, w patch.Write) (patch.Write, error)

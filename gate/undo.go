@@ -10,8 +10,13 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// goneEvery is how often is asked whether a deleted object is gone.
-const goneEvery = 250 * time.Millisecond
+const (
+	// goneEvery is how often is asked whether a deleted object is gone.
+	goneEvery = 250 * time.Millisecond
+	// freeTime is how long a cancelled run goes on for the pods that would keep its undo from having an effect: a
+	// controller takes a template in within that.
+	freeTime = 3 * time.Second
+)
 
 // undo takes every write back, in reverse order, on a budget of its own that no signal takes away, and watches the old
 // version return. A cancelled run is not watched: whoever cancelled it does not wait.
@@ -142,17 +147,15 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 	ctx, release := r.course.enter(Verifying, max(budget, 1))
 	defer release()
 	if ctx.Err() != nil {
+		r.freeOnly(undone)
 		return false
 	}
-	targets := append(targetsOfUndo(undone), r.bystanders(undone)...)
-	f, stop := r.follow(targets)
+	f, stop := r.followUndo(append(targetsOfUndo(undone), r.bystanders(undone)...))
 	defer stop()
-	f.undone = map[manifest.Ref]string{}
-	for _, s := range r.report.Workloads {
-		f.undone[s.Ref] = s.Revision
-	}
 	if v := f.until(ctx, Verifying, false); v.Outcome != Passed {
-		if _, cancelled := r.course.cancelled(); !cancelled {
+		if _, cancelled := r.course.cancelled(); cancelled {
+			r.freeOnly(undone)
+		} else {
 			report.Findings = f.explain(v)
 		}
 		return false
@@ -167,6 +170,48 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 		}
 	}
 	return true
+}
+
+// followUndo begins to follow targets that were put back.
+func (r *run) followUndo(targets []rollout.Target) (f *follower, stop func()) {
+	f, stop = r.follow(targets)
+	f.undone = map[manifest.Ref]string{}
+	for _, s := range r.report.Workloads {
+		f.undone[s.Ref] = s.Revision
+	}
+	return f, stop
+}
+
+// freeOnly frees the pods of a cancelled run that would keep the old version from coming back. Nobody watches that one
+// return, but nothing else would help it either.
+func (r *run) freeOnly(undone []patch.Undone) {
+	targets := slices.DeleteFunc(targetsOfUndo(undone), func(t rollout.Target) bool {
+		k, known := rollout.KindOf(t.Ref.GroupKind())
+		return !known || !k.OldPodsMatter || !slices.ContainsFunc(r.report.Workloads, func(s rollout.Status) bool {
+			return s.Ref == t.Ref && s.Available < s.Desired
+		})
+	})
+	if len(targets) == 0 || r.g.KeepStuckPods || r.course.yielded() != nil {
+		return
+	}
+	ctx, release := r.course.enter(Undoing, freeTime)
+	defer release()
+	f, stop := r.followUndo(targets)
+	defer stop()
+	free := make([]bool, len(targets))
+	for slices.Contains(free, false) && ctx.Err() == nil {
+		for i, t := range targets {
+			if free[i] {
+				continue
+			}
+			pods, err := r.g.Cluster.FreeStuck(ctx, f.w.Workload(i).Live, f.undone[t.Ref])
+			for _, pod := range pods {
+				r.tell(t.Ref, Freed{Pod: pod, Undone: true})
+			}
+			free[i] = len(pods) > 0 || err != nil
+		}
+		wait(ctx, goneEvery)
+	}
 }
 
 // bystanders are the workloads of the run that its undo did not write: a restored ConfigMap has to let them run again.

@@ -73,14 +73,28 @@ func (c *Client) unprepare(ctx context.Context, w *patch.Write, live *unstructur
 	if !onlyPrepared(w, live) {
 		return nil
 	}
+	_, err := c.setOwners(ctx, w, c.undoManagerFor(*w), ownersBefore(w, live), live.GetResourceVersion())
+	return err
+}
+
+// unprepared is a write whose undo also gives the ownership back that an earlier write to the object has only taken over.
+func unprepared(earlier, w patch.Write) patch.Write {
+	if w.Before != nil && onlyPrepared(&earlier, w.Before) {
+		w.Before = w.Before.DeepCopy()
+		w.Before.SetManagedFields(ownersBefore(&earlier, w.Before))
+	}
+	return w
+}
+
+// ownersBefore are the owners of an object from before a write, those of its subresources as they are.
+func ownersBefore(w *patch.Write, live *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
 	owners := slices.DeleteFunc(slices.Clone(w.Before.GetManagedFields()), ofSubresource)
 	for _, e := range live.GetManagedFields() {
 		if ofSubresource(e) {
 			owners = append(owners, e)
 		}
 	}
-	_, err := c.setOwners(ctx, w, c.undoManagerFor(*w), owners, live.GetResourceVersion())
-	return err
+	return owners
 }
 
 // onlyPrepared tells whether an object is what it was before a write, but for the owners, which are as they have to be for

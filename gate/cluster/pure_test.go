@@ -166,3 +166,34 @@ func TestArrivedCreation(t *testing.T) {
 		}
 	}
 }
+
+// TestArrivedInTheSameSecond: two writes in one second that own the same fields leave the same entry. What the object has
+// become tells them apart.
+func TestArrivedInTheSameSecond(t *testing.T) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	object := func(image string, replicas int64) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web"},
+			"spec": map[string]any{"image": image, "replicas": replicas},
+		}}
+		u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: DefaultFieldManager, Operation: metav1.ManagedFieldsOperationApply, Time: &now}})
+		return u
+	}
+	before := object("v1", 1)
+	for name, c := range map[string]struct {
+		after, live *unstructured.Unstructured
+		arrived     bool
+	}{
+		"as it was":              {object("v2", 1), before, false},
+		"as it was to become":    {object("v2", 1), object("v2", 1), true},
+		"scaled since":           {object("v2", 1), object("v2", 5), true},
+		"only scaled by us":      {object("v1", 3), object("v1", 3), true},
+		"something else":         {object("v2", 1), object("v3", 1), false},
+		"nobody could ask about": {nil, object("v2", 1), false},
+	} {
+		w := patch.Write{Action: patch.Configured, Manager: DefaultFieldManager, At: now.Time, Before: before, Sent: object("v2", 1), After: c.after}
+		if got := arrived(&w, c.live) != nil; got != c.arrived {
+			t.Errorf("%s: arrived %v", name, got)
+		}
+	}
+}

@@ -65,7 +65,7 @@ func (c *Client) TryBack(ctx context.Context, w patch.Write) error {
 }
 
 // Trace finds out what became of a write of which only the plan is known, because the process that was to make it is
-// dead. Written is set when it was carried out.
+// dead. Written is set when it was carried out, and Prepared when only its owners were.
 func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
 	if w.Action == patch.Unchanged || w.Written != nil {
 		return nil
@@ -86,12 +86,16 @@ func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
 	}
 	if err == nil {
 		w.Written = arrived(w, live)
+		w.Prepared = w.Written == nil && onlyPrepared(w, live)
 	}
 	return err
 }
 
 // Rebase makes the undo of a write also that of an earlier one to the same object.
 func (c *Client) Rebase(ctx context.Context, earlier, w patch.Write) (patch.Write, error) {
+	if earlier.Written == nil {
+		return unprepared(earlier, w), nil
+	}
 	var known patch.Types
 	if w.Before != nil {
 		known = c.schemas(ctx, w.Before)
@@ -116,7 +120,7 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 		}
 	} else if live.GetUID() != w.Before.GetUID() {
 		return nil
-	} else if was := ownEntry(w.Before, w); was != nil && equality.Semantic.DeepEqual(was, ours) {
+	} else if was := ownEntry(w.Before, w); was != nil && equality.Semantic.DeepEqual(was, ours) && !carriedOut(*w, live) {
 		return nil
 	}
 	if w.After == nil || w.Before == nil && onlyWriter(live, w.Manager) {
@@ -130,6 +134,16 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 	written.SetCreationTimestamp(live.GetCreationTimestamp())
 	written.SetManagedFields(ownersAt(ours.Time.Time, live, w.Before))
 	return written
+}
+
+// carriedOut tells by the content alone whether an object has become what a write was to make of it. Owners have their
+// times to the second: of two writes in one second that own the same fields, they do not tell which one was the last.
+func carriedOut(w patch.Write, live *unstructured.Unstructured) bool {
+	if w.After == nil || equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.Before)) {
+		return false
+	}
+	w.Written = w.After
+	return patch.Holds(w, live)
 }
 
 // onlyWriter tells whether nobody but a manager has written an object, its status aside.

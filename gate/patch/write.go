@@ -58,6 +58,8 @@ type Write struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Deferred says that the kind is defined by a CRD of the same run, so that Resource is not known yet.
 	Deferred bool `json:"deferred,omitempty"`
+	// Prepared says that only the owners were changed for this write, and that it was not carried out: its process is dead.
+	Prepared bool `json:"-"`
 	// Object is the manifest with its namespace filled in, for file and line.
 	Object manifest.Object `json:"-"`
 }
