@@ -110,7 +110,7 @@ func (r *run) confirm() {
 	defer cancel()
 	if err := r.lock.holds(ctx); lostLease(err) {
 		r.course.lose(err)
-		if r.report.Exit.Code == Passed.Code() && r.found == nil {
+		if !r.began.IsZero() && r.found == nil {
 			r.exit(Superseded, "another run has taken over: "+err.Error())
 		}
 	}

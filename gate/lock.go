@@ -250,7 +250,7 @@ func (l *lock) release(ctx context.Context) {
 	if l.gone != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockTime)
+	ctx, cancel := context.WithTimeout(ctx, sealTime)
 	defer cancel()
 	for _, lease := range l.leases {
 		if lease.Run != l.self { // it was taken over, and nothing came of that

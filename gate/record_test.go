@@ -187,6 +187,7 @@ func TestSleptThroughTheEnd(t *testing.T) {
 		r.lock = &lock{store: b, self: "ME", renewed: time.Now().Add(-record.Validity), leases: []record.Lease{lease}}
 		lease.Holder = "OTHER"
 		b.put(lease)
+		r.begins()
 		r.exit(Passed, "")
 		if report := r.end(); report.Exit.Code != Superseded.Code() || len(b.leases) != 1 {
 			t.Errorf("exit %d %q, %d leases", report.Exit.Code, report.Exit.State, len(b.leases))

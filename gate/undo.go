@@ -185,30 +185,41 @@ func (r *run) followUndo(targets []rollout.Target) (f *follower, stop func()) {
 // freeOnly frees the pods of a cancelled run that would keep the old version from coming back. Nobody watches that one
 // return, but nothing else would help it either.
 func (r *run) freeOnly(undone []patch.Undone) {
-	targets := slices.DeleteFunc(targetsOfUndo(undone), func(t rollout.Target) bool {
-		k, known := rollout.KindOf(t.Ref.GroupKind())
-		return !known || !k.OldPodsMatter || !slices.ContainsFunc(r.report.Workloads, func(s rollout.Status) bool {
-			return s.Ref == t.Ref && s.Available < s.Desired
-		})
-	})
-	if len(targets) == 0 || r.g.KeepStuckPods || r.course.yielded() != nil {
+	if r.g.KeepStuckPods || r.course.yielded() != nil {
+		return
+	}
+	before := map[manifest.Ref]rollout.Object{}
+	for _, u := range undone {
+		before[u.Write.Ref] = rollout.Typed(u.Write.Origin())
+	}
+	targets := slices.DeleteFunc(targetsOfUndo(undone), func(t rollout.Target) bool { return !rollout.OneByOne(t.Applied) })
+	if len(targets) == 0 {
 		return
 	}
 	ctx, release := r.course.enter(Undoing, freeTime)
 	defer release()
-	f, stop := r.followUndo(targets)
+	f, stop := r.follow(targets)
 	defer stop()
-	free := make([]bool, len(targets))
-	for slices.Contains(free, false) && ctx.Err() == nil {
+	var clear int // how often in a row there was nothing to free
+	for clear < 2 && ctx.Err() == nil {
+		clear++
 		for i, t := range targets {
-			if free[i] {
+			f.w.LookCloser(i)
+			revision, known := rollout.Stranded(f.w.Workload(i), before[t.Ref])
+			if !known {
+				clear = 0
+			}
+			if revision == "" {
 				continue
 			}
-			pods, err := r.g.Cluster.FreeStuck(ctx, f.w.Workload(i).Live, f.undone[t.Ref])
+			pods, err := r.g.Cluster.FreeStuck(ctx, f.w.Workload(i).Live, revision)
 			for _, pod := range pods {
 				r.tell(t.Ref, Freed{Pod: pod, Undone: true})
 			}
-			free[i] = len(pods) > 0 || err != nil
+			if err != nil {
+				r.tell(t.Ref, Trouble{err.Error()})
+			}
+			clear = 0
 		}
 		wait(ctx, goneEvery)
 	}

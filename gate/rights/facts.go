@@ -39,8 +39,7 @@ func owns(r rollout.Revisions) func(Use, facts) bool {
 
 // getsStuck is true of StatefulSets that replace one pod after another.
 func getsStuck(u Use, f facts) bool {
-	set, ok := f.typed.(*appsv1.StatefulSet)
-	return ok && !u.KeepStuckPods && set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
+	return !u.KeepStuckPods && rollout.OneByOne(f.typed)
 }
 
 // mountsClaims is true of claims and of workloads that mount some.
