@@ -136,26 +136,31 @@ func (r *run) seal() {
 // close writes the last state of the record, or deletes it where none is to stay. False: it still says that the run is
 // going on.
 func (r *run) close() bool {
-	ctx, cancel := context.WithTimeout(r.course.root, sealTime)
-	defer cancel()
 	state := r.finalState()
-	if r.g.History <= 0 && r.found == nil && state.Ended() && state != record.Partly {
-		if err := r.g.Store.ForgetRecord(ctx, r.g.Namespace, record.Summary{ID: r.report.Run.ID}); err != nil {
-			r.note("the run is still on record: %v", err)
-			return false
-		}
-		r.forget(ctx)
-		return true
+	gone := r.g.History <= 0 && r.found == nil && state.Ended() && state != record.Partly
+	if !gone {
+		r.complete()
 	}
-	r.complete()
-	err := r.whileOurs(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(state)) })
-	if lostLease(err) {
+	err := awake(r.course.root, sealTime, func(ctx context.Context) error {
+		return r.whileOurs(ctx, func() error {
+			if gone {
+				return r.g.Store.ForgetRecord(ctx, r.g.Namespace, record.Summary{ID: r.report.Run.ID})
+			}
+			return r.g.Store.SaveRecord(ctx, r.record(state))
+		})
+	})
+	switch {
+	case lostLease(err):
 		return false // it is another run's business now
-	}
-	if err != nil {
+	case err != nil && gone:
+		r.note("the run is still on record: %v", err)
+		return false
+	case err != nil:
 		r.note("how the run has ended could not be put on record, so it counts as unfinished: %v", err)
 		return false
 	}
+	ctx, cancel := context.WithTimeout(r.course.root, sealTime)
+	defer cancel()
 	if r.found != nil {
 		r.leaveTo(ctx)
 	} else {

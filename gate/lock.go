@@ -250,14 +250,16 @@ func (l *lock) release(ctx context.Context) {
 	if l.gone != nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, sealTime)
-	defer cancel()
 	for _, lease := range l.leases {
 		if lease.Run != l.self { // it was taken over, and nothing came of that
+			ctx, cancel := context.WithTimeout(ctx, sealTime)
 			_, _ = l.store.SeizeLease(ctx, lease, lease.Run)
+			cancel()
 			continue
 		}
-		_ = insist(ctx, func() error { return l.store.ReleaseLease(ctx, lease) }) // or it runs out by itself
+		_ = awake(ctx, sealTime, func(ctx context.Context) error { // or it runs out by itself
+			return insist(ctx, func() error { return l.store.ReleaseLease(ctx, lease) })
+		})
 	}
 }
 

@@ -21,23 +21,33 @@ const (
 // undo takes every write back, in reverse order, on a budget of its own that no signal takes away, and watches the old
 // version return. A cancelled run is not watched: whoever cancelled it does not wait.
 func (r *run) undo(v Verdict) {
-	started := time.Now()
+	began := time.Now()
+	started := began // anew for a process that was stopped meanwhile
 	r.report.Marks.Undone = now()
 	r.step(Step{Name: StepUndo, Limit: r.g.UndoTimeout})
 	undone := r.takeBack()
+	if overslept(started, r.g.UndoTimeout) && slices.ContainsFunc(undone, failedToUndo) {
+		undone, started = r.takeBack(), time.Now()
+	}
 	undo := &Undo{Result: UndoUnverified, Objects: undoneObjects(undone)}
 	r.report.Undo = undo
 	switch {
 	case len(undone) == 0 && r.found == nil:
 		undo.Result = UndoNothing
-	case slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Err != nil }):
+	case slices.ContainsFunc(undone, failedToUndo):
 		undo.Result = UndoFailed
 	default:
-		if r.verify(undone, undo, r.g.UndoTimeout-time.Since(started)) {
+		seen, budget := time.Now(), r.g.UndoTimeout-time.Since(started)
+		verified := r.verify(undone, undo, budget)
+		if !verified && overslept(seen, budget) {
+			undo.Findings = nil
+			verified = r.verify(undone, undo, r.g.UndoTimeout)
+		}
+		if verified {
 			undo.Result = UndoVerified
 		}
 	}
-	undo.Duration = time.Since(started).Seconds()
+	undo.Duration = time.Since(began).Seconds()
 	if v.Outcome == CriteriaFailed && undo.Result != UndoFailed {
 		r.recheck()
 	}
@@ -50,6 +60,8 @@ func (r *run) undo(v Verdict) {
 	}
 	r.exit(r.afterUndo(v.Outcome, undone, undo.Result))
 }
+
+func failedToUndo(u patch.Undone) bool { return u.Err != nil }
 
 // afterUndo is how a run ends after its undo, and what is left.
 func (r *run) afterUndo(verdict Outcome, undone []patch.Undone, result UndoResult) (Outcome, string) {

@@ -14,6 +14,7 @@ const (
 	exitPassed     = 0
 	exitRefused    = 3  // nothing was changed
 	exitFailed     = 10 // and everything is back
+	exitTimeout    = 11 // and everything is back
 	exitSuperseded = 30
 	exitRetry      = 75 // nothing was changed
 	exitInt        = 130
@@ -46,6 +47,8 @@ func (l leads) endingsOf(bad bool) endings {
 		e[exitInt], e[exitKilled] = before, either
 	case stumbles:
 		e[exitFailed], e[exitRetry] = before, before
+	case sleeps:
+		e[exitFailed], e[exitRetry], e[exitTimeout] = before, before, before
 	}
 	return e
 }

@@ -18,7 +18,7 @@ func TestEndingsOfRuns(t *testing.T) {
 		{hurries, endings{0: after, 130: before, -1: either}, endings{10: before, 130: before, -1: either}},
 		{bears, endings{0: after}, endings{10: before}},
 		{stumbles, endings{0: after, 10: before, 75: before}, endings{10: before, 75: before}},
-		{sleeps, endings{0: after}, endings{10: before}},
+		{sleeps, endings{0: after, 10: before, 11: before, 75: before}, endings{10: before, 11: before, 75: before}},
 	} {
 		if got := c.leads.endingsOf(false); !maps.Equal(got, c.good) {
 			t.Errorf("%d, good: got %v", c.leads, got)
