@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -124,16 +125,13 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 		r.g.Preflight = PreflightWarn // what runs is what the unfinished run has left: that it is bad is no reason to keep it
 	}
 	r.hide(patch.Plan{Writes: u.Writes()}.SecretValues())
-	for _, w := range u.Writes() {
+	left, err := r.trace(ctx, u)
+	if err != nil {
+		return plan, err
+	}
+	for _, w := range left {
 		if w.Action == patch.Unchanged {
 			continue
-		}
-		if u.Lacks(w) {
-			r.lack(w.Ref)
-			continue
-		}
-		if err := r.g.Store.Trace(ctx, &w); err != nil {
-			return plan, fmt.Errorf("finding out what run %s has left: %w", u.ID, err)
 		}
 		if w.Written == nil && !w.Prepared {
 			continue
@@ -177,6 +175,9 @@ func (r *run) record(state record.State) record.Record {
 		ID: r.report.Run.ID, Version: r.g.Version, Namespace: r.g.Namespace, Pipeline: r.g.Pipeline, Started: r.report.Run.Started, Locked: r.locked,
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
 		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
+	}
+	if len(r.g.Delivery.Canaries) > 0 {
+		out.Delivery, _ = json.Marshal(r.g.Delivery) // names and numbers
 	}
 	for _, c := range r.g.Criteria {
 		out.Criteria = append(out.Criteria, c.Name)

@@ -19,6 +19,8 @@ type Cluster interface {
 	// Write writes one object, on the condition that it still is what was planned, and fills in what became of it. An
 	// error after which Written is nil does not mean that nothing was written: an answer can be lost. Undo finds out.
 	Write(ctx context.Context, w *patch.Write) error
+	// TryStep asks what a step of several would make of an object as it is now, and fills that in. It changes nothing.
+	TryStep(ctx context.Context, w *patch.Write) error
 	// Undo takes one write back, as far as it is still this run's.
 	Undo(ctx context.Context, w patch.Write) patch.Undone
 	// Gone tells whether an object that an undo deleted is gone, with everything below it.

@@ -198,12 +198,12 @@ func TestReach(t *testing.T) {
 
 // TestOneMorePlanner: a planner is one value, and its stages are written, judged and taken back like any other's.
 func TestOneMorePlanner(t *testing.T) {
-	oneByOne := Planner{Name: "one by one", Stages: func(p patch.Plan) []Stage {
+	oneByOne := Planner{Name: "one by one", Stages: func(p patch.Plan) ([]Stage, error) {
 		var stages []Stage
 		for i, w := range p.Writes {
 			stages = append(stages, Stage{Name: w.Ref.Name, Writes: []patch.Write{w}, Judge: i == len(p.Writes)-1})
 		}
-		return stages
+		return stages, nil
 	}}
 	for name, c := range map[string]struct {
 		second  behaviour

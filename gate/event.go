@@ -66,6 +66,7 @@ const (
 	StepPreflight StepName = "preflight"
 	StepApply     StepName = "apply"
 	StepWatch     StepName = "watch"
+	StepHold      StepName = "hold"
 	StepAnalyze   StepName = "analyze"
 	StepBacktest  StepName = "backtest"
 	StepDiagnose  StepName = "diagnose"

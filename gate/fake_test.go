@@ -319,6 +319,8 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	return u
 }
 
+func (w *world) TryStep(context.Context, *patch.Write) error { return nil }
+
 func (w *world) TryBack(context.Context, patch.Write) error { return w.refusesBack }
 
 func (w *world) Gone(_ context.Context, u patch.Undone) (bool, error) {

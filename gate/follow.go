@@ -25,6 +25,9 @@ type follower struct {
 	states  []state
 	// undone is set while an undo is followed: the revision that was taken back, by object.
 	undone map[manifest.Ref]string
+	// hold is how long a complete rollout goes on, and held since when it was complete.
+	hold time.Duration
+	held time.Time
 	// measurement asks the criteria meanwhile, and news is what it has to tell; both are nil while there is none, and when
 	// it has results. asking is how far it is.
 	measurement *criteria.Measurement
@@ -80,7 +83,7 @@ func (r *run) follow(targets []rollout.Target) (f *follower, stop func()) {
 
 // writeOf is what this run wrote of an object; nil when it is none of its objects.
 func (r *run) writeOf(ref manifest.Ref) *patch.Write {
-	for i := range r.writes {
+	for i := len(r.writes) - 1; i >= 0; i-- { // the last step of several
 		if r.writes[i].Ref == ref {
 			return &r.writes[i]
 		}
@@ -110,6 +113,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 		if ctx.Err() != nil {
 			f.finishMeasuring()
 		}
+		next = min(next, f.holding())
 		if v, over := judge(f.situation(ctx, p)); over {
 			return v
 		}
@@ -197,7 +201,23 @@ func (f *follower) situation(ctx context.Context, p Phase) Situation {
 		Policy: f.r.g.Policy, RequirePods: f.r.g.RequirePods, Ended: f.r.course.response(ctx, p),
 	}
 	s.Signal, _ = f.r.course.cancelled()
+	s.Holding = f.hold > 0 && (f.held.IsZero() || time.Since(f.held) < f.hold)
 	return s
+}
+
+// holding begins the hold when everything has come to where it should be. It returns when to look again because of it.
+func (f *follower) holding() time.Duration {
+	if f.hold <= 0 {
+		return longest
+	}
+	if f.held.IsZero() {
+		if !complete(f.observed()) {
+			return longest
+		}
+		f.held = time.Now()
+		f.r.step(Step{Name: StepHold, Stage: f.r.stage, Limit: f.hold})
+	}
+	return max(f.hold-time.Since(f.held), coalesce)
 }
 
 func (f *follower) observed() []Observed {

@@ -33,6 +33,8 @@ type Situation struct {
 	Policy   analysis.Policy
 	// RequirePods makes a rollout inconclusive that is complete without a pod.
 	RequirePods bool
+	// Holding is set while a complete rollout is to go on before it has passed.
+	Holding bool
 	// Ended is what came from outside, GoOn while nothing did, and Signal the first signal.
 	Ended  Response
 	Signal syscall.Signal
@@ -91,7 +93,7 @@ func judge(s Situation) (v Verdict, over bool) {
 			return v, true
 		}
 	}
-	if complete(s.Workloads) && (s.Criteria == NotAsked || s.Criteria == Answered) {
+	if complete(s.Workloads) && !s.Holding && (s.Criteria == NotAsked || s.Criteria == Answered) {
 		return passed(s), true
 	}
 	if s.Ended != GoOn {

@@ -41,7 +41,10 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 			return r.end(), err
 		}
 	}
-	stages := stagesOf(plan, r.g.planners())
+	stages, err := r.stagesOf(plan)
+	if err != nil {
+		return r.failed(err)
+	}
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
 		if err := r.keep(stages); err != nil {
@@ -59,29 +62,14 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	return r.end(), r.hushed(err)
 }
 
-// perform goes through the stages until one does not pass. The error is one of writing.
-func (r *run) perform(stages []Stage) (Verdict, error) {
-	for n, s := range stages {
-		if len(stages) > 1 {
-			r.stage = s.Name
-		}
-		if v, err := r.write(s); v.Outcome != Passed {
-			return v, err
-		}
-		v := r.watch(targetsOf(r.writes), s.Judge)
-		if v.Outcome != Passed || n == len(stages)-1 {
-			return v, nil
-		}
-	}
-	return Verdict{Outcome: Passed, Target: -1}, nil
-}
-
-// watch follows the targets to a verdict, and freezes the evidence of a bad one: the undo will destroy it.
-func (r *run) watch(targets []rollout.Target, judged bool) Verdict {
+// watch follows the targets to a verdict, and freezes the evidence of a bad one: the undo will destroy it. A complete
+// rollout is held for a while first.
+func (r *run) watch(targets []rollout.Target, judged bool, hold time.Duration) Verdict {
 	r.targets = targets
 	r.step(Step{Name: StepWatch, Stage: r.stage, Workloads: len(targets), Limit: r.g.Timeout})
 	f, stop := r.follow(targets)
 	defer stop()
+	f.hold = hold
 	ctx, release := r.course.enter(Watching, r.remaining())
 	defer release()
 	v := f.until(ctx, Watching, judged)
@@ -116,6 +104,7 @@ type run struct {
 	adopted  []record.Record // those that do not know it yet
 	found    *record.Record  // the run that this one puts back; nil when it is none but itself
 	resumed  string          // the run that this one goes on with
+	passed   []string        // its stages that have passed
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage

@@ -1,7 +1,14 @@
 package gate
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
 // Stage is a part of a run that is written, watched and judged before the next one is begun. A plain run has one. What
@@ -9,8 +16,13 @@ import (
 type Stage struct {
 	Name string
 	// Writes are the objects of the stage, in the order of writing. Those that are as they should be are among them:
-	// they are watched, too.
+	// they are watched, too. An object that an earlier stage has written is written once more as a further step.
 	Writes []patch.Write
+	// Goals are how many new pods of a workload are to run beside the old ones, for those that are not to be complete.
+	Goals map[manifest.Ref]int32
+	// Hold is how long the stage goes on after it has come to where it should be. It takes the place of the criteria's
+	// window.
+	Hold time.Duration
 	// Judge says that the criteria are asked when the stage is complete, and that the stage passes when they hold.
 	// While a stage is going on they are asked in any case.
 	Judge bool
@@ -19,26 +31,120 @@ type Stage struct {
 // Planner makes stages out of a plan. It is pure: what it needs to know of the cluster is in the plan.
 type Planner struct {
 	Name string
-	// Stages are the stages of this plan; none when the planner has nothing to say about it.
-	Stages func(patch.Plan) []Stage
+	// Stages are the stages of this plan; none when the planner has nothing to say about it. The error is something that
+	// cannot work, in words for a person.
+	Stages func(patch.Plan) ([]Stage, error)
 }
 
 // planners are asked in this order, and the first that answers decides. The last one always does.
-func planners() []Planner {
-	return []Planner{plain}
-}
+func (g Gate) planners() []Planner { return append(g.Planners, canary(g.Delivery), plain) }
 
 // plain writes everything at once.
-var plain = Planner{Name: "plain", Stages: func(p patch.Plan) []Stage {
-	return []Stage{{Name: "all", Writes: p.Writes, Judge: p.Changes()}}
+var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
+	return []Stage{{Name: "all", Writes: p.Writes, Judge: p.Changes()}}, nil
 }}
 
-// stagesOf asks the planners.
-func stagesOf(p patch.Plan, planners []Planner) []Stage {
-	for _, planner := range planners {
-		if stages := planner.Stages(p); len(stages) > 0 {
-			return stages
+// stagesOf asks the planners, and then the API server about each step of an object that is written in several.
+func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
+	for _, planner := range r.g.planners() {
+		stages, err := planner.Stages(p)
+		if err != nil {
+			return nil, refusedError{err}
 		}
+		if len(stages) > 0 {
+			return stages, r.tryStages(stages)
+		}
+	}
+	return nil, nil
+}
+
+// tryStages asks the API server what it would make of each step. Those that end as the plan says were asked already.
+func (r *run) tryStages(stages []Stage) error {
+	ctx, release := r.course.enter(Planning, planTime)
+	defer release()
+	for _, s := range stages {
+		for i := range s.Writes {
+			w := &s.Writes[i]
+			if _, partly := s.Goals[w.Ref]; !partly {
+				continue
+			}
+			if err := r.g.Cluster.TryStep(ctx, w); err != nil {
+				if ended := r.interrupted(ctx, "asking the API server about the stages"); ended != nil {
+					return ended
+				}
+				return fmt.Errorf("stage %s of %s: %w", s.Name, w.Ref, err)
+			}
+		}
+	}
+	return nil
+}
+
+// perform goes through the stages until one does not pass. The error is one of writing.
+func (r *run) perform(stages []Stage) (Verdict, error) {
+	for n, s := range stages {
+		if slices.Contains(r.passed, s.Name) {
+			s = s.asPassed()
+		}
+		if len(stages) > 1 {
+			r.stage = s.Name
+			r.deadline = time.Now().Add(r.g.Timeout + s.Hold)
+		}
+		if v, err := r.write(s); v.Outcome != Passed {
+			return v, err
+		}
+		v := Verdict{Outcome: Passed, Target: -1}
+		if !slices.Contains(r.passed, s.Name) {
+			v = r.watchStage(s)
+		}
+		if v.Outcome != Passed || n == len(stages)-1 {
+			return v, nil
+		}
+		r.stages[n].Passed = true
+		if err := r.keepOn(); err != nil {
+			return Verdict{Outcome: Superseded, Target: -1}, nil
+		}
+	}
+	return Verdict{Outcome: Passed, Target: -1}, nil
+}
+
+// asPassed is a stage that an earlier run has come through: what it has given to a few pods is there.
+func (s Stage) asPassed() Stage {
+	s.Writes = slices.Clone(s.Writes)
+	for i := range s.Writes {
+		if w := &s.Writes[i]; s.Goals[w.Ref] > 0 {
+			w.Written = w.Before
+		}
+	}
+	return s
+}
+
+// watchStage follows what all stages so far have written, as far as this one is to get.
+func (r *run) watchStage(s Stage) Verdict {
+	targets := targetsOf(r.writes)
+	for i := range targets {
+		targets[i].Goal = s.Goals[targets[i].Ref]
+	}
+	timing := r.g.Timing
+	if s.Hold > 0 {
+		timing = within(timing, s.Hold)
+	}
+	r.criteria.Timing = timing
+	return r.watch(targets, s.Judge, s.Hold)
+}
+
+// keepOn puts on record how far the run has come. A record that cannot be written now still says what there is to undo.
+func (r *run) keepOn() error {
+	if !r.recorded {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.course.root, keepTime)
+	defer cancel()
+	err := r.whileOurs(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
+	if lostLease(err) {
+		return err
+	}
+	if err != nil {
+		r.note("how far the run has come could not be put on record: %v", err)
 	}
 	return nil
 }

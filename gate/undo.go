@@ -98,9 +98,10 @@ func (r *run) takeBack() []patch.Undone {
 	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
 	defer release()
 	var undone []patch.Undone
-	behind := map[manifest.Ref]bool{} // those that are back behind everything that was written before
-	for _, w := range slices.Backward(r.writes) {
-		if w.Action == patch.Unchanged || behind[w.Ref] {
+	behind := map[manifest.Ref]bool{}  // those that are back behind everything that was written before
+	stepped := map[manifest.Ref]bool{} // those that are back behind the earlier steps of this run
+	for i, w := range slices.Backward(r.writes) {
+		if w.Action == patch.Unchanged || behind[w.Ref] || stepped[w.Ref] && i >= len(r.carried) {
 			continue
 		}
 		if r.mayWrite(ctx); r.course.yielded() != nil {
@@ -110,7 +111,7 @@ func (r *run) takeBack() []patch.Undone {
 		if u.Action == patch.NotWritten && u.Err == nil {
 			continue
 		}
-		behind[w.Ref] = w.Base != nil
+		behind[w.Ref], stepped[w.Ref] = w.Base != nil, w.Step > 0
 		undone = append(undone, u)
 		taken := Taken{Action: u.Action, Kept: u.Kept, Why: u.Why}
 		if u.Err != nil {

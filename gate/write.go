@@ -53,9 +53,12 @@ func (r *run) moveIn(ctx context.Context, namespace string) error {
 }
 
 func (r *run) writeOne(w patch.Write) error {
-	if w.Action == patch.Unchanged {
+	if w.Action == patch.Unchanged || w.Written != nil {
 		r.writes = append(r.writes, w)
 		return nil
+	}
+	if w.Step > 0 {
+		w.Last = r.writeOf(w.Ref).Written
 	}
 	ctx, cancel := context.WithTimeout(r.course.root, oneWrite)
 	defer cancel()

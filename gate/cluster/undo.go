@@ -86,7 +86,10 @@ func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
 	}
 	if err == nil {
 		w.Written = arrived(w, live)
-		w.Prepared = w.Written == nil && onlyPrepared(w, live)
+		if w.Step > 0 && w.Written != nil && !carriedOut(*w, live) {
+			w.Written = nil
+		}
+		w.Prepared = w.Step == 0 && w.Written == nil && onlyPrepared(w, live)
 	}
 	return err
 }
@@ -234,6 +237,9 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 		return nil
 	case err != nil:
 		return err
+	}
+	if w.Written == nil && w.Last != nil && !carriedOut(*w, live) {
+		w.Written = w.Last
 	}
 	if w.Written == nil {
 		if w.Written = arrived(w, live); w.Written == nil {

@@ -58,6 +58,10 @@ type Write struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Deferred says that the kind is defined by a CRD of the same run, so that Resource is not known yet.
 	Deferred bool `json:"deferred,omitempty"`
+	// Step counts the earlier writes of the same run to the same object. Before is that of the first one.
+	Step int `json:"step,omitempty"`
+	// Last is the object as the step before has written it: what this one is written to. It is nil for the first one.
+	Last *unstructured.Unstructured `json:"-"`
 	// Prepared says that only the owners were changed for this write, and that it was not carried out: its process is dead.
 	Prepared bool `json:"-"`
 	// Object is the manifest with its namespace filled in, for file and line.

@@ -66,6 +66,8 @@ func stepText(s gate.Step) string {
 			text += "settling " + Duration(s.Settle) + ", then "
 		}
 		text += "watching " + Duration(s.Limit)
+	case gate.StepHold:
+		text += ": for " + Duration(s.Limit)
 	case gate.StepBacktest:
 		text += ": the windows of the last " + Duration(s.Limit)
 	case gate.StepDrill:

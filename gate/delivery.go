@@ -1,0 +1,88 @@
+package gate
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+)
+
+// Delivery says in which stages the users get a release. The zero value is all of them at once.
+type Delivery struct {
+	// Canaries are the stages in which a few new pods run beside the old ones, each with more of them than the one before.
+	// After the last one all pods become new.
+	Canaries []Canary `json:"canaries,omitempty"`
+}
+
+// Canary is one stage with a few new pods.
+type Canary struct {
+	Share Share `json:"share"`
+	// Hold is how long it goes on after these pods are ready.
+	Hold time.Duration `json:"hold,omitempty"`
+}
+
+// Share is how many pods of a workload become new: a number of pods, or a percentage of those that it wants.
+type Share struct {
+	Pods    int32
+	Percent float64
+}
+
+// ParseShare reads a share such as 5% or 2.
+func ParseShare(text string) (Share, error) {
+	text = strings.TrimSpace(text)
+	if number, isPercent := strings.CutSuffix(text, "%"); isPercent {
+		percent, err := strconv.ParseFloat(number, 64)
+		if err == nil && percent > 0 && percent <= 100 {
+			return Share{Percent: percent}, nil
+		}
+	} else if pods, err := strconv.ParseInt(text, 10, 32); err == nil && pods > 0 {
+		return Share{Pods: int32(pods)}, nil
+	}
+	return Share{}, fmt.Errorf("%q is no share of pods\n  hint: a percentage such as 5%%, or a number of pods such as 1", text)
+}
+
+// String is the share as it is written.
+func (s Share) String() string {
+	if s.Percent > 0 {
+		return strconv.FormatFloat(s.Percent, 'f', -1, 64) + "%"
+	}
+	return strconv.Itoa(int(s.Pods))
+}
+
+// MarshalJSON writes it as people do.
+func (s Share) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+
+// UnmarshalJSON reads it as people write it, a number of pods also as a number.
+func (s *Share) UnmarshalJSON(data []byte) error {
+	text := string(data)
+	if err := json.Unmarshal(data, &text); err != nil {
+		text = string(data)
+	}
+	share, err := ParseShare(text)
+	if err != nil {
+		return err
+	}
+	*s = share
+	return nil
+}
+
+// of is how many pods a share is of those that a workload wants: rounded up, and at least one.
+func (s Share) of(desired int32) int32 {
+	if s.Percent > 0 {
+		return max(1, int32(math.Ceil(s.Percent*float64(desired)/100)))
+	}
+	return s.Pods
+}
+
+// within is a timing whose settling and window end with a hold.
+func within(t analysis.Timing, hold time.Duration) analysis.Timing {
+	if t.Settle == analysis.Auto || t.Settle > hold/2 {
+		t.Settle = min(hold/2, analysis.DefaultTiming().With(0, 0).Settle)
+	}
+	t.Window = hold - t.Settle
+	return t
+}
