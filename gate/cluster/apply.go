@@ -186,6 +186,11 @@ func (c *Client) reread(ctx context.Context, w *patch.Write) (ours *unstructured
 	if c.isOurs(w, live) {
 		return live, nil
 	}
+	if w.Before == nil {
+		if ours = arrived(w, live); ours != nil {
+			return ours, nil
+		}
+	}
 	if w.Before == nil || live.GetUID() != w.Before.GetUID() || !patch.SameAuthored(live, w.Before) {
 		return nil, &localError{&patch.StaleError{Ref: w.Ref, What: "was changed by " + c.lastWriter(live)}}
 	}

@@ -12,9 +12,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/dynamic/fake"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -194,6 +196,32 @@ func TestArrivedInTheSameSecond(t *testing.T) {
 		w := patch.Write{Action: patch.Configured, Manager: DefaultFieldManager, At: now.Time, Before: before, Sent: object("v2", 1), After: c.after}
 		if got := arrived(&w, c.live) != nil; got != c.arrived {
 			t.Errorf("%s: arrived %v", name, got)
+		}
+	}
+}
+
+// TestLostCreation: an object whose creation was answered by nothing is ours when our manager alone has written it since the
+// plan, although it has another address than the dry-run made up. One that somebody else has made is not.
+func TestLostCreation(t *testing.T) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	service := func(address, manager string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "web", "namespace": "shop"}, "spec": map[string]any{"clusterIP": address},
+		}}
+		u.SetCreationTimestamp(now)
+		u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: manager, Operation: metav1.ManagedFieldsOperationApply, Time: &now}})
+		return u
+	}
+	for manager, ours := range map[string]bool{DefaultFieldManager: true, "somebody": false} {
+		c := &Client{fieldManager: DefaultFieldManager, dynamic: fake.NewSimpleDynamicClient(runtime.NewScheme(), service("10.0.0.2", manager))}
+		w := patch.Write{
+			Ref: manifest.Ref{Kind: "Service", Namespace: "shop", Name: "web"}, Resource: manifest.Resource{Version: "v1", Resource: "services", Namespaced: true},
+			Action: patch.Created, Manager: DefaultFieldManager, At: now.Time, After: service("10.0.0.1", DefaultFieldManager),
+		}
+		live, err := c.reread(t.Context(), &w)
+		var stale *patch.StaleError
+		if (live != nil) != ours || errors.As(err, &stale) == ours {
+			t.Errorf("made by %s: %v, %v", manager, live != nil, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -14,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
@@ -40,16 +40,26 @@ func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	if w.Origin() == nil {
 		u.Action = patch.Deleted
 	}
-	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 20, Cap: 5 * time.Second}
-	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
-		u.Err = c.undoOnce(ctx, &u)
-		return u.Err == nil || !retriable(u.Err), nil
-	})
-	if u.Err == nil && err != nil {
-		u.Err = err
+	if u.Err = ctx.Err(); u.Err != nil {
+		return u
 	}
-	return u
+	for pause := leastPause; ; pause = min(2*pause, mostPause) {
+		if u.Err = c.undoOnce(ctx, &u); u.Err == nil || !retriable(u.Err) {
+			return u
+		}
+		if isOptimisticConflict(u.Err) {
+			pause = leastPause // a controller is at work on it: what helps is to be quick
+		}
+		select {
+		case <-ctx.Done():
+			return u
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+	}
 }
+
+// How long an undo pauses before it tries again.
+const leastPause, mostPause = 100 * time.Millisecond, 5 * time.Second
 
 // TryBack asks the API server whether it would take the object again that the write replaces: a policy may be newer than the
 // object. That it is not the same any more is no answer to that.
