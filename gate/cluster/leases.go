@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -177,16 +178,29 @@ func (c *Client) readLease(ctx context.Context, lease record.Lease) (record.Leas
 	return now, nil
 }
 
-// ReleaseLease gives a lease back, if it still is as it was read. One that was never read is nobody else's: its name is
-// that of the run.
+// ReleaseLease gives a lease back, if its holder still has it: a renewal whose answer was lost has made another version of
+// it. One that was never read is nobody else's: its name is that of the run.
 func (c *Client) ReleaseLease(ctx context.Context, lease record.Lease) error {
-	var o metav1.DeleteOptions
-	if lease.Version != "" {
-		o.Preconditions = &metav1.Preconditions{ResourceVersion: &lease.Version}
-	}
-	err := c.typed.CoordinationV1().Leases(lease.Namespace).Delete(ctx, keptName(lease.Run), o)
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-		return fmt.Errorf("giving the lease in %s back: %w", lease.Namespace, err)
+	for range maxConflicts {
+		var o metav1.DeleteOptions
+		if lease.Version != "" {
+			o.Preconditions = &metav1.Preconditions{ResourceVersion: &lease.Version}
+		}
+		err := c.typed.CoordinationV1().Leases(lease.Namespace).Delete(ctx, keptName(lease.Run), o)
+		if err == nil || apierrors.IsNotFound(err) {
+			return nil
+		}
+		if !apierrors.IsConflict(err) {
+			return fmt.Errorf("giving the lease in %s back: %w", lease.Namespace, err)
+		}
+		now, err := c.readLease(ctx, lease)
+		if lost := (*record.LostError)(nil); errors.As(err, &lost) || err == nil && now.Holder != lease.Holder {
+			return nil // it is somebody else's
+		}
+		if err != nil {
+			return err
+		}
+		lease = now
 	}
 	return nil
 }
