@@ -127,6 +127,11 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 			return r.end(), err
 		}
 	}
+	stages, err := r.stagesOf(plan)
+	if err != nil {
+		return r.failed(err)
+	}
+	r.forecast(stages)
 	r.tryBack(plan)
 	r.exit(Passed, plannedState(plan))
 	return r.end(), nil

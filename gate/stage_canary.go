@@ -2,7 +2,6 @@ package gate
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -59,7 +58,7 @@ func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, erro
 			if err != nil {
 				return nil, err
 			}
-			if s.Writes[i], err = w.AsStep(n, few(w, pods)...); err != nil {
+			if s.Writes[i], err = w.AsStep(n, stepped(w), few(w, pods)...); err != nil {
 				return nil, err
 			}
 			s.Goals[w.Ref], before[w.Ref] = pods, pods
@@ -68,7 +67,7 @@ func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, erro
 	}
 	promote := Stage{Name: "promote", Judge: true}
 	for _, w := range staged {
-		last, err := w.AsStep(len(d.Canaries))
+		last, err := w.AsStep(len(d.Canaries), stepped(w))
 		if err != nil {
 			return nil, err
 		}
@@ -161,11 +160,11 @@ func few(w patch.Write, pods int32) []patch.Set {
 	}
 }
 
-// stageNames are those of stages, for a person.
-func stageNames(stages []Stage) string {
-	var names []string
-	for _, s := range stages {
-		names = append(names, s.Name)
+// stepped are the paths of these fields.
+func stepped(w patch.Write) []string {
+	var paths []string
+	for _, f := range few(w, 1) {
+		paths = append(paths, f.Path)
 	}
-	return strings.Join(names, ", ")
+	return paths
 }

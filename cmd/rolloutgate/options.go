@@ -43,6 +43,8 @@ type options struct {
 	history                          int
 	keep, unfinished                 string
 	window, recovery                 time.Duration
+	canaries                         []string
+	hold                             time.Duration
 	preflight                        string
 
 	config, output, reportDir, ci, color string
@@ -158,6 +160,29 @@ func (o *options) undoing(flags *pflag.FlagSet) {
 func (o *options) takingBack(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	flags.BoolVar(&o.deleteStuck, "undo-delete-stuck-pods", true, "delete pods of the undone revision that block a StatefulSet")
+}
+
+// staging are the flags that say in which stages a release goes out.
+func (o *options) staging(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
+	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins")
+}
+
+// delivery reads the flags about stages.
+func (o *options) delivery() (gate.Delivery, error) {
+	var d gate.Delivery
+	for _, text := range o.canaries {
+		share, err := gate.ParseShare(text)
+		if err != nil {
+			what, hint, _ := strings.Cut(err.Error(), "\n  hint: ")
+			return d, &usageError{"reading --canary: " + what, hint}
+		}
+		d.Canaries = append(d.Canaries, gate.Canary{Share: share, Hold: o.hold})
+	}
+	if o.hold > 0 && len(d.Canaries) == 0 {
+		return d, &usageError{"--hold without a canary", "say how many pods become new first: --canary 5%"}
+	}
+	return d, nil
 }
 
 // trying is the flag that only looks.

@@ -34,6 +34,7 @@ manifests define.`,
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.staging(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())
 	c.Flags().StringVar(&account, "service-account", "", "account that gets the rights, as NAMESPACE/NAME, or NAME in the namespace of the run")

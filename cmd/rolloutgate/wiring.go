@@ -85,6 +85,9 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 	if g.Patience, err = o.patience(); err != nil {
 		return g, err
 	}
+	if g.Delivery, err = o.delivery(); err != nil {
+		return g, err
+	}
 	if g.Criteria, err = o.criteria(g.Vars); err != nil || len(g.Criteria) == 0 {
 		return g, err
 	}

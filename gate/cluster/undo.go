@@ -156,7 +156,7 @@ func carriedOut(w patch.Write, live *unstructured.Unstructured) bool {
 		return false
 	}
 	w.Written = w.After
-	return patch.Holds(w, live)
+	return patch.Holds(w, live) && patch.AtStep(w, live)
 }
 
 // onlyWriter tells whether nobody but a manager has written an object, its status aside.

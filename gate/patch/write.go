@@ -60,6 +60,8 @@ type Write struct {
 	Deferred bool `json:"deferred,omitempty"`
 	// Step counts the earlier writes of the same run to the same object. Before is that of the first one.
 	Step int `json:"step,omitempty"`
+	// Stepped are the paths of the fields in which the steps differ, as in spec.minReadySeconds; empty where there is one.
+	Stepped []string `json:"stepped,omitempty"`
 	// Last is the object as the step before has written it: what this one is written to. It is nil for the first one.
 	Last *unstructured.Unstructured `json:"-"`
 	// Prepared says that only the owners were changed for this write, and that it was not carried out: its process is dead.
