@@ -27,6 +27,7 @@
 // # Around it
 //
 //	gate/manifest   files → objects with file and line
+//	gate/order      objects → groups that are written one after the other
 //	gate/patch      one write, and its inverse
 //	gate/record     a run as it is kept, and the lease that says that it goes on
 //	gate/rollout    one workload → how far it is
