@@ -68,7 +68,7 @@ func (r *run) awaitEnd(ctx context.Context, dead []record.Lease) {
 		return
 	}
 	seen := func(l record.Lease) bool {
-		return l.Process.Machine == r.g.Here.Self.Machine && l.Dead(r.g.Store.Now(), r.g.Here)
+		return l.Parked || l.Process.Machine == r.g.Here.Self.Machine && l.Dead(r.g.Store.Now(), r.g.Here)
 	}
 	for began := time.Now(); time.Since(began) < noticeTime && ctx.Err() == nil; wait(ctx, time.Second) {
 		if !slices.ContainsFunc(dead, func(l record.Lease) bool { return !seen(l) }) {
@@ -118,7 +118,11 @@ func missing(err error) bool {
 // adopt makes the writes of an unfinished run this run's own: an undo goes back to what was there before them.
 func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patch.Plan, error) {
 	r.tell(manifest.Ref{}, Adopted{Run: u.ID, Since: u.Started, Pipeline: u.Pipeline.URL})
-	r.note("run %s did not come to its end; this run goes on from there, and an undo goes back to what was there before it", u.ID)
+	if u.State == record.Parked {
+		r.note("run %s was parked; this run goes on from there, and an undo goes back to what was there before it", u.ID)
+	} else {
+		r.note("run %s did not come to its end; this run goes on from there, and an undo goes back to what was there before it", u.ID)
+	}
 	r.tookOver = append(append(r.tookOver, u.TookOver...), u.ID)
 	r.adopted = append(append(r.adopted, u), r.unaware(ctx, u)...)
 	if r.g.Preflight == PreflightEnforce || r.g.Preflight == "" {

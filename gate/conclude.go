@@ -18,6 +18,8 @@ func (r *run) conclude(v Verdict) {
 	switch {
 	case r.course.yielded() != nil:
 		r.exit(Superseded, "another run has taken over: "+r.course.yielded().Error())
+	case v.Outcome == Parked:
+		r.exit(Parked, fmt.Sprintf("the stages up to %s have passed; go on: rolloutgate resume %s, or take it all back: rolloutgate undo %s", r.stage, r.report.Run.ID, r.report.Run.ID))
 	case v.Outcome == Passed:
 		r.notePolicy()
 		r.exit(Passed, r.passedState(v))

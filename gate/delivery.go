@@ -18,11 +18,24 @@ type Delivery struct {
 	Canaries []Canary `json:"canaries,omitempty"`
 }
 
+// Approval is a stage that goes on only when somebody says so.
+type Approval struct {
+	// Timeout is how long they are waited for; then everything goes back.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// By is a regular expression for the whole name of who may say it, as the API server knows them; empty: everybody who
+	// may write the lease of the run.
+	By string `json:"by,omitempty"`
+	// Park ends the run instead, with what it has come to, until another one goes on with it.
+	Park bool `json:"park,omitempty"`
+}
+
 // Canary is one stage with a few new pods.
 type Canary struct {
 	Share Share `json:"share"`
 	// Hold is how long it goes on after these pods are ready.
 	Hold time.Duration `json:"hold,omitempty"`
+	// Approval is asked for after that; nil: nobody has to say anything.
+	Approval *Approval `json:"approval,omitempty"`
 }
 
 // Share is how many pods of a workload become new: a number of pods, or a percentage of those that it wants.

@@ -25,9 +25,10 @@ type follower struct {
 	states  []state
 	// undone is set while an undo is followed: the revision that was taken back, by object.
 	undone map[manifest.Ref]string
-	// hold is how long a complete rollout goes on, and held since when it was complete.
-	hold time.Duration
-	held time.Time
+	// stage is what is followed; held is since when it is where it should be, and approval what somebody has to say then.
+	stage    Stage
+	held     time.Time
+	approval approval
 	// measurement asks the criteria meanwhile, and news is what it has to tell; both are nil while there is none, and when
 	// it has results. asking is how far it is.
 	measurement *criteria.Measurement
@@ -113,7 +114,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 		if ctx.Err() != nil {
 			f.finishMeasuring()
 		}
-		next = min(next, f.holding())
+		next = min(next, f.holding(reading))
 		if v, over := judge(f.situation(ctx, p)); over {
 			return v
 		}
@@ -135,6 +136,8 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 			f.take(a)
 		case n := <-f.news:
 			f.hear(n)
+		case d := <-f.approval.answers:
+			f.answered(d)
 		}
 	}
 }
@@ -201,23 +204,31 @@ func (f *follower) situation(ctx context.Context, p Phase) Situation {
 		Policy: f.r.g.Policy, RequirePods: f.r.g.RequirePods, Ended: f.r.course.response(ctx, p),
 	}
 	s.Signal, _ = f.r.course.cancelled()
-	s.Holding = f.hold > 0 && (f.held.IsZero() || time.Since(f.held) < f.hold)
+	s.Holding, s.Approval = f.inHold(), f.approval.state()
 	return s
 }
 
-// holding begins the hold when everything has come to where it should be. It returns when to look again because of it.
-func (f *follower) holding() time.Duration {
-	if f.hold <= 0 {
+// inHold tells whether the stage is to go on although everything is where it should be.
+func (f *follower) inHold() bool {
+	return f.stage.Hold > 0 && (f.held.IsZero() || time.Since(f.held) < f.stage.Hold)
+}
+
+// holding begins the hold when everything has come to where it should be, and asks for the approval after it. It returns
+// when to look again because of that.
+func (f *follower) holding(ctx context.Context) time.Duration {
+	if f.stage.Hold <= 0 && f.stage.Approval == nil || f.held.IsZero() && !complete(f.observed()) {
 		return longest
 	}
 	if f.held.IsZero() {
-		if !complete(f.observed()) {
-			return longest
-		}
 		f.held = time.Now()
-		f.r.step(Step{Name: StepHold, Stage: f.r.stage, Limit: f.hold})
+		if f.stage.Hold > 0 {
+			f.r.step(Step{Name: StepHold, Stage: f.r.stage, Limit: f.stage.Hold})
+		}
 	}
-	return max(f.hold-time.Since(f.held), coalesce)
+	if f.inHold() {
+		return max(f.stage.Hold-time.Since(f.held), coalesce)
+	}
+	return f.ask(ctx)
 }
 
 func (f *follower) observed() []Observed {

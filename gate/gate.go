@@ -150,7 +150,7 @@ func (g Gate) Watch(ctx context.Context, targets []rollout.Target) (Report, erro
 		return r.end(), err
 	}
 	r.begins()
-	r.conclude(r.watch(targets, true, 0))
+	r.conclude(r.watch(targets, Stage{Judge: true}))
 	r.plot()
 	return r.end(), nil
 }

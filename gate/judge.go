@@ -18,6 +18,8 @@ type Verdict struct {
 	Evidence *diagnosis.Evidence
 	// Action is what follows when criteria decided; "" otherwise.
 	Action analysis.Action
+	// Unapproved says that somebody has said no to the stage, or nobody anything.
+	Unapproved bool
 	// Nothing says that the rollout is complete, and runs no pod: the numbers of those workloads.
 	Nothing []int
 }
@@ -33,6 +35,8 @@ type Situation struct {
 	Policy   analysis.Policy
 	// RequirePods makes a rollout inconclusive that is complete without a pod.
 	RequirePods bool
+	// Approval is how far the answer is that the stage waits for.
+	Approval ApprovalState
 	// Holding is set while a complete rollout is to go on before it has passed.
 	Holding bool
 	// Ended is what came from outside, GoOn while nothing did, and Signal the first signal.
@@ -92,6 +96,14 @@ func judge(s Situation) (v Verdict, over bool) {
 		if v := byCriteria(s); v.Outcome != Passed {
 			return v, true
 		}
+	}
+	switch s.Approval {
+	case Refusal:
+		return Verdict{Outcome: RolloutFailed, Target: -1, Unapproved: true}, true
+	case Silence:
+		return Verdict{Outcome: TimedOut, Target: -1, Unapproved: true}, true
+	case Awaited:
+		s.Holding = true
 	}
 	if complete(s.Workloads) && !s.Holding && (s.Criteria == NotAsked || s.Criteria == Answered) {
 		return passed(s), true

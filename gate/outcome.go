@@ -21,6 +21,7 @@ type Outcome int
 // The outcomes, in the order of their codes.
 const (
 	Passed Outcome = iota
+	Parked
 	Internal
 	Invalid
 	Refused
@@ -43,6 +44,7 @@ var outcomes = [...]struct {
 	name, meaning string
 }{
 	Passed:         {0, "passed", "healthy and criteria met, or nothing to change"},
+	Parked:         {0, "parked", "the stages so far have passed; `resume` goes on with the next one, `undo` takes it all back"},
 	Internal:       {1, "internal", "a bug in rolloutgate"},
 	Invalid:        {2, "invalid", "flags, config, manifests or criteria are wrong; cluster untouched"},
 	Refused:        {3, "refused", "the cluster or the preflight said no before anything changed"},

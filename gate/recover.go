@@ -81,7 +81,7 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 
 // goesOn makes this run one that goes on where another one was.
 func (r *run) goesOn(found record.Record) error {
-	r.resumed = found.ID
+	r.resumed, r.aim = found.ID, found.ID
 	for _, s := range found.Stages {
 		if s.Passed {
 			r.passed = append(r.passed, s.Name)
@@ -203,6 +203,7 @@ func (w Which) String() string {
 // claimFound takes the lock on the objects of a run on record, and finds out what of it was carried out. Meanwhile it may
 // have come to its end, or another one may have written after it; done is why there is nothing to put back any more.
 func (r *run) claimFound(which Which, found record.Record) (done string, err error) {
+	r.aim = found.ID
 	dead, _, err := r.acquire(found.Writes())
 	if OutcomeOf(err) == Denied {
 		r.noLease(err)

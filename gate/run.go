@@ -64,20 +64,22 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 
 // watch follows the targets to a verdict, and freezes the evidence of a bad one: the undo will destroy it. A complete
 // rollout is held for a while first.
-func (r *run) watch(targets []rollout.Target, judged bool, hold time.Duration) Verdict {
+func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	r.targets = targets
 	r.step(Step{Name: StepWatch, Stage: r.stage, Workloads: len(targets), Limit: r.g.Timeout})
 	f, stop := r.follow(targets)
 	defer stop()
-	f.hold = hold
+	f.stage = s
 	ctx, release := r.course.enter(Watching, r.remaining())
 	defer release()
-	v := f.until(ctx, Watching, judged)
+	v := f.until(ctx, Watching, s.Judge)
 	r.report.Workloads = f.statuses()
-	switch v.Outcome {
-	case Interrupted, Terminated: // the undo comes first, and explains nothing
-	case Passed:
+	switch {
+	case v.Outcome == Interrupted, v.Outcome == Terminated: // the undo comes first, and explains nothing
+	case v.Outcome == Passed:
 		r.findings = append(r.findings, f.remarks(v)...)
+	case v.Unapproved:
+		r.findings = append(r.findings, f.unapproved())
 	default:
 		r.step(Step{Name: StepDiagnose})
 		r.findings = append(r.findings, f.explain(v)...)
@@ -104,6 +106,7 @@ type run struct {
 	adopted  []record.Record // those that do not know it yet
 	found    *record.Record  // the run that this one puts back; nil when it is none but itself
 	resumed  string          // the run that this one goes on with
+	aim      string          // the run that this one goes on with, or puts back: it may be parked
 	passed   []string        // its stages that have passed
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string

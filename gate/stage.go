@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -23,6 +24,8 @@ type Stage struct {
 	// Hold is how long the stage goes on after it has come to where it should be. It takes the place of the criteria's
 	// window.
 	Hold time.Duration
+	// Approval is asked for when the stage has passed otherwise; nil: nobody has to say anything.
+	Approval *Approval
 	// Judge says that the criteria are asked when the stage is complete, and that the stage passes when they hold.
 	// While a stage is going on they are asked in any case.
 	Judge bool
@@ -52,10 +55,24 @@ func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 			return nil, refusedError{err}
 		}
 		if len(stages) > 0 {
-			return stages, r.tryStages(stages)
+			return stages, errors.Join(r.canWait(stages), r.tryStages(stages))
 		}
 	}
 	return nil, nil
+}
+
+// canWait refuses stages that wait for somebody who could not answer, or could not go on.
+func (r *run) canWait(stages []Stage) error {
+	for _, s := range stages {
+		switch {
+		case s.Approval == nil || r.report.Run.Command == "plan":
+		case r.lock == nil:
+			return refusedError{fmt.Errorf("stage %s has to be approved, which is written to the lease of the run, and this run has none\n  hint: let the account use leases, and do not run with --record file", s.Name)}
+		case s.Approval.Park && r.g.Keep == KeepNothing:
+			return refusedError{fmt.Errorf("a run that is not on record cannot be parked: nothing could go on with it\n  hint: run without --record none")}
+		}
+	}
+	return nil
 }
 
 // tryStages asks the API server what it would make of each step. Those that end as the plan says were asked already.
@@ -87,7 +104,7 @@ func (r *run) perform(stages []Stage) (Verdict, error) {
 		}
 		if len(stages) > 1 {
 			r.stage = s.Name
-			r.deadline = time.Now().Add(r.g.Timeout + s.Hold)
+			r.deadline = time.Now().Add(r.g.Timeout + s.Hold + s.answerTime())
 		}
 		if v, err := r.write(s); v.Outcome != Passed {
 			return v, err
@@ -100,6 +117,9 @@ func (r *run) perform(stages []Stage) (Verdict, error) {
 			return v, nil
 		}
 		r.stages[n].Passed = true
+		if s.Approval != nil && s.Approval.Park && !slices.Contains(r.passed, s.Name) {
+			return Verdict{Outcome: Parked, Target: -1}, nil
+		}
 		if err := r.keepOn(); err != nil {
 			return Verdict{Outcome: Superseded, Target: -1}, nil
 		}
@@ -129,7 +149,7 @@ func (r *run) watchStage(s Stage) Verdict {
 		timing = within(timing, s.Hold)
 	}
 	r.criteria.Timing = timing
-	return r.watch(targets, s.Judge, s.Hold)
+	return r.watch(targets, s)
 }
 
 // keepOn puts on record how far the run has come. A record that cannot be written now still says what there is to undo.

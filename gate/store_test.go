@@ -134,6 +134,29 @@ func (b *books) ReleaseLease(_ context.Context, l record.Lease) error {
 	return nil
 }
 
+func (b *books) MarkLease(_ context.Context, l record.Lease) (record.Lease, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.did("mark lease"); err != nil {
+		return l, err
+	}
+	now, there := b.leases[l.Namespace+"/"+l.Run]
+	if !there || now.Holder != l.Holder {
+		return l, &record.LostError{Run: l.Run, To: now.Holder}
+	}
+	return b.put(l), nil
+}
+
+func (b *books) ReadLease(_ context.Context, l record.Lease) (record.Lease, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, there := b.leases[l.Namespace+"/"+l.Run]
+	if !there || now.Holder != l.Holder {
+		return l, &record.LostError{Run: l.Run, To: now.Holder}
+	}
+	return now, nil
+}
+
 func (b *books) SaveRecord(_ context.Context, r record.Record) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

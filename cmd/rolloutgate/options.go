@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -45,6 +46,9 @@ type options struct {
 	window, recovery                 time.Duration
 	canaries                         []string
 	hold                             time.Duration
+	approve, park                    bool
+	approveTimeout                   time.Duration
+	approveBy                        string
 	preflight                        string
 
 	config, output, reportDir, ci, color string
@@ -166,6 +170,10 @@ func (o *options) takingBack(flags *pflag.FlagSet) {
 func (o *options) staging(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
 	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins")
+	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary only when somebody says so with 'rolloutgate approve'")
+	flags.DurationVar(&o.approveTimeout, "approve-timeout", time.Hour, "how long to wait for that; then everything goes back")
+	flags.StringVar(&o.approveBy, "approve-by", "", "regular expression for the whole name of who may say so, as the API server knows them")
+	flags.BoolVar(&o.park, "park", false, "end after the last canary with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
 }
 
 // delivery reads the flags about stages.
@@ -179,8 +187,19 @@ func (o *options) delivery() (gate.Delivery, error) {
 		}
 		d.Canaries = append(d.Canaries, gate.Canary{Share: share, Hold: o.hold})
 	}
-	if o.hold > 0 && len(d.Canaries) == 0 {
-		return d, &usageError{"--hold without a canary", "say how many pods become new first: --canary 5%"}
+	for flag, given := range map[string]bool{"hold": o.hold > 0, "approve": o.approve, "park": o.park} {
+		if given && len(d.Canaries) == 0 {
+			return d, &usageError{"--" + flag + " without a canary", "say how many pods become new first: --canary 5%"}
+		}
+	}
+	switch {
+	case o.approve && o.park:
+		return d, &usageError{"--approve and --park exclude each other", "the job that resumes a parked run is the one to be approved"}
+	case o.approve || o.park:
+		if _, err := regexp.Compile(o.approveBy); err != nil {
+			return d, &usageError{"reading --approve-by: " + err.Error(), ""}
+		}
+		d.Canaries[len(d.Canaries)-1].Approval = &gate.Approval{Timeout: o.approveTimeout, By: o.approveBy, Park: o.park}
 	}
 	return d, nil
 }
