@@ -81,7 +81,7 @@ func command(module components.Module) *cobra.Command {
 		c.Flags().IntVar(&o.nodes, "nodes", 5, "number of simulated nodes")
 	}
 	for _, c := range []*cobra.Command{up, run, build} {
-		c.Flags().BoolVar(&o.realNode, "real-node", false, "also run a real kubelet (root on Linux)")
+		c.Flags().BoolVar(&o.realNode, "real-node", false, "also run a real kubelet and kube-proxy (root on Linux)")
 	}
 	root.AddCommand(up, run, down, status, build, componentCommand())
 	return root
@@ -119,7 +119,7 @@ func (o *options) instance() (instance.Instance, error) {
 func (o *options) wanted() []components.Component {
 	want := components.Base()
 	if o.realNode {
-		want = append(want, components.Kubelet())
+		want = append(want, components.Node()...)
 	}
 	return want
 }

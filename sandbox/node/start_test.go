@@ -25,6 +25,7 @@ func failToStart(t *testing.T, kubelet string) (dir string, err error) {
 	files := map[string]string{
 		"kubelet": "#!/bin/sh\n" + kubelet + "\n",
 		"testapp": "stands in for a program: nothing runs it here",
+		"proxy":   "#!/bin/sh\nexec sleep 1000\n",
 		"ca.crt":  "",
 		"kubeconfig": `{apiVersion: v1, kind: Config, current-context: c, contexts: [{name: c, context: {cluster: c, user: u}}],
 			users: [{name: u}], clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}]}`,
@@ -34,13 +35,18 @@ func failToStart(t *testing.T, kubelet string) (dir string, err error) {
 			t.Fatal(err)
 		}
 	}
+	services, err := ChooseServices(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	state := filepath.Join(dir, "state")
 	_, err = Start(ctx, Config{
 		Dir: state, Kubeconfig: filepath.Join(dir, "kubeconfig"), CAFile: filepath.Join(dir, "ca.crt"),
-		Kubelet: filepath.Join(dir, "kubelet"), Testapp: filepath.Join(dir, "testapp"), Log: func(line string) {
-			if line == "starting the kubelet" {
+		Kubelet: filepath.Join(dir, "kubelet"), KubeProxy: filepath.Join(dir, "proxy"),
+		ProxyKubeconfig: filepath.Join(dir, "kubeconfig"), Services: services, Testapp: filepath.Join(dir, "testapp"), Log: func(line string) {
+			if line == "starting the kubelet and kube-proxy" {
 				time.AfterFunc(time.Second, cancel)
 			}
 		},
@@ -72,8 +78,14 @@ func TestStartReportsTheDead(t *testing.T) {
 func nothingLeft(t *testing.T, dir string) {
 	t.Helper()
 	name := bridgeName(dir)
-	if _, err := net.InterfaceByName(name); err == nil {
-		t.Errorf("bridge %s is left", name)
+	interfaces, _ := net.Interfaces()
+	for _, i := range interfaces {
+		if strings.HasPrefix(i.Name, name) {
+			t.Errorf("network interface %s is left", i.Name)
+		}
+	}
+	if routes, _ := os.ReadFile("/proc/net/route"); bytes.Contains(routes, []byte(name)) {
+		t.Errorf("routes are left:\n%s", routes)
 	}
 	if left, _ := filepath.Glob(filepath.Join(cgroupMount, "*", name)); len(left) > 0 {
 		t.Errorf("control groups are left: %s", left)
