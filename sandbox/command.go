@@ -83,7 +83,7 @@ func command(module components.Module) *cobra.Command {
 	for _, c := range []*cobra.Command{up, run, build} {
 		c.Flags().BoolVar(&o.realNode, "real-node", false, "also run a real kubelet and kube-proxy (root on Linux)")
 	}
-	root.AddCommand(up, run, down, status, build, componentCommand())
+	root.AddCommand(up, run, down, status, build, requestsCommand(), componentCommand())
 	return root
 }
 
@@ -161,9 +161,14 @@ func (o *options) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
 	fmt.Printf("export KUBECONFIG=%q\n", state.Kubeconfig)
 	fmt.Printf("export ROLLOUTGATE_PROMETHEUS_URL=%q\n", state.Prometheus)
 	fmt.Printf("export SANDBOX_AUDIT_LOG=%q\n", state.AuditLog)
+	fmt.Printf("export SANDBOX=%q\n", self)
 	fmt.Printf("export PATH=%q:\"$PATH\"\n", state.Bin)
 	return nil
 }
