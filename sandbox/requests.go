@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"time"
 
@@ -29,6 +30,9 @@ func requestsCommand() *cobra.Command {
 		Long:    requestsHelp,
 		Example: `  sandbox requests --for 30s http://$(kubectl get service web -o jsonpath={.spec.clusterIP})/`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if u, err := url.Parse(args[0]); err != nil || u.Scheme != "http" || u.Host == "" {
+				return fmt.Errorf("URL %q: want one like http://10.96.0.7/", args[0])
+			}
 			cfg.URL = args[0]
 			return askFor(cmd.Context(), cfg, length)
 		},

@@ -2,9 +2,10 @@
 // pod, when, and how the others failed.
 //
 // It takes a URL at which the test application answers and how many clients ask. Each client is a net/http client of its
-// own that asks again as soon as it has an answer, over a new connection each time or over one that it keeps. Nothing is
-// asked twice and nothing is judged. One exception is net/http's own: a request that meets a kept connection just closed
-// by the other side is asked again over a new one, as most clients do.
+// own that asks again as soon as it has an answer, over a new connection each time or over one that it keeps; after a
+// failure it waits for a moment, as refusals come fast enough to take a whole core. What failed is not asked again, but
+// for what net/http does by itself, like most clients: a request that meets a kept connection that the other side has
+// just closed goes out over a new one. Nothing is judged.
 package requests
 
 import (
@@ -19,6 +20,9 @@ import (
 	"syscall"
 	"time"
 )
+
+// afterFailure is about as long as a good answer takes.
+const afterFailure = 10 * time.Millisecond
 
 // Config says what is asked, and how.
 type Config struct {
@@ -88,6 +92,9 @@ func (c *Clients) run() {
 		begin := time.Now()
 		a := ask(client, c.cfg.URL)
 		c.add(a, begin)
+		if a.Failure != "" {
+			time.Sleep(afterFailure)
+		}
 	}
 }
 

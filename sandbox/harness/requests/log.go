@@ -14,8 +14,8 @@ type Failure string
 const (
 	Refused     Failure = "refused"     // no connection: nobody listens, or a Service has no endpoints
 	Reset       Failure = "reset"       // the connection ended before the answer did
-	Timeout     Failure = "timeout"     // no answer in time
-	Unreachable Failure = "unreachable" // no way to the address: the pod is gone already
+	Timeout     Failure = "timeout"     // no answer in time, as from a pod that has just gone for good
+	Unreachable Failure = "unreachable" // no way to the address, as to one that no Service has
 	Status      Failure = "status"      // an answer with a status of 400 or more
 	Other       Failure = "other"       // anything else, above all a fault of this machine: no port is left
 )

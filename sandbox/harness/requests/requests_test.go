@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -80,6 +81,17 @@ func TestClientsAskWithoutPause(t *testing.T) {
 		}
 		if a := l[0]; a.Took != 10*time.Millisecond || !a.At.Equal(begin.Add(a.Took)) || a.Pod != "web-1" {
 			t.Errorf("the first answer: %+v", a)
+		}
+	})
+}
+
+// Refusals come at once, and are not counted by the thousand for that.
+func TestFailuresAreNotAskedForInHaste(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := Start(Config{Clients: 3, transport: transport(func() (*http.Response, error) { return nil, syscall.ECONNREFUSED })})
+		time.Sleep(time.Second - time.Millisecond)
+		if l := c.Stop(); len(l) != 300 || l.Failures()[Refused] != 300 {
+			t.Errorf("%s in a second, want 300", l)
 		}
 	})
 }
