@@ -105,7 +105,7 @@ func (b *books) RenewLease(_ context.Context, l record.Lease) (record.Lease, err
 	if err := b.mine(l); err != nil {
 		return l, err
 	}
-	l.Begun = true
+	l.Begun, l.Decision = true, b.leases[l.Namespace+"/"+l.Run].Decision
 	return b.put(l), nil
 }
 
