@@ -6,11 +6,11 @@ import (
 )
 
 var ruleApproval = Rule{Family: "Approvals", Causes: []Cause{
-	{Code: "StageRejected", class: now("stage", LayerWorkload, ScopeSpec), By: byPerson,
+	{Code: "StageRejected", class: now("symptom", LayerWorkload, ScopeSpec), By: byPerson,
 		Meaning: "Somebody who was asked has said no to going on with the release.",
 		Signals: "The lease of the run, on which `rolloutgate reject` writes.",
 		Remedy:  "Ask them; the reason that they gave is in the finding."},
-	{Code: "StageNotApproved", class: now("stage", LayerWorkload, ScopeSpec), By: byPerson,
+	{Code: "StageNotApproved", class: now("symptom", LayerWorkload, ScopeSpec), By: byPerson,
 		Meaning: "A stage had to be approved, and nobody has said anything in time.",
 		Signals: "The lease of the run, on which `rolloutgate approve` writes.",
 		Remedy:  "Run again when somebody is there, wait for longer, or park the run and resume it in a job that somebody has to start."},
