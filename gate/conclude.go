@@ -26,12 +26,12 @@ func (r *run) conclude(v Verdict) {
 	case v.Outcome == Superseded:
 		s := r.report.Workloads[v.Target]
 		r.exit(Superseded, fmt.Sprintf("%s was left as it is: %s", s.Ref, s.Message))
-	case v.Outcome == Inconclusive && v.Action != analysis.ActionUndo:
+	case v.Outcome == Inconclusive && v.Action != analysis.ActionUndo && !r.between:
 		r.exit(Inconclusive, r.inconclusiveState(v))
 	case r.untouched():
 		r.report.Undo = &Undo{Result: UndoNothing}
 		r.exit(orCancelled(NotUndone, v.Outcome), "this run changed nothing, so nothing was undone")
-	case v.Action == analysis.ActionStop:
+	case v.Action == analysis.ActionStop && v.Outcome != Inconclusive:
 		r.report.Undo = &Undo{Result: UndoSkipped}
 		r.exit(NotUndone, "the new version was left in place, as on.fail asks")
 	case r.g.NeverUndo, cancelled && r.g.LeaveOnCancel:

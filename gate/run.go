@@ -99,6 +99,7 @@ type run struct {
 	deadline time.Time       // of all stages together; zero before the first write
 	began    time.Time       // when the first write began
 	changes  bool            // whether there is anything to write at all
+	between  bool            // in a stage that is not the last: what is live is not to stay
 	stage    string          // the name of the present stage, when there are several
 	writes   []patch.Write   // of the stages so far, in the order of writing, with those that changed nothing
 	carried  []patch.Write   // those of unfinished runs, which came first; they are among writes

@@ -103,7 +103,7 @@ func (r *run) perform(stages []Stage) (Verdict, error) {
 			s = s.asPassed()
 		}
 		if len(stages) > 1 {
-			r.stage = s.Name
+			r.stage, r.between = s.Name, n < len(stages)-1
 			r.deadline = time.Now().Add(r.g.Timeout + s.Hold + s.answerTime())
 		}
 		if v, err := r.write(s); v.Outcome != Passed {

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
@@ -212,5 +213,30 @@ func TestMayDecide(t *testing.T) {
 		if !slices.Equal(may, want) {
 			t.Errorf("%q lets %v", by, may)
 		}
+	}
+}
+
+// TestUnjudgedStage: a stage that nothing is known of does not stay, unless somebody asked for that; a whole release does.
+func TestUnjudgedStage(t *testing.T) {
+	for name, c := range map[string]struct {
+		inconclusive analysis.Action
+		outcome      Outcome
+		versions     string
+	}{
+		"by default": {"", Inconclusive, "b=1 web=1"},
+		"undo":       {analysis.ActionUndo, Inconclusive, "b=1 web=1"},
+		"pass":       {analysis.ActionPass, Passed, "b=2 web=2"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(good("web"), good("b"))
+			g := judging(t, w, &answers{empty: true})
+			g.Preflight, g.Policy.Inconclusive = PreflightOff, c.inconclusive
+			g.Planners = []Planner{{Name: "judged", Stages: func(p patch.Plan) ([]Stage, error) {
+				return []Stage{{Name: "first", Writes: p.Writes[:1], Judge: true, Hold: 30 * time.Second}, {Name: "rest", Writes: p.Writes[1:], Judge: true}}, nil
+			}}}
+			report, _ := g.Run(t.Context(), w.manifests("web", "b"))
+			t.Log(name)
+			check(t, report, w, c.outcome, "", c.versions)
+		})
 	}
 }
