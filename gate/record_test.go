@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
@@ -200,4 +201,33 @@ func TestLongest(t *testing.T) {
 	if got := g.Longest(2); got != 5*90*time.Second+30*time.Second {
 		t.Error(got)
 	}
+}
+
+// TestSleptBetweenTries: a process that was taken for dead between two tries does not write its record any more.
+func TestSleptBetweenTries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBooks(newWorld(good("web")))
+		r := kept(b).begin(t.Context(), "run")
+		lease, err := b.TakeLease(t.Context(), record.Lease{Run: "ME", Holder: "ME", Namespace: "shop"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.lock = &lock{store: b, self: "ME", renewed: time.Now(), leases: []record.Lease{lease}}
+		r.recorded = true
+		b.fault = func(what string) error {
+			if what != "save passed" {
+				return nil
+			}
+			time.Sleep(time.Minute) // it was stopped, and meanwhile
+			lease.Holder = "OTHER"
+			b.put(lease)
+			return errLost
+		}
+		r.writes = []patch.Write{{Action: patch.Configured}}
+		r.exit(Passed, "")
+		if r.close() || len(b.records) != 0 || r.course.yielded() == nil {
+			t.Errorf("it has written %d records", len(b.records))
+		}
+		r.course.stop()
+	})
 }
