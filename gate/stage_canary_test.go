@@ -158,3 +158,19 @@ func TestParseShare(t *testing.T) {
 		t.Errorf("a number in a file: %v, %v", s, err)
 	}
 }
+
+// TestForecast: a plan tells the stages, and how long they are held.
+func TestForecast(t *testing.T) {
+	stages, err := canary(shares(t, "25%,50%", 10*time.Minute)).Stages(patch.Plan{Writes: []patch.Write{staged("Deployment", 4, nil)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := Gate{}.begin(t.Context(), "plan")
+	r.forecast(stages)
+	r.forecast(stages[:1])
+	r.course.stop()
+	want := "it goes out in 3 stages: canary 25%: new pods 1 of deployment/web, held for 10m; canary 50%: new pods 2 of deployment/web, held for 10m; promote; they are held for 20m altogether"
+	if len(r.report.Notes) != 1 || r.report.Notes[0] != want {
+		t.Errorf("notes %q", r.report.Notes)
+	}
+}
