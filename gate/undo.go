@@ -37,7 +37,7 @@ func (r *run) undo(v Verdict) {
 	case slices.ContainsFunc(undone, failedToUndo):
 		undo.Result = UndoFailed
 	default:
-		seen, budget := time.Now(), r.g.UndoTimeout-time.Since(started)
+		seen, budget := time.Now(), max(r.g.UndoTimeout-time.Since(started), 0)
 		verified := r.verify(undone, undo, budget)
 		if !verified && overslept(seen, budget) {
 			undo.Findings = nil
