@@ -9,13 +9,14 @@ SCRIPTS     = .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.s
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
 
-# The flags of `make accuracy` and `make trials`: they write their tables into documents, too.
+# The flags of `make accuracy`, `make trials` and `make crash`: they write their tables into documents, too.
 ACCURACY ?= --out docs/accuracy.md
 TRIALS   ?= --out docs/trials.md
+CRASH    ?= --out docs/reliability.md
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials demo bench lint
+.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash demo bench lint
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -42,8 +43,8 @@ prometheus: sandbox ## tests on real Prometheus servers, one of each major versi
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
 
-fuzz: ## every fuzz target of what reads files and what writes back, 20 seconds each
-	.ci/fuzz 20s ./gate/manifest ./gate/patch
+fuzz: ## every fuzz target of what reads files and records and what writes back, 20 seconds each
+	.ci/fuzz 20s ./gate/manifest ./gate/patch ./gate/record
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
@@ -65,6 +66,10 @@ trials: build sandbox ## criteria on a real kubelet: each kind of fault, and a h
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
 	cd sandbox && go build -o ../bin/ ./trials
 	bin/trials $(TRIALS)
+
+crash: build sandbox ## a run is killed, stopped, cut off at every write; is it put right by one command? flags in CRASH
+	cd sandbox && go build -o ../bin/ ./crash
+	bin/crash $(CRASH)
 
 demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
 	bin/sandbox run -- examples/quickstart/demo.sh

@@ -157,62 +157,128 @@ func TestGitLab(t *testing.T) {
 	if !strings.Contains(string(read(t, "gitlab-ci/README.md")), "\n"+last+"\n") {
 		t.Errorf("gitlab-ci/README.md does not show %q", last)
 	}
+	if !strings.Contains(out, "has come to its end (passed)") {
+		t.Errorf("after_script did not look whether something is left:\n%s", out)
+	}
+}
+
+// TestCancelledGitLab ends the script of the job as a runner does that cancels it: with a signal, and with another one when
+// that was in vain. after_script follows in a shell of its own.
+func TestCancelledGitLab(t *testing.T) {
+	t.Parallel()
+	var file struct {
+		Deploy struct {
+			Variables   map[string]string
+			Script      []string
+			AfterScript []string `yaml:"after_script"`
+		}
+	}
+	if err := yaml.Unmarshal(read(t, "gitlab-ci/.gitlab-ci.yml"), &file); err != nil {
+		t.Fatal(err)
+	}
+	env := environment(t)
+	for name, value := range file.Deploy.Variables {
+		env = append(env, name+"="+value)
+	}
+	dir := repository(t, "gitlab-ci/.gitlab-ci.yml", ".gitlab-ci.yml")
+	deploys, after := script(t, strings.Join(file.Deploy.Script, "\n")), script(t, strings.Join(file.Deploy.AfterScript, "\n"))
+	if out, code := execute(t, dir, env, "sh", "-e", deploys); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	deploy(t, dir, "quickstart/never-ready.yaml")
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
+		interrupted(t, dir, env, signal, "sh", "-e", deploys)
+		putsBack(t, dir, env, "(verified)", "sh", "-e", after)
+		isNot(t, env, "no-such-page")
+	}
 }
 
 // TestJenkins runs the shell step of the Jenkinsfile as Jenkins does, and aborts it as Jenkins does.
 func TestJenkins(t *testing.T) {
 	t.Parallel()
 	env := append(environment(t), "JENKINS_URL=http://jenkins.example.com/")
-	step := regexp.MustCompile(`(?s)sh '''(.*?)'''`).FindSubmatch(read(t, "jenkins/Jenkinsfile"))
-	if step == nil {
-		t.Fatal("the Jenkinsfile has no shell step")
+	steps := regexp.MustCompile("(?s)sh '''(.*?)'''").FindAllSubmatch(read(t, "jenkins/Jenkinsfile"), -1)
+	if len(steps) != 2 {
+		t.Fatalf("the Jenkinsfile has %d shell steps", len(steps))
 	}
 	dir := repository(t, "jenkins/Jenkinsfile", "Jenkinsfile")
-	script := filepath.Join(dir, "script.sh")
-	if err := os.WriteFile(script, step[1], 0o644); err != nil {
-		t.Fatal(err)
-	}
-	out, code := execute(t, dir, env, "sh", "-xe", script)
+	deploys, after := script(t, string(steps[0][1])), script(t, string(steps[1][1]))
+	out, code := execute(t, dir, env, "sh", "-xe", deploys)
 	last := lastLine(out)
 	if code != 0 || !strings.Contains(string(read(t, "jenkins/README.md")), "\n"+last+"\n") || strings.Contains(out, "\x1b") {
 		t.Errorf("exit code %d, and the last line or the colours are not as the README says:\n%s", code, out)
 	}
 
 	deploy(t, dir, "quickstart/never-ready.yaml")
-	out, code = interrupted(t, dir, env, syscall.SIGTERM, "sh", "-xe", script)
+	out, code = interrupted(t, dir, env, syscall.SIGTERM, "sh", "-xe", deploys)
 	if code != 143 || !strings.HasPrefix(lastLine(out), "rolloutgate: cancelled (exit 143)") {
 		t.Errorf("aborted: exit code %d\n%s", code, out)
 	}
+	interrupted(t, dir, env, syscall.SIGKILL, "sh", "-xe", deploys)
+	putsBack(t, dir, env, "deployment/web is back at the previous version (verified)", "sh", "-xe", after)
 }
 
 // TestCancelledAction sends what a GitHub runner sends when a job is cancelled, to the process that it started and to
-// no other. Ten seconds later it would kill it.
+// no other. Ten seconds later it kills it, and then comes the step that puts back what is left.
 func TestCancelledAction(t *testing.T) {
 	t.Parallel()
 	var action struct {
-		Runs struct{ Steps []struct{ Run string } }
+		Runs struct{ Steps []struct{ ID, Run string } }
 	}
 	if err := yaml.Unmarshal(read(t, "../action.yml"), &action); err != nil {
 		t.Fatal(err)
 	}
-	script := filepath.Join(t.TempDir(), "step.sh")
-	last := action.Runs.Steps[len(action.Runs.Steps)-1].Run
-	if err := os.WriteFile(script, []byte(last), 0o644); err != nil {
-		t.Fatal(err)
+	scripts := map[string][]string{}
+	for _, s := range action.Runs.Steps {
+		scripts[s.ID] = []string{"--noprofile", "--norc", "-e", "-o", "pipefail", script(t, s.Run)}
 	}
-	env := slices.Clip(append(environment(t), "BINARY="+filepath.Join(bin, "rolloutgate")))
+	reports := filepath.Join(t.TempDir(), "reports")
+	env := slices.Clip(append(environment(t), "BINARY="+filepath.Join(bin, "rolloutgate"),
+		"ROLLOUTGATE_REPORT_DIR="+reports, "ROLLOUTGATE_UNFINISHED="+reports))
 	good, bad := append(env, "ROLLOUTGATE_FILENAME=good.yaml"), append(env, "ROLLOUTGATE_FILENAME=never-ready.yaml")
-	shell := []string{"--noprofile", "--norc", "-e", "-o", "pipefail", script}
-	if out, code := execute(t, "quickstart", good, "bash", shell...); code != 0 {
+	putsBack(t, "quickstart", env, "no run has begun", "bash", scripts["undo"]...)
+	if out, code := execute(t, "quickstart", good, "bash", scripts["run"]...); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
 	}
-	out, code := interrupted(t, "quickstart", bad, syscall.SIGINT, "bash", shell...)
+	putsBack(t, "quickstart", env, "has come to its end (passed)", "bash", scripts["undo"]...)
+
+	out, code := interrupted(t, "quickstart", bad, syscall.SIGINT, "bash", scripts["run"]...)
 	if code != 130 || !strings.HasPrefix(lastLine(out), "rolloutgate: cancelled (exit 130)") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
-	live, _ := execute(t, ".", env, "kubectl", "get", "deployment", "web", "-n", value(env, "ROLLOUTGATE_NAMESPACE"), "-o", "yaml")
-	if strings.Contains(live, "no-such-page") {
-		t.Errorf("the cancelled version was left in place:\n%s", live)
+	isNot(t, env, "no-such-page")
+	putsBack(t, "quickstart", env, "(verified)", "bash", scripts["undo"]...)
+
+	interrupted(t, "quickstart", bad, syscall.SIGKILL, "bash", scripts["run"]...)
+	putsBack(t, "quickstart", env, "deployment/web is back at the previous version (verified)", "bash", scripts["undo"]...)
+	isNot(t, env, "no-such-page")
+	putsBack(t, "quickstart", env, "no run has begun", "bash", scripts["undo"]...)
+}
+
+// script is a file with a shell script.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "script.sh")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// putsBack runs the step after a killed run, which succeeds and ends with these words.
+func putsBack(t *testing.T, dir string, env []string, words string, name string, args ...string) {
+	t.Helper()
+	if out, code := execute(t, dir, env, name, args...); code != 0 || !strings.Contains(lastLine(out), words) {
+		t.Errorf("the step that puts back what is left does not end with %q: exit code %d\n%s", words, code, out)
+	}
+}
+
+// isNot makes sure that a text is not in the Deployment any more.
+func isNot(t *testing.T, env []string, text string) {
+	t.Helper()
+	live, code := execute(t, ".", env, "kubectl", "get", "deployment", "web", "-n", value(env, "ROLLOUTGATE_NAMESPACE"), "-o", "yaml")
+	if code != 0 || strings.Contains(live, text) {
+		t.Errorf("the new version was left in place:\n%s", live)
 	}
 }
 

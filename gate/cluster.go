@@ -14,6 +14,8 @@ import (
 type Cluster interface {
 	// Plan reads every object once and asks what writing it would do. It changes nothing.
 	Plan(ctx context.Context, objects []manifest.Object) (patch.Plan, error)
+	// TryBack asks whether the object of before a write would be taken again. It changes nothing.
+	TryBack(ctx context.Context, w patch.Write) error
 	// Write writes one object, on the condition that it still is what was planned, and fills in what became of it. An
 	// error after which Written is nil does not mean that nothing was written: an answer can be lost. Undo finds out.
 	Write(ctx context.Context, w *patch.Write) error

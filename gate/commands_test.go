@@ -47,6 +47,25 @@ func TestPlan(t *testing.T) {
 	})
 }
 
+// What an undo would meet is said before anything is written.
+func TestPlanTriesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(good("web"))
+		w.refusesBack = errors.New("policy no-latest: images need a tag")
+		report, err := gated(w).Plan(t.Context(), w.manifests("web"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const want = "an undo could not bring it back: the API server would refuse what is there now: policy no-latest"
+		if !strings.Contains(strings.Join(report.Notes, "\n"), want) {
+			t.Errorf("no word of %q in %q", want, report.Notes)
+		}
+		if report, _ = gated(w).Run(t.Context(), w.manifests("web")); len(report.Notes) != 0 {
+			t.Errorf("a run asks what only a plan is asked for: %q", report.Notes)
+		}
+	})
+}
+
 func TestPlanWithCriteria(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(good("web"))

@@ -16,6 +16,8 @@ func (r *run) conclude(v Verdict) {
 	r.tell(manifest.Ref{}, said)
 	_, cancelled := r.course.cancelled()
 	switch {
+	case r.course.yielded() != nil:
+		r.exit(Superseded, "another run has taken over: "+r.course.yielded().Error())
 	case v.Outcome == Passed:
 		r.notePolicy()
 		r.exit(Passed, r.passedState(v))

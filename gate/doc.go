@@ -16,6 +16,11 @@
 //	look.go      what one look at a workload means; it changes nothing
 //	judge.go     the only place that calls a rollout good or bad
 //	conclude.go  what follows from the verdict; undo.go takes back what was written
+//	claim.go     which leases a run wants; lock.go: of two runs at the same objects one waits
+//	keep.go      the run on record, from before its first write until after its last
+//	adopt.go     a run takes over what a killed one has left
+//	recover.go   undo and resume: a run on record is put back, or gone on with
+//	drill.go     bad releases of a copy, one run each
 //	outcome.go   how a run can end, and what an error means
 //	event.go     what a run tells, as values; gate/report makes the words
 //
@@ -23,8 +28,11 @@
 //
 //	gate/manifest   files → objects with file and line
 //	gate/patch      one write, and its inverse
+//	gate/record     a run as it is kept, and the lease that says that it goes on
 //	gate/rollout    one workload → how far it is
 //	gate/diagnosis  one workload's evidence → why it is bad
+//	gate/rights     what an account has to be allowed for a run, and why
+//	gate/drill      a workload → a harmless copy, and broken variants of it
 //	gate/criteria   which pods, which window: between a run and package analysis
 //	gate/cluster    the API server; it satisfies Cluster
 //	gate/report     a Report or an Event → text, JSON, Markdown
@@ -33,6 +41,7 @@
 //
 //  1. Run plans: one GET an object (the snapshot that an undo goes back to), a dry-run of all. If the API server refuses
 //     one object, nothing is written. The criteria are asked about the running version.
+//     It takes its lease, looks who else has one, and puts itself on record: from here on it can be killed.
 //  2. Planners make stages. A stage writes its objects in order, each write on the condition that the object still is
 //     the one that was planned. A write whose answer is lost is remembered like any other.
 //  3. A follower watches the workloads. rollout.Evaluate says how far each is, diagnosis.Explain what stands in its way;
@@ -43,5 +52,5 @@
 //  7. Undo takes the writes back in reverse order: what this run changed and nobody else has changed since. No signal
 //     but the third cuts this short.
 //  8. The same follower proves that the old version is back.
-//  9. The report says all of it, redacted, and carries the exit code.
+//  9. How it ended goes on record, the lease is given back. The report says all of it, redacted, and carries the exit code.
 package gate

@@ -36,6 +36,7 @@ const (
 	EventMeasurement EventType = "measurement" // Source, Before, Measured
 	EventVerdict     EventType = "verdict"     // Judged
 	EventUndo        EventType = "undo"        // Taken, Freed
+	EventRun         EventType = "run"         // Queued, Adopted
 )
 
 // Payload is one of the types below.
@@ -70,6 +71,7 @@ const (
 	StepDiagnose  StepName = "diagnose"
 	StepUndo      StepName = "undo"
 	StepRecheck   StepName = "recheck"
+	StepDrill     StepName = "drill"
 )
 
 // Planned is one object of the plan: what would be, or will be, done to it.
@@ -145,6 +147,21 @@ type Freed struct {
 	Undone bool
 }
 
+// Queued says that another run is going on at the same objects, and is waited for.
+type Queued struct {
+	Run      string
+	Since    time.Time
+	Pipeline string // its link; empty when it is not known
+	Limit    time.Duration
+}
+
+// Adopted says that another run, which did not come to its end, was taken over.
+type Adopted struct {
+	Run      string
+	Since    time.Time
+	Pipeline string
+}
+
 func (Step) eventType() EventType     { return EventStep }
 func (Planned) eventType() EventType  { return EventPlan }
 func (Applied) eventType() EventType  { return EventApplied }
@@ -159,6 +176,8 @@ func (Measured) eventType() EventType { return EventMeasurement }
 func (Judged) eventType() EventType   { return EventVerdict }
 func (Taken) eventType() EventType    { return EventUndo }
 func (Freed) eventType() EventType    { return EventUndo }
+func (Queued) eventType() EventType   { return EventRun }
+func (Adopted) eventType() EventType  { return EventRun }
 
 // NewEvent is what happened to an object, or to the whole run when it is zero.
 func NewEvent(at time.Time, object manifest.Ref, p Payload) Event {

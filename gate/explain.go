@@ -129,6 +129,9 @@ func (f *follower) remarks(v Verdict) []diagnosis.Finding {
 	for i := range f.states {
 		ev := f.evidence(i, f.w.Evidence(i, f.states[i].status))
 		remarks = append(remarks, slices.DeleteFunc(diagnosis.Explain(ev), diagnosis.Finding.Blames)...)
+		for _, note := range ev.Unreadable { // what was not looked at was not proven either
+			f.r.note("%s", note)
+		}
 		if f.states[i].before {
 			f.r.troubledBefore = append(f.r.troubledBefore, f.targets[i].Ref)
 			f.r.note("%s was not in order before this run and still is not; this run did not change it: %s", f.targets[i].Ref, f.states[i].status.Message)

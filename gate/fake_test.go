@@ -29,11 +29,12 @@ type world struct {
 	objects map[string]*thing // by name
 	log     []string          // every write that the API server would have seen, in order
 
-	refusals   []patch.Refusal
-	cannotUndo []string
-	secret     string        // the value of a Secret of the plan
-	goneAfter  time.Duration // how long a deleted object takes to be gone
-	planErr    error
+	refusals    []patch.Refusal
+	cannotUndo  []string
+	secret      string        // the value of a Secret of the plan
+	goneAfter   time.Duration // how long a deleted object takes to be gone
+	planErr     error
+	refusesBack error // what is there now
 	planTakes,
 	writeTakes,
 	undoTakes,
@@ -131,8 +132,11 @@ func created(name string, b behaviour) *thing {
 }
 
 func (t *thing) ref() manifest.Ref {
-	if t.kind == "Pod" {
-		return manifest.Ref{Kind: "Pod", Namespace: "shop", Name: t.name}
+	switch t.kind {
+	case "Pod", "Secret":
+		return manifest.Ref{Kind: t.kind, Namespace: "shop", Name: t.name}
+	case "Namespace":
+		return manifest.Ref{Kind: t.kind, Name: t.name}
 	}
 	return manifest.Ref{Group: "example.com", Kind: t.kind, Namespace: "shop", Name: t.name}
 }
@@ -142,7 +146,7 @@ func (t *thing) object(version int) *unstructured.Unstructured {
 		return nil
 	}
 	api := "example.com/v1"
-	if t.kind == "Pod" {
+	if t.kind == "Pod" || t.kind == "Secret" || t.kind == "Namespace" {
 		api = "v1"
 	}
 	u := &unstructured.Unstructured{Object: map[string]any{
@@ -220,9 +224,11 @@ func (w *world) Plan(ctx context.Context, objects []manifest.Object) (patch.Plan
 	if w.planErr != nil || ctx.Err() != nil {
 		return p, w.planErr
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for _, o := range objects {
 		t := w.objects[o.GetName()]
-		write := patch.Write{Ref: t.ref(), Before: t.object(t.version), Sent: t.object(2), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
+		write := patch.Write{Ref: t.ref(), Manager: "rolloutgate", At: time.Now(), Before: t.object(t.version), Sent: t.object(2), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
 		switch {
 		case t.same:
 			write.Action = patch.Unchanged
@@ -259,12 +265,19 @@ func (w *world) step(ctx context.Context, takes time.Duration, what string, do f
 	return f.err
 }
 
+// as is a version of an object.
+func (w *world) as(t *thing, version int) *unstructured.Unstructured {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return t.object(version)
+}
+
 func (w *world) Write(ctx context.Context, write *patch.Write) error {
 	t := w.objects[write.Ref.Name]
 	err := w.step(ctx, w.writeTakes, "write "+t.name, func() { t.version, t.at = 2, time.Now() })
 	write.At = time.Now()
 	if err == nil {
-		write.Written = t.object(2)
+		write.Written = w.as(t, 2)
 	}
 	return err
 }
@@ -272,7 +285,7 @@ func (w *world) Write(ctx context.Context, write *patch.Write) error {
 func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	t := w.objects[write.Ref.Name]
 	u := patch.Undone{Write: write, Action: patch.Restored, At: time.Now()}
-	if write.Before == nil {
+	if write.Origin() == nil {
 		u.Action = patch.Deleted
 	}
 	if t.version != 2 {
@@ -287,7 +300,7 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	for {
 		u.Err = w.step(ctx, w.undoTakes, "undo "+t.name, func() {
 			t.version, t.at = 1, time.Now()
-			if write.Before == nil {
+			if write.Origin() == nil {
 				t.version = 0
 			}
 		})
@@ -301,10 +314,12 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 		wait(ctx, 100*time.Millisecond)
 	}
 	if u.Err == nil && u.Action == patch.Restored {
-		u.Restored, u.Kept = t.object(1), t.theirs
+		u.Restored, u.Kept = w.as(t, 1), t.theirs
 	}
 	return u
 }
+
+func (w *world) TryBack(context.Context, patch.Write) error { return w.refusesBack }
 
 func (w *world) Gone(_ context.Context, u patch.Undone) (bool, error) {
 	t := w.objects[u.Write.Ref.Name]

@@ -8,6 +8,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -17,6 +18,8 @@ const (
 	DefaultUndoTimeout = 5 * time.Minute
 	DefaultHeartbeat   = 30 * time.Second
 	DefaultRecovery    = 5 * time.Minute
+	DefaultWaitForLock = 5 * time.Minute
+	DefaultHistory     = 3 // runs
 )
 
 // Gate is how a run is done. Only Cluster is required.
@@ -55,6 +58,18 @@ type Gate struct {
 	ExitOnFindings bool
 	Patience       diagnosis.Patience
 
+	// Store keeps the run, and keeps other runs away meanwhile; nil: nothing does.
+	Store Store
+	// Keep says where the record goes, History how many ended runs stay on record.
+	Keep    Keeping
+	History int
+	// WaitForLock is how long another run at the same objects is waited for, and TakeOver puts an end to it.
+	WaitForLock time.Duration
+	TakeOver    bool
+	// Pipeline and Here say who runs, for other runs and for people.
+	Pipeline record.Pipeline
+	Here     record.Here
+
 	// Signals are those that the process receives after the one that has cancelled the run's context; nil: it is told of
 	// none. What each of them means is in the table of phases.
 	Signals <-chan os.Signal
@@ -70,6 +85,12 @@ type Gate struct {
 	// Planners are asked before the built-in ones; nil: there are no others.
 	Planners []Planner
 
+	// FieldManager and Force say how Cluster writes, for whoever goes on with the run.
+	FieldManager string
+	Force        bool
+
+	// ID is the run's; empty: a new one is made up.
+	ID string
 	// Version and Context only label the report.
 	Version, Context, Namespace string
 }
@@ -105,6 +126,7 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 			return r.end(), err
 		}
 	}
+	r.tryBack(plan)
 	r.exit(Passed, plannedState(plan))
 	return r.end(), nil
 }

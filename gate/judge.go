@@ -67,6 +67,9 @@ const (
 // judge says what a situation means; over is false while nothing does. It is the only place that calls a rollout good
 // or bad.
 func judge(s Situation) (v Verdict, over bool) {
+	if s.Ended == Yield {
+		return Verdict{Outcome: Superseded, Target: -1}, true
+	}
 	if s.Ended == TakeBack || s.Ended == Stop || s.Ended == CutShort || s.Ended == Abandon {
 		if s.Signal != 0 {
 			return Verdict{Outcome: cancelledBy(s.Signal), Target: -1}, true

@@ -11,6 +11,8 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
 // Outcome is a way for a run to end.
@@ -97,6 +99,9 @@ func OutcomeOf(err error) Outcome {
 		stopped Cancelled
 		network net.Error
 		status  apierrors.APIStatus
+		lost    *record.LostError
+		format  *record.FormatError
+		stale   *patch.StaleError
 	)
 	switch {
 	case err == nil:
@@ -107,6 +112,12 @@ func OutcomeOf(err error) Outcome {
 		return cancelledBy(stopped.Signal)
 	case errors.As(err, &invalid), errors.As(err, &spec):
 		return Invalid
+	case errors.As(err, &lost):
+		return Superseded
+	case errors.As(err, &format), missing(err):
+		return Refused
+	case errors.As(err, &stale):
+		return Retry
 	case errors.As(err, &query):
 		return outcomeOfQuery(query)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):

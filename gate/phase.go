@@ -34,6 +34,7 @@ const (
 	Judge                    // the phase ends with a verdict: the rollout did not finish in time
 	TakeBack                 // the phase ends; what was written is taken back, nothing else is done before
 	Stop                     // the phase ends, and the run with it: there is nothing to take back
+	Yield                    // the phase ends, and the run with it: what it wrote is another run's now
 	Abandon                  // everything ends at once, an undo too
 )
 
@@ -45,21 +46,22 @@ const (
 	firstSignal
 	secondSignal
 	thirdSignal
+	lockLost
 )
 
-// responses says, for each phase, what its time being up and a first, a second and a third signal mean in it. A first
+// responses says, for each phase, what its time being up, a first, a second and a third signal, and a lost lock mean in it. A first
 // signal always leads to the undo's writes: what is cut short is what comes before and after them. A second signal is
 // impatience and skips nothing that matters; whoever sends a third wants the process gone.
-var responses = [...][4]Response{
-	//           time is up  first     second    third
-	Planning:   {Stop, Stop, Stop, Abandon},
-	Writing:    {Judge, TakeBack, TakeBack, Abandon},
-	Watching:   {Judge, TakeBack, TakeBack, Abandon},
-	Explaining: {CutShort, CutShort, CutShort, Abandon},
-	Undoing:    {CutShort, GoOn, GoOn, Abandon},
-	Verifying:  {CutShort, CutShort, CutShort, Abandon},
-	Rechecking: {CutShort, CutShort, CutShort, Abandon},
-	Reporting:  {CutShort, CutShort, CutShort, Abandon},
+var responses = [...][5]Response{
+	//           time is up  first     second    third    lock lost
+	Planning:   {Stop, Stop, Stop, Abandon, Stop},
+	Writing:    {Judge, TakeBack, TakeBack, Abandon, Yield},
+	Watching:   {Judge, TakeBack, TakeBack, Abandon, Yield},
+	Explaining: {CutShort, CutShort, CutShort, Abandon, CutShort},
+	Undoing:    {CutShort, GoOn, GoOn, Abandon, Yield},
+	Verifying:  {CutShort, CutShort, CutShort, Abandon, Yield},
+	Rechecking: {CutShort, CutShort, CutShort, Abandon, CutShort},
+	Reporting:  {CutShort, CutShort, CutShort, Abandon, GoOn},
 }
 
 // Cancelled is why a run's context ended: by a signal.
@@ -81,6 +83,7 @@ type course struct {
 	phase   Phase
 	end     context.CancelCauseFunc // ends the present phase
 	signals []syscall.Signal
+	lost    error // why the lock is not this run's any more; nil while it is
 }
 
 // newCourse begins to listen. That the caller cancels the context is the first signal; signals are the later ones.
@@ -137,9 +140,27 @@ func (c *course) hear(s syscall.Signal) {
 
 // respond ends the present phase if the signals so far mean that. The caller holds the lock.
 func (c *course) respond() {
+	if c.lost != nil && responses[c.phase][lockLost] != GoOn {
+		c.end(c.lost)
+	}
 	if n := len(c.signals); n > 0 && responses[c.phase][min(n, int(thirdSignal))] != GoOn {
 		c.end(Cancelled{c.signals[0]})
 	}
+}
+
+// lose says that another run has the lock now.
+func (c *course) lose(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.lost = err
+	c.respond()
+}
+
+// yielded is why the run must not write any more; nil while it may.
+func (c *course) yielded() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.lost
 }
 
 // enter begins a phase. Its context ends by the caller's release, after the budget, or by a signal that means that; the
@@ -178,5 +199,8 @@ func (c *course) response(ctx context.Context, p Phase) Response {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.lost != nil && errors.Is(context.Cause(ctx), c.lost) {
+		return responses[p][lockLost]
+	}
 	return responses[p][min(max(len(c.signals), 1), int(thirdSignal))]
 }

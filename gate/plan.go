@@ -47,15 +47,34 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 		for _, warning := range w.Warnings {
 			r.note("%s: the API server warns: %s", w.Ref, warning)
 		}
+		if why := patch.OneWay(w); why != "" {
+			r.note("%s: an undo could not bring it back: %s", w.Ref, why)
+		}
 		r.report.Changes = append(r.report.Changes, Change{Object: w.Ref, Source: w.Source, Action: string(w.Action), Diff: w.Diff()})
 		r.tell(w.Ref, Planned{w.Action})
 	}
 	return plan, nil
 }
 
+// tryBack says what an undo of the plan would meet.
+func (r *run) tryBack(plan patch.Plan) {
+	if lacks := strings.Join(plan.CannotUndo, ", "); lacks != "" {
+		r.note("this account could not undo a bad rollout: it cannot %s; run would refuse to begin, unless --undo=never", lacks)
+		return
+	}
+	ctx, release := r.course.enter(Planning, planTime)
+	defer release()
+	for _, w := range plan.Writes {
+		if err := r.g.Cluster.TryBack(ctx, w); err != nil {
+			r.note("%s: an undo could not bring it back: the API server would refuse what is there now: %v", w.Ref, err)
+		}
+	}
+}
+
 // hide keeps values of Secrets out of everything that this run says, from now on.
 func (r *run) hide(secrets []string) {
-	r.redact = newRedactor(secrets)
+	r.secrets = append(r.secrets, secrets...)
+	r.redact = newRedactor(r.secrets)
 	if r.g.Secrets != nil && len(secrets) > 0 {
 		r.g.Secrets(secrets)
 	}

@@ -87,6 +87,13 @@ func (r redactor) report(rep *Report) {
 	for i, e := range rep.Timeline {
 		rep.Timeline[i].Payload = e.Payload.redacted(r) // told before all secrets were known
 	}
+	for i := range rep.Drill {
+		e := &rep.Drill[i]
+		e.Why, e.Cause = r.text(e.Why), r.text(e.Cause)
+		for j := range e.Missing {
+			e.Missing[j] = r.text(e.Missing[j])
+		}
+	}
 	for i := range rep.Notes {
 		rep.Notes[i] = r.text(rep.Notes[i])
 	}
@@ -126,6 +133,8 @@ func (p Applied) redacted(redactor) Payload { return p }
 func (p Foreign) redacted(redactor) Payload { return p }
 func (p Source) redacted(redactor) Payload  { return p }
 func (p Freed) redacted(redactor) Payload   { return p }
+func (p Queued) redacted(redactor) Payload  { return p }
+func (p Adopted) redacted(redactor) Payload { return p }
 
 func (p Status) redacted(r redactor) Payload {
 	p.Message = r.text(p.Message)

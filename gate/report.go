@@ -25,6 +25,7 @@ type Report struct {
 	Layers    []diagnosis.Layered `json:"layers,omitempty"` // around the headline's workload: where the fault is and is not
 	Criteria  []analysis.Result   `json:"criteria"`
 	Backtest  []analysis.Replay   `json:"backtest,omitempty"` // of analyze --backtest
+	Drill     []Exercise          `json:"drill,omitempty"`    // of drill
 	Undo      *Undo               `json:"undo,omitempty"`     // nil when the run did not come to it
 	Marks     Marks               `json:"marks,omitzero"`     // on the time axis of the criteria
 	Timeline  []Event             `json:"timeline"`
@@ -43,7 +44,7 @@ type Marks struct {
 // Run says which run this was.
 type Run struct {
 	ID        string    `json:"id"`
-	Command   string    `json:"command"` // run, plan, watch, analyze, diagnose
+	Command   string    `json:"command"` // run, plan, watch, analyze, diagnose, drill
 	Version   string    `json:"version"`
 	Started   time.Time `json:"started"`
 	Finished  time.Time `json:"finished"`

@@ -1,16 +1,18 @@
 package gate
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -18,12 +20,19 @@ import (
 // complete whatever happened; the error is not nil when the run could not be carried out (exit codes 1, 2, 3, 75 and
 // 77), and then says why in words for a person.
 func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error) {
-	r := g.begin(ctx, "run")
+	return g.begin(ctx, "run").carryOut(objects)
+}
+
+// carryOut is the straight way.
+func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	plan, err := r.plan(objects)
 	if err != nil {
 		return r.end(), err
 	}
-	if !plan.Changes() && len(targetsOf(plan.Writes)) == 0 {
+	if plan, err = r.reserve(plan, objects); err != nil {
+		return r.end(), err
+	}
+	if !plan.Changes() && len(r.carried) == 0 && len(targetsOf(plan.Writes)) == 0 {
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}
@@ -32,16 +41,22 @@ func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error
 			return r.end(), err
 		}
 	}
+	stages := stagesOf(plan, r.g.planners())
+	r.changes = plan.Changes() || len(r.carried) > 0
+	if r.changes {
+		if err := r.keep(stages); err != nil {
+			return r.failed(err)
+		}
+	}
 	r.begins()
-	r.changes = plan.Changes()
-	verdict, err := r.perform(stagesOf(plan, g.planners()))
+	r.writes = slices.Clone(r.carried)
+	verdict, err := r.perform(stages)
 	if err != nil && r.untouched() {
-		r.exit(OutcomeOf(err), nothingChanged)
-		return r.end(), err
+		return r.failed(err)
 	}
 	r.conclude(verdict)
 	r.plot()
-	return r.end(), err
+	return r.end(), r.hushed(err)
 }
 
 // perform goes through the stages until one does not pass. The error is one of writing.
@@ -84,20 +99,33 @@ func (r *run) watch(targets []rollout.Target, judged bool) Verdict {
 
 // run is one run of a gate: a value that the steps fill in. One goroutine owns it.
 type run struct {
-	g      Gate
-	course *course
-	redact redactor
-	report Report
-	said   map[manifest.Ref]statusText // the last words about each object
+	g       Gate
+	course  *course
+	redact  redactor
+	secrets []string // that it hides
+	report  Report
+	said    map[manifest.Ref]statusText // the last words about each object
 
-	deadline time.Time     // of all stages together; zero before the first write
-	began    time.Time     // when the first write began
-	changes  bool          // whether there is anything to write at all
-	stage    string        // the name of the present stage, when there are several
-	writes   []patch.Write // of the stages so far, in the order of writing, with those that changed nothing
-	failure  error         // why a write did not go through
-	targets  []rollout.Target
-	findings []diagnosis.Finding
+	deadline time.Time       // of all stages together; zero before the first write
+	began    time.Time       // when the first write began
+	changes  bool            // whether there is anything to write at all
+	stage    string          // the name of the present stage, when there are several
+	writes   []patch.Write   // of the stages so far, in the order of writing, with those that changed nothing
+	carried  []patch.Write   // those of unfinished runs, which came first; they are among writes
+	tookOver []string        // the unfinished runs
+	adopted  []record.Record // those that do not know it yet
+	found    *record.Record  // the run that this one puts back; nil when it is none but itself
+	resumed  string          // the run that this one goes on with
+	// unrecorded are the objects that cannot be put back, because the record lacks their data.
+	unrecorded []string
+	stages     []record.Stage
+	locked     time.Time // when it had its lock; zero without one
+	recorded   bool      // the run is on record
+	unhoused   bool      // the namespace of the record is not there yet
+	lock       *lock     // nil: there is none
+	failure    error     // why a write did not go through
+	targets    []rollout.Target
+	findings   []diagnosis.Finding
 	// troubledBefore are the workloads that this run did not change and that were not in order when it began.
 	troubledBefore []manifest.Ref
 	config         []diagnosis.Changed // the ConfigMaps and Secrets that this run changes
@@ -117,7 +145,7 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 		report: Report{
 			SchemaVersion: SchemaVersion,
 			Run: Run{
-				ID: rand.Text()[:10], Command: command, Version: g.Version, Started: now(),
+				ID: cmp.Or(g.ID, record.NewID()), Command: command, Version: g.Version, Started: now(),
 				Namespace: g.Namespace, Context: g.Context,
 			},
 		},
@@ -154,8 +182,26 @@ func (r *run) exit(o Outcome, state string) {
 // fail ends a run before it has changed anything, for a reason that the caller returns.
 func (r *run) fail(err error) error {
 	r.exit(OutcomeOf(err), nothingChanged)
-	return err
+	return r.hushed(err)
 }
+
+// hushed is an error without the secrets that it quotes.
+func (r *run) hushed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return hushedError{err, r.redact.text(err.Error())}
+}
+
+type hushedError struct {
+	error
+	text string
+}
+
+func (e hushedError) Error() string { return e.text }
+
+// Unwrap returns what was said in full, for who decides by its type.
+func (e hushedError) Unwrap() error { return e.error }
 
 // failed ends a run before it has changed anything: its report says why, and so does the error.
 func (r *run) failed(err error) (Report, error) {
@@ -189,6 +235,8 @@ func (r *run) end() Report {
 	if r.unreach != nil {
 		r.unreach()
 	}
+	r.confirm()
+	r.seal()
 	r.course.stop()
 	r.report.Findings = append(r.report.Findings, r.findings...)
 	r.report.Run.Finished = now()

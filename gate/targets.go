@@ -12,12 +12,17 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// targetsOf are the written objects that have a rollout or a status to wait for.
+// targetsOf are the written objects that have a rollout or a status to wait for, each once. One that this run leaves as an
+// unfinished one has written it counts as that one's; one that both have written counts as this run's.
 func targetsOf(writes []patch.Write) []rollout.Target {
 	var targets []rollout.Target
 	for _, w := range writes {
+		there := slices.IndexFunc(targets, func(t rollout.Target) bool { return t.Ref == w.Ref })
 		if w.Action == patch.Unchanged {
 			w.Written = w.Before
+			if there >= 0 {
+				continue
+			}
 		}
 		if w.Written == nil || !rollout.Watched(w.Ref.GroupKind()) {
 			continue
@@ -28,6 +33,10 @@ func targetsOf(writes []patch.Write) []rollout.Target {
 		}
 		if w.Action == patch.Unchanged {
 			t.Since = w.Written.GetCreationTimestamp().Time
+		}
+		if there >= 0 {
+			targets[there] = t
+			continue
 		}
 		targets = append(targets, t)
 	}

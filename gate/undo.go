@@ -10,40 +10,78 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// goneEvery is how often is asked whether a deleted object is gone.
-const goneEvery = 250 * time.Millisecond
+const (
+	// goneEvery is how often is asked whether a deleted object is gone.
+	goneEvery = 250 * time.Millisecond
+	// freeTime is how long a cancelled run goes on for the pods that would keep its undo from having an effect: a
+	// controller takes a template in within that.
+	freeTime = 3 * time.Second
+)
 
 // undo takes every write back, in reverse order, on a budget of its own that no signal takes away, and watches the old
 // version return. A cancelled run is not watched: whoever cancelled it does not wait.
 func (r *run) undo(v Verdict) {
-	started := time.Now()
+	began := time.Now()
+	started := began // anew for a process that was stopped meanwhile
 	r.report.Marks.Undone = now()
 	r.step(Step{Name: StepUndo, Limit: r.g.UndoTimeout})
 	undone := r.takeBack()
+	if overslept(started, r.g.UndoTimeout) && slices.ContainsFunc(undone, failedToUndo) {
+		undone, started = r.takeBack(), time.Now()
+	}
 	undo := &Undo{Result: UndoUnverified, Objects: undoneObjects(undone)}
 	r.report.Undo = undo
 	switch {
-	case len(undone) == 0:
+	case len(undone) == 0 && r.found == nil:
 		undo.Result = UndoNothing
-	case slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Err != nil }):
+	case slices.ContainsFunc(undone, failedToUndo):
 		undo.Result = UndoFailed
 	default:
-		if r.verify(undone, undo, r.g.UndoTimeout-time.Since(started)) {
+		seen, budget := time.Now(), max(r.g.UndoTimeout-time.Since(started), 0)
+		verified := r.verify(undone, undo, budget)
+		if !verified && overslept(seen, budget) {
+			undo.Findings = nil
+			verified = r.verify(undone, undo, r.g.UndoTimeout)
+		}
+		if verified {
 			undo.Result = UndoVerified
 		}
 	}
-	undo.Duration = time.Since(started).Seconds()
+	undo.Duration = time.Since(began).Seconds()
 	if v.Outcome == CriteriaFailed && undo.Result != UndoFailed {
 		r.recheck()
 	}
 	if signal, cancelled := r.course.cancelled(); cancelled && undo.Result != UndoVerified {
 		v.Outcome = cancelledBy(signal) // it has cut the undo's proof short
 	}
-	if len(undone) == 0 {
-		r.exit(r.outcomeOfNothing(v.Outcome), nothingChanged)
+	if err := r.course.yielded(); err != nil {
+		r.exit(Superseded, "another run has taken over: "+err.Error())
 		return
 	}
-	r.exit(outcomeOfUndo(v.Outcome, undone, undo.Result), undoState(undone, undo.Result))
+	r.exit(r.afterUndo(v.Outcome, undone, undo.Result))
+}
+
+func failedToUndo(u patch.Undone) bool { return u.Err != nil }
+
+// afterUndo is how a run ends after its undo, and what is left.
+func (r *run) afterUndo(verdict Outcome, undone []patch.Undone, result UndoResult) (Outcome, string) {
+	var outcome Outcome
+	var state string
+	switch {
+	case len(undone) == 0 && result == UndoUnverified:
+		outcome, state = orCancelled(UndoBroken, verdict), nothingChanged+", for nothing of that run is left, but its workloads are not complete"
+	case len(undone) == 0 && r.found != nil:
+		outcome, state = verdict, nothingChanged+", for nothing of that run is left (verified)"
+	case len(undone) == 0:
+		outcome, state = r.outcomeOfNothing(verdict), nothingChanged
+	default:
+		outcome, state = outcomeOfUndo(verdict, undone, result), undoState(undone, result)
+	}
+	if len(r.unrecorded) > 0 {
+		state += "; " + list(r.unrecorded, "", " NOT restored")
+		outcome = orCancelled(UndoBroken, outcome)
+	}
+	return outcome, state
 }
 
 // outcomeOfNothing is how a run ends whose writes, as only the undo has found out, have never arrived.
@@ -60,14 +98,19 @@ func (r *run) takeBack() []patch.Undone {
 	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
 	defer release()
 	var undone []patch.Undone
+	behind := map[manifest.Ref]bool{} // those that are back behind everything that was written before
 	for _, w := range slices.Backward(r.writes) {
-		if w.Action == patch.Unchanged {
+		if w.Action == patch.Unchanged || behind[w.Ref] {
 			continue
+		}
+		if r.mayWrite(ctx); r.course.yielded() != nil {
+			break
 		}
 		u := r.g.Cluster.Undo(ctx, w)
 		if u.Action == patch.NotWritten && u.Err == nil {
 			continue
 		}
+		behind[w.Ref] = w.Base != nil
 		undone = append(undone, u)
 		taken := Taken{Action: u.Action, Kept: u.Kept, Why: u.Why}
 		if u.Err != nil {
@@ -116,17 +159,15 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 	ctx, release := r.course.enter(Verifying, max(budget, 1))
 	defer release()
 	if ctx.Err() != nil {
+		r.freeOnly(undone)
 		return false
 	}
-	targets := append(targetsOfUndo(undone), r.bystanders(undone)...)
-	f, stop := r.follow(targets)
+	f, stop := r.followUndo(append(targetsOfUndo(undone), r.bystanders(undone)...))
 	defer stop()
-	f.undone = map[manifest.Ref]string{}
-	for _, s := range r.report.Workloads {
-		f.undone[s.Ref] = s.Revision
-	}
 	if v := f.until(ctx, Verifying, false); v.Outcome != Passed {
-		if _, cancelled := r.course.cancelled(); !cancelled {
+		if _, cancelled := r.course.cancelled(); cancelled {
+			r.freeOnly(undone)
+		} else {
 			report.Findings = f.explain(v)
 		}
 		return false
@@ -143,6 +184,59 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 	return true
 }
 
+// followUndo begins to follow targets that were put back.
+func (r *run) followUndo(targets []rollout.Target) (f *follower, stop func()) {
+	f, stop = r.follow(targets)
+	f.undone = map[manifest.Ref]string{}
+	for _, s := range r.report.Workloads {
+		f.undone[s.Ref] = s.Revision
+	}
+	return f, stop
+}
+
+// freeOnly frees the pods of a cancelled run that would keep the old version from coming back. Nobody watches that one
+// return, but nothing else would help it either.
+func (r *run) freeOnly(undone []patch.Undone) {
+	if r.g.KeepStuckPods || r.course.yielded() != nil {
+		return
+	}
+	before := map[manifest.Ref]rollout.Object{}
+	for _, u := range undone {
+		before[u.Write.Ref] = rollout.Typed(u.Write.Origin())
+	}
+	targets := slices.DeleteFunc(targetsOfUndo(undone), func(t rollout.Target) bool { return !rollout.OneByOne(t.Applied) })
+	if len(targets) == 0 {
+		return
+	}
+	ctx, release := r.course.enter(Undoing, freeTime)
+	defer release()
+	f, stop := r.follow(targets)
+	defer stop()
+	var clear int // how often in a row there was nothing to free
+	for clear < 2 && ctx.Err() == nil {
+		clear++
+		for i, t := range targets {
+			f.w.LookCloser(i)
+			revision, known := rollout.Stranded(f.w.Workload(i), before[t.Ref])
+			if !known {
+				clear = 0
+			}
+			if revision == "" {
+				continue
+			}
+			pods, err := r.g.Cluster.FreeStuck(ctx, f.w.Workload(i).Live, revision)
+			for _, pod := range pods {
+				r.tell(t.Ref, Freed{Pod: pod, Undone: true})
+			}
+			if err != nil {
+				r.tell(t.Ref, Trouble{err.Error()})
+			}
+			clear = 0
+		}
+		wait(ctx, goneEvery)
+	}
+}
+
 // bystanders are the workloads of the run that its undo did not write: a restored ConfigMap has to let them run again.
 // One that was not in order before this run proves nothing.
 func (r *run) bystanders(undone []patch.Undone) []rollout.Target {
@@ -151,7 +245,7 @@ func (r *run) bystanders(undone []patch.Undone) []rollout.Target {
 		changed[u.Write.Ref] = true
 	}
 	for _, w := range r.writes {
-		changed[w.Ref] = changed[w.Ref] || w.Action != patch.Unchanged
+		changed[w.Ref] = changed[w.Ref] || w.Action != patch.Unchanged && w.Written != nil
 	}
 	for _, ref := range r.troubledBefore {
 		changed[ref] = true

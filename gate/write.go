@@ -20,16 +20,36 @@ func (r *run) write(s Stage) (Verdict, error) {
 	ctx, release := r.course.enter(Writing, r.remaining())
 	defer release()
 	for _, w := range s.Writes {
-		if ctx.Err() != nil {
-			return r.unwritten(ctx, context.Cause(ctx))
+		if err := r.mayWrite(ctx); err != nil {
+			return r.unwritten(ctx, err)
 		}
 		if err := r.writeOne(w); err != nil {
 			r.findings = append(r.findings, diagnosis.ExplainApply(err, w.Object))
 			r.failure = fmt.Errorf("applying %s: %w", w.Ref, err)
 			return r.unwritten(ctx, r.failure)
 		}
+		if w.Ref.Group == "" && w.Ref.Kind == "Namespace" && w.Action == patch.Created {
+			if err := r.moveIn(ctx, w.Ref.Name); err != nil {
+				r.failure = err
+				return r.unwritten(ctx, err)
+			}
+		}
 	}
 	return Verdict{Outcome: Passed, Target: -1}, nil
+}
+
+// moveIn takes the lease in a namespace that was just made, and puts the run on record there when that is where it belongs.
+func (r *run) moveIn(ctx context.Context, namespace string) error {
+	err := r.settle(ctx, namespace)
+	if OutcomeOf(err) == Denied {
+		r.noLease(err)
+	} else if err != nil {
+		return err
+	}
+	if r.unhoused && namespace == r.g.Namespace {
+		return r.save(ctx)
+	}
+	return nil
 }
 
 func (r *run) writeOne(w patch.Write) error {
@@ -49,13 +69,26 @@ func (r *run) writeOne(w patch.Write) error {
 	return err
 }
 
+// mayWrite is why this run must not write now; nil when it may.
+func (r *run) mayWrite(ctx context.Context) error {
+	if err := r.lock.holds(ctx); lostLease(err) {
+		r.course.lose(err)
+	}
+	return context.Cause(ctx)
+}
+
 // uncertain tells an answer that was lost from a no: what was asked for may have been done.
-func uncertain(err error) bool { return OutcomeOf(err) == Retry }
+func uncertain(err error) bool {
+	var stale *patch.StaleError
+	return OutcomeOf(err) == Retry && !errors.As(err, &stale)
+}
 
 // unwritten is the verdict on a stage that could not be written.
 func (r *run) unwritten(ctx context.Context, err error) (Verdict, error) {
 	v := Verdict{Outcome: RolloutFailed, Target: -1}
-	if s, ok := r.course.cancelled(); ok {
+	if r.course.yielded() != nil {
+		v.Outcome = Superseded
+	} else if s, ok := r.course.cancelled(); ok {
 		v.Outcome = cancelledBy(s)
 	} else if errors.Is(context.Cause(ctx), errTimeUp) {
 		v.Outcome = TimedOut

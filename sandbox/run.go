@@ -18,8 +18,8 @@ import (
 
 const runHelp = `Bring a sandbox up, run a command in it, take it down again.
 
-The command finds KUBECONFIG, ROLLOUTGATE_PROMETHEUS_URL and, first in PATH, a
-kubectl of the sandbox's own version. It gets the terminal and every signal sent
+The command finds KUBECONFIG, ROLLOUTGATE_PROMETHEUS_URL, SANDBOX_AUDIT_LOG and,
+first in PATH, a kubectl of the sandbox's own version. It gets the terminal and every signal sent
 to the sandbox. The sandbox exits as the command does; 125 means that the
 sandbox itself failed, 126 and 127 that the command could not be started.
 
@@ -69,6 +69,7 @@ func enter(state instance.State) error {
 	return errors.Join(
 		os.Setenv("KUBECONFIG", state.Kubeconfig),
 		os.Setenv("ROLLOUTGATE_PROMETHEUS_URL", state.Prometheus),
+		os.Setenv("SANDBOX_AUDIT_LOG", state.AuditLog),
 		os.Setenv("PATH", state.Bin+string(os.PathListSeparator)+os.Getenv("PATH")),
 	)
 }

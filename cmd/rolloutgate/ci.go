@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
@@ -17,6 +18,8 @@ type ciSystem struct {
 	detect func(getenv func(string) string) bool
 	// colors says whether its log viewer is known to show them.
 	colors bool
+	// pipeline says which job this is, for other runs and for people; nil: the system does not tell.
+	pipeline func(getenv func(string) string) record.Pipeline
 	// log makes the log of a step out of a writer; nil: it is a log like any other.
 	log func(w io.Writer, getenv func(string) string) ciLog
 }

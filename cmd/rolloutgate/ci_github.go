@@ -17,6 +17,7 @@ import (
 	"github.com/sethvargo/go-githubactions"
 
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
@@ -25,6 +26,13 @@ func githubActions() ciSystem {
 	return ciSystem{
 		name: "github", colors: true,
 		detect: func(getenv func(string) string) bool { return getenv("GITHUB_ACTIONS") == "true" },
+		pipeline: func(getenv func(string) string) record.Pipeline {
+			p := record.Pipeline{Commit: getenv("GITHUB_SHA"), Actor: getenv("GITHUB_ACTOR")}
+			if repository, id := getenv("GITHUB_REPOSITORY"), getenv("GITHUB_RUN_ID"); repository != "" && id != "" {
+				p.URL = orDefault(getenv("GITHUB_SERVER_URL"), "https://github.com") + "/" + repository + "/actions/runs/" + id
+			}
+			return p
+		},
 		log: func(w io.Writer, getenv func(string) string) ciLog {
 			g := newGitHub(w, getenv)
 			return ciLog{text: g, folder: g, mask: g.mask, finish: g.finish}

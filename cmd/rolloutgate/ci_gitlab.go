@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
 // gitlabCI has collapsible sections in its log.
@@ -11,6 +13,9 @@ func gitlabCI() ciSystem {
 	return ciSystem{
 		name: "gitlab", colors: true,
 		detect: func(getenv func(string) string) bool { return getenv("GITLAB_CI") != "" },
+		pipeline: func(getenv func(string) string) record.Pipeline {
+			return record.Pipeline{URL: getenv("CI_JOB_URL"), Commit: getenv("CI_COMMIT_SHA"), Actor: getenv("GITLAB_USER_LOGIN")}
+		},
 		log: func(w io.Writer, _ func(string) string) ciLog {
 			return ciLog{text: w, folder: &sections{w: w}}
 		},

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
@@ -57,7 +58,8 @@ func (e *usageError) Error() string {
 
 // fillFlags fills the flags that were not given from the environment, then from the config file, and returns what the
 // file says about criteria, and about the server that answers them.
-func fillFlags(flags *pflag.FlagSet, getenv func(string) string) (analysis.Spec, prometheus.Settings, error) {
+func fillFlags(c *cobra.Command, getenv func(string) string) (analysis.Spec, prometheus.Settings, error) {
+	flags := c.Flags()
 	spec, server := analysis.Spec{Timing: analysis.DefaultTiming()}, prometheus.Settings{}
 	if err := fromEnvironment(flags, getenv); err != nil {
 		return spec, server, err
@@ -73,7 +75,21 @@ func fillFlags(flags *pflag.FlagSet, getenv func(string) string) (analysis.Spec,
 	if err != nil {
 		return spec, server, &usageError{fmt.Sprintf("reading the config file: %v", err), "check the path given by --config"}
 	}
-	return fromFile(flags, orDefault(path, defaultConfig), data)
+	return fromFile(flags, keysOf(c.Root()), orDefault(path, defaultConfig), data)
+}
+
+// keysOf are the keys that a command or one below it knows. One file serves all commands.
+func keysOf(c *cobra.Command) []string {
+	keys := knownKeys(c.Flags())
+	for _, below := range c.Commands() {
+		for _, key := range keysOf(below) {
+			if !slices.Contains(keys, key) {
+				keys = append(keys, key)
+			}
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 func orDefault(value, fallback string) string {
@@ -113,8 +129,9 @@ func setAll(flags *pflag.FlagSet, f *pflag.Flag, values []string) error {
 	return nil
 }
 
-// fromFile reads a config file: keys named after flags, and the keys of analysis.Spec.
-func fromFile(flags *pflag.FlagSet, path string, data []byte) (analysis.Spec, prometheus.Settings, error) {
+// fromFile reads a config file: keys named after flags, and the keys of analysis.Spec. A key that only another command knows
+// is that one's.
+func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (analysis.Spec, prometheus.Settings, error) {
 	spec, server := analysis.Spec{Timing: analysis.DefaultTiming()}, prometheus.Settings{}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
@@ -140,8 +157,9 @@ func fromFile(flags *pflag.FlagSet, path string, data []byte) (analysis.Spec, pr
 			server, err = prometheus.ParseConfig(path, value)
 			errs = append(errs, err)
 		case key.Value == "apiVersion" || key.Value == "kind":
+		case f == nil && slices.Contains(known, key.Value):
 		case f == nil:
-			errs = append(errs, &usageError{fmt.Sprintf("%s:%d: unknown key %q", path, key.Line, key.Value), "known keys are " + strings.Join(knownKeys(flags), ", ")})
+			errs = append(errs, &usageError{fmt.Sprintf("%s:%d: unknown key %q", path, key.Line, key.Value), "known keys are " + strings.Join(known, ", ")})
 		case !f.Changed:
 			if err := setFromNode(flags, f, value); err != nil {
 				errs = append(errs, &usageError{fmt.Sprintf("%s:%d: reading %s: %v", path, value.Line, key.Value, err), ""})

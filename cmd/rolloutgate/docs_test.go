@@ -105,11 +105,34 @@ type action struct {
 	Outputs map[string]struct{ Description, Value string }
 	Runs    struct {
 		Using string
-		Steps []struct {
-			Uses, Run string
-			Env       map[string]string
+		Steps []actionStep
+	}
+}
+
+type actionStep struct {
+	ID, Uses, Run string
+	Env           map[string]string
+}
+
+func (a action) step(t *testing.T, id string) actionStep {
+	t.Helper()
+	for _, s := range a.Runs.Steps {
+		if s.ID == id {
+			return s
 		}
 	}
+	t.Fatalf("action.yml has no step %q", id)
+	return actionStep{}
+}
+
+// inAction is how a step of the action hands an input over. The reports always have a folder: the step that puts back what a
+// killed run left finds the run there.
+func inAction(name string) string {
+	otherwise := ""
+	if name == "report-dir" {
+		otherwise = " || format('{0}/rolloutgate', runner.temp)"
+	}
+	return fmt.Sprintf("${{ inputs.%s || env.%s%s }}", name, envName(name), otherwise)
 }
 
 // notInputs are the flags that make no sense in a step of GitHub Actions: the action decides what is printed, and for
@@ -120,7 +143,7 @@ func TestActionInputs(t *testing.T) {
 	a := readAction(t)
 	p := &program{}
 	flags := p.runCommand().Flags()
-	env := a.Runs.Steps[len(a.Runs.Steps)-1].Env
+	env := a.step(t, "run").Env
 	flags.VisitAll(func(f *pflag.Flag) {
 		_, is := a.Inputs[f.Name]
 		if is == slices.Contains(notInputs, f.Name) {
@@ -137,13 +160,27 @@ func TestActionInputs(t *testing.T) {
 		if flags.Lookup(name) == nil {
 			t.Errorf("the input %s is no flag of 'rolloutgate run'", name)
 		}
-		want := fmt.Sprintf("${{ inputs.%s || env.%s }}", name, envName(name))
-		if got := env[envName(name)]; got != want {
+		if got, want := env[envName(name)], inAction(name); got != want {
 			t.Errorf("the run step sets %s to %q, want %q", envName(name), got, want)
 		}
 	}
 	if extra := len(env) - (len(a.Inputs) - 1); extra != 0 {
 		t.Errorf("the run step has %d variables that are no inputs", extra)
+	}
+}
+
+// TestActionUndo: what a killed run left is put back with the same flags that the run had.
+func TestActionUndo(t *testing.T) {
+	a := readAction(t)
+	env := a.step(t, "undo").Env
+	want := map[string]string{"BINARY": env["BINARY"], envName("unfinished"): inAction("report-dir")}
+	(&program{}).undoCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		if _, is := a.Inputs[f.Name]; is {
+			want[envName(f.Name)] = inAction(f.Name)
+		}
+	})
+	if diff := cmp.Diff(want, env); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -178,8 +215,10 @@ func TestActionIsSafe(t *testing.T) {
 			t.Errorf("step %d uses %s", i, s.Uses)
 		}
 	}
-	if last := a.Runs.Steps[len(a.Runs.Steps)-1].Run; !strings.HasPrefix(last, "exec ") || strings.Contains(strings.TrimSpace(last), "\n") {
-		t.Errorf("the last step is %q, not one exec", last)
+	for _, id := range []string{"run", "undo"} {
+		if run := a.step(t, id).Run; !strings.HasPrefix(run, "exec ") || strings.Contains(strings.TrimSpace(run), "\n") {
+			t.Errorf("the step %s is %q, not one exec", id, run)
+		}
 	}
 }
 
@@ -292,7 +331,7 @@ func TestBlocksParse(t *testing.T) {
 				t.Errorf("%s: %v in\n%s", path, err, found[1])
 			}
 			if regexp.MustCompile(`(?m)^(criteria|prometheus):`).MatchString(found[1]) {
-				if _, _, err := fromFile((&program{}).runCommand().Flags(), path, []byte(found[1])); err != nil {
+				if _, _, err := fromFile((&program{}).runCommand().Flags(), nil, path, []byte(found[1])); err != nil {
 					t.Errorf("%s: %v in\n%s", path, err, found[1])
 				}
 			}
@@ -303,7 +342,7 @@ func TestBlocksParse(t *testing.T) {
 // TestConfigFilesParse reads the config files of the examples as rolloutgate does.
 func TestConfigFilesParse(t *testing.T) {
 	for _, path := range []string{"examples/success-criteria/rolloutgate.yaml", "examples/quickstart/criteria.yaml"} {
-		if _, _, err := fromFile((&program{}).runCommand().Flags(), path, readFile(t, path)); err != nil {
+		if _, _, err := fromFile((&program{}).runCommand().Flags(), nil, path, readFile(t, path)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -315,7 +354,7 @@ func TestPagesNameFlags(t *testing.T) {
 	for _, c := range commands() {
 		c.Flags().VisitAll(func(f *pflag.Flag) { known[f.Name] = true })
 	}
-	call := regexp.MustCompile(`(?m)^.*\brolloutgate (?:run|plan|watch|diagnose|version)\b(?:[^\n]*\\\n)*[^\n]*$`)
+	call := regexp.MustCompile(`(?m)^.*\brolloutgate (?:run|plan|watch|diagnose|drill|rbac|version)\b(?:[^\n]*\\\n)*[^\n]*$`)
 	word := regexp.MustCompile(`--([a-z][a-z-]+)`)
 	for _, path := range append(pages(t), "examples/jenkins/Jenkinsfile", "examples/quickstart/demo.sh") {
 		for _, line := range call.FindAllString(string(readFile(t, path)), -1) {

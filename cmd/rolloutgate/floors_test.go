@@ -21,14 +21,17 @@ var floors = [][]string{
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
-	{"gate/manifest", "gate/patch", "gate/rollout", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
+	{"gate/manifest", "gate/patch", "gate/record", "gate/rollout", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
 	{"internal/wording"},
 }
 
 var neighbours = map[string][]string{
 	"gate/patch":     {"gate/manifest"},
+	"gate/record":    {"gate/manifest", "gate/patch", "gate/rollout"},
 	"gate/diagnosis": {"gate/rollout", "gate/manifest", "gate/diagnosis/messages"},
 	"gate/rollout":   {"gate/manifest"},
+	"gate/rights":    {"gate/manifest", "gate/rollout"},
+	"gate/drill":     {"gate/record", "gate/rollout"},
 	"analysis":       {"analysis/stats"},
 }
 
@@ -43,7 +46,7 @@ var homes = map[string][]string{
 	"sigs.k8s.io/kustomize/":                {"gate/manifest"},
 	"k8s.io/client-go/":                     {"gate/cluster", "gate/tunnel"},
 	"k8s.io/client-go/applyconfigurations":  {"gate/patch"},
-	"k8s.io/client-go/kubernetes/scheme":    {"gate/patch", "gate/cluster"},
+	"k8s.io/client-go/kubernetes/scheme":    {"gate/patch", "gate/cluster", "gate/rights"},
 	"k8s.io/kube-openapi/":                  {"gate/patch", "gate/cluster"},
 	"sigs.k8s.io/structured-merge-diff/":    {"gate/patch"},
 	"k8s.io/streaming/":                     {"gate/tunnel"},

@@ -38,6 +38,10 @@ type options struct {
 	prometheusURL, prometheusService string
 	checks                           []string
 	settle, interval                 autoDuration
+	waitForLock                      time.Duration
+	takeOver                         bool
+	history                          int
+	keep, unfinished                 string
 	window, recovery                 time.Duration
 	preflight                        string
 
@@ -75,9 +79,23 @@ func (o *options) manifests(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&o.filenames, "filename", "f", nil, "file or folder to apply, or - for standard input; repeatable")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "read folders with everything below them")
 	flags.StringVarP(&o.kustomize, "kustomize", "k", "", "kustomization folder to apply")
+	o.applying(flags)
+}
+
+// applying are the flags that say how to apply.
+func (o *options) applying(flags *pflag.FlagSet) {
 	flags.StringVar(&o.fieldManager, "field-manager", cluster.DefaultFieldManager, "name of the field manager that applies")
 	flags.BoolVar(&o.forceConflicts, "force-conflicts", false, "take fields that other field managers own")
 	flags.BoolVar(&o.restart, "restart-on-config-change", false, "restart the workloads that read a ConfigMap or Secret which this run changes, unless something else restarts them")
+}
+
+// releasing are the flags of what writes a release, beyond what it is.
+func (o *options) releasing(flags *pflag.FlagSet) {
+	o.gating(flags)
+	o.locking(flags)
+	o.recording(flags)
+	o.keeping(flags)
+	o.undoing(flags)
 }
 
 // gating are the flags that say how to judge.
@@ -131,18 +149,43 @@ func (d *autoDuration) Type() string { return "duration" }
 // undoing are the flags that say what happens to a bad rollout.
 func (o *options) undoing(flags *pflag.FlagSet) {
 	flags.StringVar(&o.undo, "undo", "on-failure", "whether to put a bad rollout back: on-failure or never")
-	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	flags.DurationVar(&o.recovery, "recovery", gate.DefaultRecovery, "time for criteria that failed to hold again after the undo, before the report says that they do not")
 	flags.StringVar(&o.onCancel, "on-cancel", "undo", "what to do with the rollout when the run is cancelled: undo or leave")
+	o.takingBack(flags)
+}
+
+// takingBack are the flags that say how things are put back.
+func (o *options) takingBack(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	flags.BoolVar(&o.deleteStuck, "undo-delete-stuck-pods", true, "delete pods of the undone revision that block a StatefulSet")
+}
+
+// trying is the flag that only looks.
+func (o *options) trying(flags *pflag.FlagSet) {
 	flags.StringVar(&o.dryRun, "dry-run", "none", "none, or server: do what 'plan' does")
+}
+
+// locking are the flags about other runs at the same objects.
+func (o *options) locking(flags *pflag.FlagSet) {
+	flags.DurationVar(&o.waitForLock, "wait-for-lock", gate.DefaultWaitForLock, "how long to wait for another run at the same objects; 0: end at once")
+	flags.BoolVar(&o.takeOver, "take-over", false, "put an end to another run at the same objects, and go on from what it has left")
+}
+
+// recording is the flag that says where runs are kept.
+func (o *options) recording(flags *pflag.FlagSet) {
+	flags.StringVar(&o.keep, "record", string(gate.KeepInCluster), "where the run is kept for 'undo' and 'resume': cluster (a Secret, or a ConfigMap where Secrets are forbidden and none is among the objects), file (in --report-dir or the working directory, without the data of Secrets) or none")
+}
+
+// keeping is the flag about what stays of earlier runs.
+func (o *options) keeping(flags *pflag.FlagSet) {
+	flags.IntVar(&o.history, "history", gate.DefaultHistory, "how many ended runs stay on record in the namespace")
 }
 
 // complete fills in the options from environment and config file, and checks them.
 func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	given := map[string]bool{}
 	c.Flags().VisitAll(func(f *pflag.Flag) { given[f.Name] = f.Changed || getenv(envName(f.Name)) != "" })
-	spec, server, err := fillFlags(c.Flags(), getenv)
+	spec, server, err := fillFlags(c, getenv)
 	if err != nil {
 		return err
 	}
@@ -159,6 +202,7 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	return errors.Join(
 		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),
 		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),
+		oneOf("record", o.keep, string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing), ""),
 		oneOf("preflight", o.preflight, string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff), ""),
 	)
 }

@@ -45,11 +45,12 @@ type outlet struct {
 	trouble error         // of the last attempt, which will be repeated
 	more    chan struct{} // holds a token when there may be something to write
 	moved   chan struct{} // holds a token when something was written, or never will be
+	told    chan struct{} // closed when broken was called and has returned
 }
 
 // newOutlet begins to hand over to w what it is given.
 func newOutlet(w io.Writer, broken func(error)) *outlet {
-	o := &outlet{w: w, broken: broken, more: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
+	o := &outlet{w: w, broken: broken, more: make(chan struct{}, 1), moved: make(chan struct{}, 1), told: make(chan struct{})}
 	go o.pump()
 	return o
 }
@@ -85,9 +86,12 @@ func (o *outlet) failure() error {
 // fail drops what waits and whatever comes. The caller holds the lock.
 func (o *outlet) fail(err error) {
 	o.err, o.backlog = err, nil
-	if o.broken != nil {
-		go o.broken(err) // it may print to another outlet, or to this one
-	}
+	go func() { // it may print to another outlet, or to this one
+		defer close(o.told)
+		if o.broken != nil {
+			o.broken(err)
+		}
+	}()
 	wake(o.moved)
 }
 
@@ -148,8 +152,15 @@ func (o *outlet) drain(ctx context.Context, idle time.Duration) error {
 	timer := time.NewTimer(idle)
 	defer timer.Stop()
 	for {
-		if err := o.failure(); err != nil || o.waiting() == 0 {
+		if err := o.failure(); err != nil {
+			select {
+			case <-o.told: // so that what it prints is not lost with the process
+			case <-ctx.Done():
+			}
 			return err
+		}
+		if o.waiting() == 0 {
+			return nil
 		}
 		select {
 		case <-o.moved:

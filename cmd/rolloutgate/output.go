@@ -84,8 +84,8 @@ func (out *output) warn(err error) {
 
 // files writes the report to --report-dir in every format that is a file, and returns the path of the JSON file.
 func (out *output) files(r gate.Report) (reportJSON string, err error) {
-	if out.dir == "" {
-		return "", nil
+	if idle := r.Run.Command == "undo" && r.Undo == nil; out.dir == "" || idle {
+		return "", nil // the reports that are there tell more than an undo with nothing to do
 	}
 	if err := os.MkdirAll(out.dir, 0o755); err != nil {
 		return "", fmt.Errorf("writing the report: %w", err)

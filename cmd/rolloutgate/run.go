@@ -24,8 +24,8 @@ func (p *program) runCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
-	o.gating(c.Flags())
-	o.undoing(c.Flags())
+	o.releasing(c.Flags())
+	o.trying(c.Flags())
 	return c
 }
 
@@ -40,11 +40,12 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 	}
 	p.writes = !onlyPlan(o)
 	return p.withGate(o, func(g gate.Gate, _ *cluster.Client) (gate.Report, error) {
-		carryOut := g.Run
-		if onlyPlan(o) {
-			carryOut = g.Plan
+		carryOut := gate.Gate.Plan
+		if !onlyPlan(o) {
+			carryOut = gate.Gate.Run
+			p.announce(&g, o.reportDir)
 		}
-		report, err := carryOut(c.Context(), read.Objects)
+		report, err := carryOut(g, c.Context(), read.Objects)
 		report.Notes = append(read.Notes(), report.Notes...)
 		return report, err
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -11,13 +12,18 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/record"
+	"github.com/rolloutgate/rolloutgate/gate/report"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // wired is a cluster in the form in which a run wants it.
 type wired struct{ *cluster.Client }
 
-var _ gate.Cluster = wired{}
+var (
+	_ gate.Cluster = wired{}
+	_ gate.Store   = wired{}
+)
 
 // Watch begins to follow targets.
 func (w wired) Watch(ctx context.Context, targets []rollout.Target) gate.Watch {
@@ -71,6 +77,8 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck,
 		RequirePods: o.requirePods, RestartOnConfigChange: o.restart, ExitOnFindings: o.exitOnFindings, Timing: o.spec.Timing,
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
+		Store: o.store(client), Keep: gate.Keeping(o.keep), History: o.history, WaitForLock: o.waitForLock, TakeOver: o.takeOver,
+		FieldManager: o.fieldManager, Force: o.forceConflicts, Pipeline: o.pipeline(getenv), Here: thisMachine(),
 		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery,
 	}
 	var err error
@@ -85,6 +93,31 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 	}
 	return g, o.connectPrometheus(&g, getenv)
 }
+
+// store is where runs are kept.
+func (o *options) store(client *cluster.Client) gate.Store {
+	if gate.Keeping(o.keep) == gate.KeepInFile {
+		return fileStore{wired{client}, cmp.Or(o.unfinished, o.reportDir, ".")}
+	}
+	return wired{client}
+}
+
+// pipeline is who runs this, as far as the CI system tells.
+func (o *options) pipeline(getenv func(string) string) record.Pipeline {
+	ci, err := parseCI(o.ci, o.ciSystems, getenv)
+	if err != nil || ci.pipeline == nil {
+		return record.Pipeline{}
+	}
+	p := ci.pipeline(getenv)
+	p.System = ci.name
+	for _, text := range []*string{&p.URL, &p.Commit, &p.Actor} {
+		*text = report.Sanitize(*text, 1, maxPipelineText)
+	}
+	return p
+}
+
+// maxPipelineText is how long a text from the environment may be that is kept in the cluster.
+const maxPipelineText = 300
 
 func usage(err error) error {
 	if err == nil {

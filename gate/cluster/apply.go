@@ -89,11 +89,14 @@ func (c *Client) write(ctx context.Context, w *patch.Write) error {
 	}
 	written, err := c.patch(ctx, w, body, false)
 	if err != nil {
+		if retriable(err) {
+			w.Written = nil // what was only prepared may be applied by now: the object tells
+		}
 		return err
 	}
 	w.Written, w.At = written, writeTime(written, c.fieldManager, c.Now())
 	if w.Before == nil && w.At.Sub(written.GetCreationTimestamp().Time) > 2*time.Second {
-		return &localError{fmt.Errorf("%s was created by somebody else while this run was planning", w.Ref)}
+		return &localError{&patch.StaleError{Ref: w.Ref, What: "was created by somebody else"}}
 	}
 	return nil
 }
@@ -152,8 +155,13 @@ func (c *Client) reread(ctx context.Context, w *patch.Write) (ours *unstructured
 	if c.isOurs(w, live) {
 		return live, nil
 	}
+	if w.Before == nil {
+		if ours = arrived(w, live); ours != nil {
+			return ours, nil
+		}
+	}
 	if w.Before == nil || live.GetUID() != w.Before.GetUID() || !patch.SameAuthored(live, w.Before) {
-		return nil, &localError{fmt.Errorf("%s was changed by %s while this run was planning", w.Ref, c.lastWriter(live))}
+		return nil, &localError{&patch.StaleError{Ref: w.Ref, What: "was changed by " + c.lastWriter(live)}}
 	}
 	if w.Added {
 		w.Before = live

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -15,21 +16,36 @@ import (
 // httpRoutes are where the Gateway API's routes live, in clusters that have it.
 var httpRoutes = manifest.Resource{Group: "gateway.networking.k8s.io", Version: "v1", Resource: "httproutes", Namespaced: true}
 
-// backends are what the Ingresses and HTTPRoutes of a namespace send traffic to. Clusters without the kinds, and accounts
-// that may not read them, have none.
-func (c *Client) backends(ctx context.Context, namespace string) []diagnosis.Backend {
-	var all []diagnosis.Backend
-	if list, err := c.typed.NetworkingV1().Ingresses(namespace).List(ctx, metav1.ListOptions{}); err == nil {
-		for i := range list.Items {
-			all = append(all, backendsOfIngress(&list.Items[i])...)
+// backends are what the Ingresses and HTTPRoutes of a namespace send traffic to, and notes for the kinds that the account
+// may not list. Clusters without the kinds have none.
+func (c *Client) backends(ctx context.Context, namespace string) (all []diagnosis.Backend, notes []string) {
+	ingresses, err := c.typed.NetworkingV1().Ingresses(namespace).List(ctx, metav1.ListOptions{})
+	switch {
+	case err == nil:
+		for i := range ingresses.Items {
+			all = append(all, backendsOfIngress(&ingresses.Items[i])...)
 		}
+	case IsDenied(err):
+		notes = append(notes, "Ingresses in "+namespace+": "+denial(err)+": ports that nobody serves are not noticed")
 	}
-	if list, err := c.at(httpRoutes, namespace).List(ctx, metav1.ListOptions{}); err == nil {
-		for i := range list.Items {
-			all = append(all, backendsOfRoute(&list.Items[i])...)
+	routes, err := c.at(httpRoutes, namespace).List(ctx, metav1.ListOptions{})
+	switch {
+	case err == nil:
+		for i := range routes.Items {
+			all = append(all, backendsOfRoute(&routes.Items[i])...)
 		}
+	case IsDenied(err) && c.serves(ctx, httpRoutes): // without the kind, the answer is no as well
+		notes = append(notes, "HTTPRoutes in "+namespace+": "+denial(err)+": ports that nobody serves are not noticed")
 	}
-	return all
+	return all, notes
+}
+
+// serves tells whether the cluster has a resource.
+func (c *Client) serves(ctx context.Context, r manifest.Resource) bool {
+	list, err := within(ctx, func() (*metav1.APIResourceList, error) {
+		return c.typed.Discovery().ServerResourcesForGroupVersion(r.GVR().GroupVersion().String())
+	})
+	return err == nil && slices.ContainsFunc(list.APIResources, func(a metav1.APIResource) bool { return a.Name == r.Resource })
 }
 
 func backendsOfIngress(i *networkingv1.Ingress) []diagnosis.Backend {

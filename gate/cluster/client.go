@@ -24,6 +24,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
 // DefaultFieldManager owns the fields that a run applies.
@@ -31,12 +32,14 @@ const DefaultFieldManager = "rolloutgate"
 
 // Client talks to one cluster. It is safe for concurrent use.
 type Client struct {
-	typed   kubernetes.Interface // protobuf, for the built-in kinds
-	dynamic dynamic.Interface    // JSON, for what is applied and for custom kinds
-	names   metadata.Interface   // names only, of what is not this run's business
-	mapper  *restmapper.DeferredDiscoveryRESTMapper
-	clock   *serverClock
-	known   schemaStore
+	typed    kubernetes.Interface // protobuf, for the built-in kinds
+	dynamic  dynamic.Interface    // JSON, for what is applied and for custom kinds
+	names    metadata.Interface   // names only, of what is not this run's business
+	mapper   *restmapper.DeferredDiscoveryRESTMapper
+	clock    *serverClock
+	known    schemaStore
+	kept     shelved
+	partSize int // of a record, in bytes
 
 	// Namespace is where namespaced objects go that name no namespace.
 	namespace    string
@@ -88,6 +91,7 @@ func New(config *rest.Config, o Options) (*Client, error) {
 		namespace:    o.Namespace,
 		fieldManager: o.FieldManager,
 		force:        o.Force,
+		partSize:     record.PartSize,
 	}
 	if c.namespace == "" {
 		c.namespace = "default"
@@ -100,6 +104,11 @@ func New(config *rest.Config, o Options) (*Client, error) {
 
 // Now is the API server's time, to the second. Before the first answer it is the local time.
 func (c *Client) Now() time.Time { return c.clock.now() }
+
+// Resource asks where the API server serves a kind.
+func (c *Client) Resource(ctx context.Context, gvk schema.GroupVersionKind) (manifest.Resource, error) {
+	return c.resourceFor(ctx, gvk)
+}
 
 func (c *Client) resourceFor(ctx context.Context, gvk schema.GroupVersionKind) (manifest.Resource, error) {
 	m, err := within(ctx, func() (*meta.RESTMapping, error) { return c.mapper.RESTMapping(gvk.GroupKind(), gvk.Version) })

@@ -62,12 +62,17 @@ func (c *Client) anyOf(ctx context.Context, gvr schema.GroupVersionResource, nam
 		return "", err
 	}
 	i := slices.IndexFunc(list.Items, func(u unstructured.Unstructured) bool {
-		return u.GetDeletionTimestamp() == nil && len(u.GetOwnerReferences()) == 0 && !madeByNamespace(gvr, u.GetName())
+		return u.GetDeletionTimestamp() == nil && len(u.GetOwnerReferences()) == 0 && !madeByNamespace(gvr, u.GetName()) && !ofRuns(u)
 	})
 	if i < 0 {
 		return "", nil
 	}
 	return gvr.Resource + "/" + list.Items[i].GetName(), nil
+}
+
+// ofRuns tells what runs keep of themselves from what they write.
+func ofRuns(u unstructured.Unstructured) bool {
+	return u.GetLabels()[managedBy] == "rolloutgate" && u.GetLabels()[runLabel] != ""
 }
 
 // madeByNamespace: the control plane puts these into every namespace.

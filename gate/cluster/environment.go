@@ -293,8 +293,12 @@ func (r reader) names(ctx context.Context, _ diagnosis.Evidence) addition {
 		}
 	}
 	for _, ref := range r.need.Keys[:min(len(r.need.Keys), maxConfigMaps)] {
-		if m, err := core.ConfigMaps(ns).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
+		m, err := core.ConfigMaps(ns).Get(ctx, ref.Name, metav1.GetOptions{})
+		switch {
+		case err == nil:
 			keys[ref] = keysOf(m)
+		case IsDenied(err):
+			denied = append(denied, "configmaps")
 		}
 	}
 	return func(g *gathered) {

@@ -62,10 +62,16 @@ func (l *eventLog) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	watcher, err := toolswatch.NewRetryWatcherWithContext(ctx, now.ResourceVersion, &cache.ListWatch{
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.FieldSelector = selector
-			return events.Watch(ctx, o)
+			watching, err := events.Watch(ctx, o)
+			if IsDenied(err) {
+				stop(err) // the watcher would try again for ever
+			}
+			return watching, err
 		},
 	})
 	if err != nil {
@@ -77,7 +83,7 @@ func (l *eventLog) follow(ctx context.Context) error {
 			l.add(event)
 		}
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
 func (l *eventLog) add(e *corev1.Event) {

@@ -3,16 +3,18 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/rolloutgate/rolloutgate/gate/rollout"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/restmapper"
-	"slices"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // Find returns the objects that names name, as KIND/NAME in all the spellings of kubectl (deploy/web, sts/db), in the
@@ -21,9 +23,9 @@ func (c *Client) Find(ctx context.Context, names []string) ([]rollout.Target, er
 	mapper := restmapper.NewShortcutExpander(c.mapper, c.typed.Discovery(), nil)
 	targets := make([]rollout.Target, 0, len(names))
 	for _, text := range names {
-		kind, name, ok := strings.Cut(text, "/")
-		if !ok || kind == "" || name == "" || strings.Contains(name, "/") {
-			return nil, fmt.Errorf("%q is not KIND/NAME\n  hint: for example deployment/web", text)
+		kind, name, ok := cutName(text)
+		if !ok {
+			return nil, notAName(text)
 		}
 		target, err := c.find(ctx, mapper, kind, name)
 		if err != nil {
@@ -34,17 +36,33 @@ func (c *Client) Find(ctx context.Context, names []string) ([]rollout.Target, er
 	return targets, nil
 }
 
-func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name string) (rollout.Target, error) {
+// cutName cuts KIND/NAME.
+func cutName(text string) (kind, name string, ok bool) {
+	kind, name, ok = strings.Cut(text, "/")
+	return kind, name, ok && kind != "" && name != "" && !strings.Contains(name, "/")
+}
+
+func notAName(text string) error {
+	return fmt.Errorf("%q is not KIND/NAME\n  hint: for example deployment/web", text)
+}
+
+// kindNamed finds the kind that a word names.
+func (c *Client) kindNamed(ctx context.Context, mapper meta.RESTMapper, kind string) (schema.GroupVersionKind, manifest.Resource, error) {
 	gvk, err := within(ctx, func() (schema.GroupVersionKind, error) {
 		return mapper.KindFor(schema.ParseGroupResource(strings.ToLower(kind)).WithVersion(""))
 	})
 	if meta.IsNoMatchError(err) {
-		return rollout.Target{}, fmt.Errorf("the API server has no kind %q\n  hint: `kubectl api-resources` lists them", kind)
+		return gvk, manifest.Resource{}, fmt.Errorf("the API server has no kind %q\n  hint: `kubectl api-resources` lists them", kind)
 	}
 	if err != nil {
-		return rollout.Target{}, err
+		return gvk, manifest.Resource{}, err
 	}
 	r, err := c.resourceFor(ctx, gvk)
+	return gvk, r, err
+}
+
+func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name string) (rollout.Target, error) {
+	_, r, err := c.kindNamed(ctx, mapper, kind)
 	if err != nil {
 		return rollout.Target{}, err
 	}
@@ -53,6 +71,28 @@ func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name st
 		return rollout.Target{}, err
 	}
 	return rollout.Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), Resource: r}, nil
+}
+
+// Names reads KIND/NAME in all the spellings of kubectl. The objects need not exist.
+func (c *Client) Names(ctx context.Context, names []string) ([]manifest.Ref, error) {
+	mapper := restmapper.NewShortcutExpander(c.mapper, c.typed.Discovery(), nil)
+	var refs []manifest.Ref
+	for _, text := range names {
+		kind, name, ok := cutName(text)
+		if !ok {
+			return nil, notAName(text)
+		}
+		gvk, r, err := c.kindNamed(ctx, mapper, kind)
+		if err != nil {
+			return nil, fmt.Errorf("finding %s: %w", text, err)
+		}
+		ref := manifest.Ref{Group: gvk.Group, Kind: gvk.Kind, Name: name}
+		if r.Namespaced {
+			ref.Namespace = c.namespace
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
 }
 
 // lastWrite is the time of the newest write by anybody but a controller of the control plane.

@@ -236,8 +236,11 @@ func (t *following) wakeUp() {
 
 // want is called again and again while it is wanted: there may be more to look at by now.
 func (t *following) want(w want) {
-	t.set(func() { t.wanted |= w })
-	t.wakeUp()
+	isNew := false
+	t.set(func() { isNew, t.wanted = t.wanted&w != w, t.wanted|w })
+	if isNew { // being woken up is news to whoever looks, and looking asks for the same again
+		t.wakeUp()
+	}
 }
 
 func (t *following) is(w want) bool { t.mu.Lock(); defer t.mu.Unlock(); return t.wanted&w != 0 }

@@ -22,13 +22,17 @@ func (r reader) logs(ctx context.Context, _ diagnosis.Evidence) addition {
 	found, errs := make([]diagnosis.Log, len(targets)), make([]error, len(targets))
 	inParallel(len(targets), func(i int) { found[i], errs[i] = r.log(ctx, targets[i]) })
 	return func(g *gathered) {
+		denied := false
 		for i := range targets {
-			if IsDenied(errs[i]) {
-				g.note(ctx, "logs", errs[i])
+			if IsDenied(errs[i]) { // whose words are not decoded, for a log is no object
+				denied = true
 			}
 			if len(found[i].Lines) > 0 {
 				g.Logs = append(g.Logs, found[i])
 			}
+		}
+		if denied {
+			g.Unreadable = append(g.Unreadable, `logs: this account cannot get resource "pods/log"`)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,12 +24,15 @@ const kubectlManager = "kubectl-client-side-apply"
 var byHand = []string{"kubectl-create", "kubectl-edit", "kubectl-replace", "kubectl-set"}
 
 // takenOver are the managers by Update whose fields become ours before an apply, so that what the manifest has no more
-// goes. Ours is one of them: a write of ours that was no apply leaves such an entry. With --force-conflicts the
+// goes. Ours is one of them: a write of ours that was no apply leaves such an entry, and so is that of an undo which did not
+// come to give the fields back to their owners. With --force-conflicts the
 // manifest is the truth, so what people wrote by hand is taken over too. What other tools own stays, and the plan says
 // so: an injector cannot be told from a tool that is not used any more.
-func (c *Client) takenOver() sets.Set[string] {
-	managers := sets.New(kubectlManager, c.fieldManager)
-	if c.force {
+func (c *Client) takenOver() sets.Set[string] { return takenOver(c.fieldManager, c.force) }
+
+func takenOver(manager string, force bool) sets.Set[string] {
+	managers := sets.New(kubectlManager, manager, undoManagerOf(manager))
+	if force {
 		managers.Insert(byHand...)
 	}
 	return managers
@@ -38,13 +42,17 @@ func (c *Client) takenOver() sets.Set[string] {
 // that it has. The fields of the managers that are taken over are ours. spec.replicas, if it is not sent, is not ours
 // any more: leaving out what we own would make the API server set it to 1.
 func (c *Client) prepared(live, sent *unstructured.Unstructured) (entries []metav1.ManagedFieldsEntry, differ bool, err error) {
+	return prepared(live, sent, c.fieldManager, c.force)
+}
+
+func prepared(live, sent *unstructured.Unstructured, manager string, force bool) (entries []metav1.ManagedFieldsEntry, differ bool, err error) {
 	object := live.DeepCopy()
-	if err := csaupgrade.UpgradeManagedFields(object, c.takenOver(), c.fieldManager); err != nil {
+	if err := csaupgrade.UpgradeManagedFields(object, takenOver(manager, force), manager); err != nil {
 		return nil, false, &localError{fmt.Errorf("taking the ownership of %s over: %w", refOf(live), err)}
 	}
 	entries = object.GetManagedFields()
 	if _, sends, _ := unstructured.NestedFieldNoCopy(sent.Object, "spec", "replicas"); !sends {
-		entries = patch.Release(entries, c.fieldManager, "spec", "replicas")
+		entries = patch.Release(entries, manager, "spec", "replicas")
 	}
 	return entries, !equality.Semantic.DeepEqual(entries, live.GetManagedFields()), nil
 }
@@ -57,6 +65,62 @@ func (c *Client) prepare(ctx context.Context, w *patch.Write, live *unstructured
 		return live, err
 	}
 	return c.setOwners(ctx, w, c.fieldManager, entries, live.GetResourceVersion())
+}
+
+// unprepare gives the ownership back that a run has taken over which did not come to the write that was to follow. Nothing
+// else of it is in the object.
+func (c *Client) unprepare(ctx context.Context, w *patch.Write, live *unstructured.Unstructured) error {
+	if !onlyPrepared(w, live) {
+		return nil
+	}
+	_, err := c.setOwners(ctx, w, c.undoManagerFor(*w), ownersBefore(w, live), live.GetResourceVersion())
+	return err
+}
+
+// unprepared is a write whose undo also gives the ownership back that an earlier write to the object has only taken over.
+func unprepared(earlier, w patch.Write) patch.Write {
+	if w.Before != nil && onlyPrepared(&earlier, w.Before) {
+		w.Before = w.Before.DeepCopy()
+		w.Before.SetManagedFields(ownersBefore(&earlier, w.Before))
+	}
+	return w
+}
+
+// ownersBefore are the owners of an object from before a write, those of its subresources as they are.
+func ownersBefore(w *patch.Write, live *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
+	owners := slices.DeleteFunc(slices.Clone(w.Before.GetManagedFields()), ofSubresource)
+	for _, e := range live.GetManagedFields() {
+		if ofSubresource(e) {
+			owners = append(owners, e)
+		}
+	}
+	return owners
+}
+
+// onlyPrepared tells whether an object is what it was before a write, but for the owners, which are as they have to be for
+// that write.
+func onlyPrepared(w *patch.Write, live *unstructured.Unstructured) bool {
+	if w.Before == nil || w.Added || live.GetUID() != w.Before.GetUID() || !equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.Before)) {
+		return false
+	}
+	for _, force := range []bool{false, true} {
+		entries, differ, err := prepared(w.Before, w.Sent, w.Manager, force)
+		if err == nil && differ && patch.SameOwners(untimed(entries), untimed(live.GetManagedFields())) {
+			return true
+		}
+	}
+	return false
+}
+
+func ofSubresource(e metav1.ManagedFieldsEntry) bool { return e.Subresource != "" }
+
+// untimed are the entries without their times, and without those of subresources.
+func untimed(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	entries = slices.DeleteFunc(slices.Clone(entries), ofSubresource)
+	for i := range entries {
+		entries[i].Time = nil
+	}
+	return entries
 }
 
 // setOwners writes the managed fields, on the condition that the object has the version.

@@ -84,6 +84,9 @@ func IsUnreachable(err error) bool {
 // localError is a refusal of ours, not of the API server.
 type localError struct{ error }
 
+// Unwrap returns what was refused.
+func (e *localError) Unwrap() error { return e.error }
+
 // locate finds the resource of an object and fills its namespace in, as kubectl does.
 func (c *Client) locate(ctx context.Context, o manifest.Object, defined map[schema.GroupKind]string) (patch.Write, error) {
 	gvk := o.GroupVersionKind()

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,8 +12,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/dynamic/fake"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -117,6 +122,106 @@ func TestNothingForbiddenIsImmutable(t *testing.T) {
 		c := &Client{fieldManager: "rolloutgate"}
 		if got := c.withoutForbidden(merged, &patch.Write{Sent: sent}, err, nil); got != want {
 			t.Errorf("%s: something was left out: %t", text, got)
+		}
+	}
+}
+
+// TestArrivedCreation: what the API server gives to a new object is another address, and another identity, than what it
+// made up in the dry-run. Nobody has changed that.
+func TestArrivedCreation(t *testing.T) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	object := func(uid, address string, managers ...string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{"kind": "Job", "metadata": map[string]any{"name": "migrate"}, "spec": map[string]any{
+			"address": address, "selector": map[string]any{"matchLabels": map[string]any{"controller-uid": uid}}, "uids": []any{uid, "other"},
+		}}}
+		u.SetUID(types.UID(uid))
+		u.SetCreationTimestamp(now)
+		var entries []metav1.ManagedFieldsEntry
+		for _, m := range managers {
+			operation := metav1.ManagedFieldsOperationUpdate
+			if m == DefaultFieldManager {
+				operation = metav1.ManagedFieldsOperationApply
+			}
+			entries = append(entries, metav1.ManagedFieldsEntry{Manager: m, Operation: operation, Time: &now})
+		}
+		u.SetManagedFields(entries)
+		return u
+	}
+	for _, c := range []struct {
+		managers []string
+		address  string // in what we are said to have written
+	}{
+		{[]string{DefaultFieldManager}, "10.0.0.2"},
+		{[]string{DefaultFieldManager, "somebody"}, "10.0.0.1"},
+	} {
+		w := patch.Write{Action: patch.Created, Manager: DefaultFieldManager, At: now.Time, After: object("dry", "10.0.0.1", DefaultFieldManager)}
+		written := arrived(&w, object("real", "10.0.0.2", c.managers...))
+		if written == nil {
+			t.Fatalf("%v: it did not arrive", c.managers)
+		}
+		spec := written.Object["spec"].(map[string]any)
+		if got := spec["address"]; got != c.address {
+			t.Errorf("%v: address %v", c.managers, got)
+		}
+		if got := fmt.Sprint(spec["selector"], spec["uids"]); strings.Contains(got, "dry") {
+			t.Errorf("%v: %s", c.managers, got)
+		}
+	}
+}
+
+// TestArrivedInTheSameSecond: two writes in one second that own the same fields leave the same entry. What the object has
+// become tells them apart.
+func TestArrivedInTheSameSecond(t *testing.T) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	object := func(image string, replicas int64) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web"},
+			"spec": map[string]any{"image": image, "replicas": replicas},
+		}}
+		u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: DefaultFieldManager, Operation: metav1.ManagedFieldsOperationApply, Time: &now}})
+		return u
+	}
+	before := object("v1", 1)
+	for name, c := range map[string]struct {
+		after, live *unstructured.Unstructured
+		arrived     bool
+	}{
+		"as it was":              {object("v2", 1), before, false},
+		"as it was to become":    {object("v2", 1), object("v2", 1), true},
+		"scaled since":           {object("v2", 1), object("v2", 5), true},
+		"only scaled by us":      {object("v1", 3), object("v1", 3), true},
+		"something else":         {object("v2", 1), object("v3", 1), false},
+		"nobody could ask about": {nil, object("v2", 1), false},
+	} {
+		w := patch.Write{Action: patch.Configured, Manager: DefaultFieldManager, At: now.Time, Before: before, Sent: object("v2", 1), After: c.after}
+		if got := arrived(&w, c.live) != nil; got != c.arrived {
+			t.Errorf("%s: arrived %v", name, got)
+		}
+	}
+}
+
+// TestLostCreation: an object whose creation was answered by nothing is ours when our manager alone has written it since the
+// plan, although it has another address than the dry-run made up. One that somebody else has made is not.
+func TestLostCreation(t *testing.T) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	service := func(address, manager string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "web", "namespace": "shop"}, "spec": map[string]any{"clusterIP": address},
+		}}
+		u.SetCreationTimestamp(now)
+		u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: manager, Operation: metav1.ManagedFieldsOperationApply, Time: &now}})
+		return u
+	}
+	for manager, ours := range map[string]bool{DefaultFieldManager: true, "somebody": false} {
+		c := &Client{fieldManager: DefaultFieldManager, dynamic: fake.NewSimpleDynamicClient(runtime.NewScheme(), service("10.0.0.2", manager))}
+		w := patch.Write{
+			Ref: manifest.Ref{Kind: "Service", Namespace: "shop", Name: "web"}, Resource: manifest.Resource{Version: "v1", Resource: "services", Namespaced: true},
+			Action: patch.Created, Manager: DefaultFieldManager, At: now.Time, After: service("10.0.0.1", DefaultFieldManager),
+		}
+		live, err := c.reread(t.Context(), &w)
+		var stale *patch.StaleError
+		if (live != nil) != ours || errors.As(err, &stale) == ours {
+			t.Errorf("made by %s: %v, %v", manager, live != nil, err)
 		}
 	}
 }

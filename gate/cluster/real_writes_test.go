@@ -11,7 +11,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
@@ -254,8 +253,9 @@ func TestCustomKind(t *testing.T) {
 	f.kubectl("", "wait", "--for=condition=Established", "crd/widgets.rolloutgate.test")
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		f.mapper.Reset()
-		if _, err := f.resourceFor(t.Context(), schema.GroupVersionKind{Group: "rolloutgate.test", Version: "v1", Kind: "Widget"}); err == nil {
-			break
+		widget := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "rolloutgate.test/v1", "kind": "Widget"}}
+		if _, err := f.resourceFor(t.Context(), widget.GroupVersionKind()); err == nil && patch.Knows(f.schemas(t.Context(), widget), widget) {
+			break // the API server publishes both a while after the kind is established
 		}
 	}
 	object := "apiVersion: rolloutgate.test/v1\nkind: Widget\nmetadata: {name: one}\nspec: {parts: [{name: a, count: 1}]}\n"

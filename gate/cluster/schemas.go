@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -17,7 +18,11 @@ import (
 type schemaStore struct {
 	mu    sync.Mutex
 	types map[schema.GroupVersion]patch.Types
+	read  map[schema.GroupVersion]time.Time
 }
+
+// rereadSchemas is after how long a document is read again in which a kind was missing: one that is new comes into it late.
+const rereadSchemas = time.Second
 
 // schemas are the types of an object's kind: nil for the kinds that Kubernetes brings, which gate/patch knows, and when
 // there are none to be had; lists are then compared as a whole. Only the document of the kind's own group is read: that
@@ -29,7 +34,7 @@ func (c *Client) schemas(ctx context.Context, u *unstructured.Unstructured) patc
 	gv := u.GroupVersionKind().GroupVersion()
 	c.known.mu.Lock()
 	defer c.known.mu.Unlock()
-	if types, ok := c.known.types[gv]; ok {
+	if types, ok := c.known.types[gv]; ok && (patch.Knows(types, u) || time.Since(c.known.read[gv]) < rereadSchemas) {
 		return types
 	}
 	data, err := c.typed.Discovery().RESTClient().Get().AbsPath("/openapi/v3/apis/"+gv.String()).SetHeader("Accept", "application/json").DoRaw(ctx)
@@ -49,8 +54,8 @@ func (c *Client) schemas(ctx context.Context, u *unstructured.Unstructured) patc
 		return nil
 	}
 	if c.known.types == nil {
-		c.known.types = map[schema.GroupVersion]patch.Types{}
+		c.known.types, c.known.read = map[schema.GroupVersion]patch.Types{}, map[schema.GroupVersion]time.Time{}
 	}
-	c.known.types[gv] = types
+	c.known.types[gv], c.known.read[gv] = types, time.Now()
 	return types
 }

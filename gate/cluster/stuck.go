@@ -21,7 +21,7 @@ import (
 // anew as they were.
 func (c *Client) FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error) {
 	set, ok := live.(*appsv1.StatefulSet)
-	if !ok || set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || revision == "" {
+	if !ok || !rollout.OneByOne(set) || revision == "" {
 		return nil, nil
 	}
 	if !rollout.Observed(set) || set.Status.UpdateRevision == revision {

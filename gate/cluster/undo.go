@@ -5,66 +5,181 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
 // undoManager makes the write that puts an object back. It is never the manager that applies: its entry is removed
 // again by the second step of restore.
-func (c *Client) undoManager() string { return c.fieldManager + "-undo" }
+func (c *Client) undoManager() string { return undoManagerOf(c.fieldManager) }
+
+// undoManagerFor is that of a write which perhaps another run has made, under another manager.
+func (c *Client) undoManagerFor(w patch.Write) string {
+	if w.Added {
+		return c.undoManager()
+	}
+	return undoManagerOf(w.Manager)
+}
+
+func undoManagerOf(manager string) string { return manager + "-undo" }
 
 // Undo takes one write back. An object that somebody else has changed since is left alone. It tries until ctx ends:
 // transient trouble is no reason to leave a cluster half restored.
 func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	u := patch.Undone{Write: w, Action: patch.Restored, At: c.Now()}
-	if w.Before == nil {
+	if w.Origin() == nil {
 		u.Action = patch.Deleted
 	}
-	backoff := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Jitter: 0.2, Steps: 20, Cap: 5 * time.Second}
-	err := wait.ExponentialBackoffWithContext(ctx, backoff, func(ctx context.Context) (bool, error) {
-		u.Err = c.undoOnce(ctx, &u)
-		return u.Err == nil || !retriable(u.Err), nil
-	})
-	if u.Err == nil && err != nil {
-		u.Err = err
+	if u.Err = ctx.Err(); u.Err != nil {
+		return u
 	}
-	return u
+	for pause := leastPause; ; pause = min(2*pause, mostPause) {
+		if u.Err = c.undoOnce(ctx, &u); u.Err == nil || !retriable(u.Err) {
+			return u
+		}
+		if isOptimisticConflict(u.Err) {
+			pause = leastPause // a controller is at work on it: what helps is to be quick
+		}
+		select {
+		case <-ctx.Done():
+			return u
+		case <-time.After(pause/2 + rand.N(pause)):
+		}
+	}
 }
 
+// How long an undo pauses before it tries again.
+const leastPause, mostPause = 100 * time.Millisecond, 5 * time.Second
+
+// TryBack asks the API server whether it would take the object again that the write replaces: a policy may be newer than the
+// object. That it is not the same any more is no answer to that.
+func (c *Client) TryBack(ctx context.Context, w patch.Write) error {
+	if w.Action != patch.Configured || w.Before == nil {
+		return nil
+	}
+	_, err := c.of(&w).Update(ctx, w.Before.DeepCopy(), metav1.UpdateOptions{FieldManager: c.undoManagerFor(w), DryRun: []string{metav1.DryRunAll}})
+	if apierrors.IsConflict(err) {
+		return nil
+	}
+	return err
+}
+
+// Trace finds out what became of a write of which only the plan is known, because the process that was to make it is
+// dead. Written is set when it was carried out, and Prepared when only its owners were.
+func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
+	if w.Action == patch.Unchanged || w.Written != nil {
+		return nil
+	}
+	if w.Deferred {
+		r, err := c.resourceFor(ctx, w.Sent.GroupVersionKind())
+		if meta.IsNoMatchError(err) {
+			return nil // not even its kind was made
+		}
+		if err != nil {
+			return err
+		}
+		w.Resource, w.Deferred = r, false
+	}
+	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err == nil {
+		w.Written = arrived(w, live)
+		w.Prepared = w.Written == nil && onlyPrepared(w, live)
+	}
+	return err
+}
+
+// Rebase makes the undo of a write also that of an earlier one to the same object.
+func (c *Client) Rebase(ctx context.Context, earlier, w patch.Write) (patch.Write, error) {
+	if earlier.Written == nil {
+		return unprepared(earlier, w), nil
+	}
+	var known patch.Types
+	if w.Before != nil {
+		known = c.schemas(ctx, w.Before)
+	}
+	return patch.Rebase(earlier, w, c.undoManagerFor(earlier), known)
+}
+
+// clocksDiffer is by how much the time of a plan, which is ours, may be ahead of that of the API server.
+const clocksDiffer = 5 * time.Second
+
 // arrived finds out whether a write whose answer is not known was carried out, and returns what it made of the object:
-// nil when it was not. It was when our field manager has an entry from after the plan that was not there before. Where
+// nil when it was not. It was when our field manager has an entry that was not there when the write was planned. Where
 // the dry-run said what the object becomes, whatever differs from that now was changed by somebody else.
 func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unstructured {
 	ours := ownEntry(live, w)
-	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Truncate(time.Second)) {
+	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Add(-clocksDiffer)) || onlyPrepared(w, live) {
 		return nil
 	}
 	if w.Before == nil {
-		if live.GetCreationTimestamp().Time.Before(w.At.Truncate(time.Second)) {
+		if live.GetCreationTimestamp().Time.Before(w.At.Add(-clocksDiffer)) {
 			return nil
 		}
 	} else if live.GetUID() != w.Before.GetUID() {
 		return nil
-	} else if was := ownEntry(w.Before, w); was != nil && equality.Semantic.DeepEqual(was, ours) {
+	} else if was := ownEntry(w.Before, w); was != nil && equality.Semantic.DeepEqual(was, ours) && !carriedOut(*w, live) {
 		return nil
 	}
-	if w.After == nil {
-		return live
+	if w.After == nil || w.Before == nil && onlyWriter(live, w.Manager) {
+		return live // what a dry-run makes up, as an address or an identity, is another one than what is given in the end
 	}
 	written := w.After.DeepCopy()
+	if w.Before == nil { // a Job has the identity that it was given in the dry-run in its selector, too
+		written.Object, _ = renamed(written.Object, string(written.GetUID()), string(live.GetUID())).(map[string]any)
+	}
 	written.SetUID(live.GetUID())
 	written.SetCreationTimestamp(live.GetCreationTimestamp())
 	written.SetManagedFields(ownersAt(ours.Time.Time, live, w.Before))
 	return written
+}
+
+// carriedOut tells by the content alone whether an object has become what a write was to make of it. Owners have their
+// times to the second: of two writes in one second that own the same fields, they do not tell which one was the last.
+func carriedOut(w patch.Write, live *unstructured.Unstructured) bool {
+	if w.After == nil || equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.Before)) {
+		return false
+	}
+	w.Written = w.After
+	return patch.Holds(w, live)
+}
+
+// onlyWriter tells whether nobody but a manager has written an object, its status aside.
+func onlyWriter(u *unstructured.Unstructured, manager string) bool {
+	return !slices.ContainsFunc(u.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
+		return m.Manager != manager && m.Subresource == ""
+	})
+}
+
+// renamed returns a value with one text for another, wherever it is all of a text.
+func renamed(value any, from, to string) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, part := range v {
+			v[key] = renamed(part, from, to)
+		}
+	case []any:
+		for i, part := range v {
+			v[i] = renamed(part, from, to)
+		}
+	case string:
+		if v == from {
+			return to
+		}
+	}
+	return value
 }
 
 // ownersAt are the owners of an object as far as is known of a moment: who has written since is as it was before.
@@ -93,12 +208,17 @@ func ownEntry(u *unstructured.Unstructured, w *patch.Write) *metav1.ManagedField
 	if w.Added {
 		operation = metav1.ManagedFieldsOperationUpdate
 	}
+	var own *metav1.ManagedFieldsEntry
 	for _, m := range u.GetManagedFields() {
-		if m.Manager == w.Manager && m.Operation == operation && m.Subresource == "" {
-			return &m
+		if m.Manager != w.Manager || m.Subresource != "" {
+			continue
+		}
+		// Where a merge has to come before the apply, a run may have died in between.
+		if m.Operation == operation && own == nil || w.Merge != nil && (own == nil || m.Time.After(own.Time.Time)) {
+			own = &m
 		}
 	}
-	return nil
+	return own
 }
 
 func retriable(err error) bool {
@@ -117,7 +237,7 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 	case apierrors.IsNotFound(err) && w.Written == nil:
 		u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"
 		return nil
-	case apierrors.IsNotFound(err) && w.Before != nil:
+	case apierrors.IsNotFound(err) && w.Origin() != nil:
 		u.Action, u.Why = patch.Left, "it was deleted after this run wrote it"
 		return nil
 	case apierrors.IsNotFound(err):
@@ -128,13 +248,13 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 	if w.Written == nil {
 		if w.Written = arrived(w, live); w.Written == nil {
 			u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"
-			return nil
+			return c.unprepare(ctx, w, live)
 		}
 	}
 	switch {
 	case live.GetUID() != w.Written.GetUID():
 		u.Action, u.Why = patch.Left, "it was deleted and created again after this run wrote it"
-	case w.Before == nil:
+	case w.Origin() == nil:
 		return c.undoCreation(ctx, u, live)
 	case live.GetDeletionTimestamp() != nil:
 		u.Action, u.Why = patch.Left, "it is being deleted"
@@ -150,11 +270,15 @@ func (c *Client) undoCreation(ctx context.Context, u *patch.Undone, live *unstru
 	if live.GetDeletionTimestamp() != nil {
 		return nil
 	}
-	if w.At.Sub(live.GetCreationTimestamp().Time) > 2*time.Second {
+	if w.Before == nil && w.At.Sub(live.GetCreationTimestamp().Time) > 2*time.Second {
 		u.Action, u.Why = patch.Left, "it was created by somebody else while this run was planning"
 		return nil
 	}
-	if theirs := patch.Theirs(*w, live, c.schemas(ctx, live)); len(theirs) > 0 {
+	theirs := patch.Theirs(*w, live, c.schemas(ctx, live))
+	if w.Base != nil {
+		theirs = append(theirs, w.Base.Theirs...)
+	}
+	if len(theirs) > 0 {
 		u.Action, u.Kept, u.Why = patch.Left, theirs, changedBy(theirs)
 		return nil
 	}
@@ -188,7 +312,7 @@ func changedBy(theirs []patch.Kept) string {
 // of our own. The second puts their owners back, so that the next apply merges as if this run had never been; it
 // changes no generation. Both carry the resource version that was read.
 func (c *Client) undoChange(ctx context.Context, u *patch.Undone, live *unstructured.Unstructured) error {
-	inverse, err := patch.Invert(u.Write, live, c.undoManager(), c.schemas(ctx, live))
+	inverse, err := patch.Invert(u.Write, live, c.undoManagerFor(u.Write), c.schemas(ctx, live))
 	if err != nil {
 		return &localError{err}
 	}
@@ -199,12 +323,12 @@ func (c *Client) undoChange(ctx context.Context, u *patch.Undone, live *unstruct
 	}
 	u.Restored = live
 	if inverse.Changes {
-		restored, err := c.of(&u.Write).Update(ctx, inverse.Object, metav1.UpdateOptions{FieldManager: c.undoManager()})
+		restored, err := c.of(&u.Write).Update(ctx, inverse.Object, metav1.UpdateOptions{FieldManager: c.undoManagerFor(u.Write)})
 		if err != nil {
 			u.Restored = nil
 			return err
 		}
-		u.Restored, u.At = restored, writeTime(restored, c.undoManager(), c.Now())
+		u.Restored, u.At = restored, writeTime(restored, c.undoManagerFor(u.Write), c.Now())
 		u.Altered = !patch.SameAuthored(restored, inverse.Object)
 	}
 	return c.restoreOwners(ctx, u, inverse)
@@ -218,7 +342,7 @@ func (c *Client) restoreOwners(ctx context.Context, u *patch.Undone, inverse *pa
 		if patch.SameOwners(owners, u.Restored.GetManagedFields()) {
 			return nil
 		}
-		owned, err := c.setOwners(ctx, &u.Write, c.undoManager(), owners, u.Restored.GetResourceVersion())
+		owned, err := c.setOwners(ctx, &u.Write, c.undoManagerFor(u.Write), owners, u.Restored.GetResourceVersion())
 		if err == nil {
 			u.Restored = owned
 		}

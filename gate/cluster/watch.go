@@ -97,7 +97,9 @@ func (w *Watch) Evidence(i int, status rollout.Status) diagnosis.Evidence {
 		Workload: workload, Status: status, Previous: t.target.Previous, Manifest: t.target.Manifest, Warnings: t.target.Warnings,
 		Unreadable: t.notes(),
 	}
-	ev.Services, ev.Backends = w.services[t.target.Ref.Namespace].known()
+	services := w.services[t.target.Ref.Namespace]
+	ev.Services, ev.Backends = services.known()
+	ev.Unreadable = append(ev.Unreadable, services.notes()...)
 	if log := w.events[t.target.Ref.Namespace]; log != nil {
 		ev.Events = log.about(workload)
 		ev.Unreadable = append(ev.Unreadable, log.notes()...)
@@ -121,6 +123,7 @@ type serviceList struct {
 	was      bool // read
 	items    []corev1.Service
 	backends []diagnosis.Backend
+	problems []string // what else could not be read
 }
 
 // known is the list if it was read, and what is sent to these Services from outside.
@@ -131,6 +134,12 @@ func (l *serviceList) known() ([]*corev1.Service, []diagnosis.Backend) {
 		return nil, nil
 	}
 	return pointers(l.items), l.backends
+}
+
+func (l *serviceList) notes() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.problems
 }
 
 // read reads the list unless it was read. One reads at a time, and known never waits for it.
@@ -147,10 +156,10 @@ func (l *serviceList) read(ctx context.Context) ([]corev1.Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	backends := l.client.backends(ctx, l.namespace)
+	backends, problems := l.client.backends(ctx, l.namespace)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.was, l.items, l.backends = true, list.Items, backends
+	l.was, l.items, l.backends, l.problems = true, list.Items, backends, problems
 	return l.items, nil
 }
 

@@ -215,3 +215,30 @@ func TestShare(t *testing.T) {
 		t.Errorf("read again though it is young: %d", n)
 	}
 }
+
+// TestEventsMayOnlyBeListed: an account that may list events and not watch them is told so, instead of waiting for ever.
+func TestEventsMayOnlyBeListed(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("watch") == "" {
+			apiServer{"/api/v1/namespaces/shop/events": list("EventList", "v1")}.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusForbidden)
+		_ = json.NewEncoder(w).Encode(metav1.Status{
+			TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Reason: metav1.StatusReasonForbidden, Code: http.StatusForbidden,
+		})
+	}))
+	t.Cleanup(server.Close)
+	c, err := New(&rest.Config{Host: server.URL}, Options{Namespace: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	defer stop()
+	log := &eventLog{client: c, namespace: "shop", notify: func() {}}
+	log.run(ctx)
+	if notes := log.notes(); ctx.Err() != nil || len(notes) != 1 {
+		t.Errorf("notes %v, %v", notes, ctx.Err())
+	}
+}

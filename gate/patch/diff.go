@@ -128,7 +128,7 @@ func maskSecret(before, now map[string]any) {
 func (p Plan) SecretValues() []string {
 	var values []string
 	for _, w := range p.Writes {
-		for _, u := range []*unstructured.Unstructured{w.Object.Unstructured, w.Before} {
+		for _, u := range []*unstructured.Unstructured{w.Object.Unstructured, w.Sent, w.Before} {
 			if u != nil && isSecret(u) {
 				values = append(values, secretValues(u)...)
 			}

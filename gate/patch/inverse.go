@@ -49,13 +49,13 @@ type Inverse struct {
 // meantime. It goes back if live still is as written. What only the server sets is never this run's.
 func Invert(w Write, live *unstructured.Unstructured, undoManager string, types Types) (*Inverse, error) {
 	switch {
-	case w.Before == nil || w.Written == nil || live == nil:
+	case w.Origin() == nil || w.Written == nil || live == nil:
 		return nil, fmt.Errorf("undoing the write of %s: an inverse needs the object before, as written and now", w.Ref)
 	case w.Written.GetUID() != live.GetUID():
 		return nil, fmt.Errorf("undoing the write of %s: it was deleted and created again since", w.Ref)
 	}
 	inv := &Inverse{write: w, manager: undoManager, kind: kindOf(types, live)}
-	t := three{content(w.Before), content(w.Written), content(live)}
+	t := three{content(w.Origin()), content(w.Written), content(live)}
 
 	inv.changed = noPaths()
 	inv.kind.compare(nil, t.before, t.written, inv.changed)

@@ -122,7 +122,7 @@ func (inv *Inverse) findRaced() paths {
 	if inv.write.Manager == "" {
 		return raced
 	}
-	before, written := entriesOf(inv.write.Before), entriesOf(inv.write.Written)
+	before, written := entriesOf(inv.write.Origin()), entriesOf(inv.write.Written)
 	for i := range written {
 		written[i].set = written[i].set.Difference(annotationsOfServer) // which say nothing about the others beside them
 	}
@@ -161,7 +161,7 @@ const firstApply = "before-first-apply"
 func (inv *Inverse) Owners(now *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
 	after := noPaths()
 	inv.kind.compare(nil, content(inv.Object), content(now), after)
-	b, w, n := entriesOf(inv.write.Before), entriesOf(inv.write.Written), entriesOf(now)
+	b, w, n := entriesOf(inv.write.Origin()), entriesOf(inv.write.Written), entriesOf(now)
 	undoing := fieldpath.NewSet()
 	for _, e := range n {
 		if e.Manager == inv.manager && e.Subresource == "" {

@@ -29,6 +29,15 @@ func OpenAPI(schemas map[string]*spec.Schema) (Types, error) {
 	return types, nil
 }
 
+// Knows tells whether types have the kind of an object.
+func Knows(types Types, u *unstructured.Unstructured) bool {
+	if types == nil {
+		return false
+	}
+	_, err := types.ObjectToTyped(&unstructured.Unstructured{Object: map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind()}})
+	return err == nil
+}
+
 // kind is the type of one field.
 type kind struct {
 	schema *schema.Schema

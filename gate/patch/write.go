@@ -36,6 +36,8 @@ type Write struct {
 	Manager string `json:"manager"`
 	// Before is the object before this run, managed fields included; nil when there was none. It is the snapshot.
 	Before *unstructured.Unstructured `json:"before,omitempty"`
+	// Base, when it is set, is what an undo goes back to instead of Before; see [Rebase].
+	Base *Base `json:"base,omitempty"`
 	// Sent is what is sent to the API server.
 	Sent *unstructured.Unstructured `json:"sent,omitempty"`
 	// After is what the API server said the object would become; nil where it could not be asked: its kind or its
@@ -56,8 +58,18 @@ type Write struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Deferred says that the kind is defined by a CRD of the same run, so that Resource is not known yet.
 	Deferred bool `json:"deferred,omitempty"`
+	// Prepared says that only the owners were changed for this write, and that it was not carried out: its process is dead.
+	Prepared bool `json:"-"`
 	// Object is the manifest with its namespace filled in, for file and line.
 	Object manifest.Object `json:"-"`
+}
+
+// Origin is the object to which an undo of the write goes back; nil when there was none.
+func (w Write) Origin() *unstructured.Unstructured {
+	if w.Base != nil {
+		return w.Base.Object
+	}
+	return w.Before
 }
 
 // Plan is what a run would write, in the order of writing.
@@ -90,6 +102,16 @@ func (e *Error) Error() string { return fmt.Sprintf("applying %s: %v", e.Object.
 
 // Unwrap returns what the API server said.
 func (e *Error) Unwrap() error { return e.Err }
+
+// StaleError is an object that is not any more what it was when the write was planned. A new plan helps.
+type StaleError struct {
+	Ref  manifest.Ref
+	What string // happened to it
+}
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("%s %s while this run was planning", e.Ref, e.What)
+}
 
 // UndoAction is what an undo did to one object.
 type UndoAction string

@@ -26,6 +26,7 @@ func Markdown(w io.Writer, r gate.Report) error {
 	d.findings(r)
 	d.criteria(r)
 	d.backtest(r)
+	d.drill(r)
 	d.workloads(r)
 	d.undo(r.Undo)
 	d.changes(r)

@@ -53,6 +53,7 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	p.workloads(r.Workloads)
 	p.criteria(r)
 	p.backtest(r.Backtest)
+	p.drill(r.Drill)
 	p.undo(r.Undo)
 	p.notes(r)
 	p.diagnosis(r)

@@ -43,6 +43,10 @@ func EventText(e gate.Event) string {
 		return takenText(p)
 	case gate.Freed:
 		return freedText(p)
+	case gate.Queued:
+		return fmt.Sprintf("waiting, for at most %s, for run %s, which began at %s%s", Duration(p.Limit), p.Run, p.Since.UTC().Format("15:04:05"), linked(p.Pipeline))
+	case gate.Adopted:
+		return fmt.Sprintf("taking over run %s, which began at %s and did not come to its end%s", p.Run, p.Since.UTC().Format("2006-01-02 15:04:05"), linked(p.Pipeline))
 	}
 	return e.Text // read from JSON
 }
@@ -64,6 +68,11 @@ func stepText(s gate.Step) string {
 		text += "watching " + Duration(s.Limit)
 	case gate.StepBacktest:
 		text += ": the windows of the last " + Duration(s.Limit)
+	case gate.StepDrill:
+		if s.Stage == "" {
+			return text + ": the copy as it should be"
+		}
+		return text + ": the fault " + s.Stage
 	case gate.StepUndo:
 		text += ", for at most " + Duration(s.Limit)
 	case gate.StepRecheck:
@@ -73,6 +82,14 @@ func stepText(s gate.Step) string {
 		text += " (stage " + s.Stage + ")"
 	}
 	return text
+}
+
+// linked is the link of a pipeline, after a sentence.
+func linked(pipeline string) string {
+	if pipeline == "" {
+		return ""
+	}
+	return ": " + pipeline
 }
 
 func plannedText(a patch.Action) string {

@@ -91,7 +91,7 @@ const blockedAfter = 30 * time.Second
 // partition keeps would come back as it is.
 func blocker(w Workload, set *appsv1.StatefulSet, partition int32) *corev1.Pod {
 	revision := newSetRevision(w)
-	if set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || revision == "" {
+	if !OneByOne(set) || revision == "" {
 		return nil
 	}
 	first := partition
@@ -108,6 +108,32 @@ func blocker(w Workload, set *appsv1.StatefulSet, partition int32) *corev1.Pod {
 		}
 	}
 	return nil
+}
+
+// OneByOne tells whether an object is a StatefulSet that replaces no pod until the one before it is ready.
+func OneByOne(o Object) bool {
+	set, ok := o.(*appsv1.StatefulSet)
+	return ok && set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement
+}
+
+// Stranded is the revision of a pod of a StatefulSet that is neither of the one that is rolled out nor of one that there was
+// before, and that is not ready: a release which was taken back has left it, and it keeps the controller from replacing
+// any. known is false while that cannot be told, because the controller has not seen the object as it is now, or the pods
+// were not read; it is true with "" when there is none. before is the object before that release.
+func Stranded(w Workload, before Object) (revision string, known bool) {
+	set, ok := w.Live.(*appsv1.StatefulSet)
+	was, alsoOK := before.(*appsv1.StatefulSet)
+	if !ok || !alsoOK || !w.PodsKnown || !Observed(set) {
+		return "", false
+	}
+	for _, p := range w.Pods {
+		of := p.Labels[appsv1.ControllerRevisionHashLabelKey]
+		ours := of == set.Status.UpdateRevision || of == was.Status.CurrentRevision || of == was.Status.UpdateRevision
+		if !ours && of != "" && p.DeletionTimestamp == nil && !IsReady(p) {
+			return of, true
+		}
+	}
+	return "", true
 }
 
 // hopeless tells whether a pod that is not ready will not be: a container cannot start or crashes again and again, or the

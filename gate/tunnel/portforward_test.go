@@ -123,6 +123,9 @@ func TestReachFails(t *testing.T) {
 				t.Errorf("%s: got %v, want %s", name, err, want)
 			}
 		}
+		if hinted := err != nil && strings.Contains(err.Error(), "give this account"); isDenied(err) != hinted {
+			t.Errorf("%s: whoever asks is told that the account may not: %t", name, isDenied(err))
+		}
 		if err != nil && strings.Contains(err.Error(), kubeToken) {
 			t.Errorf("%s: %v tells too much", name, err)
 		}

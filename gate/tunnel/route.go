@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -198,5 +199,18 @@ func unreached(s Service, why string, ways ...error) error {
 	if why != "" {
 		text += " (" + why + ")"
 	}
-	return errors.New(text + "\n  hint: " + hint)
+	err := errors.New(text + "\n  hint: " + hint)
+	if len(denied) > 0 {
+		return &deniedError{err, apierrors.NewForbidden(schema.GroupResource{Resource: "services"}, s.Name, err)}
+	}
+	return err
 }
+
+// deniedError is a Service to which no way leads because this account may not take one of them.
+type deniedError struct {
+	error
+	denial *apierrors.StatusError
+}
+
+// Unwrap lets whoever asks see what kind of error it is.
+func (e *deniedError) Unwrap() error { return e.denial }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/client"
 )
 
 func (t *trial) act(ctx context.Context, a action) error {
@@ -75,7 +76,7 @@ func (t *trial) subjects(ctx context.Context, on string) ([]corev1.ObjectReferen
 	case "workload":
 		return t.subject(ctx, t.testCase.Workload)
 	case "replicaset":
-		all, err := t.cluster.dynamic.Resource(resources["replicaset"]).Namespace(t.testCase.name).List(ctx, v1.ListOptions{})
+		all, err := t.cluster.Dynamic.Resource(client.Resources["replicaset"]).Namespace(t.testCase.name).List(ctx, v1.ListOptions{})
 		if err != nil || len(all.Items) == 0 {
 			return nil, err
 		}
@@ -92,7 +93,7 @@ func (t *trial) subject(ctx context.Context, kindAndName string) ([]corev1.Objec
 	if !ok {
 		return nil, fmt.Errorf("an event cannot be about %q", kindAndName)
 	}
-	object, err := t.cluster.dynamic.Resource(resource).Namespace(t.testCase.name).Get(ctx, name, v1.GetOptions{})
+	object, err := t.cluster.Dynamic.Resource(resource).Namespace(t.testCase.name).Get(ctx, name, v1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}

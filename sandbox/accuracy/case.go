@@ -81,6 +81,14 @@ var bases = map[string][]string{
 // moves tells that the case is about a world that moves: it has the undo, and is judged by what is in the cluster afterwards.
 func (c *testCase) moves() bool { return len(c.Exits) > 0 }
 
+// sampled is the group of which --sample plays a share: the bad rollouts of a tier. All others are always played.
+func (c *testCase) sampled() string {
+	if c.Quiet || c.moves() {
+		return ""
+	}
+	return c.Tier
+}
+
 // readCases reads the folders of a folder: those with these names, or all.
 func readCases(dir string, only []string) ([]*testCase, error) {
 	entries, err := os.ReadDir(dir)

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/util/jsonpath"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/client"
 )
 
 // check is something that has to hold: about one object of the case's namespace, or about what rolloutgate has told.
@@ -60,7 +62,7 @@ func (c check) check() error {
 // resourceOf reads KIND/NAME.
 func resourceOf(of string) (resource schema.GroupVersionResource, name string, ok bool) {
 	kind, name, ok := strings.Cut(of, "/")
-	if known := resources[kind]; known.Resource != "" {
+	if known := client.Resources[kind]; known.Resource != "" {
 		return known, name, ok && name != ""
 	}
 	if custom, _ := schema.ParseResourceArg(kind); custom != nil {
@@ -110,7 +112,7 @@ func (c check) holds(object *unstructured.Unstructured) error {
 // read returns the object of a check, nil when there is none.
 func (t *trial) read(ctx context.Context, of string) (*unstructured.Unstructured, error) {
 	resource, name, _ := resourceOf(of)
-	object, err := t.cluster.dynamic.Resource(resource).Namespace(t.testCase.name).Get(ctx, name, v1.GetOptions{})
+	object, err := t.cluster.Dynamic.Resource(resource).Namespace(t.testCase.name).Get(ctx, name, v1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}

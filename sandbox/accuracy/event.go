@@ -14,6 +14,8 @@ import (
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/client"
 )
 
 // ofContainers are the reasons of a kubelet whose events name a container.
@@ -30,7 +32,7 @@ func (c cluster) post(ctx context.Context, e event, about corev1.ObjectReference
 	}
 	message := e.Message
 	if about.Kind == "Pod" {
-		pods := c.dynamic.Resource(resources["pod"]).Namespace(about.Namespace)
+		pods := c.Dynamic.Resource(client.Resources["pod"]).Namespace(about.Namespace)
 		object, err := pods.Get(ctx, about.Name, v1.GetOptions{})
 		if err != nil {
 			return err
@@ -50,7 +52,7 @@ func (c cluster) post(ctx context.Context, e event, about corev1.ObjectReference
 	now := v1.NewTime(time.Now().Truncate(time.Second))
 	sum := sha256.Sum256([]byte(string(about.UID) + e.Reason + message))
 	name := fmt.Sprintf("%s.%x", about.Name, sum[:8])
-	events := c.dynamic.Resource(resources["event"]).Namespace(about.Namespace)
+	events := c.Dynamic.Resource(client.Resources["event"]).Namespace(about.Namespace)
 	object, err := events.Get(ctx, name, v1.GetOptions{})
 	if err == nil {
 		count, _, _ := unstructured.NestedInt64(object.Object, "count")

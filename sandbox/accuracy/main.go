@@ -28,7 +28,7 @@ type options struct {
 	only     []string
 	join     []string
 	parallel int
-	sample   sample
+	sample   harness.Sample
 }
 
 func parse(args []string) (options, error) {
@@ -40,16 +40,11 @@ func parse(args []string) (options, error) {
 	only := flags.String("only", "", "names of the cases to play, with commas (default all)")
 	join := flags.String("join", "", "results of earlier runs, with commas, that go into the document too")
 	flags.IntVar(&o.parallel, "parallel", 0, "cases at once in a shared sandbox (default 9)")
-	sample := flags.String("sample", "1", "share of the bad rollouts to play, such as 1/3; healthy ones and worlds that move are all played")
-	flags.Uint64Var(&o.sample.seed, "seed", 0, "which ones of them")
+	o.sample.Register(flags, "the bad rollouts")
 	if err := o.Parse(flags, args); err != nil {
 		return o, err
 	}
-	var err error
-	if o.sample.of, err = parseShare(*sample); err != nil {
-		return o, err
-	}
-	if o.sample.of > 1 && o.Out != "" {
+	if o.sample.Of > 1 && o.Out != "" {
 		return o, errors.New("the document of --out is about all cases, so it cannot be written with --sample")
 	}
 	o.tiers, o.only, o.join = harness.List(*tier), harness.List(*only), harness.List(*join)

@@ -101,7 +101,7 @@ func (t *trial) keepWatch(ctx context.Context) error {
 	var failed []error
 	for _, c := range t.testCase.script.Always {
 		resource, name, _ := resourceOf(c.Of)
-		of := t.cluster.dynamic.Resource(resource).Namespace(t.testCase.name)
+		of := t.cluster.Dynamic.Resource(resource).Namespace(t.testCase.name)
 		failed = append(failed, t.cluster.follow(ctx, of, func(e watch.EventType, o *unstructured.Unstructured) {
 			if o.GetName() != name || e == watch.Deleted {
 				return

@@ -11,19 +11,21 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/client"
 )
 
 // observe starts all watches of the namespace; they end with the context.
 func (t *trial) observe(ctx context.Context) error {
-	c := t.cluster.dynamic
+	c := t.cluster.Dynamic
 	ns := t.testCase.name
 	workload, name, _ := resourceOf(t.testCase.Workload)
 	return errors.Join(
-		t.cluster.follow(ctx, c.Resource(resources["pod"]).Namespace(ns), func(e watch.EventType, o *unstructured.Unstructured) {
+		t.cluster.follow(ctx, c.Resource(client.Resources["pod"]).Namespace(ns), func(e watch.EventType, o *unstructured.Unstructured) {
 			t.observer.sawPod(time.Now(), o)
 			t.sawPod(ctx, e, o)
 		}),
-		t.cluster.follow(ctx, c.Resource(resources["event"]).Namespace(ns), func(e watch.EventType, o *unstructured.Unstructured) {
+		t.cluster.follow(ctx, c.Resource(client.Resources["event"]).Namespace(ns), func(e watch.EventType, o *unstructured.Unstructured) {
 			if e != watch.Deleted {
 				t.observer.sawEvent(time.Now(), o)
 			}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/client"
 )
 
 // ownAtOnce is how many cases may have a cluster of their own at the same time: each is 700 MB and a busy core.
@@ -33,10 +34,10 @@ func (o options) play(ctx context.Context, all []*testCase) (results, error) {
 	}
 	defer remove()
 	if len(o.only) == 0 {
-		all = o.sample.from(all)
+		all = harness.Choose(o.sample, all, (*testCase).sampled)
 	}
-	if o.sample.of > 1 {
-		fmt.Fprintf(os.Stderr, "one of %d bad rollouts, chosen by --seed %d\n", o.sample.of, o.sample.seed)
+	if o.sample.Of > 1 {
+		fmt.Fprintf(os.Stderr, "one of %d bad rollouts, chosen by --seed %d\n", o.sample.Of, o.sample.Seed)
 	}
 	for _, tier := range o.tiers {
 		began := time.Now()
@@ -53,7 +54,7 @@ func (o options) play(ctx context.Context, all []*testCase) (results, error) {
 		s := &stage{options: o, tier: tier, dir: dir, version: &r.Kubernetes}
 		s.run(ctx, shared, own)
 		r.Cases = append(r.Cases, s.results...)
-		r.Whole[tier] = len(o.only) == 0 && o.sample.of == 1
+		r.Whole[tier] = len(o.only) == 0 && o.sample.Of <= 1
 		fmt.Fprintf(os.Stderr, "tier %s: %d cases in %s\n", tier, len(s.results), time.Since(began).Round(time.Second))
 		if err := errors.Join(append(s.broken, ctx.Err())...); err != nil {
 			return r, err
@@ -101,12 +102,12 @@ func (s *stage) within(ctx context.Context, name string, flags []string, do func
 	if ctx.Err() != nil {
 		return
 	}
-	c, err := bringUp(ctx, s.options.Sandbox, name, s.dir, flags...)
+	c, err := client.BringUp(ctx, s.options.Sandbox, name, s.dir, flags...)
 	if err == nil {
 		s.mu.Lock()
 		*s.version = c.Version()
 		s.mu.Unlock()
-		do(c)
+		do(cluster{c})
 	}
 	if err = errors.Join(err, c.TakeDown(ctx)); err != nil {
 		s.mu.Lock()

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/client"
 )
 
 // behaviorAnnotation with the value scripted keeps kwok's hands off a pod's status.
@@ -92,7 +93,7 @@ func (p *scriptedPod) perform(ctx context.Context, step podStep) error {
 	if err != nil {
 		return err
 	}
-	pods := p.cluster.dynamic.Resource(resources["pod"]).Namespace(p.pod.Namespace)
+	pods := p.cluster.Dynamic.Resource(client.Resources["pod"]).Namespace(p.pod.Namespace)
 	if _, err := pods.Patch(ctx, p.pod.Name, types.StrategicMergePatchType, patch, v1.PatchOptions{}, "status"); err != nil {
 		return err
 	}
@@ -231,7 +232,7 @@ func (p *scriptedPod) writeLogs(ctx context.Context, container, text string) err
 		"spec": map[string]any{"logs": []any{
 			map[string]any{"containers": []any{container}, "logsFile": file, "previousLogsFile": file}}},
 	}
-	logs := p.cluster.dynamic.Resource(resources["logs"]).Namespace(p.pod.Namespace)
+	logs := p.cluster.Dynamic.Resource(client.Resources["logs"]).Namespace(p.pod.Namespace)
 	_, err := logs.Create(ctx, &unstructured.Unstructured{Object: object}, v1.CreateOptions{})
 	if errors.IsAlreadyExists(err) {
 		return nil

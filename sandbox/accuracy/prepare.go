@@ -3,16 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/client"
 )
 
 // prepare makes the namespace and what was there before.
@@ -62,27 +61,12 @@ func (t *trial) writeBase(ctx context.Context) error {
 // settled waits until all pods of a workload are ready and no others are left. It asks the status instead of
 // `kubectl rollout status`, which refuses some update strategies.
 func (t *trial) settled(ctx context.Context, kind, name string) error {
-	of := t.cluster.dynamic.Resource(resources[kind]).Namespace(t.testCase.name)
+	of := t.cluster.Dynamic.Resource(client.Resources[kind]).Namespace(t.testCase.name)
 	return harness.Until(ctx, 2*time.Minute, "the workload before the rollout", func() error {
 		object, err := of.Get(ctx, name, v1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		return complete(kind, object)
+		return client.Complete(kind, object)
 	})
-}
-
-func complete(kind string, object *unstructured.Unstructured) error {
-	number := func(fields ...string) int64 {
-		n, _, _ := unstructured.NestedInt64(object.Object, fields...)
-		return n
-	}
-	wanted, have := number("spec", "replicas"), number("status", "availableReplicas")
-	if kind == "daemonset" {
-		wanted, have = number("status", "desiredNumberScheduled"), number("status", "numberAvailable")
-	}
-	if number("status", "observedGeneration") < object.GetGeneration() || have < wanted || have < 1 && wanted > 0 {
-		return fmt.Errorf("%d of %d pods are available", have, wanted)
-	}
-	return nil
 }

@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
+// TestSample: a share of the bad rollouts of each tier is played, and all others.
 func TestSample(t *testing.T) {
 	var all []*testCase
 	for i := range 30 {
@@ -13,32 +16,13 @@ func TestSample(t *testing.T) {
 	}
 	all = append(all, &testCase{name: "real", Tier: realNode, Expect: "X"}, &testCase{name: "quiet", Tier: realNode, Quiet: true},
 		&testCase{name: "moving", Tier: realNode, Exits: []int{10}})
-	first := sample{3, 1}.from(all)
-	if len(first) != 10+3 {
-		t.Errorf("it chooses %d of %d", len(first), len(all))
+	some := harness.Choose(harness.Sample{Of: 3, Seed: 1}, all, (*testCase).sampled)
+	if len(some) != 10+3 {
+		t.Errorf("it chooses %d of %d", len(some), len(all))
 	}
 	for _, always := range all[30:] {
-		if !slices.Contains(first, always) {
+		if !slices.Contains(some, always) {
 			t.Errorf("%s is not played", always.name)
-		}
-	}
-	if !slices.Equal(first, sample{3, 1}.from(all)) {
-		t.Error("the same seed chooses others")
-	}
-	if slices.Equal(first, sample{3, 2}.from(all)) {
-		t.Error("another seed chooses the same")
-	}
-	if got := (sample{of: 1}).from(all); !slices.Equal(got, all) {
-		t.Error("a sample of all is not all")
-	}
-	for _, share := range []string{"1/3", "1", "1/12"} {
-		if _, err := parseShare(share); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, share := range []string{"", "2/3", "3", "1/0", "-1", "third"} {
-		if _, err := parseShare(share); err == nil {
-			t.Errorf("%q is a share", share)
 		}
 	}
 }

@@ -80,18 +80,6 @@ func (b *bench) close() {
 	b.api.http.CloseIdleConnections()
 }
 
-// kubeconfigFor writes the sandbox' kubeconfig for another address and namespace. The certificate of the API server
-// is for every port of 127.0.0.1.
-func (b *bench) kubeconfigFor(dir, namespace string) (string, error) {
-	text, err := os.ReadFile(b.sandbox.Kubeconfig)
-	if err != nil {
-		return "", err
-	}
-	changed := strings.NewReplacer(b.sandbox.APIServer, b.server, "namespace: default", "namespace: "+namespace)
-	path := filepath.Join(dir, "kubeconfig")
-	return path, os.WriteFile(path, []byte(changed.Replace(string(text))), 0o600)
-}
-
 // measureAll runs every measurement.
 func (b *bench) measureAll(ctx context.Context) (results, error) {
 	begin := time.Now()
@@ -116,6 +104,11 @@ func (b *bench) measureAll(ctx context.Context) (results, error) {
 			return r, err
 		}
 	}
+	keeps, err := b.measureKeeping(ctx, b.options.sizes[0])
+	if err != nil {
+		return r, err
+	}
+	r.keeps = &keeps
 	if b.options.neighbours > 0 {
 		g, err := b.measureCrowd(ctx, smallest, b.options.sizes[0])
 		if err != nil {

@@ -55,6 +55,11 @@ func (r results) budgets() []budget {
 	if r.crowd != nil {
 		out = append(out, r.crowdBudget())
 	}
+	if r.keeps != nil {
+		out = append(out,
+			atMost("requests for lock and record of a plain run", r.keeps.requests, 3, func(v float64) string { return fmt.Sprintf("%.0f", v) }),
+			atMost("time of these requests", r.keeps.took.Seconds(), 0.06, milliseconds))
+	}
 	return append(out,
 		atMost("lag, p95 of all rounds of one workload", harness.Percentile(lags, 95), 0.1, milliseconds),
 		atMost("binary", float64(r.binary.size)/1e6, 45, func(v float64) string { return fmt.Sprintf("%.1f MB", v) }),

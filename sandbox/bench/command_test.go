@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,22 +25,5 @@ func TestExecuteTellsWhatTheCommandSaid(t *testing.T) {
 	_, err := execute(t.Context(), dir, environment{path: os.Getenv("PATH")}, []string{"sh", "-c", "echo it went wrong >&2; exit 3"})
 	if err == nil || !strings.Contains(err.Error(), "exit status 3") || !strings.Contains(err.Error(), "it went wrong") {
 		t.Errorf("got %v", err)
-	}
-}
-
-func TestKubeconfigPointsAtTheRelay(t *testing.T) {
-	dir := t.TempDir()
-	b := &bench{server: "https://127.0.0.1:2"}
-	b.sandbox.Kubeconfig, b.sandbox.APIServer = filepath.Join(dir, "original"), "https://127.0.0.1:1"
-	if err := os.WriteFile(b.sandbox.Kubeconfig, []byte("    server: https://127.0.0.1:1\n    namespace: default\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	path, err := b.kubeconfigFor(dir, "n")
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile(path)
-	if want := "    server: https://127.0.0.1:2\n    namespace: n\n"; err != nil || string(got) != want {
-		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
 }

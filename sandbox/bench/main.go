@@ -62,8 +62,5 @@ func (o options) run(ctx context.Context) error {
 	}
 	text := results.markdown()
 	fmt.Print(text)
-	if o.out == "" {
-		return nil
-	}
-	return rewrite(o.out, text)
+	return harness.WriteSection(o.out, "bench", text)
 }

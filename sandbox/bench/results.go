@@ -20,7 +20,8 @@ type results struct {
 
 	binary binary
 	groups []group
-	crowd  *group // the first group again with neighbours; nil when not asked for
+	crowd  *group   // the first group again with neighbours; nil when not asked for
+	keeps  *keeping // of the first size; nil when that was not measured
 }
 
 // group is one size with what each command needed for it.

@@ -98,11 +98,11 @@ func (b *bench) roll(ctx context.Context, t *track) (measured, error) {
 	if err := os.WriteFile(file, []byte(t.manifest()), 0o600); err != nil {
 		return measured{}, err
 	}
-	e := environment{path: b.path, home: dir}
+	e := environment{path: b.path, home: dir, kubeconfig: filepath.Join(dir, "kubeconfig")}
 	if t.command.warm {
 		e.home = b.dir
 	}
-	if e.kubeconfig, err = b.kubeconfigFor(dir, t.namespace); err != nil {
+	if err := harness.Kubeconfig(b.sandbox, b.server, t.namespace, e.kubeconfig); err != nil {
 		return measured{}, err
 	}
 	m, err := execute(ctx, dir, e, t.command.with(file))

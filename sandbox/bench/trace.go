@@ -3,29 +3,25 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
-	"github.com/rolloutgate/rolloutgate/sandbox/pki"
+	"github.com/rolloutgate/rolloutgate/sandbox/harness"
+	"github.com/rolloutgate/rolloutgate/sandbox/instance"
 )
 
 // tracer is an API server for the measured commands that passes every request on as the administrator and notes
 // how many bytes its answer has, as sent: compressed when the API server compressed it.
 type tracer struct {
-	server *http.Server
-	url    string
+	front *harness.Front
 
 	mu       sync.Mutex
 	requests []*request
@@ -35,41 +31,24 @@ type tracer struct {
 type request struct {
 	method, path, kind string
 	status             int
-	answered           time.Time // its first byte
+	began, answered    time.Time // the first byte of the answer
 	bytes              atomic.Int64
 }
 
-func newTracer(apiServer, certificates string) (*tracer, error) {
-	target, err := url.Parse(apiServer)
-	if err != nil {
-		return nil, err
-	}
-	client, err := pki.Client(certificates, "admin")
-	if err != nil {
-		return nil, err
-	}
-	pair, err := tls.LoadX509KeyPair(filepath.Join(certificates, "apiserver.crt"), filepath.Join(certificates, "apiserver.key"))
-	if err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	t := &tracer{url: "https://" + listener.Addr().String()}
-	transport := client.Transport.(*http.Transport)
-	transport.DisableCompression = true // the client's own wish is passed on
-	transport.ForceAttemptHTTP2 = true
-	proxy := &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		Transport:      transport,
-		FlushInterval:  -1, // watches
-		ModifyResponse: t.note,
-	}
-	t.server = &http.Server{Handler: proxy, TLSConfig: &tls.Config{Certificates: []tls.Certificate{pair}}}
-	go t.server.ServeTLS(listener, "", "")
-	return t, nil
+func newTracer(s instance.State) (*tracer, error) {
+	t := &tracer{}
+	var err error
+	t.front, err = harness.NewFront(s, func(api *httputil.ReverseProxy) http.Handler {
+		api.ModifyResponse = t.note
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			api.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), beganKey{}, time.Now())))
+		})
+	})
+	return t, err
 }
+
+// beganKey is under what the context of a request has the time when it came.
+type beganKey struct{}
 
 func (t *tracer) note(response *http.Response) error {
 	kind := response.Header.Get("Content-Type")
@@ -78,6 +57,7 @@ func (t *tracer) note(response *http.Response) error {
 	}
 	r := &request{method: response.Request.Method, path: response.Request.URL.RequestURI(), kind: kind, status: response.StatusCode,
 		answered: time.Now()}
+	r.began, _ = response.Request.Context().Value(beganKey{}).(time.Time)
 	t.mu.Lock()
 	t.requests = append(t.requests, r)
 	t.mu.Unlock()
@@ -108,12 +88,12 @@ func (c counted) Read(p []byte) (int, error) {
 
 // traceAll rolls every size once with every command and prints the requests, largest answers first.
 func (b *bench) traceAll(ctx context.Context) error {
-	t, err := newTracer(b.sandbox.APIServer, filepath.Join(b.sandbox.Dir, "pki"))
+	t, err := newTracer(b.sandbox)
 	if err != nil {
-		return fmt.Errorf("starting the tracing proxy: %w", err)
+		return err
 	}
-	defer t.server.Close()
-	b.server = t.url
+	defer t.front.Close()
+	b.server = t.front.URL
 	for _, s := range b.options.sizes {
 		for i, c := range b.commands() {
 			if s.alone && c.name != gateName {

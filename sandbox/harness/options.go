@@ -16,6 +16,7 @@ type Options struct {
 	Results     string // file for JSON; "" for none
 	Out         string // file for Markdown; "" for none
 	Artifacts   string // folder that keeps what the commands wrote; "" for a temporary one
+	Section     string // the name of the marks between which Out has the document, see WriteSection; "" for all of Out
 }
 
 // Register adds the flags; program is the default of --name.
@@ -49,7 +50,11 @@ type Outcome interface {
 // Finish prints the outcome and writes the files that were asked for. Its error are the problems.
 func (o *Options) Finish(outcome Outcome) error {
 	fmt.Print(outcome.Text())
-	if err := errors.Join(WriteJSON(o.Results, outcome), WriteDocument(o.Out, outcome.Document())); err != nil {
+	write := WriteDocument
+	if o.Section != "" {
+		write = func(file, text string) error { return WriteSection(file, o.Section, text) }
+	}
+	if err := errors.Join(WriteJSON(o.Results, outcome), write(o.Out, outcome.Document())); err != nil {
 		return err
 	}
 	if problems := outcome.Problems(); len(problems) > 0 {

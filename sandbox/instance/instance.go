@@ -41,6 +41,7 @@ type State struct {
 	Kubeconfig string            `json:"kubeconfig"`
 	APIServer  string            `json:"apiServer"`
 	Prometheus string            `json:"prometheus"`
+	AuditLog   string            `json:"auditLog"` // requests of the ServiceAccounts in the namespace "audited"
 	Bin        string            `json:"bin"`
 	Nodes      int               `json:"nodes"`
 	RealNode   bool              `json:"realNode"`

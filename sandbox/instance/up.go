@@ -129,6 +129,7 @@ func (i Instance) claimPorts(ctx context.Context, b *boot) (Ports, error) {
 		Kubeconfig: i.path("kubeconfig"), Ports: ports, Created: time.Now(),
 		APIServer:  controlplane.Config{Ports: ports.Ports}.Server(),
 		Prometheus: monitoring.Config{Port: ports.Prometheus}.URL(),
+		AuditLog:   controlplane.Config{Data: i.Dir}.AuditLog(),
 	}
 	if i.Bound {
 		self := process.Self(i.Name)

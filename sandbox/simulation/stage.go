@@ -33,8 +33,8 @@ type stage struct {
 const situation = `
 (.metadata.annotations // {}) as $a
 | ($a["` + prefix + `behavior"] // "ready") as $wanted
-| (if $wanted != "scripted" and any(.spec.containers[]; .image | endswith(":missing")) then "image-missing" else $wanted end) as $b
-| (if $b == "image-missing" then first(.spec.containers[] | select(.image | endswith(":missing")) | .name) // null else null end
+| (if $wanted != "scripted" and any(.spec.containers[]; .image | endswith(":missing") or endswith("-missing")) then "image-missing" else $wanted end) as $b
+| (if $b == "image-missing" then first(.spec.containers[] | select(.image | endswith(":missing") or endswith("-missing")) | .name) // null else null end
    // $a["` + prefix + `container"] // .spec.containers[0].name) as $name
 | (if $b == "init-crash" then .status.initContainerStatuses[0]?
    else ([.status.containerStatuses[]? | select(.name == $name)] | first) end) as $s
@@ -142,7 +142,7 @@ const variables = `
   {{- with .spec.initContainers }}{{ $target = (index . 0).name }}{{ end }}
   {{- $statuses = .status.initContainerStatuses | default list }}
 {{- end }}
-{{- range .spec.containers }}{{ if hasSuffix ":missing" .image }}{{ $target = .name }}{{ end }}{{ end }}
+{{- range .spec.containers }}{{ if or (hasSuffix ":missing" .image) (hasSuffix "-missing" .image) }}{{ $target = .name }}{{ end }}{{ end }}
 {{- $image := "" }}{{ range .spec.containers }}{{ if eq .name $target }}{{ $image = .image }}{{ end }}{{ end }}
 {{- $s := dict }}{{ range $statuses }}{{ if eq .name $target }}{{ $s = . }}{{ end }}{{ end }}
 {{- $restarts := $s.restartCount | default 0 | int }}

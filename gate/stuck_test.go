@@ -1,0 +1,81 @@
+package gate
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// strandedWorld is a cluster with one StatefulSet, which is put back, and the pods that are left of it.
+type strandedWorld struct {
+	*world
+	set  *unstructured.Unstructured
+	pods []*corev1.Pod
+	read bool // the pods
+}
+
+func (s *strandedWorld) Watch(ctx context.Context, targets []rollout.Target) Watch {
+	return strandedWatch{&fakeWatch{w: s.world, ctx: ctx, targets: targets}, s}
+}
+
+type strandedWatch struct {
+	*fakeWatch
+	s *strandedWorld
+}
+
+func (w strandedWatch) Workload(int) rollout.Workload {
+	return rollout.Workload{Live: rollout.Typed(w.s.set), Pods: w.s.pods, PodsKnown: w.s.read}
+}
+
+func (s *strandedWorld) FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error) {
+	s.pods = nil
+	return s.world.FreeStuck(ctx, live, revision)
+}
+
+// TestFreeOnly: a cancelled run frees what would keep its undo from having an effect, and does not wait for more.
+func TestFreeOnly(t *testing.T) {
+	pod := func(revision string) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "db-1", Labels: map[string]string{"controller-revision-hash": revision}}}
+	}
+	for name, c := range map[string]struct {
+		pods     []*corev1.Pod
+		unread   bool
+		keep     bool
+		freed    int
+		from, to time.Duration
+	}{
+		"a pod of the bad release": {pods: []*corev1.Pod{pod("db-bad")}, freed: 1, to: time.Second},
+		"a pod of the old version": {pods: []*corev1.Pod{pod("db-old")}, to: time.Second},
+		"nothing is known":         {unread: true, from: freeTime, to: freeTime + time.Second},
+		"as it was asked for":      {pods: []*corev1.Pod{pod("db-bad")}, keep: true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			set := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": map[string]any{"name": "db", "namespace": "shop", "generation": int64(3)},
+				"status": map[string]any{"observedGeneration": int64(3), "currentRevision": "db-old", "updateRevision": "db-old"},
+			}}
+			w := &strandedWorld{world: newWorld(), set: set, pods: c.pods, read: !c.unread}
+			r := Gate{Cluster: w, KeepStuckPods: c.keep, Namespace: "shop"}.begin(t.Context(), "run")
+			began := time.Now()
+			ref := manifest.Ref{Group: "apps", Kind: "StatefulSet", Namespace: "shop", Name: "db"}
+			r.freeOnly([]patch.Undone{
+				{Action: patch.Restored, Restored: set, Write: patch.Write{Ref: ref, Before: set, Written: set}},
+				{Action: patch.Restored, Restored: &unstructured.Unstructured{}, Write: patch.Write{Ref: manifest.Ref{Kind: "ConfigMap", Name: "settings"}}},
+			})
+			took := time.Since(began)
+			r.course.stop()
+			if len(w.freed) != c.freed || took < c.from || took > c.to {
+				t.Errorf("%s: freed %v in %s", name, w.freed, took)
+			}
+		})
+	}
+}
