@@ -176,16 +176,23 @@ func TestTakenForDead(t *testing.T) {
 	})
 }
 
+// leased is a run that holds a lease, and has said so that long ago.
+func leased(t *testing.T, b *books, ago time.Duration) (*run, record.Lease) {
+	t.Helper()
+	r := kept(b).begin(t.Context(), "run")
+	lease, err := b.TakeLease(t.Context(), record.Lease{Run: "ME", Holder: "ME", Namespace: "shop"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.lock = &lock{store: b, self: "ME", renewed: time.Now().Add(-ago), leases: []record.Lease{lease}}
+	return r, lease
+}
+
 // TestSleptThroughTheEnd: a run that was taken for dead in its last moment does not say that it has passed.
 func TestSleptThroughTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBooks(newWorld(good("web")))
-		r := kept(b).begin(t.Context(), "run")
-		lease, err := b.TakeLease(t.Context(), record.Lease{Run: "ME", Holder: "ME", Namespace: "shop"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.lock = &lock{store: b, self: "ME", renewed: time.Now().Add(-record.Validity), leases: []record.Lease{lease}}
+		r, lease := leased(t, b, record.Validity)
 		lease.Holder = "OTHER"
 		b.put(lease)
 		r.begins()
@@ -207,12 +214,7 @@ func TestLongest(t *testing.T) {
 func TestSleptBetweenTries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBooks(newWorld(good("web")))
-		r := kept(b).begin(t.Context(), "run")
-		lease, err := b.TakeLease(t.Context(), record.Lease{Run: "ME", Holder: "ME", Namespace: "shop"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.lock = &lock{store: b, self: "ME", renewed: time.Now(), leases: []record.Lease{lease}}
+		r, lease := leased(t, b, 0)
 		r.recorded = true
 		b.fault = func(what string) error {
 			if what != "save passed" {

@@ -18,9 +18,11 @@ import (
 // strandedWorld is a cluster with one StatefulSet, which is put back, and the pods that are left of it.
 type strandedWorld struct {
 	*world
-	set  *unstructured.Unstructured
-	pods []*corev1.Pod
-	read bool // the pods
+	set   *unstructured.Unstructured
+	pods  []*corev1.Pod
+	read  bool // the pods
+	err   error
+	asked int
 }
 
 func (s *strandedWorld) Watch(ctx context.Context, targets []rollout.Target) Watch {
@@ -37,6 +39,9 @@ func (w strandedWatch) Workload(int) rollout.Workload {
 }
 
 func (s *strandedWorld) FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error) {
+	if s.asked++; s.err != nil {
+		return nil, s.err
+	}
 	s.pods = nil
 	return s.world.FreeStuck(ctx, live, revision)
 }
@@ -50,12 +55,15 @@ func TestFreeOnly(t *testing.T) {
 		pods     []*corev1.Pod
 		unread   bool
 		keep     bool
+		err      error
+		asked    int
 		freed    int
 		from, to time.Duration
 	}{
-		"a pod of the bad release": {pods: []*corev1.Pod{pod("db-bad")}, freed: 1, to: time.Second},
+		"a pod of the bad release": {pods: []*corev1.Pod{pod("db-bad")}, freed: 1, asked: 1, to: time.Second},
 		"a pod of the old version": {pods: []*corev1.Pod{pod("db-old")}, to: time.Second},
 		"nothing is known":         {unread: true, from: freeTime, to: freeTime + time.Second},
+		"it may not":               {pods: []*corev1.Pod{pod("db-bad")}, err: errRefused, asked: 1},
 		"as it was asked for":      {pods: []*corev1.Pod{pod("db-bad")}, keep: true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -63,7 +71,7 @@ func TestFreeOnly(t *testing.T) {
 				"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": map[string]any{"name": "db", "namespace": "shop", "generation": int64(3)},
 				"status": map[string]any{"observedGeneration": int64(3), "currentRevision": "db-old", "updateRevision": "db-old"},
 			}}
-			w := &strandedWorld{world: newWorld(), set: set, pods: c.pods, read: !c.unread}
+			w := &strandedWorld{world: newWorld(), set: set, pods: c.pods, read: !c.unread, err: c.err}
 			r := Gate{Cluster: w, KeepStuckPods: c.keep, Namespace: "shop"}.begin(t.Context(), "run")
 			began := time.Now()
 			ref := manifest.Ref{Group: "apps", Kind: "StatefulSet", Namespace: "shop", Name: "db"}
@@ -73,8 +81,8 @@ func TestFreeOnly(t *testing.T) {
 			})
 			took := time.Since(began)
 			r.course.stop()
-			if len(w.freed) != c.freed || took < c.from || took > c.to {
-				t.Errorf("%s: freed %v in %s", name, w.freed, took)
+			if len(w.freed) != c.freed || w.asked != c.asked || took < c.from || took > c.to {
+				t.Errorf("%s: freed %v after asking %d times, in %s", name, w.freed, w.asked, took)
 			}
 		})
 	}

@@ -37,7 +37,7 @@ func (r *run) undo(v Verdict) {
 	case slices.ContainsFunc(undone, failedToUndo):
 		undo.Result = UndoFailed
 	default:
-		seen, budget := time.Now(), r.g.UndoTimeout-time.Since(started)
+		seen, budget := time.Now(), max(r.g.UndoTimeout-time.Since(started), 0)
 		verified := r.verify(undone, undo, budget)
 		if !verified && overslept(seen, budget) {
 			undo.Findings = nil
@@ -163,8 +163,12 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 		r.freeOnly(undone)
 		return false
 	}
-	f, stop := r.followUndo(append(targetsOfUndo(undone), r.bystanders(undone)...))
+	f, stop := r.follow(append(targetsOfUndo(undone), r.bystanders(undone)...))
 	defer stop()
+	f.undone = map[manifest.Ref]string{}
+	for _, s := range r.report.Workloads {
+		f.undone[s.Ref] = s.Revision
+	}
 	if v := f.until(ctx, Verifying, false); v.Outcome != Passed {
 		if _, cancelled := r.course.cancelled(); cancelled {
 			r.freeOnly(undone)
@@ -183,16 +187,6 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 		}
 	}
 	return true
-}
-
-// followUndo begins to follow targets that were put back.
-func (r *run) followUndo(targets []rollout.Target) (f *follower, stop func()) {
-	f, stop = r.follow(targets)
-	f.undone = map[manifest.Ref]string{}
-	for _, s := range r.report.Workloads {
-		f.undone[s.Ref] = s.Revision
-	}
-	return f, stop
 }
 
 // freeOnly frees the pods of a cancelled run that would keep the old version from coming back. Nobody watches that one
@@ -231,6 +225,7 @@ func (r *run) freeOnly(undone []patch.Undone) {
 			}
 			if err != nil {
 				r.tell(t.Ref, Trouble{err.Error()})
+				return // it would be refused again, and said again
 			}
 			clear = 0
 		}
