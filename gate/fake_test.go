@@ -319,6 +319,30 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	return u
 }
 
+func (w *world) Locate(_ context.Context, objects []manifest.Object) ([]manifest.Object, error) {
+	located := slices.Clone(objects)
+	for i := range located {
+		if located[i].GetKind() == "Namespace" {
+			located[i].SetNamespace("")
+		}
+	}
+	return located, nil
+}
+
+func (w *world) Exist(_ context.Context, objects []manifest.Object) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.ContainsFunc(objects, func(o manifest.Object) bool { return w.objects[o.GetName()].version > 0 }), nil
+}
+
+func (w *world) Remove(ctx context.Context, write patch.Write, uid string) error {
+	t := w.objects[write.Ref.Name]
+	if own := w.as(t, t.version); own != nil && string(own.GetUID()) != uid {
+		return &patch.StaleError{Ref: write.Ref, What: "was created by somebody else"}
+	}
+	return w.step(ctx, w.writeTakes, "remove "+t.name, func() { t.version = 0 })
+}
+
 func (w *world) TryStep(context.Context, *patch.Write) error { return nil }
 
 func (w *world) TryBack(context.Context, patch.Write) error { return w.refusesBack }

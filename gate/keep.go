@@ -179,7 +179,7 @@ func (r *run) complete() {
 			w := &r.stages[i].Writes[j]
 			own := r.writes[min(len(r.carried), len(r.writes)):] // those of others come first
 			n := slices.IndexFunc(own, func(o patch.Write) bool {
-				return o.Ref == w.Ref && o.Step == w.Step && o.Action == w.Action && o.Action != patch.Unchanged && o.Written != nil
+				return o.Ref == w.Ref && o.Step == w.Step && o.Action == w.Action && o.Action != patch.Unchanged && o.Written != nil && !o.Ended
 			})
 			if n >= 0 && (stays || w.After == nil) {
 				w.Written, w.After, w.Resource, w.At, w.Deferred = own[n].Written, nil, own[n].Resource, own[n].At, false

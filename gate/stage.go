@@ -26,6 +26,12 @@ type Stage struct {
 	// Judge says that the criteria are asked when the stage is complete, and that the stage passes when they hold.
 	// While a stage is going on they are asked in any case.
 	Judge bool
+	// Hooks are those of the objects that do their work at their moment in the run: the stage is complete when they have
+	// done it.
+	Hooks []manifest.Ref
+	// Deletes are the hooks, of this stage and earlier ones, that are deleted when it has passed; DeletesFailed those of it
+	// that are deleted when they have failed.
+	Deletes, DeletesFailed []manifest.Ref
 }
 
 // Planner makes stages out of a plan. It is pure: what it needs to know of the cluster is in the plan.
@@ -44,18 +50,16 @@ var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
 	return []Stage{{Name: "all", Writes: p.Writes, Judge: p.Changes()}}, nil
 }}
 
-// stagesOf asks the planners, and then the API server about each step of an object that is written in several.
+// stagesOf asks the planners about what is written together, and then the API server about each step of an object that is written in several.
 func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
-	for _, planner := range r.g.planners() {
-		stages, err := planner.Stages(p)
-		if err != nil {
-			return nil, refusedError{err}
-		}
-		if len(stages) > 0 {
-			return stages, r.tryStages(stages)
-		}
+	if err := checkHooks(p); err != nil {
+		return nil, refusedError{err}
 	}
-	return nil, nil
+	stages, err := inOrder(r.order, p, r.g.planners())
+	if err != nil {
+		return nil, refusedError{err}
+	}
+	return stages, r.tryStages(stages)
 }
 
 // tryStages asks the API server what it would make of each step. Those that end as the plan says were asked already.
@@ -94,20 +98,59 @@ func (r *run) perform(stages []Stage) (Verdict, error) {
 		}
 		v := Verdict{Outcome: Passed, Target: -1}
 		if !slices.Contains(r.passed, s.Name) {
-			v = r.watchStage(s)
+			v = r.watchStage(s, stages[n+1:])
 		}
-		if v.Outcome != Passed || n == len(stages)-1 {
+		if v.Outcome != Passed {
 			return v, nil
 		}
-		r.stages[n].Passed = true
-		if err := r.keepOn(); err != nil {
-			return Verdict{Outcome: Superseded, Target: -1}, nil
+		r.finish(s)
+		if last := n == len(stages)-1; !last {
+			r.stages[n].Passed = true
+			if err := r.keepOn(); err != nil {
+				return Verdict{Outcome: Superseded, Target: -1}, nil
+			}
+		}
+		r.clear(s.Deletes) // by now a run that goes on with this one knows that they are not to run again
+		if last := n == len(stages)-1; last {
+			return v, nil
 		}
 	}
 	return Verdict{Outcome: Passed, Target: -1}, nil
 }
 
-// asPassed is a stage that an earlier run has come through: what it has given to a few pods is there.
+// finish notes what of a stage has come to its end: nothing that happens to it later is about this run any more. A Job
+// may be removed by its ttlSecondsAfterFinished.
+func (r *run) finish(s Stage) {
+	for _, w := range s.Writes {
+		if !runsOnce(w) || slices.Contains(r.finished, w.Ref) {
+			continue
+		}
+		r.finished = append(r.finished, w.Ref)
+		for _, status := range r.report.Workloads {
+			if status.Ref == w.Ref {
+				r.results = append(r.results, status)
+			}
+		}
+	}
+}
+
+// toWatch are the writes so far that a stage is about, with what unfinished runs have left, unless a later stage writes it.
+func (r *run) toWatch(later []Stage) []patch.Write {
+	return slices.DeleteFunc(slices.Clone(r.writes), func(w patch.Write) bool {
+		carried := slices.ContainsFunc(r.carried, func(c patch.Write) bool { return c.Ref == w.Ref })
+		return w.Ended || slices.Contains(r.finished, w.Ref) || carried && r.comes(w, later)
+	})
+}
+
+// comes tells whether a write of an unfinished run is to an object that only a later stage writes.
+func (r *run) comes(w patch.Write, later []Stage) bool {
+	own := r.writes[min(len(r.carried), len(r.writes)):]
+	of := func(o patch.Write) bool { return o.Ref == w.Ref }
+	return !slices.ContainsFunc(own, of) && slices.ContainsFunc(later, func(s Stage) bool { return slices.ContainsFunc(s.Writes, of) })
+}
+
+// asPassed is a stage that an earlier run has come through: what it has given to a few pods is there, and a hook that is
+// not there any more has run.
 func (s Stage) asPassed() Stage {
 	s.Writes = slices.Clone(s.Writes)
 	for i := range s.Writes {
@@ -115,14 +158,15 @@ func (s Stage) asPassed() Stage {
 			w.Written = w.Before
 		}
 	}
+	s.Writes = slices.DeleteFunc(s.Writes, func(w patch.Write) bool { return w.Hook && w.Action == patch.Created && w.Written == nil })
 	return s
 }
 
 // watchStage follows what all stages so far have written, as far as this one is to get.
-func (r *run) watchStage(s Stage) Verdict {
-	targets := targetsOf(r.writes)
+func (r *run) watchStage(s Stage, later []Stage) Verdict {
+	targets := targetsOf(r.toWatch(later))
 	for i := range targets {
-		targets[i].Goal = s.Goals[targets[i].Ref]
+		targets[i].Goal, targets[i].Ends = s.Goals[targets[i].Ref], s.isHook(targets[i].Ref)
 	}
 	timing := r.g.Timing
 	if s.Hold > 0 {

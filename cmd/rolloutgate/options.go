@@ -45,6 +45,7 @@ type options struct {
 	window, recovery                 time.Duration
 	canaries                         []string
 	hold                             time.Duration
+	helmTests                        bool
 	preflight                        string
 
 	config, output, reportDir, ci, color string
@@ -166,11 +167,12 @@ func (o *options) takingBack(flags *pflag.FlagSet) {
 func (o *options) staging(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
 	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins")
+	flags.BoolVar(&o.helmTests, "helm-tests", false, "run Helm's test hooks when everything else is complete; a test that fails undoes the release")
 }
 
 // delivery reads the flags about stages.
 func (o *options) delivery() (gate.Delivery, error) {
-	var d gate.Delivery
+	d := gate.Delivery{HelmTests: o.helmTests}
 	for _, text := range o.canaries {
 		share, err := gate.ParseShare(text)
 		if err != nil {

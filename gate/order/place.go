@@ -42,7 +42,7 @@ func compare(a, b placed) int {
 
 // place finds the place of an object from its own annotations. If this run has none for it, why says so.
 func place(object manifest.Object, o Options) (p placed, why string, err error) {
-	p = placed{Object: Object{Object: object}, phase: main, until: main}
+	p = placed{Object: Object{Object: object, read: len(object.Notes)}, phase: main, until: main}
 	h, err := hookOf(object)
 	if err != nil {
 		return p, "", err
