@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/order"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
@@ -123,7 +124,7 @@ func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers,
 		w.Action = patch.Created
 	case err != nil:
 		return nil, err
-	case w.Object.Replace:
+	case w.Object.Replace && order.RunsOnce(w.Object):
 		w.Action, w.Replaces = patch.Created, string(live.GetUID())
 	case live.GetDeletionTimestamp() != nil:
 		return nil, &localError{fmt.Errorf("%s is being deleted since %s", w.Ref, live.GetDeletionTimestamp().UTC().Format("15:04:05"))}
@@ -136,7 +137,11 @@ func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers,
 	asking, warned := collectWarnings(ctx)
 	if w.Replaces == "" {
 		err = c.dryRun(asking, w)
-	} else {
+	}
+	if w.Object.Replace && w.Before != nil && apierrors.IsInvalid(err) { // what serves is changed in place where that can be
+		w.Action, w.Replaces, w.Before = patch.Created, string(w.Before.GetUID()), nil
+	}
+	if w.Replaces != "" {
 		err = c.dryRunAnew(asking, w)
 	}
 	w.Warnings = warned.texts

@@ -64,7 +64,7 @@ type Object struct {
 	// Hook: it does its work at its moment in a run, instead of being kept as it is written. It may have a generateName
 	// instead of a name. Read leaves it and Replace to gate/order.
 	Hook bool
-	// Replace: an older object of that name is deleted first, so that this one does its work anew.
+	// Replace: an older object of that name may be deleted first, so that this one does its work anew.
 	Replace bool
 
 	// wrong is what is wrong with a hook.
