@@ -128,6 +128,14 @@ func TestHooks(t *testing.T) {
 		"stages of our own": {
 			things: []*thing{good("a"), good("b"), good("c")}, objects: "a@stage 1,b@stage -1,c", outcome: Passed, log: "write b, write c, write a",
 		},
+		"nothing to change in two stages": {
+			things: []*thing{{name: "a", same: true}, {name: "b", same: true}}, objects: "a,b@stage 1", outcome: Passed, state: "healthy, nothing to change",
+			versions: "a=1 b=1",
+		},
+		"left in the middle": {
+			things: []*thing{bad("web", fails), job("warm", soon, false)}, objects: "warm@post-upgrade,web", gate: func(g *Gate) { g.NeverUndo = true },
+			outcome: NotUndone, log: "write web", note: "stage after: post-upgrade was not begun: it is no part of what was left",
+		},
 		"a test that nobody asked for": {
 			things: []*thing{good("web"), job("test", fails, false)}, objects: "web,test@test", outcome: Passed, log: "write web",
 		},
@@ -247,9 +255,7 @@ func (b *books) diesWithHooks(t *testing.T, passed bool, objects ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range stages {
-		r.stages = append(r.stages, record.Stage{Name: s.Name, Judge: s.Judge, Writes: s.Writes})
-	}
+	r.stages = onRecord(stages)
 	r.stages[0].Passed = passed
 	if err := b.SaveRecord(t.Context(), r.record(record.Running)); err != nil {
 		t.Fatal(err)
@@ -333,6 +339,21 @@ func TestOrderedStages(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPlanInStages: a plan says in which stages it would go.
+func TestPlanInStages(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(good("web"), job("migrate", never, true))
+		report, err := gated(w).Plan(t.Context(), w.released("web", "migrate@pre-upgrade"))
+		if want := "it goes out in 2 stages: before: pre-upgrade (job/migrate); main"; err != nil || !slices.Contains(report.Notes, want) || w.history() != "" {
+			t.Errorf("notes %q, %v, wrote %s", report.Notes, err, w.history())
+		}
+		w.existErr = errLost
+		if report, err = gated(w).Plan(t.Context(), w.released("web", "migrate@pre-upgrade")); err == nil || report.Exit.Code != Retry.Code() {
+			t.Errorf("exit %d, %v", report.Exit.Code, err)
+		}
+	})
 }
 
 // TestGeneratedNames: a hook gets its name before it is written, so that its record tells it.

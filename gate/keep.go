@@ -18,12 +18,17 @@ const (
 	sealTime = 45 * time.Second
 )
 
+// onRecord are stages as they are kept.
+func onRecord(stages []Stage) []record.Stage {
+	var all []record.Stage
+	for _, s := range stages {
+		all = append(all, record.Stage{Name: s.Name, Judge: s.Judge, Writes: s.Writes})
+	}
+	return all
+}
+
 // keep puts the run on record before its first write. What cannot be kept is said, with what it means; the run goes on.
 func (r *run) keep(stages []Stage) error {
-	r.stages = nil
-	for _, s := range stages {
-		r.stages = append(r.stages, record.Stage{Name: s.Name, Judge: s.Judge, Writes: s.Writes})
-	}
 	if r.g.Store == nil || r.g.Keep == KeepNothing {
 		return nil
 	}

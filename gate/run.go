@@ -50,6 +50,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
+	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
 		if err := r.keep(stages); err != nil {
@@ -64,6 +65,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	}
 	r.conclude(verdict)
 	r.clear(r.failedHooks(stages))
+	r.notBegun(stages)
 	r.plot()
 	return r.end(), r.hushed(err)
 }
@@ -114,6 +116,7 @@ type run struct {
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage
+	begun      int              // how many of them
 	order      order.Order      // of the objects; empty where there are no manifests
 	finished   []manifest.Ref   // Jobs and hooks of stages that have passed
 	results    []rollout.Status // how they ended

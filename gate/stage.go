@@ -93,6 +93,7 @@ func (r *run) perform(stages []Stage) (Verdict, error) {
 			r.stage = s.Name
 			r.deadline = time.Now().Add(r.g.Timeout + s.Hold)
 		}
+		r.begun = n + 1
 		if v, err := r.write(s); v.Outcome != Passed {
 			return v, err
 		}
@@ -116,6 +117,16 @@ func (r *run) perform(stages []Stage) (Verdict, error) {
 		}
 	}
 	return Verdict{Outcome: Passed, Target: -1}, nil
+}
+
+// notBegun says which stages are missing of a release that is left as it is.
+func (r *run) notBegun(stages []Stage) {
+	if r.report.Undo != nil && r.report.Undo.Result != UndoSkipped {
+		return
+	}
+	for _, s := range stages[r.begun:] {
+		r.note("stage %s was not begun: it is no part of what was left", s.Name)
+	}
 }
 
 // finish notes what of a stage has come to its end: nothing that happens to it later is about this run any more. A Job

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -42,11 +43,8 @@ func (c *Client) Exist(ctx context.Context, objects []manifest.Object) (bool, er
 		if err == nil {
 			_, err = c.of(&w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
 		}
-		switch {
-		case err == nil:
-			return true, nil
-		case IsUnreachable(err), apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
-			return false, err
+		if !apierrors.IsNotFound(err) && !meta.IsNoMatchError(err) {
+			return err == nil, err
 		}
 	}
 	return false, nil
