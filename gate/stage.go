@@ -84,9 +84,10 @@ func (r *run) tryStages(stages []Stage) error {
 }
 
 // perform goes through the stages until one does not pass. The error is one of writing.
-func (r *run) perform(stages []Stage) (Verdict, error) {
+func (r *run) perform(stages []Stage) (v Verdict, err error) {
 	for n, s := range stages {
-		if slices.Contains(r.passed, s.Name) {
+		passed := slices.Contains(r.passed, s.Name)
+		if passed {
 			s = s.asPassed()
 		}
 		if len(stages) > 1 {
@@ -94,29 +95,22 @@ func (r *run) perform(stages []Stage) (Verdict, error) {
 			r.deadline = time.Now().Add(r.g.Timeout + s.Hold)
 		}
 		r.begun = n + 1
-		if v, err := r.write(s); v.Outcome != Passed {
-			return v, err
-		}
-		v := Verdict{Outcome: Passed, Target: -1}
-		if !slices.Contains(r.passed, s.Name) {
+		if v, err = r.write(s); v.Outcome == Passed && !passed {
 			v = r.watchStage(s, stages[n+1:])
 		}
 		if v.Outcome != Passed {
-			return v, nil
+			return v, err
 		}
 		r.finish(s)
-		if last := n == len(stages)-1; !last {
+		if n < len(stages)-1 || len(s.Deletes) > 0 { // who goes on with this run must not run again what is deleted
 			r.stages[n].Passed = true
 			if err := r.keepOn(); err != nil {
 				return Verdict{Outcome: Superseded, Target: -1}, nil
 			}
 		}
-		r.clear(s.Deletes) // by now a run that goes on with this one knows that they are not to run again
-		if last := n == len(stages)-1; last {
-			return v, nil
-		}
+		r.clear(s.Deletes)
 	}
-	return Verdict{Outcome: Passed, Target: -1}, nil
+	return v, nil
 }
 
 // notBegun says which stages are missing of a release that is left as it is.
