@@ -141,6 +141,10 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 			continue
 		}
 		i := slices.IndexFunc(plan.Writes, func(o patch.Write) bool { return o.Ref == w.Ref })
+		if i >= 0 && r.goesOnWith(u.ID, w, plan.Writes[i]) {
+			w.Object, plan.Writes[i] = plan.Writes[i].Object, w
+			continue
+		}
 		if i < 0 || plan.Writes[i].Action == patch.Unchanged {
 			r.carried = append(r.carried, w)
 			continue
@@ -150,7 +154,7 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 			return plan, err
 		}
 		plan.Writes[i] = rebased
-		if rebased.Base != nil || w.Prepared { // this run may not come to its own write
+		if rebased.Base != nil || rebased.Replaces != "" || w.Prepared { // this run may not come to its own write
 			r.carried = append(r.carried, w)
 		}
 	}
@@ -180,7 +184,7 @@ func (r *run) record(state record.State) record.Record {
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
 		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
 	}
-	if len(r.g.Delivery.Canaries) > 0 {
+	if d := r.g.Delivery; len(d.Canaries) > 0 || d.HelmTests || d.Upgrade != nil {
 		out.Delivery, _ = json.Marshal(r.g.Delivery) // names and numbers
 	}
 	for _, c := range r.g.Criteria {

@@ -16,6 +16,11 @@ type Delivery struct {
 	// Canaries are the stages in which a few new pods run beside the old ones, each with more of them than the one before.
 	// After the last one all pods become new.
 	Canaries []Canary `json:"canaries,omitempty"`
+	// HelmTests runs Helm's tests at the end.
+	HelmTests bool `json:"helmTests,omitempty"`
+	// Upgrade says whether something of the release was there before the run, which decides about Helm's hooks; nil: the
+	// run finds out.
+	Upgrade *bool `json:"upgrade,omitempty"`
 }
 
 // Approval is a stage that goes on only when somebody says so.

@@ -20,7 +20,11 @@ func (r *run) forecast(stages []Stage) {
 		held += s.Hold
 		texts = append(texts, s.text())
 	}
-	r.note("it goes out in %d stages: %s; they are held for %s altogether", len(stages), strings.Join(texts, "; "), wording.Duration(held))
+	text := fmt.Sprintf("it goes out in %d stages: %s", len(stages), strings.Join(texts, "; "))
+	if held > 0 {
+		text += "; they are held for " + wording.Duration(held) + " altogether"
+	}
+	r.note("%s", text)
 }
 
 // text is a stage in words: how many pods of what become new, and how long that goes on.
@@ -30,6 +34,13 @@ func (s Stage) text() string {
 		pods = append(pods, fmt.Sprintf("%d of %s", s.Goals[ref], ref))
 	}
 	text := s.Name
+	if len(s.Hooks) > 0 {
+		var hooks []string
+		for _, ref := range s.Hooks {
+			hooks = append(hooks, ref.String())
+		}
+		text += " (" + strings.Join(hooks, ", ") + ")"
+	}
 	if len(pods) > 0 {
 		text += ": new pods " + strings.Join(pods, ", ")
 	}

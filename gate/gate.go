@@ -118,6 +118,10 @@ func (g Gate) withDefaults() Gate {
 // Plan says what Run would change. It changes nothing.
 func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, error) {
 	r := g.begin(ctx, "plan")
+	objects, err := r.arrange(objects)
+	if err != nil {
+		return r.end(), err
+	}
 	plan, err := r.plan(objects)
 	if err != nil {
 		return r.end(), err

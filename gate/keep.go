@@ -18,12 +18,17 @@ const (
 	sealTime = 45 * time.Second
 )
 
+// onRecord are stages as they are kept.
+func onRecord(stages []Stage) []record.Stage {
+	var all []record.Stage
+	for _, s := range stages {
+		all = append(all, record.Stage{Name: s.Name, Judge: s.Judge, Writes: s.Writes})
+	}
+	return all
+}
+
 // keep puts the run on record before its first write. What cannot be kept is said, with what it means; the run goes on.
 func (r *run) keep(stages []Stage) error {
-	r.stages = nil
-	for _, s := range stages {
-		r.stages = append(r.stages, record.Stage{Name: s.Name, Judge: s.Judge, Writes: s.Writes})
-	}
 	if r.g.Store == nil || r.g.Keep == KeepNothing {
 		return nil
 	}
@@ -198,7 +203,7 @@ func (r *run) complete() {
 			w := &r.stages[i].Writes[j]
 			own := r.writes[min(len(r.carried), len(r.writes)):] // those of others come first
 			n := slices.IndexFunc(own, func(o patch.Write) bool {
-				return o.Ref == w.Ref && o.Step == w.Step && o.Action == w.Action && o.Action != patch.Unchanged && o.Written != nil
+				return o.Ref == w.Ref && o.Step == w.Step && o.Action == w.Action && o.Action != patch.Unchanged && o.Written != nil && !o.Ended
 			})
 			if n >= 0 && (stays || w.After == nil) {
 				w.Written, w.After, w.Resource, w.At, w.Deferred = own[n].Written, nil, own[n].Resource, own[n].At, false

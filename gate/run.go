@@ -11,6 +11,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/order"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -25,6 +26,10 @@ func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error
 
 // carryOut is the straight way.
 func (r *run) carryOut(objects []manifest.Object) (Report, error) {
+	objects, err := r.arrange(objects)
+	if err != nil {
+		return r.end(), err
+	}
 	plan, err := r.plan(objects)
 	if err != nil {
 		return r.end(), err
@@ -45,6 +50,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
+	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
 		if err := r.keep(stages); err != nil {
@@ -58,6 +64,8 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 		return r.failed(err)
 	}
 	r.conclude(verdict)
+	r.clear(r.failedHooks(stages))
+	r.notBegun(stages)
 	r.plot()
 	return r.end(), r.hushed(err)
 }
@@ -73,7 +81,7 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	ctx, release := r.course.enter(Watching, r.remaining())
 	defer release()
 	v := f.until(ctx, Watching, s.Judge)
-	r.report.Workloads = f.statuses()
+	r.report.Workloads = append(f.statuses(), r.results...)
 	switch {
 	case v.Outcome == Interrupted, v.Outcome == Terminated: // the undo comes first, and explains nothing
 	case v.Outcome == Passed:
@@ -112,11 +120,15 @@ type run struct {
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage
-	locked     time.Time // when it had its lock; zero without one
-	recorded   bool      // the run is on record
-	unhoused   bool      // the namespace of the record is not there yet
-	lock       *lock     // nil: there is none
-	failure    error     // why a write did not go through
+	begun      int              // how many of them
+	order      order.Order      // of the objects; empty where there are no manifests
+	finished   []manifest.Ref   // Jobs and hooks of stages that have passed
+	results    []rollout.Status // how they ended
+	locked     time.Time        // when it had its lock; zero without one
+	recorded   bool             // the run is on record
+	unhoused   bool             // the namespace of the record is not there yet
+	lock       *lock            // nil: there is none
+	failure    error            // why a write did not go through
 	targets    []rollout.Target
 	findings   []diagnosis.Finding
 	// troubledBefore are the workloads that this run did not change and that were not in order when it began.

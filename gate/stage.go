@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -29,6 +28,12 @@ type Stage struct {
 	// Judge says that the criteria are asked when the stage is complete, and that the stage passes when they hold.
 	// While a stage is going on they are asked in any case.
 	Judge bool
+	// Hooks are those of the objects that do their work at their moment in the run: the stage is complete when they have
+	// done it.
+	Hooks []manifest.Ref
+	// Deletes are the hooks, of this stage and earlier ones, that are deleted when it has passed; DeletesFailed those of it
+	// that are deleted when they have failed.
+	Deletes, DeletesFailed []manifest.Ref
 }
 
 // Planner makes stages out of a plan. It is pure: what it needs to know of the cluster is in the plan.
@@ -47,18 +52,19 @@ var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
 	return []Stage{{Name: "all", Writes: p.Writes, Judge: p.Changes()}}, nil
 }}
 
-// stagesOf asks the planners, and then the API server about each step of an object that is written in several.
+// stagesOf asks the planners about what is written together, and then the API server about each step of an object that is written in several.
 func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
-	for _, planner := range r.g.planners() {
-		stages, err := planner.Stages(p)
-		if err != nil {
-			return nil, refusedError{err}
-		}
-		if len(stages) > 0 {
-			return stages, errors.Join(r.canWait(stages), r.tryStages(stages))
-		}
+	if err := checkHooks(p); err != nil {
+		return nil, refusedError{err}
 	}
-	return nil, nil
+	stages, err := inOrder(r.order, p, r.g.planners())
+	if err != nil {
+		return nil, refusedError{err}
+	}
+	if err := r.canWait(stages); err != nil {
+		return nil, err
+	}
+	return stages, r.tryStages(stages)
 }
 
 // canWait refuses stages that wait for somebody who could not answer, or could not go on.
@@ -97,37 +103,81 @@ func (r *run) tryStages(stages []Stage) error {
 }
 
 // perform goes through the stages until one does not pass. The error is one of writing.
-func (r *run) perform(stages []Stage) (Verdict, error) {
+func (r *run) perform(stages []Stage) (v Verdict, err error) {
 	for n, s := range stages {
-		if slices.Contains(r.passed, s.Name) {
+		passed := slices.Contains(r.passed, s.Name)
+		if passed {
 			s = s.asPassed()
 		}
 		if len(stages) > 1 {
 			r.stage, r.between = s.Name, n < len(stages)-1
 			r.deadline = time.Now().Add(r.g.Timeout + s.Hold + s.answerTime())
 		}
-		if v, err := r.write(s); v.Outcome != Passed {
+		r.begun = n + 1
+		if v, err = r.write(s); v.Outcome == Passed && !passed {
+			v = r.watchStage(s, stages[n+1:])
+		}
+		if v.Outcome != Passed {
 			return v, err
 		}
-		v := Verdict{Outcome: Passed, Target: -1}
-		if !slices.Contains(r.passed, s.Name) {
-			v = r.watchStage(s)
+		r.finish(s)
+		if n < len(stages)-1 || len(s.Deletes) > 0 { // who goes on with this run must not run again what is deleted
+			r.stages[n].Passed = true
+			if s.Approval != nil && s.Approval.Park && !passed {
+				return Verdict{Outcome: Parked, Target: -1}, nil
+			}
+			if err := r.keepOn(); err != nil {
+				return Verdict{Outcome: Superseded, Target: -1}, nil
+			}
 		}
-		if v.Outcome != Passed || n == len(stages)-1 {
-			return v, nil
-		}
-		r.stages[n].Passed = true
-		if s.Approval != nil && s.Approval.Park && !slices.Contains(r.passed, s.Name) {
-			return Verdict{Outcome: Parked, Target: -1}, nil
-		}
-		if err := r.keepOn(); err != nil {
-			return Verdict{Outcome: Superseded, Target: -1}, nil
-		}
+		r.clear(s.Deletes)
 	}
-	return Verdict{Outcome: Passed, Target: -1}, nil
+	return v, nil
 }
 
-// asPassed is a stage that an earlier run has come through: what it has given to a few pods is there.
+// notBegun says which stages are missing of a release that is left as it is.
+func (r *run) notBegun(stages []Stage) {
+	if r.report.Undo != nil && r.report.Undo.Result != UndoSkipped {
+		return
+	}
+	for _, s := range stages[r.begun:] {
+		r.note("stage %s was not begun: it is no part of what was left", s.Name)
+	}
+}
+
+// finish notes what of a stage has come to its end: nothing that happens to it later is about this run any more. A Job
+// may be removed by its ttlSecondsAfterFinished.
+func (r *run) finish(s Stage) {
+	for _, w := range s.Writes {
+		if !runsOnce(w) || slices.Contains(r.finished, w.Ref) {
+			continue
+		}
+		r.finished = append(r.finished, w.Ref)
+		for _, status := range r.report.Workloads {
+			if status.Ref == w.Ref {
+				r.results = append(r.results, status)
+			}
+		}
+	}
+}
+
+// toWatch are the writes so far that a stage is about, with what unfinished runs have left, unless a later stage writes it.
+func (r *run) toWatch(later []Stage) []patch.Write {
+	return slices.DeleteFunc(slices.Clone(r.writes), func(w patch.Write) bool {
+		carried := slices.ContainsFunc(r.carried, func(c patch.Write) bool { return c.Ref == w.Ref })
+		return w.Ended || slices.Contains(r.finished, w.Ref) || carried && r.comes(w, later)
+	})
+}
+
+// comes tells whether a write of an unfinished run is to an object that only a later stage writes.
+func (r *run) comes(w patch.Write, later []Stage) bool {
+	own := r.writes[min(len(r.carried), len(r.writes)):]
+	of := func(o patch.Write) bool { return o.Ref == w.Ref }
+	return !slices.ContainsFunc(own, of) && slices.ContainsFunc(later, func(s Stage) bool { return slices.ContainsFunc(s.Writes, of) })
+}
+
+// asPassed is a stage that an earlier run has come through: what it has given to a few pods is there, and a hook that is
+// not there any more has run.
 func (s Stage) asPassed() Stage {
 	s.Writes = slices.Clone(s.Writes)
 	for i := range s.Writes {
@@ -135,14 +185,15 @@ func (s Stage) asPassed() Stage {
 			w.Written = w.Before
 		}
 	}
+	s.Writes = slices.DeleteFunc(s.Writes, func(w patch.Write) bool { return w.Hook && w.Action == patch.Created && w.Written == nil })
 	return s
 }
 
 // watchStage follows what all stages so far have written, as far as this one is to get.
-func (r *run) watchStage(s Stage) Verdict {
-	targets := targetsOf(r.writes)
+func (r *run) watchStage(s Stage, later []Stage) Verdict {
+	targets := targetsOf(r.toWatch(later))
 	for i := range targets {
-		targets[i].Goal = s.Goals[targets[i].Ref]
+		targets[i].Goal, targets[i].Ends = s.Goals[targets[i].Ref], s.isHook(targets[i].Ref)
 	}
 	timing := r.g.Timing
 	if s.Hold > 0 {

@@ -215,7 +215,7 @@ func (b *books) ForgetRecord(_ context.Context, namespace string, s record.Summa
 func (b *books) Trace(_ context.Context, w *patch.Write) error {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	if t := b.w.objects[w.Ref.Name]; t.version == 2 && !t.gone {
+	if t := b.w.objects[w.Ref.Name]; t.version == 2 && !t.gone && string(t.object(2).GetUID()) != w.Replaces {
 		w.Written = t.object(2)
 	}
 	return nil

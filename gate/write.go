@@ -23,7 +23,14 @@ func (r *run) write(s Stage) (Verdict, error) {
 		if err := r.mayWrite(ctx); err != nil {
 			return r.unwritten(ctx, err)
 		}
-		if err := r.writeOne(w); err != nil {
+		err := r.makeWay(ctx, w)
+		if ended := r.mayWrite(ctx); ended != nil {
+			return r.unwritten(ctx, ended)
+		}
+		if err == nil {
+			err = r.writeOne(w)
+		}
+		if err != nil {
 			r.findings = append(r.findings, diagnosis.ExplainApply(err, w.Object))
 			r.failure = fmt.Errorf("applying %s: %w", w.Ref, err)
 			return r.unwritten(ctx, r.failure)

@@ -48,7 +48,7 @@ func (p *program) answerCommand(approved bool, c *cobra.Command) *cobra.Command 
 		}
 		ctx, cancel := context.WithTimeout(c.Context(), findTime)
 		defer cancel()
-		text, err := answer(ctx, client, o.namespace(), strings.Join(args, ""), record.Decision{Approved: approved, Reason: *reason})
+		text, err := decide(ctx, client, o.namespace(), strings.Join(args, ""), record.Decision{Approved: approved, Reason: *reason})
 		if err != nil {
 			p.code = gate.OutcomeOf(err).Code()
 			return err
@@ -73,7 +73,7 @@ type mayNot struct{ error }
 func (mayNot) Outcome() gate.Outcome { return gate.Denied }
 
 // answer writes a decision to the lease of a run, and says so in words.
-func answer(ctx context.Context, client *cluster.Client, namespace, run string, d record.Decision) (string, error) {
+func decide(ctx context.Context, client *cluster.Client, namespace, run string, d record.Decision) (string, error) {
 	leases, err := client.Leases(ctx, namespace)
 	if err != nil {
 		return "", err

@@ -49,6 +49,7 @@ type options struct {
 	approve, park                    bool
 	approveTimeout                   time.Duration
 	approveBy                        string
+	helmTests                        bool
 	preflight                        string
 
 	config, output, reportDir, ci, color string
@@ -174,11 +175,12 @@ func (o *options) staging(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.approveTimeout, "approve-timeout", time.Hour, "how long to wait for that; then everything goes back")
 	flags.StringVar(&o.approveBy, "approve-by", "", "regular expression for the whole name of who may say so, as the API server knows them")
 	flags.BoolVar(&o.park, "park", false, "end after the last canary with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
+	flags.BoolVar(&o.helmTests, "helm-tests", false, "run Helm's test hooks when everything else is complete; a test that fails undoes the release")
 }
 
 // delivery reads the flags about stages.
 func (o *options) delivery() (gate.Delivery, error) {
-	var d gate.Delivery
+	d := gate.Delivery{HelmTests: o.helmTests}
 	for _, text := range o.canaries {
 		share, err := gate.ParseShare(text)
 		if err != nil {

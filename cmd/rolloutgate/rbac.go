@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -51,6 +52,10 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if err != nil {
 		return err
 	}
+	written, leftOut, err := o.written(read.Objects)
+	if err != nil {
+		return err
+	}
 	to, err := parseAccount(account, o.namespace())
 	if err != nil {
 		return err
@@ -59,7 +64,7 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if err != nil {
 		return err
 	}
-	use.Objects, err = rights.Find(read.Objects, o.namespace(), func(gvk schema.GroupVersionKind) (manifest.Resource, error) {
+	use.Objects, err = rights.Find(written, o.namespace(), func(gvk schema.GroupVersionKind) (manifest.Resource, error) {
 		return o.ask(c.Context(), gvk)
 	})
 	var unknown *rights.UnknownKindError
@@ -73,7 +78,7 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if least {
 		needed = rights.Required(needed)
 	}
-	for _, note := range append(read.Notes(), rights.Notes(use)...) {
+	for _, note := range slices.Concat(read.Notes(), leftOut, rights.Notes(use)) {
 		fmt.Fprintf(p.stderr, "note: %s\n", printable(errors.New(note)))
 	}
 	_, err = io.WriteString(p.stdout, rights.YAML(needed, to, o.namespace()))

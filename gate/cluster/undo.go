@@ -124,6 +124,9 @@ const clocksDiffer = 5 * time.Second
 // the dry-run said what the object becomes, whatever differs from that now was changed by somebody else.
 func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unstructured {
 	ours := ownEntry(live, w)
+	if w.Replaces != "" && w.Replaces == string(live.GetUID()) {
+		return nil
+	}
 	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Add(-clocksDiffer)) || onlyPrepared(w, live) {
 		return nil
 	}

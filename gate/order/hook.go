@@ -168,7 +168,7 @@ func (h hook) why() string {
 func (h hook) once(moments []moment) error {
 	first := moments[0]
 	for _, m := range moments[1:] {
-		if m.phase == first.phase || m.phase == test && first.phase == after || !runsOnce(h.object) {
+		if m.phase == first.phase || m.phase == test && first.phase == after || !RunsOnce(h.object) {
 			continue
 		}
 		return fail(h.object, h.tool.hook, "make two objects of it, each with a name and a hook of its own",

@@ -12,6 +12,8 @@
 package order
 
 import (
+	"slices"
+
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
@@ -32,6 +34,43 @@ type Options struct {
 type Order struct {
 	Groups  []Group
 	LeftOut []LeftOut // as given
+	notes   []string  // what of the annotations is not followed
+}
+
+// Notes say what is not done as it is written, an object a line.
+func (o Order) Notes() []string {
+	var notes []string
+	for _, l := range o.LeftOut {
+		notes = append(notes, l.Object.Note("left out: "+l.Why))
+	}
+	return append(notes, o.notes...)
+}
+
+// NotEmpty is an error when all objects are left out: a run without any is never what was meant.
+func (o Order) NotEmpty() error {
+	if len(o.Groups) > 0 || len(o.LeftOut) == 0 {
+		return nil
+	}
+	first := o.LeftOut[0]
+	return failAt(first.Object, "", "", "there are only hooks, and none that this run has: %s is left out: %s", named(first.Object), first.Why)
+}
+
+// Objects are those of all groups, in the order of writing.
+func (o Order) Objects() []Object {
+	var all []Object
+	for _, g := range o.Groups {
+		all = append(all, g.Objects...)
+	}
+	return all
+}
+
+// DependsOnUpgrade tells whether it matters to an order of these objects whether something of the release is in the
+// cluster already.
+func DependsOnUpgrade(objects []manifest.Object) bool {
+	return slices.ContainsFunc(objects, func(o manifest.Object) bool {
+		_, found, _ := annotation(o, helm.hook)
+		return found
+	})
 }
 
 // Group is what is written at a time. The next one is begun when all of it is complete: Jobs and Pods have finished,
@@ -45,15 +84,12 @@ type Group struct {
 // Object is an object, and how it is treated as a hook.
 type Object struct {
 	manifest.Object
-	// Hook: it runs at its moment instead of being kept as it is written. It may have a generateName instead of a name.
-	Hook bool
-	// Replace: an older object of that name is deleted first, so that this one runs again.
-	Replace bool
 	// DeleteOnSuccess: it is deleted when group Until is complete. DeleteOnFailure: when it has failed itself. Its log
 	// has to be read before.
 	DeleteOnSuccess, DeleteOnFailure bool
 	// Until is the index of the last group whose objects may need a hook: the last one of its phase, as in Helm.
 	Until int
+	read  int // how many of its notes are the reader's
 }
 
 // LeftOut is an object that this run does not write.
@@ -75,6 +111,8 @@ func Split(objects []manifest.Object, o Options) (Order, error) {
 			return Order{}, err
 		case why != "":
 			order.LeftOut = append(order.LeftOut, LeftOut{Object: object, Why: why})
+		case object.Wrong() != nil:
+			return Order{}, object.Wrong()
 		default:
 			all = append(all, p)
 		}
@@ -87,6 +125,11 @@ func Split(objects []manifest.Object, o Options) (Order, error) {
 		return Order{}, err
 	}
 	order.Groups = groups(all)
+	for _, o := range order.Objects() {
+		for _, note := range o.Notes[o.read:] {
+			order.notes = append(order.notes, o.Note(note))
+		}
+	}
 	return order, nil
 }
 

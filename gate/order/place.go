@@ -42,7 +42,7 @@ func compare(a, b placed) int {
 
 // place finds the place of an object from its own annotations. If this run has none for it, why says so.
 func place(object manifest.Object, o Options) (p placed, why string, err error) {
-	p = placed{Object: Object{Object: object}, phase: main, until: main}
+	p = placed{Object: Object{Object: object, read: len(object.Notes)}, phase: main, until: main}
 	h, err := hookOf(object)
 	if err != nil {
 		return p, "", err
@@ -134,9 +134,9 @@ func needs(object, other manifest.Object) bool {
 	return false
 }
 
-// runsOnce says whether an object does its work once and is then finished: a Job, a Pod, and perhaps a custom resource,
+// RunsOnce says whether an object does its work once and is then finished: a Job, a Pod, and perhaps a custom resource,
 // such as a Workflow. All else of Kubernetes itself stays and serves.
-func runsOnce(o manifest.Object) bool {
+func RunsOnce(o manifest.Object) bool {
 	group := o.GroupVersionKind().Group
 	ofKubernetes := !strings.Contains(group, ".") || strings.HasSuffix(group, ".k8s.io") // others may not be named like that
 	return helmWaits(o) || !ofKubernetes

@@ -62,33 +62,17 @@ func golden(t *testing.T, path, got string) {
 	}
 }
 
-// disguises are spellings of hooks that a reader which knows hooks does not take for what a deploy runs.
-var disguises = strings.NewReplacer("pre-install", "PRE-install", "pre-upgrade", "PRE-upgrade", "post-install", "POST-install",
-	"post-upgrade", "POST-upgrade", "PreSync", "PRE-Sync", "PostSync", "POST-Sync")
-
-var undisguise = strings.NewReplacer("PRE-install", "pre-install", "PRE-upgrade", "pre-upgrade", "POST-install", "post-install",
-	"POST-upgrade", "post-upgrade", "PRE-Sync", "PreSync", "POST-Sync", "PostSync")
-
-// read reads manifests with their lines, hooks among them, in the order in which they are written.
+// read reads manifests with their lines.
 func read(t *testing.T, name, text string) []manifest.Object {
 	t.Helper()
-	m, err := manifest.Read(manifest.Options{Filenames: []string{"-"}, Stdin: strings.NewReader(disguises.Replace(text))})
+	m, err := manifest.Read(manifest.Options{Filenames: []string{"-"}, Stdin: strings.NewReader(text)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	objects := slices.Concat(m.Objects, m.Hooks)
-	slices.SortStableFunc(objects, func(a, b manifest.Object) int { return a.Source.Line - b.Source.Line })
-	for i := range objects {
-		objects[i].Notes, objects[i].Source.Path = nil, name
-		annotations, _, _ := unstructured.NestedFieldNoCopy(objects[i].Object, "metadata", "annotations")
-		written, _ := annotations.(map[string]any)
-		for key, value := range written {
-			if s, isText := value.(string); isText {
-				written[key] = undisguise.Replace(s)
-			}
-		}
+	for i := range m.Objects {
+		m.Objects[i].Notes, m.Objects[i].Source.Path = nil, name
 	}
-	return objects
+	return m.Objects
 }
 
 // describe prints an order, or the error instead.
