@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,14 +14,29 @@ import (
 
 // Delivery says in which stages the users get a release. The zero value is all of them at once.
 type Delivery struct {
-	// Canaries are the stages in which a few new pods run beside the old ones, each with more of them than the one before.
-	// After the last one all pods become new.
-	Canaries []Canary `json:"canaries,omitempty"`
+	// Parts are the stages before the last one, in their order. After them all pods become new.
+	Parts []Part `json:"parts,omitempty"`
 	// HelmTests runs Helm's tests at the end.
 	HelmTests bool `json:"helmTests,omitempty"`
 	// Upgrade says whether something of the release was there before the run, which decides about Helm's hooks; nil: the
 	// run finds out.
 	Upgrade *bool `json:"upgrade,omitempty"`
+}
+
+// Part is one stage as somebody asks for it. Exactly one of the first fields says what becomes new in it.
+type Part struct {
+	// Canary is how many new pods run beside the old ones: more than in the part before.
+	Canary Share `json:"canary,omitzero"`
+
+	// Hold is how long it goes on after it has come to where it should be.
+	Hold time.Duration `json:"hold,omitempty"`
+	// Approval is asked for after that; nil: nobody has to say anything.
+	Approval *Approval `json:"approval,omitempty"`
+}
+
+// canaries tells whether a few pods become new first.
+func (d Delivery) canaries() bool {
+	return slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Canary != Share{} })
 }
 
 // Approval is a stage that goes on only when somebody says so.
@@ -32,15 +48,6 @@ type Approval struct {
 	By string `json:"by,omitempty"`
 	// Park ends the run instead, with what it has come to, until another one goes on with it.
 	Park bool `json:"park,omitempty"`
-}
-
-// Canary is one stage with a few new pods.
-type Canary struct {
-	Share Share `json:"share"`
-	// Hold is how long it goes on after these pods are ready.
-	Hold time.Duration `json:"hold,omitempty"`
-	// Approval is asked for after that; nil: nobody has to say anything.
-	Approval *Approval `json:"approval,omitempty"`
 }
 
 // Share is how many pods of a workload become new: a number of pods, or a percentage of those that it wants.

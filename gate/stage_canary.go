@@ -20,7 +20,7 @@ const pinned = 30 * 24 * time.Hour
 // stage, in its place among the others.
 func canary(d Delivery) Planner {
 	return Planner{Name: "canary", Stages: func(p patch.Plan) ([]Stage, error) {
-		if len(d.Canaries) == 0 {
+		if !d.canaries() {
 			return nil, nil
 		}
 		var staged []patch.Write
@@ -43,8 +43,8 @@ func canary(d Delivery) Planner {
 func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, error) {
 	var stages []Stage
 	before := map[manifest.Ref]int32{}
-	for n, c := range d.Canaries {
-		s := Stage{Name: "canary " + c.Share.String(), Goals: map[manifest.Ref]int32{}, Hold: c.Hold, Approval: c.Approval, Judge: true}
+	for n, c := range d.Parts {
+		s := Stage{Name: "canary " + c.Canary.String(), Goals: map[manifest.Ref]int32{}, Hold: c.Hold, Approval: c.Approval, Judge: true}
 		if n == 0 {
 			s.Writes = append(s.Writes, p.Writes...)
 		} else {
@@ -54,7 +54,7 @@ func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, erro
 			if !changesPods(w) {
 				continue
 			}
-			pods, err := goal(w, c.Share, before[w.Ref])
+			pods, err := goal(w, c.Canary, before[w.Ref])
 			if err != nil {
 				return nil, err
 			}
@@ -67,7 +67,7 @@ func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, erro
 	}
 	promote := Stage{Name: "promote", Judge: true}
 	for _, w := range staged {
-		last, err := w.AsStep(len(d.Canaries), stepped(w))
+		last, err := w.AsStep(len(d.Parts), stepped(w))
 		if err != nil {
 			return nil, err
 		}

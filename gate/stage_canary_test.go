@@ -41,7 +41,7 @@ func shares(t *testing.T, text string, hold time.Duration) Delivery {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d.Canaries = append(d.Canaries, Canary{Share: share, Hold: hold})
+		d.Parts = append(d.Parts, Part{Canary: share, Hold: hold})
 	}
 	return d
 }

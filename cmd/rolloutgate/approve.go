@@ -72,7 +72,7 @@ type mayNot struct{ error }
 // Outcome says what it means for the command.
 func (mayNot) Outcome() gate.Outcome { return gate.Denied }
 
-// answer writes a decision to the lease of a run, and says so in words.
+// decide writes a decision to the lease of a run, and says so in words.
 func decide(ctx context.Context, client *cluster.Client, namespace, run string, d record.Decision) (string, error) {
 	leases, err := client.Leases(ctx, namespace)
 	if err != nil {

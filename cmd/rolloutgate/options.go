@@ -187,10 +187,10 @@ func (o *options) delivery() (gate.Delivery, error) {
 			what, hint, _ := strings.Cut(err.Error(), "\n  hint: ")
 			return d, &usageError{"reading --canary: " + what, hint}
 		}
-		d.Canaries = append(d.Canaries, gate.Canary{Share: share, Hold: o.hold})
+		d.Parts = append(d.Parts, gate.Part{Canary: share, Hold: o.hold})
 	}
 	for flag, given := range map[string]bool{"hold": o.hold > 0, "approve": o.approve, "park": o.park} {
-		if given && len(d.Canaries) == 0 {
+		if given && len(d.Parts) == 0 {
 			return d, &usageError{"--" + flag + " without a canary", "say how many pods become new first: --canary 5%"}
 		}
 	}
@@ -201,7 +201,7 @@ func (o *options) delivery() (gate.Delivery, error) {
 		if _, err := regexp.Compile(o.approveBy); err != nil {
 			return d, &usageError{"reading --approve-by: " + err.Error(), ""}
 		}
-		d.Canaries[len(d.Canaries)-1].Approval = &gate.Approval{Timeout: o.approveTimeout, By: o.approveBy, Park: o.park}
+		d.Parts[len(d.Parts)-1].Approval = &gate.Approval{Timeout: o.approveTimeout, By: o.approveBy, Park: o.park}
 	}
 	return d, nil
 }
