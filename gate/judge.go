@@ -18,8 +18,6 @@ type Verdict struct {
 	Evidence *diagnosis.Evidence
 	// Action is what follows when criteria decided; "" otherwise.
 	Action analysis.Action
-	// Unapproved says that somebody has said no to the stage, or nobody anything.
-	Unapproved bool
 	// Nothing says that the rollout is complete, and runs no pod: the numbers of those workloads.
 	Nothing []int
 }
@@ -98,10 +96,8 @@ func judge(s Situation) (v Verdict, over bool) {
 		}
 	}
 	switch s.Approval {
-	case Refusal:
-		return Verdict{Outcome: RolloutFailed, Target: -1, Unapproved: true}, true
-	case Silence:
-		return Verdict{Outcome: TimedOut, Target: -1, Unapproved: true}, true
+	case Refusal, Silence:
+		return Verdict{Outcome: Rejected, Target: -1}, true
 	case Awaited:
 		s.Holding = true
 	}

@@ -29,6 +29,7 @@ const (
 	TimedOut
 	CriteriaFailed
 	Inconclusive
+	Rejected
 	UndoBroken
 	NotUndone
 	Superseded
@@ -52,6 +53,7 @@ var outcomes = [...]struct {
 	TimedOut:       {11, "timeout", "rollout did not finish in time; restored and verified"},
 	CriteriaFailed: {12, "criteria", "success criteria violated; restored and verified"},
 	Inconclusive:   {13, "inconclusive", "could not judge (no data, Prometheus unreachable, nothing runs); release kept, unless told otherwise"},
+	Rejected:       {14, "rejected", "a person said no to a stage, or nobody said yes in time; previous state restored and verified"},
 	UndoBroken:     {20, "undo-failed", "failed, and the undo failed, is partial or is unverified: a person must look"},
 	NotUndone:      {21, "not-undone", "failed, and nothing was undone"},
 	Superseded:     {30, "superseded", "another deploy took over the workload; left alone"},

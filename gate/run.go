@@ -86,7 +86,7 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	case v.Outcome == Interrupted, v.Outcome == Terminated: // the undo comes first, and explains nothing
 	case v.Outcome == Passed:
 		r.findings = append(r.findings, f.remarks(v)...)
-	case v.Unapproved:
+	case v.Outcome == Rejected:
 		r.findings = append(r.findings, f.unapproved())
 	default:
 		r.step(Step{Name: StepDiagnose})

@@ -92,9 +92,9 @@ func TestApproval(t *testing.T) {
 		log      string
 	}{
 		"approved":           {record.Decision{Approved: true, By: "ann@example.com"}, Passed, "", "write a, write b"},
-		"rejected":           {record.Decision{By: "ann@example.com", Reason: "too slow"}, RolloutFailed, "ann@example.com has rejected stage first: too slow", "write a, undo a"},
-		"by somebody else":   {record.Decision{Approved: true, By: "bob@elsewhere.com"}, TimedOut, "nobody has approved stage first within 5m", "write a, undo a"},
-		"nobody says a word": {record.Decision{}, TimedOut, "nobody has approved stage first within 5m", "write a, undo a"},
+		"rejected":           {record.Decision{By: "ann@example.com", Reason: "too slow"}, Rejected, "ann@example.com has rejected stage first: too slow", "write a, undo a"},
+		"by somebody else":   {record.Decision{Approved: true, By: "bob@elsewhere.com"}, Rejected, "nobody has approved stage first within 5m", "write a, undo a"},
+		"nobody says a word": {record.Decision{}, Rejected, "nobody has approved stage first within 5m", "write a, undo a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
