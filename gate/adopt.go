@@ -45,6 +45,9 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 	if err != nil {
 		return plan, r.fail(err)
 	}
+	for _, u := range unfinished {
+		r.goesOnPinned(u)
+	}
 	r.report.Changes = nil
 	if plan, err = r.plan(objects); err != nil {
 		return plan, err

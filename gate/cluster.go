@@ -37,6 +37,8 @@ type Cluster interface {
 	// FreeStuck deletes the pods of a revision that are not ready and keep a StatefulSet from moving; it returns their
 	// names.
 	FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error)
+	// Front reads what stands before the pods of one revision of a Deployment; an empty one is that of its template now.
+	Front(ctx context.Context, of manifest.Ref, revision string) (rollout.Front, error)
 	// PodsOf lists the pods below the objects, ServicesOf names the Services that select an object's pods.
 	PodsOf(ctx context.Context, objects []rollout.Object) ([]rollout.RunningPod, error)
 	ServicesOf(ctx context.Context, object rollout.Object) ([]string, error)

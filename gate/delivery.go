@@ -16,6 +16,8 @@ import (
 type Delivery struct {
 	// Parts are the stages before the last one, in their order. After them all pods become new.
 	Parts []Part `json:"parts,omitempty"`
+	// Drain takes the old pods out of the traffic of their Services before they end.
+	Drain bool `json:"drain,omitempty"`
 	// HelmTests runs Helm's tests at the end.
 	HelmTests bool `json:"helmTests,omitempty"`
 	// Upgrade says whether something of the release was there before the run, which decides about Helm's hooks; nil: the
@@ -27,11 +29,31 @@ type Delivery struct {
 type Part struct {
 	// Canary is how many new pods run beside the old ones: more than in the part before.
 	Canary Share `json:"canary,omitzero"`
+	// Preview is all new pods beside the old ones, without a user.
+	Preview *Preview `json:"preview,omitempty"`
+	// Switch gives the users to the pods of the preview.
+	Switch bool `json:"switch,omitempty"`
 
 	// Hold is how long it goes on after it has come to where it should be.
 	Hold time.Duration `json:"hold,omitempty"`
 	// Approval is asked for after that; nil: nobody has to say anything.
 	Approval *Approval `json:"approval,omitempty"`
+}
+
+// Preview is new pods that no user reaches.
+type Preview struct {
+	// Service is the name of one that sends traffic to them, for tests; empty: there is none.
+	Service string `json:"service,omitempty"`
+}
+
+// preview is the part in which no user reaches the new pods; nil when there is none.
+func (d Delivery) preview() *Part {
+	for i := range d.Parts {
+		if d.Parts[i].Preview != nil {
+			return &d.Parts[i]
+		}
+	}
+	return nil
 }
 
 // canaries tells whether a few pods become new first.

@@ -412,6 +412,10 @@ func (w *world) PodsOf(context.Context, []rollout.Object) ([]rollout.RunningPod,
 	return nil, nil
 }
 
+func (w *world) Front(_ context.Context, of manifest.Ref, _ string) (rollout.Front, error) {
+	return rollout.Front{}, nil
+}
+
 func (w *world) ServicesOf(context.Context, rollout.Object) ([]string, error) { return nil, nil }
 
 func (w *world) Watch(ctx context.Context, targets []rollout.Target) Watch {

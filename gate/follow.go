@@ -210,23 +210,25 @@ func (f *follower) situation(ctx context.Context, p Phase) Situation {
 
 // inHold tells whether the stage is to go on although everything is where it should be.
 func (f *follower) inHold() bool {
-	return f.stage.Hold > 0 && (f.held.IsZero() || time.Since(f.held) < f.stage.Hold)
+	least := max(f.stage.Hold, f.stage.Rest)
+	return least > 0 && (f.held.IsZero() || time.Since(f.held) < least)
 }
 
 // holding begins the hold when everything has come to where it should be, and asks for the approval after it. It returns
 // when to look again because of that.
 func (f *follower) holding(ctx context.Context) time.Duration {
-	if f.stage.Hold <= 0 && f.stage.Approval == nil || f.held.IsZero() && !complete(f.observed()) {
+	least := max(f.stage.Hold, f.stage.Rest)
+	if least <= 0 && f.stage.Approval == nil || f.held.IsZero() && !complete(f.observed()) {
 		return longest
 	}
 	if f.held.IsZero() {
 		f.held = time.Now()
-		if f.stage.Hold > 0 {
-			f.r.step(Step{Name: StepHold, Stage: f.r.stage, Limit: f.stage.Hold})
+		if least > 0 {
+			f.r.step(Step{Name: StepHold, Stage: f.r.stage, Limit: least})
 		}
 	}
 	if f.inHold() {
-		return max(f.stage.Hold-time.Since(f.held), coalesce)
+		return max(least-time.Since(f.held), coalesce)
 	}
 	return f.ask(ctx)
 }

@@ -56,6 +56,13 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 		r.report.Changes = append(r.report.Changes, Change{Object: w.Ref, Source: w.Source, Action: string(w.Action), Diff: w.Diff()})
 		r.tell(w.Ref, Planned{w.Action})
 	}
+	r.forgottenPins(plan)
+	if plan, err = r.withPins(ctx, plan); err != nil {
+		if ended := r.interrupted(ctx, "asking the API server about Services"); ended != nil {
+			return plan, r.fail(ended)
+		}
+		return plan, r.fail(err)
+	}
 	return plan, nil
 }
 

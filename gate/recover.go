@@ -82,6 +82,7 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 // goesOn makes this run one that goes on where another one was.
 func (r *run) goesOn(found record.Record) error {
 	r.resumed, r.aim = found.ID, found.ID
+	r.goesOnPinned(found)
 	for _, s := range found.Stages {
 		if s.Passed {
 			r.passed = append(r.passed, s.Name)

@@ -50,6 +50,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
+	stages[0].Unpin = stages[0].Unpin || r.resumed == "" && slices.ContainsFunc(r.carried, func(w patch.Write) bool { return w.Pin != nil })
 	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
@@ -117,6 +118,10 @@ type run struct {
 	resumed  string          // the run that this one goes on with
 	aim      string          // the run that this one goes on with, or puts back: it may be parked
 	passed   []string        // its stages that have passed
+	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
+	// pods; unpinnable is why nothing could be pinned.
+	pinned     map[manifest.Ref]string
+	unpinnable error
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage

@@ -28,6 +28,11 @@ type Stage struct {
 	// Judge says that the criteria are asked when the stage is complete, and that the stage passes when they hold.
 	// While a stage is going on they are asked in any case.
 	Judge bool
+	// Rest is how long the stage goes on at least after it has come to where it should be; the criteria's window is part of
+	// that.
+	Rest time.Duration
+	// Unpin gives the Services that are pinned back to all their pods before the stage writes anything.
+	Unpin bool
 	// Hooks are those of the objects that do their work at their moment in the run: the stage is complete when they have
 	// done it.
 	Hooks []manifest.Ref
@@ -45,7 +50,9 @@ type Planner struct {
 }
 
 // planners are asked in this order, and the first that answers decides. The last one always does.
-func (g Gate) planners() []Planner { return append(g.Planners, canary(g.Delivery), plain) }
+func (g Gate) planners() []Planner {
+	return append(g.Planners, blueGreen(g.Delivery), canary(g.Delivery), plain)
+}
 
 // plain writes everything at once.
 var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
@@ -56,6 +63,9 @@ var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
 func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 	if err := checkHooks(p); err != nil {
 		return nil, refusedError{err}
+	}
+	if r.unpinnable != nil {
+		return nil, r.unpinnable
 	}
 	stages, err := inOrder(r.order, p, r.g.planners())
 	if err != nil {
@@ -88,7 +98,7 @@ func (r *run) tryStages(stages []Stage) error {
 	for _, s := range stages {
 		for i := range s.Writes {
 			w := &s.Writes[i]
-			if _, partly := s.Goals[w.Ref]; !partly {
+			if _, partly := s.Goals[w.Ref]; !partly && w.Pin == nil {
 				continue
 			}
 			if err := r.g.Cluster.TryStep(ctx, w); err != nil {
@@ -114,6 +124,10 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 			r.deadline = time.Now().Add(r.g.Timeout + s.Hold + s.answerTime())
 		}
 		r.begun = n + 1
+		if err = r.resolve(r.course.root, n, s); err != nil && !passed {
+			r.failure = err
+			return r.unwritten(r.course.root, err)
+		}
 		if v, err = r.write(s); v.Outcome == Passed && !passed {
 			v = r.watchStage(s, stages[n+1:])
 		}
@@ -181,7 +195,7 @@ func (r *run) comes(w patch.Write, later []Stage) bool {
 func (s Stage) asPassed() Stage {
 	s.Writes = slices.Clone(s.Writes)
 	for i := range s.Writes {
-		if w := &s.Writes[i]; s.Goals[w.Ref] > 0 {
+		if w := &s.Writes[i]; s.Goals[w.Ref] > 0 || w.Pin != nil {
 			w.Written = w.Before
 		}
 	}

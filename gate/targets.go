@@ -115,7 +115,7 @@ func changedConfig(plan patch.Plan) []diagnosis.Changed {
 func servicesBefore(writes []patch.Write) []*corev1.Service {
 	var all []*corev1.Service
 	for _, w := range writes {
-		if w.Ref.Group != "" || w.Ref.Kind != "Service" || w.Action != patch.Configured || w.Before == nil {
+		if w.Ref.Group != "" || w.Ref.Kind != "Service" || w.Action != patch.Configured || w.Before == nil || w.Pin != nil {
 			continue
 		}
 		var before corev1.Service

@@ -19,6 +19,14 @@ func (r *run) write(s Stage) (Verdict, error) {
 	r.step(Step{Name: StepApply, Stage: r.stage})
 	ctx, release := r.course.enter(Writing, r.remaining())
 	defer release()
+	if s.Unpin {
+		if err := r.mayWrite(ctx); err != nil {
+			return r.unwritten(ctx, err)
+		}
+		if r.failure = r.unpin(r.course.root); r.failure != nil {
+			return r.unwritten(ctx, r.failure)
+		}
+	}
 	for _, w := range s.Writes {
 		if err := r.mayWrite(ctx); err != nil {
 			return r.unwritten(ctx, err)

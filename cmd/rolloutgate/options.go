@@ -46,7 +46,7 @@ type options struct {
 	window, recovery                 time.Duration
 	canaries                         []string
 	hold                             time.Duration
-	approve, park                    bool
+	blueGreen, drain, approve, park  bool
 	approveTimeout                   time.Duration
 	approveBy                        string
 	helmTests                        bool
@@ -170,28 +170,37 @@ func (o *options) takingBack(flags *pflag.FlagSet) {
 // staging are the flags that say in which stages a release goes out.
 func (o *options) staging(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
-	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins")
-	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary only when somebody says so with 'rolloutgate approve'")
+	flags.BoolVar(&o.blueGreen, "blue-green", false, "make all new pods beside the old ones, and give them the traffic of the Services at once when they are ready")
+	flags.BoolVar(&o.drain, "drain", false, "take the old pods out of the traffic of their Services before they end; twice as many pods need room for that")
+	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins, or the new pods of --blue-green have the traffic before the old ones end")
+	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary, or give the traffic to the new pods of --blue-green, only when somebody says so with 'rolloutgate approve'")
 	flags.DurationVar(&o.approveTimeout, "approve-timeout", time.Hour, "how long to wait for that; then everything goes back")
 	flags.StringVar(&o.approveBy, "approve-by", "", "regular expression for the whole name of who may say so, as the API server knows them")
-	flags.BoolVar(&o.park, "park", false, "end after the last canary with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
+	flags.BoolVar(&o.park, "park", false, "end where --approve would wait, with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
 	flags.BoolVar(&o.helmTests, "helm-tests", false, "run Helm's test hooks when everything else is complete; a test that fails undoes the release")
 }
 
 // delivery reads the flags about stages.
 func (o *options) delivery() (gate.Delivery, error) {
-	d := gate.Delivery{HelmTests: o.helmTests}
-	for _, text := range o.canaries {
+	d := gate.Delivery{HelmTests: o.helmTests, Drain: o.drain}
+	waits := 0 // the part that waits for somebody
+	for i, text := range o.canaries {
 		share, err := gate.ParseShare(text)
 		if err != nil {
 			what, hint, _ := strings.Cut(err.Error(), "\n  hint: ")
 			return d, &usageError{"reading --canary: " + what, hint}
 		}
-		d.Parts = append(d.Parts, gate.Part{Canary: share, Hold: o.hold})
+		d.Parts, waits = append(d.Parts, gate.Part{Canary: share, Hold: o.hold}), i
+	}
+	if o.blueGreen {
+		if len(o.canaries) > 0 || o.drain {
+			return d, &usageError{"--blue-green excludes --canary and --drain", "it gives all users to the new pods at once, and drains the old ones in any case"}
+		}
+		d.Parts = []gate.Part{{Preview: &gate.Preview{}}, {Switch: true, Hold: o.hold}}
 	}
 	for flag, given := range map[string]bool{"hold": o.hold > 0, "approve": o.approve, "park": o.park} {
 		if given && len(d.Parts) == 0 {
-			return d, &usageError{"--" + flag + " without a canary", "say how many pods become new first: --canary 5%"}
+			return d, &usageError{"--" + flag + " without stages", "say how many pods become new first: --canary 5%, or --blue-green"}
 		}
 	}
 	switch {
@@ -201,7 +210,7 @@ func (o *options) delivery() (gate.Delivery, error) {
 		if _, err := regexp.Compile(o.approveBy); err != nil {
 			return d, &usageError{"reading --approve-by: " + err.Error(), ""}
 		}
-		d.Parts[len(d.Parts)-1].Approval = &gate.Approval{Timeout: o.approveTimeout, By: o.approveBy, Park: o.park}
+		d.Parts[waits].Approval = &gate.Approval{Timeout: o.approveTimeout, By: o.approveBy, Park: o.park}
 	}
 	return d, nil
 }

@@ -64,6 +64,9 @@ func (c *Client) writeStep(ctx context.Context, w *patch.Write) error {
 
 // TryStep asks the API server what a step would make of the object as it is before the run, and sets After.
 func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
+	if w.Added {
+		return c.tryAdding(ctx, w)
+	}
 	asking, warned := collectWarnings(ctx)
 	if err := c.dryRun(asking, w); err != nil {
 		return err
@@ -142,6 +145,16 @@ func (c *Client) add(ctx context.Context, w *patch.Write) error {
 	if err == nil {
 		w.Written, w.At = written, writeTime(written, w.Manager, c.Now())
 	}
+	return err
+}
+
+// tryAdding asks what an object would become by what is added to it, and sets After.
+func (c *Client) tryAdding(ctx context.Context, w *patch.Write) error {
+	change, err := json.Marshal(w.Sent)
+	if err != nil {
+		return &localError{fmt.Errorf("encoding %s: %w", w.Ref, err)}
+	}
+	w.After, err = c.mergeAs(ctx, w, w.Manager, change, "")
 	return err
 }
 

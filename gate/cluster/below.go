@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -77,9 +78,15 @@ func (t *following) readServices(ctx context.Context, live rollout.Object) error
 	if err == nil || IsDenied(err) {
 		t.selecting = []*corev1.Service{} // also when denied: asking again would not help
 	}
+	selected := labels.Set{}
+	maps.Copy(selected, template.Labels)
+	if revision := rollout.NewRevision(t.workload()); revision != "" { // a Service may be pinned to it
+		k, _ := rollout.KindOf(t.target.Ref.GroupKind())
+		selected[k.RevisionLabel] = revision
+	}
 	for i := range all {
 		// One that is going away, as after the undo of a run that made it, sends nothing any more.
-		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
+		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(selected) {
 			t.selecting = append(t.selecting, s)
 		}
 	}

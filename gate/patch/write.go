@@ -65,6 +65,9 @@ type Write struct {
 	Hook bool `json:"hook,omitempty"`
 	// Replaces is the UID of an older object of that name, which is deleted first. To the write there is none before it.
 	Replaces string `json:"replaces,omitempty"`
+	// Pin says that the write makes a Service send traffic to the pods of one revision alone, as far as it is a step that
+	// does; nil for all others.
+	Pin *Pin `json:"pin,omitempty"`
 	// Step counts the earlier writes of the same run to the same object. Before is that of the first one.
 	Step int `json:"step,omitempty"`
 	// Stepped are the paths of the fields in which the steps differ, as in spec.minReadySeconds; empty where there is one.

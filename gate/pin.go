@@ -1,0 +1,284 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// servicesAt is where Services are served.
+var servicesAt = manifest.Resource{Version: "v1", Resource: "services", Namespaced: true}
+
+// pins says whether a run moves the traffic of Services from one revision to another.
+func (d Delivery) pins() bool { return d.preview() != nil || d.Drain }
+
+// withPins adds to a plan the Services that it pins: those in front of pods that become new. A run that goes on with
+// another one pins the same ones to the same pods. What cannot be pinned is an error of the stages, not of the plan: an
+// unfinished run may be why.
+func (r *run) withPins(ctx context.Context, plan patch.Plan) (patch.Plan, error) {
+	r.unpinnable = nil
+	if !r.g.Delivery.pins() {
+		return plan, nil
+	}
+	for _, w := range slices.Clone(plan.Writes) {
+		old, goesOn := r.pinned[w.Ref]
+		if w.Before == nil || !goesOn && !changesPods(w) {
+			continue
+		}
+		if k, _ := rollout.KindOf(w.Ref.GroupKind()); k.Staged != rollout.BySurge {
+			continue // the planner says so
+		}
+		front, err := r.g.Cluster.Front(ctx, w.Ref, old)
+		if err != nil {
+			return plan, fmt.Errorf("finding the Services of %s: %w", w.Ref, err)
+		}
+		if r.unpinnable = pinnable(w, front, goesOn); r.unpinnable != nil {
+			return plan, nil
+		}
+		for _, service := range front.Services {
+			plan.Writes = pinIn(plan.Writes, service, w, front.Revision)
+		}
+	}
+	return r.withPreview(plan), nil
+}
+
+// pinnable refuses what cannot be told apart by a revision.
+func pinnable(w patch.Write, front rollout.Front, goesOn bool) error {
+	switch {
+	case len(front.Shared) > 0:
+		return refusedError{fmt.Errorf("the traffic of service/%s cannot be given to one revision of %s: it goes to pods of other workloads as well\n  hint: give its selector a label that only these pods have, or run without --blue-green and --drain", front.Shared[0], w.Ref)}
+	case goesOn:
+		return nil
+	case front.Revision == "" || front.Others > 0:
+		return refusedError{fmt.Errorf("%s is not complete: %d of its pods are not of its present version, so it is not clear where its traffic is to stay\n  hint: wait until it is, or undo or resume the run that left it so", w.Ref, front.Others)}
+	case len(pinnedAlready(front)) > 0:
+		return refusedError{fmt.Errorf("service/%s is pinned to one revision of %s by a run that is not on record\n  hint: kubectl patch service %[1]s -n %[3]s --type json -p '[{\"op\":\"remove\",\"path\":\"/spec/selector/pod-template-hash\"}]'", pinnedAlready(front)[0], w.Ref, w.Ref.Namespace)}
+	}
+	return nil
+}
+
+// pinnedAlready are the Services of a front that send traffic to one revision alone.
+func pinnedAlready(front rollout.Front) []string {
+	var names []string
+	for _, s := range front.Services {
+		if _, pinned, _ := unstructured.NestedString(s.Object, strings.Split(patch.PinPath, ".")...); pinned {
+			names = append(names, s.GetName())
+		}
+	}
+	return names
+}
+
+// pinIn adds the write that pins a Service to a plan, before everything else; or notes it on the plan's own write of it.
+func pinIn(writes []patch.Write, service *unstructured.Unstructured, of patch.Write, old string) []patch.Write {
+	ref := manifest.Object{Unstructured: service}.Ref()
+	pin := &patch.Pin{Of: of.Ref, Old: old}
+	w := patch.Write{
+		Ref: ref, Resource: servicesAt, Action: patch.Configured, Manager: patch.PinManager, Added: true, Before: service, After: service.DeepCopy(), At: of.At,
+		Pin: pin,
+	}
+	w.Sent = &unstructured.Unstructured{Object: map[string]any{}}
+	w.Sent.SetGroupVersionKind(service.GroupVersionKind())
+	w.Sent.SetNamespace(ref.Namespace)
+	w.Sent.SetName(ref.Name)
+	i := slices.IndexFunc(writes, func(o patch.Write) bool { return o.Ref == ref })
+	switch {
+	case i < 0:
+		return slices.Insert(writes, 0, w)
+	case writes[i].Action == patch.Unchanged:
+		w.Source, w.Object = writes[i].Source, writes[i].Object
+		writes[i] = w
+	default:
+		writes[i].Pin = pin
+	}
+	return writes
+}
+
+// withPreview makes the Service of the preview, which is among the manifests, one that has no traffic to keep.
+func (r *run) withPreview(plan patch.Plan) patch.Plan {
+	part := r.g.Delivery.preview()
+	if part == nil || part.Preview.Service == "" || r.unpinnable != nil {
+		return plan
+	}
+	name := part.Preview.Service
+	i := slices.IndexFunc(plan.Writes, func(w patch.Write) bool {
+		return w.Ref.Group == "" && w.Ref.Kind == "Service" && w.Ref.Name == name
+	})
+	if i < 0 {
+		r.unpinnable = refusedError{fmt.Errorf("there is no Service %s for the preview: it is not among the manifests, and sends no traffic to pods that become new\n  hint: write one with the selector of the Service that users reach, under another name", name)}
+		return plan
+	}
+	w := &plan.Writes[i]
+	if w.Pin == nil {
+		of := slices.IndexFunc(plan.Writes, func(o patch.Write) bool { return changesPods(o) })
+		if of < 0 {
+			return plan
+		}
+		w.Pin = &patch.Pin{Of: plan.Writes[of].Ref}
+		if w.Action == patch.Unchanged {
+			plan.Writes = pinIn(plan.Writes, w.Before, plan.Writes[of], "")
+		}
+	}
+	plan.Writes[i].Pin.Old = ""
+	return plan
+}
+
+// goesOnPinned notes to which revisions an unfinished run had pinned what serves.
+func (r *run) goesOnPinned(found record.Record) {
+	for _, w := range found.Writes() {
+		if w.Pin == nil || w.Pin.Old == "" {
+			continue
+		}
+		if r.pinned == nil {
+			r.pinned = map[manifest.Ref]string{}
+		}
+		r.pinned[w.Pin.Of] = w.Pin.Old
+	}
+}
+
+// resolve finds out which revision the new pods are of, where a stage is about to pin a Service to them, and puts that on
+// record before it is written.
+func (r *run) resolve(ctx context.Context, n int, s Stage) error {
+	known := false
+	for i, w := range s.Writes {
+		if w.Pin == nil || w.Pin.To != "" || w.Written != nil {
+			continue
+		}
+		front, err := r.g.Cluster.Front(ctx, w.Pin.Of, "")
+		if err != nil {
+			return fmt.Errorf("finding the new pods of %s: %w", w.Pin.Of, err)
+		}
+		if front.Revision == "" || front.Revision == w.Pin.Old {
+			return fmt.Errorf("finding the new pods of %s: there are none", w.Pin.Of)
+		}
+		if s.Writes[i], err = w.PinnedTo(w.Step, front.Revision); err != nil {
+			return err
+		}
+		known = true
+	}
+	if !known || !r.recorded {
+		return nil
+	}
+	r.stages[n].Writes = s.Writes
+	return insist(ctx, func() error {
+		return r.whileOurs(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
+	})
+}
+
+// unpin gives Services back to all pods that their manifests select, as they were before the run.
+func (r *run) unpin(ctx context.Context) error {
+	var errs []error
+	for _, ref := range r.pinnedNow() {
+		w := r.writeOf(ref)
+		if !w.Added {
+			continue // it has a step of its own for that
+		}
+		u := r.g.Cluster.Undo(ctx, *w)
+		if u.Err != nil {
+			errs = append(errs, fmt.Errorf("giving %s back to all its pods: %w", ref, u.Err))
+			continue
+		}
+		if u.Action == patch.Left {
+			r.note("%s stays as it is: %s", ref, u.Why)
+		}
+		for i := range r.writes {
+			if r.writes[i].Ref == ref {
+				r.writes[i].Ended = true
+			}
+		}
+		r.tell(ref, Applied{patch.Configured})
+	}
+	return errors.Join(errs...)
+}
+
+// pinBack gives the traffic back to the old pods before anything else goes back, where all of them are still there. It
+// tells whether they have it: then the pins stay until the new pods are gone.
+func (r *run) pinBack(ctx context.Context) bool {
+	serve := true
+	for _, ref := range r.pinnedNow() {
+		w := *r.writeOf(ref)
+		if w.Pin.Old == "" {
+			continue
+		}
+		front, err := r.g.Cluster.Front(ctx, w.Pin.Of, w.Pin.Old)
+		if err != nil || front.Ready == 0 || front.Ready < min(front.Wanted, r.wanted(w.Pin.Of)) {
+			serve = false
+			continue
+		}
+		if w.Pin.To == w.Pin.Old {
+			continue
+		}
+		back, err := w.PinnedTo(w.Step+1, w.Pin.Old)
+		if err == nil {
+			back.Written = nil
+			err = r.writeOne(back)
+		}
+		if err != nil {
+			r.note("%s could not be given back to the old pods at once: %v", ref, err)
+		}
+	}
+	return serve
+}
+
+// awaitEndOfNew waits a moment until the pods are gone that a Service without a pin would send traffic to.
+func (r *run) awaitEndOfNew() {
+	ctx, release := r.course.enter(Undoing, freeTime)
+	defer release()
+	for _, ref := range r.pinnedNow() {
+		pin := r.writeOf(ref).Pin
+		for pin.Old != "" && ctx.Err() == nil {
+			if front, err := r.g.Cluster.Front(ctx, pin.Of, pin.Old); err == nil && front.Others == 0 {
+				break
+			}
+			wait(ctx, goneEvery)
+		}
+	}
+}
+
+// wanted is how many pods a workload was to have before the run.
+func (r *run) wanted(of manifest.Ref) int32 {
+	w := r.writeOf(of)
+	if w == nil || w.Origin() == nil {
+		return 0
+	}
+	return rollout.Replicas(rollout.Typed(w.Origin()))
+}
+
+// pinnedNow are the Services that this run has pinned, or one that it puts back or goes on with.
+func (r *run) pinnedNow() []manifest.Ref {
+	var refs []manifest.Ref
+	for _, w := range r.writes {
+		if r.isPinned(w) && !slices.Contains(refs, w.Ref) {
+			refs = append(refs, w.Ref)
+		}
+	}
+	return refs
+}
+
+// isPinned tells whether a write is to a Service that is pinned, as far as this run knows.
+func (r *run) isPinned(w patch.Write) bool {
+	last := r.writeOf(w.Ref)
+	return last != nil && last.Pin != nil && last.Written != nil && !last.Ended
+}
+
+// forgottenPins says which Services of a plan are pinned by a run that is not on record.
+func (r *run) forgottenPins(plan patch.Plan) {
+	for _, w := range plan.Writes {
+		if w.Before == nil || w.Ref.Group != "" || w.Ref.Kind != "Service" {
+			continue
+		}
+		hash, pinned, _ := unstructured.NestedString(w.Before.Object, strings.Split(patch.PinPath, ".")...)
+		_, meant, _ := unstructured.NestedString(w.Object.Object, strings.Split(patch.PinPath, ".")...)
+		if pinned && !meant {
+			r.note("%s sends traffic to the pods of revision %s alone: an unfinished run has pinned it; `rolloutgate history` lists the runs, and this release gives it back to all pods", w.Ref, hash)
+		}
+	}
+}
