@@ -77,6 +77,26 @@ func pinnedAlready(front rollout.Front) []string {
 	return names
 }
 
+// unpinnedPlan is a plan for stages that pin nothing.
+func unpinnedPlan(p patch.Plan) patch.Plan {
+	p.Writes = slices.Clone(p.Writes)
+	for i := range p.Writes {
+		w := &p.Writes[i]
+		if w.Pin != nil && w.Added {
+			w.Action, w.Added, w.Sent = patch.Unchanged, false, nil
+		}
+		w.Pin = nil
+	}
+	p.Writes = slices.DeleteFunc(p.Writes, func(w patch.Write) bool { return w.Manager == patch.PinManager && w.Object.Unstructured == nil })
+	return p
+}
+
+// carriesPins tells whether an unfinished run has left Services pinned that none of these stages gives back.
+func (r *run) carriesPins(stages []Stage) bool {
+	return !slices.ContainsFunc(stages, func(s Stage) bool { return s.Unpin }) &&
+		slices.ContainsFunc(r.carried, func(w patch.Write) bool { return w.Pin != nil })
+}
+
 // pinIn adds the write that pins a Service to a plan, before everything else; or notes it on the plan's own write of it.
 func pinIn(writes []patch.Write, service *unstructured.Unstructured, of patch.Write, old string) []patch.Write {
 	ref := manifest.Object{Unstructured: service}.Ref()

@@ -50,7 +50,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
-	stages[0].Unpin = stages[0].Unpin || r.resumed == "" && slices.ContainsFunc(r.carried, func(w patch.Write) bool { return w.Pin != nil })
+	stages[0].Unpin = stages[0].Unpin || r.carriesPins(stages)
 	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {

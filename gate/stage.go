@@ -51,11 +51,12 @@ type Planner struct {
 
 // planners are asked in this order, and the first that answers decides. The last one always does.
 func (g Gate) planners() []Planner {
-	return append(g.Planners, blueGreen(g.Delivery), canary(g.Delivery), plain)
+	return append(g.Planners, blueGreen(g.Delivery), drain(g.Delivery), canary(g.Delivery), plain)
 }
 
 // plain writes everything at once.
 var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
+	p = unpinnedPlan(p)
 	return []Stage{{Name: "all", Writes: p.Writes, Judge: p.Changes()}}, nil
 }}
 

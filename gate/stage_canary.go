@@ -41,6 +41,7 @@ func canary(d Delivery) Planner {
 
 // canaryStages are the stages of some writes, and in the first of them all others.
 func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, error) {
+	p = unpinnedPlan(p)
 	var stages []Stage
 	before := map[manifest.Ref]int32{}
 	for n, c := range d.Parts {

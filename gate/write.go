@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
@@ -39,7 +40,7 @@ func (r *run) write(s Stage) (Verdict, error) {
 			err = r.writeOne(w)
 		}
 		if err != nil {
-			r.findings = append(r.findings, diagnosis.ExplainApply(err, w.Object))
+			r.findings = append(r.findings, diagnosis.ExplainApply(err, sent(w)))
 			r.failure = fmt.Errorf("applying %s: %w", w.Ref, err)
 			return r.unwritten(ctx, r.failure)
 		}
@@ -51,6 +52,14 @@ func (r *run) write(s Stage) (Verdict, error) {
 		}
 	}
 	return Verdict{Outcome: Passed, Target: -1}, nil
+}
+
+// sent is what a write sends, as the manifest that it came from where there is one.
+func sent(w patch.Write) manifest.Object {
+	if w.Object.Unstructured != nil {
+		return w.Object
+	}
+	return manifest.Object{Unstructured: w.Sent, Source: w.Source}
 }
 
 // moveIn takes the lease in a namespace that was just made, and puts the run on record there when that is where it belongs.
