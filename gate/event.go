@@ -79,7 +79,10 @@ const (
 type Planned struct{ Action patch.Action }
 
 // Applied is one object that was written.
-type Applied struct{ Action patch.Action }
+type Applied struct {
+	Action patch.Action
+	Pin    *patch.Pin // of a Service that was pinned; nil for all others
+}
 
 // Status is a workload that has come further, or has not.
 type Status struct{ rollout.Status }

@@ -144,7 +144,7 @@ func (r *run) clear(refs []manifest.Ref) {
 			continue
 		}
 		w.Ended = true
-		r.tell(ref, Applied{patch.Cleared})
+		r.tell(ref, Applied{Action: patch.Cleared})
 	}
 }
 

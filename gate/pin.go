@@ -214,7 +214,7 @@ func (r *run) unpin(ctx context.Context) error {
 				r.writes[i].Ended = true
 			}
 		}
-		r.tell(ref, Applied{patch.Configured})
+		r.tell(ref, Applied{Action: patch.Unpinned})
 	}
 	return errors.Join(errs...)
 }

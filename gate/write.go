@@ -91,7 +91,7 @@ func (r *run) writeOne(w patch.Write) error {
 		r.writes = append(r.writes, w)
 	}
 	if err == nil {
-		r.tell(w.Ref, Applied{w.Action})
+		r.tell(w.Ref, Applied{Action: w.Action, Pin: w.Pin})
 	}
 	return err
 }

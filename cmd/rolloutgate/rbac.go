@@ -89,7 +89,7 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 func (o *options) use(getenv func(string) string) (rights.Use, error) {
 	u := rights.Use{
 		Home: o.namespace(), Record: gate.Keeping(o.keep) == gate.KeepInCluster && o.dryRun != "server",
-		NeverUndo: o.undo == "never" || o.dryRun == "server", KeepStuckPods: !o.deleteStuck,
+		NeverUndo: o.undo == "never" || o.dryRun == "server", Pins: o.blueGreen || o.drain, KeepStuckPods: !o.deleteStuck,
 	}
 	criteria, err := o.criteria(o.variables(getenv))
 	if err != nil || len(criteria) == 0 {

@@ -66,6 +66,7 @@ const (
 	toRead   = "read what is there, which is what an undo goes back to"
 	toApply  = "try the manifests out and apply them"
 	toFollow = "follow the rollout"
+	toPin    = "give the traffic of Services to one version alone, with --blue-green and --drain"
 	toDelete = "delete a hook that has ended, and one of an earlier run before it runs anew"
 )
 
@@ -74,7 +75,7 @@ var untyped = map[string]string{
 	"planWrite get": toRead, "reread get": toRead, "awaitEstablished get": toRead, "undoOnce get": toRead, "restoreOwners get": toRead,
 	"Gone get": toRead, "Foreign get": toRead, "Trace get": toRead, "poll get": toRead, "find get": toRead, "writers get": toRead,
 	"Exist get": toRead, "Remove get": toRead, "delete delete": toDelete, "Live get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
-	"mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
+	"Front list": toPin, "mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
 	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",
 	"list list":     "keep the run on record, for undo, resume and history",
@@ -162,7 +163,7 @@ func callsOf(expression *ast.CallExpr, info *types.Info) []call {
 		if method == "GetLogs" {
 			c.verb, c.resource = "get", "pods/log"
 		}
-		if !slices.Contains([]string{"get", "list", "watch", "create", "update", "patch", "delete"}, c.verb) || c.resource == "selfsubjectaccessreviews" {
+		if !slices.Contains([]string{"get", "list", "watch", "create", "update", "patch", "delete"}, c.verb) || strings.HasPrefix(c.resource, "selfsubject") {
 			return nil // the way to the client of a kind, or what everybody may ask
 		}
 		return []call{c}

@@ -25,6 +25,8 @@ const (
 	Unchanged  Action = "unchanged"
 	// Cleared is a hook that has done its work, and that the run itself deletes.
 	Cleared Action = "deleted"
+	// Unpinned is a Service that gets traffic for all its pods again.
+	Unpinned Action = "given back to all its pods"
 )
 
 // Write is one object that a run writes, and all that an undo needs. As JSON it can be kept and read again by another

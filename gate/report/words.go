@@ -20,7 +20,7 @@ func EventText(e gate.Event) string {
 	case gate.Planned:
 		return plannedText(p.Action)
 	case gate.Applied:
-		return string(p.Action)
+		return appliedText(p)
 	case gate.Status:
 		return statusText(p.Status)
 	case gate.Waiting:
@@ -53,6 +53,17 @@ func EventText(e gate.Event) string {
 		return fmt.Sprintf("taking over run %s, which began at %s and did not come to its end%s", p.Run, p.Since.UTC().Format("2006-01-02 15:04:05"), linked(p.Pipeline))
 	}
 	return e.Text // read from JSON
+}
+
+// appliedText says of a Service that was pinned which pods have its traffic now.
+func appliedText(a gate.Applied) string {
+	switch {
+	case a.Pin == nil:
+		return string(a.Action)
+	case a.Pin.To == a.Pin.Old:
+		return "pinned to the old pods (" + a.Pin.To + ")"
+	}
+	return "pinned to the new pods (" + a.Pin.To + ")"
 }
 
 func askedText(a gate.Asked) string {

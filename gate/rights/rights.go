@@ -27,6 +27,7 @@ type Use struct {
 	Prometheus Service
 
 	NeverUndo     bool // nothing is taken back
+	Pins          bool // Services get traffic for one version alone
 	KeepStuckPods bool // no pod is deleted
 }
 

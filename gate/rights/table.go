@@ -34,8 +34,8 @@ type Place struct{ Group, Resource, Namespace string }
 // Optional tells whether a run goes on without the right.
 func (r Row) Optional() bool { return r.Without != "" }
 
-// Table has every purpose, in the order of a run. Discovery, OpenAPI and the question what the account itself may do are
-// not in it: Kubernetes lets everybody ask them who has an account.
+// Table has every purpose, in the order of a run. Discovery, OpenAPI and the questions who the account is and what it
+// may do are not in it: Kubernetes lets everybody ask them who has an account.
 func Table() []Row {
 	return []Row{
 		{Purpose: "read what is there, which is what an undo goes back to", Verbs: []string{"get"}},
@@ -95,6 +95,10 @@ func Table() []Row {
 			Purpose: "tell the new pods of a StatefulSet or DaemonSet from the old ones", Verbs: []string{"list"},
 			On: []Place{{Group: "apps", Resource: "controllerrevisions"}}, wanted: owns(rollout.ControllerRevisions),
 			Without: "the pods of a DaemonSet are not looked at while the rollout goes on, and a bad one is noticed when its time is up",
+		},
+		{
+			Purpose: "give the traffic of Services to one version alone, with --blue-green and --drain", Verbs: []string{"get", "list", "patch", "update"},
+			On: []Place{{Resource: "services"}}, wanted: pinned,
 		},
 		{
 			Purpose: "see what is wrong with pods", Verbs: []string{"list", "watch"}, On: []Place{{Resource: "pods"}}, wanted: hasPods,
