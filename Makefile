@@ -44,7 +44,7 @@ cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
 
 fuzz: ## every fuzz target of what reads files and records and what writes back, 20 seconds each
-	.ci/fuzz 20s ./gate/manifest ./gate/patch ./gate/record
+	.ci/fuzz 20s ./gate/manifest ./gate/order ./gate/patch ./gate/record
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,7 +68,7 @@ func (r *run) awaitEnd(ctx context.Context, dead []record.Lease) {
 		return
 	}
 	seen := func(l record.Lease) bool {
-		return l.Process.Machine == r.g.Here.Self.Machine && l.Dead(r.g.Store.Now(), r.g.Here)
+		return l.Parked || l.Process.Machine == r.g.Here.Self.Machine && l.Dead(r.g.Store.Now(), r.g.Here)
 	}
 	for began := time.Now(); time.Since(began) < noticeTime && ctx.Err() == nil; wait(ctx, time.Second) {
 		if !slices.ContainsFunc(dead, func(l record.Lease) bool { return !seen(l) }) {
@@ -117,28 +118,33 @@ func missing(err error) bool {
 // adopt makes the writes of an unfinished run this run's own: an undo goes back to what was there before them.
 func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patch.Plan, error) {
 	r.tell(manifest.Ref{}, Adopted{Run: u.ID, Since: u.Started, Pipeline: u.Pipeline.URL})
-	r.note("run %s did not come to its end; this run goes on from there, and an undo goes back to what was there before it", u.ID)
+	if u.State == record.Parked {
+		r.note("run %s was parked; this run goes on from there, and an undo goes back to what was there before it", u.ID)
+	} else {
+		r.note("run %s did not come to its end; this run goes on from there, and an undo goes back to what was there before it", u.ID)
+	}
 	r.tookOver = append(append(r.tookOver, u.TookOver...), u.ID)
 	r.adopted = append(append(r.adopted, u), r.unaware(ctx, u)...)
 	if r.g.Preflight == PreflightEnforce || r.g.Preflight == "" {
 		r.g.Preflight = PreflightWarn // what runs is what the unfinished run has left: that it is bad is no reason to keep it
 	}
 	r.hide(patch.Plan{Writes: u.Writes()}.SecretValues())
-	for _, w := range u.Writes() {
+	left, err := r.trace(ctx, u)
+	if err != nil {
+		return plan, err
+	}
+	for _, w := range left {
 		if w.Action == patch.Unchanged {
 			continue
-		}
-		if u.Lacks(w) {
-			r.lack(w.Ref)
-			continue
-		}
-		if err := r.g.Store.Trace(ctx, &w); err != nil {
-			return plan, fmt.Errorf("finding out what run %s has left: %w", u.ID, err)
 		}
 		if w.Written == nil && !w.Prepared {
 			continue
 		}
 		i := slices.IndexFunc(plan.Writes, func(o patch.Write) bool { return o.Ref == w.Ref })
+		if i >= 0 && r.goesOnWith(u.ID, w, plan.Writes[i]) {
+			w.Object, plan.Writes[i] = plan.Writes[i].Object, w
+			continue
+		}
 		if i < 0 || plan.Writes[i].Action == patch.Unchanged {
 			r.carried = append(r.carried, w)
 			continue
@@ -148,7 +154,7 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 			return plan, err
 		}
 		plan.Writes[i] = rebased
-		if rebased.Base != nil || w.Prepared { // this run may not come to its own write
+		if rebased.Base != nil || rebased.Replaces != "" || w.Prepared { // this run may not come to its own write
 			r.carried = append(r.carried, w)
 		}
 	}
@@ -177,6 +183,9 @@ func (r *run) record(state record.State) record.Record {
 		ID: r.report.Run.ID, Version: r.g.Version, Namespace: r.g.Namespace, Pipeline: r.g.Pipeline, Started: r.report.Run.Started, Locked: r.locked,
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
 		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
+	}
+	if d := r.g.Delivery; len(d.Parts) > 0 || d.HelmTests || d.Upgrade != nil {
+		out.Delivery, _ = json.Marshal(r.g.Delivery) // names and numbers
 	}
 	for _, c := range r.g.Criteria {
 		out.Criteria = append(out.Criteria, c.Name)

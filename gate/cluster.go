@@ -14,13 +14,20 @@ import (
 type Cluster interface {
 	// Plan reads every object once and asks what writing it would do. It changes nothing.
 	Plan(ctx context.Context, objects []manifest.Object) (patch.Plan, error)
+	// Locate fills the namespaces of objects in, Exist tells whether at least one of some is there.
+	Locate(ctx context.Context, objects []manifest.Object) ([]manifest.Object, error)
+	Exist(ctx context.Context, objects []manifest.Object) (bool, error)
 	// TryBack asks whether the object of before a write would be taken again. It changes nothing.
 	TryBack(ctx context.Context, w patch.Write) error
 	// Write writes one object, on the condition that it still is what was planned, and fills in what became of it. An
 	// error after which Written is nil does not mean that nothing was written: an answer can be lost. Undo finds out.
 	Write(ctx context.Context, w *patch.Write) error
+	// TryStep asks what a step of several would make of an object as it is now, and fills that in. It changes nothing.
+	TryStep(ctx context.Context, w *patch.Write) error
 	// Undo takes one write back, as far as it is still this run's.
 	Undo(ctx context.Context, w patch.Write) patch.Undone
+	// Remove deletes the object of a write if it is the one with that UID, and waits until it is gone.
+	Remove(ctx context.Context, w patch.Write, uid string) error
 	// Gone tells whether an object that an undo deleted is gone, with everything below it.
 	Gone(ctx context.Context, u patch.Undone) (bool, error)
 	// Foreign lists what others have changed of an object since this run wrote it.

@@ -198,12 +198,12 @@ func TestReach(t *testing.T) {
 
 // TestOneMorePlanner: a planner is one value, and its stages are written, judged and taken back like any other's.
 func TestOneMorePlanner(t *testing.T) {
-	oneByOne := Planner{Name: "one by one", Stages: func(p patch.Plan) []Stage {
+	oneByOne := Planner{Name: "one by one", Stages: func(p patch.Plan) ([]Stage, error) {
 		var stages []Stage
 		for i, w := range p.Writes {
 			stages = append(stages, Stage{Name: w.Ref.Name, Writes: []patch.Write{w}, Judge: i == len(p.Writes)-1})
 		}
-		return stages
+		return stages, nil
 	}}
 	for name, c := range map[string]struct {
 		second  behaviour
@@ -353,7 +353,7 @@ func TestOutcomesAreAnInterface(t *testing.T) {
 			t.Errorf("%s has no meaning", o)
 		}
 	}
-	want := "0 passed, 1 internal, 2 invalid, 3 refused, 10 failed, 11 timeout, 12 criteria, 13 inconclusive, 20 undo-failed, " +
+	want := "0 passed, 0 parked, 1 internal, 2 invalid, 3 refused, 10 failed, 11 timeout, 12 criteria, 13 inconclusive, 14 rejected, 20 undo-failed, " +
 		"21 not-undone, 30 superseded, 75 retry, 77 denied, 130 cancelled, 143 cancelled"
 	if text := strings.Join(got, ", "); text != want {
 		t.Errorf("the outcomes are\n%s\nwant\n%s", text, want)

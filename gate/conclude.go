@@ -18,18 +18,20 @@ func (r *run) conclude(v Verdict) {
 	switch {
 	case r.course.yielded() != nil:
 		r.exit(Superseded, "another run has taken over: "+r.course.yielded().Error())
+	case v.Outcome == Parked:
+		r.exit(Parked, fmt.Sprintf("the stages up to %s have passed; go on: rolloutgate resume %s, or take it all back: rolloutgate undo %s", r.stage, r.report.Run.ID, r.report.Run.ID))
 	case v.Outcome == Passed:
 		r.notePolicy()
 		r.exit(Passed, r.passedState(v))
 	case v.Outcome == Superseded:
 		s := r.report.Workloads[v.Target]
 		r.exit(Superseded, fmt.Sprintf("%s was left as it is: %s", s.Ref, s.Message))
-	case v.Outcome == Inconclusive && v.Action != analysis.ActionUndo:
+	case v.Outcome == Inconclusive && v.Action != analysis.ActionUndo && !r.between:
 		r.exit(Inconclusive, r.inconclusiveState(v))
 	case r.untouched():
 		r.report.Undo = &Undo{Result: UndoNothing}
 		r.exit(orCancelled(NotUndone, v.Outcome), "this run changed nothing, so nothing was undone")
-	case v.Action == analysis.ActionStop:
+	case v.Action == analysis.ActionStop && v.Outcome != Inconclusive:
 		r.report.Undo = &Undo{Result: UndoSkipped}
 		r.exit(NotUndone, "the new version was left in place, as on.fail asks")
 	case r.g.NeverUndo, cancelled && r.g.LeaveOnCancel:

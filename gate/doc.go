@@ -5,11 +5,13 @@
 //
 // A run is a value: a list of stages, each with writes that carry their own "before". It goes one straight way:
 //
-//	read → plan → (stage: write → watch → judge)* → verdict → (explain → undo → watch → recheck) → report
+//	read → order → plan → (stage: write → watch → judge)* → verdict → (explain → undo → watch → recheck) → report
 //
 // # Reading order
 //
 //	stage.go     what a run consists of
+//	stage_….go   planners, which make stages; stage_order.go: of what waits for what
+//	hook.go      objects that do their work at their moment in a run
 //	phase.go     what a run is doing at a moment, and what a signal or the end of its time means then: one table
 //	run.go       the straight way
 //	follow.go    the loop inside "watch": events in, intents out
@@ -27,6 +29,7 @@
 // # Around it
 //
 //	gate/manifest   files → objects with file and line
+//	gate/order      objects → groups that are written one after the other
 //	gate/patch      one write, and its inverse
 //	gate/record     a run as it is kept, and the lease that says that it goes on
 //	gate/rollout    one workload → how far it is
@@ -39,10 +42,10 @@
 //
 // # A walk through one run
 //
-//  1. Run plans: one GET an object (the snapshot that an undo goes back to), a dry-run of all. If the API server refuses
+//  1. The objects are put into their order, which leaves out the hooks that this run does not have. Run plans: one GET an object (the snapshot that an undo goes back to), a dry-run of all. If the API server refuses
 //     one object, nothing is written. The criteria are asked about the running version.
 //     It takes its lease, looks who else has one, and puts itself on record: from here on it can be killed.
-//  2. Planners make stages. A stage writes its objects in order, each write on the condition that the object still is
+//  2. Planners make stages of each group of objects. A stage writes its objects in order, each write on the condition that the object still is
 //     the one that was planned. A write whose answer is lost is remembered like any other.
 //  3. A follower watches the workloads. rollout.Evaluate says how far each is, diagnosis.Explain what stands in its way;
 //     a finding that lasts is confirmed on all the evidence, which is read beside the loop.

@@ -36,7 +36,7 @@ const (
 	EventMeasurement EventType = "measurement" // Source, Before, Measured
 	EventVerdict     EventType = "verdict"     // Judged
 	EventUndo        EventType = "undo"        // Taken, Freed
-	EventRun         EventType = "run"         // Queued, Adopted
+	EventRun         EventType = "run"         // Queued, Adopted, Asked, Decided
 )
 
 // Payload is one of the types below.
@@ -66,6 +66,7 @@ const (
 	StepPreflight StepName = "preflight"
 	StepApply     StepName = "apply"
 	StepWatch     StepName = "watch"
+	StepHold      StepName = "hold"
 	StepAnalyze   StepName = "analyze"
 	StepBacktest  StepName = "backtest"
 	StepDiagnose  StepName = "diagnose"
@@ -162,6 +163,19 @@ type Adopted struct {
 	Pipeline string
 }
 
+// Asked says that the stage goes on only when somebody says so, and who may.
+type Asked struct {
+	Stage, Run string
+	By         string // a regular expression for their name; empty: everybody who may write the lease
+	Limit      time.Duration
+}
+
+// Decided is what somebody has said about the stage.
+type Decided struct {
+	Stage, By, Reason string
+	Approved          bool
+}
+
 func (Step) eventType() EventType     { return EventStep }
 func (Planned) eventType() EventType  { return EventPlan }
 func (Applied) eventType() EventType  { return EventApplied }
@@ -178,6 +192,8 @@ func (Taken) eventType() EventType    { return EventUndo }
 func (Freed) eventType() EventType    { return EventUndo }
 func (Queued) eventType() EventType   { return EventRun }
 func (Adopted) eventType() EventType  { return EventRun }
+func (Asked) eventType() EventType    { return EventRun }
+func (Decided) eventType() EventType  { return EventRun }
 
 // NewEvent is what happened to an object, or to the whole run when it is zero.
 func NewEvent(at time.Time, object manifest.Ref, p Payload) Event {

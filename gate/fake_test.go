@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -22,7 +23,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// world is a cluster that is made up: objects of the kind Thing, which follow the usual conditions, and Pods. What each
+// world is a cluster that is made up: objects of the kind Thing, which follow the usual conditions, Jobs and Pods. What each
 // of them does after a write is a behaviour. Time in it is that of the test's bubble.
 type world struct {
 	mu      sync.Mutex
@@ -34,6 +35,7 @@ type world struct {
 	secret      string        // the value of a Secret of the plan
 	goneAfter   time.Duration // how long a deleted object takes to be gone
 	planErr     error
+	existErr    error
 	refusesBack error // what is there now
 	planTakes,
 	writeTakes,
@@ -98,6 +100,7 @@ type thing struct {
 	gone     bool
 	theirs   []patch.Kept // what others have changed meanwhile
 	badImage bool         // a Pod of version 2 whose image name is wrong
+	made     int          // how often a Job of that name was created
 }
 
 func newWorld(things ...*thing) *world {
@@ -133,6 +136,8 @@ func created(name string, b behaviour) *thing {
 
 func (t *thing) ref() manifest.Ref {
 	switch t.kind {
+	case "Job":
+		return manifest.Ref{Group: "batch", Kind: t.kind, Namespace: "shop", Name: t.name}
 	case "Pod", "Secret":
 		return manifest.Ref{Kind: t.kind, Namespace: "shop", Name: t.name}
 	case "Namespace":
@@ -149,11 +154,18 @@ func (t *thing) object(version int) *unstructured.Unstructured {
 	if t.kind == "Pod" || t.kind == "Secret" || t.kind == "Namespace" {
 		api = "v1"
 	}
+	uid := "uid-" + t.name
+	if t.kind == "Job" {
+		api, uid = "batch/v1", fmt.Sprintf("uid-%s-%d", t.name, t.made)
+	}
 	u := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": api, "kind": t.kind,
-		"metadata": map[string]any{"name": t.name, "namespace": "shop", "uid": "uid-" + t.name, "generation": int64(version)},
+		"metadata": map[string]any{"name": t.name, "namespace": "shop", "uid": uid, "generation": int64(version)},
 		"spec":     map[string]any{"version": int64(version)},
 	}}
+	if t.kind == "Job" {
+		u.Object["spec"] = map[string]any{}
+	}
 	u.SetCreationTimestamp(metav1.NewTime(t.at))
 	return u
 }
@@ -170,6 +182,9 @@ func (t *thing) live() rollout.Object {
 	if t.kind == "Pod" {
 		return t.pod()
 	}
+	if t.kind == "Job" {
+		return t.job(ready, message)
+	}
 	u := t.object(t.version)
 	kind := "Ready"
 	if ready == "Stalled" {
@@ -181,6 +196,22 @@ func (t *thing) live() rollout.Object {
 	}
 	u.Object["status"] = map[string]any{"observedGeneration": int64(t.version), "conditions": []any{condition}}
 	return u
+}
+
+// job has ended well when it is ready, and badly when it has stalled.
+func (t *thing) job(ready, message string) *batchv1.Job {
+	j := rollout.Typed(t.object(t.version)).(*batchv1.Job)
+	ended := batchv1.JobCondition{Status: corev1.ConditionTrue, Message: message, LastTransitionTime: metav1.Now()}
+	switch ready {
+	case "True":
+		ended.Type = batchv1.JobComplete
+	case "Stalled":
+		ended.Type, ended.Reason = batchv1.JobFailed, "BackoffLimitExceeded"
+	default:
+		return j
+	}
+	j.Status.Conditions = []batchv1.JobCondition{ended}
+	return j
 }
 
 func (t *thing) pod() *corev1.Pod {
@@ -228,12 +259,18 @@ func (w *world) Plan(ctx context.Context, objects []manifest.Object) (patch.Plan
 	defer w.mu.Unlock()
 	for _, o := range objects {
 		t := w.objects[o.GetName()]
-		write := patch.Write{Ref: t.ref(), Manager: "rolloutgate", At: time.Now(), Before: t.object(t.version), Sent: t.object(2), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
+		write := patch.Write{Ref: t.ref(), Manager: "rolloutgate", At: time.Now(), Before: t.object(t.version), Sent: o.DeepCopy(), After: t.object(2), Object: o, Source: o.Source, Action: patch.Configured}
 		switch {
 		case t.same:
 			write.Action = patch.Unchanged
 		case !t.existed:
 			write.Action = patch.Created
+		}
+		if write.Hook = o.Hook; o.Hook {
+			write.Before, write.Action = t.object(t.version), patch.Created
+		}
+		if write.Before != nil && o.Replace {
+			write.Before, write.Replaces = nil, string(write.Before.GetUID())
 		}
 		p.Writes = append(p.Writes, write)
 	}
@@ -274,7 +311,12 @@ func (w *world) as(t *thing, version int) *unstructured.Unstructured {
 
 func (w *world) Write(ctx context.Context, write *patch.Write) error {
 	t := w.objects[write.Ref.Name]
-	err := w.step(ctx, w.writeTakes, "write "+t.name, func() { t.version, t.at = 2, time.Now() })
+	err := w.step(ctx, w.writeTakes, "write "+t.name, func() {
+		if t.version == 0 {
+			t.made++
+		}
+		t.version, t.at = 2, time.Now()
+	})
 	write.At = time.Now()
 	if err == nil {
 		write.Written = w.as(t, 2)
@@ -318,6 +360,35 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	}
 	return u
 }
+
+func (w *world) Locate(_ context.Context, objects []manifest.Object) ([]manifest.Object, error) {
+	located := slices.Clone(objects)
+	for i := range located {
+		if located[i].GetKind() == "Namespace" {
+			located[i].SetNamespace("")
+		}
+	}
+	return located, nil
+}
+
+func (w *world) Exist(_ context.Context, objects []manifest.Object) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.existErr != nil {
+		return false, w.existErr
+	}
+	return slices.ContainsFunc(objects, func(o manifest.Object) bool { return w.objects[o.GetName()].version > 0 }), nil
+}
+
+func (w *world) Remove(ctx context.Context, write patch.Write, uid string) error {
+	t := w.objects[write.Ref.Name]
+	if own := w.as(t, t.version); own != nil && string(own.GetUID()) != uid {
+		return &patch.StaleError{Ref: write.Ref, What: "was created by somebody else"}
+	}
+	return w.step(ctx, w.writeTakes, "remove "+t.name, func() { t.version = 0 })
+}
+
+func (w *world) TryStep(context.Context, *patch.Write) error { return nil }
 
 func (w *world) TryBack(context.Context, patch.Write) error { return w.refusesBack }
 
@@ -383,7 +454,7 @@ func (f *fakeWatch) Workload(i int) rollout.Workload {
 	defer f.w.mu.Unlock()
 	target := f.targets[i]
 	t := f.w.objects[target.Ref.Name]
-	w := rollout.Workload{Ref: target.Ref, Applied: target.Applied, Since: target.Since, Now: time.Now(), Live: t.live(), ServicesKnown: true}
+	w := rollout.Workload{Ref: target.Ref, Applied: target.Applied, Ends: target.Ends, Since: target.Since, Now: time.Now(), Live: t.live(), ServicesKnown: true}
 	if p, ok := w.Live.(*corev1.Pod); ok {
 		w.Pods, w.PodsKnown = []*corev1.Pod{p}, true
 	}

@@ -25,6 +25,10 @@ type follower struct {
 	states  []state
 	// undone is set while an undo is followed: the revision that was taken back, by object.
 	undone map[manifest.Ref]string
+	// stage is what is followed; held is since when it is where it should be, and approval what somebody has to say then.
+	stage    Stage
+	held     time.Time
+	approval approval
 	// measurement asks the criteria meanwhile, and news is what it has to tell; both are nil while there is none, and when
 	// it has results. asking is how far it is.
 	measurement *criteria.Measurement
@@ -80,7 +84,7 @@ func (r *run) follow(targets []rollout.Target) (f *follower, stop func()) {
 
 // writeOf is what this run wrote of an object; nil when it is none of its objects.
 func (r *run) writeOf(ref manifest.Ref) *patch.Write {
-	for i := range r.writes {
+	for i := len(r.writes) - 1; i >= 0; i-- { // the last step of several
 		if r.writes[i].Ref == ref {
 			return &r.writes[i]
 		}
@@ -110,6 +114,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 		if ctx.Err() != nil {
 			f.finishMeasuring()
 		}
+		next = min(next, f.holding(reading))
 		if v, over := judge(f.situation(ctx, p)); over {
 			return v
 		}
@@ -131,6 +136,8 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 			f.take(a)
 		case n := <-f.news:
 			f.hear(n)
+		case d := <-f.approval.answers:
+			f.answered(d)
 		}
 	}
 }
@@ -197,7 +204,31 @@ func (f *follower) situation(ctx context.Context, p Phase) Situation {
 		Policy: f.r.g.Policy, RequirePods: f.r.g.RequirePods, Ended: f.r.course.response(ctx, p),
 	}
 	s.Signal, _ = f.r.course.cancelled()
+	s.Holding, s.Approval = f.inHold(), f.approval.state()
 	return s
+}
+
+// inHold tells whether the stage is to go on although everything is where it should be.
+func (f *follower) inHold() bool {
+	return f.stage.Hold > 0 && (f.held.IsZero() || time.Since(f.held) < f.stage.Hold)
+}
+
+// holding begins the hold when everything has come to where it should be, and asks for the approval after it. It returns
+// when to look again because of that.
+func (f *follower) holding(ctx context.Context) time.Duration {
+	if f.stage.Hold <= 0 && f.stage.Approval == nil || f.held.IsZero() && !complete(f.observed()) {
+		return longest
+	}
+	if f.held.IsZero() {
+		f.held = time.Now()
+		if f.stage.Hold > 0 {
+			f.r.step(Step{Name: StepHold, Stage: f.r.stage, Limit: f.stage.Hold})
+		}
+	}
+	if f.inHold() {
+		return max(f.stage.Hold-time.Since(f.held), coalesce)
+	}
+	return f.ask(ctx)
 }
 
 func (f *follower) observed() []Observed {

@@ -82,6 +82,9 @@ type Gate struct {
 	// Secrets hears the values of the Secrets that the run touches, before any text about them; nil: nobody does.
 	Secrets func(values []string)
 
+	// Delivery says in which stages the users get a release; the zero value: all of them at once.
+	Delivery Delivery
+
 	// Planners are asked before the built-in ones; nil: there are no others.
 	Planners []Planner
 
@@ -112,11 +115,13 @@ func (g Gate) withDefaults() Gate {
 	return g
 }
 
-func (g Gate) planners() []Planner { return append(g.Planners, planners()...) }
-
 // Plan says what Run would change. It changes nothing.
 func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, error) {
 	r := g.begin(ctx, "plan")
+	objects, err := r.arrange(objects)
+	if err != nil {
+		return r.end(), err
+	}
 	plan, err := r.plan(objects)
 	if err != nil {
 		return r.end(), err
@@ -126,6 +131,11 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 			return r.end(), err
 		}
 	}
+	stages, err := r.stagesOf(plan)
+	if err != nil {
+		return r.failed(err)
+	}
+	r.forecast(stages)
 	r.tryBack(plan)
 	r.exit(Passed, plannedState(plan))
 	return r.end(), nil
@@ -144,7 +154,7 @@ func (g Gate) Watch(ctx context.Context, targets []rollout.Target) (Report, erro
 		return r.end(), err
 	}
 	r.begins()
-	r.conclude(r.watch(targets, true))
+	r.conclude(r.watch(targets, Stage{Judge: true}))
 	r.plot()
 	return r.end(), nil
 }

@@ -33,6 +33,10 @@ type Situation struct {
 	Policy   analysis.Policy
 	// RequirePods makes a rollout inconclusive that is complete without a pod.
 	RequirePods bool
+	// Approval is how far the answer is that the stage waits for.
+	Approval ApprovalState
+	// Holding is set while a complete rollout is to go on before it has passed.
+	Holding bool
 	// Ended is what came from outside, GoOn while nothing did, and Signal the first signal.
 	Ended  Response
 	Signal syscall.Signal
@@ -91,7 +95,13 @@ func judge(s Situation) (v Verdict, over bool) {
 			return v, true
 		}
 	}
-	if complete(s.Workloads) && (s.Criteria == NotAsked || s.Criteria == Answered) {
+	switch s.Approval {
+	case Refusal, Silence:
+		return Verdict{Outcome: Rejected, Target: -1}, true
+	case Awaited:
+		s.Holding = true
+	}
+	if complete(s.Workloads) && !s.Holding && (s.Criteria == NotAsked || s.Criteria == Answered) {
 		return passed(s), true
 	}
 	if s.Ended != GoOn {

@@ -18,12 +18,17 @@ const (
 	sealTime = 45 * time.Second
 )
 
+// onRecord are stages as they are kept.
+func onRecord(stages []Stage) []record.Stage {
+	var all []record.Stage
+	for _, s := range stages {
+		all = append(all, record.Stage{Name: s.Name, Judge: s.Judge, Writes: s.Writes})
+	}
+	return all
+}
+
 // keep puts the run on record before its first write. What cannot be kept is said, with what it means; the run goes on.
 func (r *run) keep(stages []Stage) error {
-	r.stages = nil
-	for _, s := range stages {
-		r.stages = append(r.stages, record.Stage{Name: s.Name, Judge: s.Judge, Writes: s.Writes})
-	}
 	if r.g.Store == nil || r.g.Keep == KeepNothing {
 		return nil
 	}
@@ -130,7 +135,26 @@ func (r *run) seal() {
 	if silent := r.lock.silent(); silent > record.Silence {
 		r.note("for %s this run could not say that it goes on: another one could have taken it for dead", silent.Round(time.Second))
 	}
+	if r.parked() && r.park() {
+		return
+	}
 	r.unlock()
+}
+
+// park leaves the leases of a run that waits for somebody to go on with it, so that nobody else touches its objects.
+func (r *run) park() bool {
+	ctx, cancel := context.WithTimeout(r.course.root, sealTime)
+	defer cancel()
+	err := insist(ctx, func() error {
+		return r.lock.mark(ctx, func(l *record.Lease) { l.Parked, l.Awaits = true, nil })
+	})
+	if err != nil {
+		r.note("nothing keeps other runs from these objects until this one is resumed: %v", err)
+		return false
+	}
+	r.lock.leave()
+	r.lock = nil
+	return true
 }
 
 // close writes the last state of the record, or deletes it where none is to stay. False: it still says that the run is
@@ -179,7 +203,7 @@ func (r *run) complete() {
 			w := &r.stages[i].Writes[j]
 			own := r.writes[min(len(r.carried), len(r.writes)):] // those of others come first
 			n := slices.IndexFunc(own, func(o patch.Write) bool {
-				return o.Ref == w.Ref && o.Action == w.Action && o.Action != patch.Unchanged && o.Written != nil
+				return o.Ref == w.Ref && o.Step == w.Step && o.Action == w.Action && o.Action != patch.Unchanged && o.Written != nil && !o.Ended
 			})
 			if n >= 0 && (stays || w.After == nil) {
 				w.Written, w.After, w.Resource, w.At, w.Deferred = own[n].Written, nil, own[n].Resource, own[n].At, false
@@ -209,10 +233,15 @@ func (r *run) forget(ctx context.Context) {
 	}
 }
 
+// parked tells whether the run has ended for now, and another one is to go on with it.
+func (r *run) parked() bool { return r.report.Exit.Name == Parked.Name() && r.found == nil }
+
 // finalState is how far the run has come, for those who find it on record.
 func (r *run) finalState() record.State {
 	undo := r.report.Undo
 	switch {
+	case r.parked():
+		return record.Parked
 	case r.found == nil && r.untouched():
 		return record.Undone // nothing of it is there
 	case r.found == nil && r.report.Exit.Code == Passed.Code():

@@ -31,6 +31,9 @@ type BusyError struct {
 
 func (e *BusyError) Error() string {
 	l := e.Lease
+	if l.Parked {
+		return fmt.Sprintf("run %s is parked: its first stages are live, and it waits to go on\n  hint: rolloutgate resume %s, rolloutgate undo %s, or replace it with --take-over", l.Run, l.Run, l.Run)
+	}
 	text := "run " + cmp.Or(l.Holder, l.Run) + " is going on"
 	if !l.Taken.IsZero() && l.Holder == l.Run {
 		text += " since " + l.Taken.UTC().Format("15:04:05")
@@ -45,7 +48,12 @@ func (e *BusyError) Error() string {
 }
 
 // Outcome says what it means for the run.
-func (*BusyError) Outcome() Outcome { return Retry }
+func (e *BusyError) Outcome() Outcome {
+	if e.Lease.Parked {
+		return Refused
+	}
+	return Retry
+}
 
 // lock is what a run holds while it goes on: a lease in each namespace that it writes to. Another goroutine renews them.
 type lock struct {
@@ -83,7 +91,7 @@ func (r *run) acquire(writes []patch.Write) (dead []record.Lease, waited bool, e
 			r.lock.later, r.locked = later, r.g.Store.Now().UTC()
 			return dead, try > 0, nil
 		}
-		if left := r.g.WaitForLock - time.Since(began); left <= 0 {
+		if left := r.g.WaitForLock - time.Since(began); left <= 0 || busy.Parked {
 			return nil, false, &BusyError{Lease: *busy, Waited: time.Since(began).Truncate(time.Second), Now: r.g.Store.Now()}
 		}
 		if try == 0 {
@@ -156,6 +164,13 @@ func (r *run) others(ctx context.Context, claims []record.Lease) (dead []record.
 		alive, gone := record.Others(mine, all, r.g.Store.Now(), r.g.Here)
 		if r.g.TakeOver {
 			alive, gone = nil, append(gone, alive...)
+		}
+		for i := 0; i < len(alive); {
+			if alive[i].Parked && alive[i].Run == r.aim {
+				gone, alive = append(gone, alive[i]), slices.Delete(alive, i, i+1)
+				continue
+			}
+			i++
 		}
 		dead = append(dead, gone...)
 		for i, other := range alive {
@@ -261,6 +276,12 @@ func (l *lock) release(ctx context.Context) {
 			return insist(ctx, func() error { return l.store.ReleaseLease(ctx, lease) })
 		})
 	}
+}
+
+// leave stops to renew the leases, and leaves them as they are.
+func (l *lock) leave() {
+	l.stop()
+	<-l.done
 }
 
 // drop gives the leases of other runs back that this one has taken over: those of some runs, or of all when none is named.

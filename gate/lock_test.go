@@ -542,3 +542,37 @@ func TestResumeOtherwise(t *testing.T) {
 		}
 	})
 }
+
+// TestTraceSteps: of several writes to one object the last that was carried out stands for all of them.
+func TestTraceSteps(t *testing.T) {
+	w := newWorld(good("web"))
+	web := w.objects["web"]
+	step := func(n int, written bool) patch.Write {
+		s := patch.Write{Ref: web.ref(), Action: patch.Configured, Before: web.object(1), Sent: web.object(2), After: web.object(2), Step: n}
+		if written {
+			s.Written = web.object(2)
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		steps []patch.Write
+		want  int // the step that stands for all
+		left  bool
+	}{
+		"none":    {[]patch.Write{step(0, false), step(1, false)}, 0, false},
+		"one":     {[]patch.Write{step(0, true), step(1, false)}, 0, true},
+		"some":    {[]patch.Write{step(0, true), step(1, true), step(2, false)}, 1, true},
+		"resumed": {[]patch.Write{step(0, true), step(1, false), step(2, true)}, 2, true},
+	} {
+		u := record.Record{ID: "DEAD"}
+		for _, s := range c.steps {
+			u.Stages = append(u.Stages, record.Stage{Writes: []patch.Write{s}})
+		}
+		r := kept(newBooks(w)).begin(t.Context(), "undo")
+		all, err := r.trace(t.Context(), u)
+		r.course.stop()
+		if err != nil || len(all) != 1 || all[0].Step != c.want || (all[0].Written != nil) != c.left {
+			t.Errorf("%s: %v, %d writes, %+v", name, err, len(all), all)
+		}
+	}
+}

@@ -21,6 +21,7 @@ type Outcome int
 // The outcomes, in the order of their codes.
 const (
 	Passed Outcome = iota
+	Parked
 	Internal
 	Invalid
 	Refused
@@ -28,6 +29,7 @@ const (
 	TimedOut
 	CriteriaFailed
 	Inconclusive
+	Rejected
 	UndoBroken
 	NotUndone
 	Superseded
@@ -43,6 +45,7 @@ var outcomes = [...]struct {
 	name, meaning string
 }{
 	Passed:         {0, "passed", "healthy and criteria met, or nothing to change"},
+	Parked:         {0, "parked", "the stages so far have passed; `resume` goes on with the next one, `undo` takes it all back"},
 	Internal:       {1, "internal", "a bug in rolloutgate"},
 	Invalid:        {2, "invalid", "flags, config, manifests or criteria are wrong; cluster untouched"},
 	Refused:        {3, "refused", "the cluster or the preflight said no before anything changed"},
@@ -50,6 +53,7 @@ var outcomes = [...]struct {
 	TimedOut:       {11, "timeout", "rollout did not finish in time; restored and verified"},
 	CriteriaFailed: {12, "criteria", "success criteria violated; restored and verified"},
 	Inconclusive:   {13, "inconclusive", "could not judge (no data, Prometheus unreachable, nothing runs); release kept, unless told otherwise"},
+	Rejected:       {14, "rejected", "a person said no to a stage, or nobody said yes in time; previous state restored and verified"},
 	UndoBroken:     {20, "undo-failed", "failed, and the undo failed, is partial or is unverified: a person must look"},
 	NotUndone:      {21, "not-undone", "failed, and nothing was undone"},
 	Superseded:     {30, "superseded", "another deploy took over the workload; left alone"},

@@ -50,6 +50,9 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 		if why := patch.OneWay(w); why != "" {
 			r.note("%s: an undo could not bring it back: %s", w.Ref, why)
 		}
+		if w.Replaces != "" {
+			r.note("%s: the one of an earlier run is deleted first, and an undo does not bring it back", w.Ref)
+		}
 		r.report.Changes = append(r.report.Changes, Change{Object: w.Ref, Source: w.Source, Action: string(w.Action), Diff: w.Diff()})
 		r.tell(w.Ref, Planned{w.Action})
 	}

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -72,8 +73,27 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 		return r.failed(err)
 	}
 	r.g.RestartOnConfigChange = r.g.RestartOnConfigChange || found.Restart
-	r.resumed = found.ID
+	if err := r.goesOn(found); err != nil {
+		return r.failed(err)
+	}
 	return r.carryOut(manifestsOf(found))
+}
+
+// goesOn makes this run one that goes on where another one was.
+func (r *run) goesOn(found record.Record) error {
+	r.resumed, r.aim = found.ID, found.ID
+	for _, s := range found.Stages {
+		if s.Passed {
+			r.passed = append(r.passed, s.Name)
+		}
+	}
+	if len(found.Delivery) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(found.Delivery, &r.g.Delivery); err != nil {
+		return &record.FormatError{Why: fmt.Sprintf("the stages of run %s: %v", found.ID, err)}
+	}
+	return nil
 }
 
 // find reads the record of a run.
@@ -183,6 +203,7 @@ func (w Which) String() string {
 // claimFound takes the lock on the objects of a run on record, and finds out what of it was carried out. Meanwhile it may
 // have come to its end, or another one may have written after it; done is why there is nothing to put back any more.
 func (r *run) claimFound(which Which, found record.Record) (done string, err error) {
+	r.aim = found.ID
 	dead, _, err := r.acquire(found.Writes())
 	if OutcomeOf(err) == Denied {
 		r.noLease(err)
@@ -207,21 +228,42 @@ func (r *run) claimFound(which Which, found record.Record) (done string, err err
 			return "", refusedError{fmt.Errorf("run %s has written the same objects and did not come to its end\n  hint: undo that one first: rolloutgate undo %s", o.ID, o.ID)}
 		}
 	}
-	for _, w := range found.Writes() {
-		if found.Lacks(w) {
-			r.lack(w.Ref)
-			continue
-		}
-		if err := r.g.Store.Trace(ctx, &w); err != nil {
-			return "", fmt.Errorf("finding out what run %s has left: %w", found.ID, err)
-		}
-		r.writes = append(r.writes, w)
+	if r.writes, err = r.trace(ctx, found); err != nil {
+		return "", err
 	}
 	if ended := r.interrupted(ctx, "finding out what is to be undone"); ended != nil {
 		return "", ended
 	}
 	r.found, r.recorded, r.adopted = &found, true, r.unaware(ctx, found)
 	return "", nil
+}
+
+// trace finds out what a run on record has left of each of its objects. Of several writes to one object the last that was
+// carried out stands for all of them.
+func (r *run) trace(ctx context.Context, u record.Record) ([]patch.Write, error) {
+	var all []patch.Write
+	steps := map[manifest.Ref][]patch.Write{} // of the run itself
+	for i, w := range u.Writes() {
+		if u.Lacks(w) {
+			r.lack(w.Ref)
+			continue
+		}
+		if err := r.g.Store.Trace(ctx, &w); err != nil {
+			return nil, fmt.Errorf("finding out what run %s has left: %w", u.ID, err)
+		}
+		if own := i >= len(u.Carried); own && w.Step > 0 {
+			steps[w.Ref] = append(steps[w.Ref], w)
+			n := slices.IndexFunc(all, func(o patch.Write) bool { return o.Ref == w.Ref && o.Step < w.Step })
+			if last, carriedOut := patch.Arrived(steps[w.Ref]); carriedOut {
+				all[n] = last
+			}
+			continue
+		} else if own {
+			steps[w.Ref] = []patch.Write{w}
+		}
+		all = append(all, w)
+	}
+	return all, nil
 }
 
 // lack notes an object that cannot be put back.
@@ -290,14 +332,20 @@ func knowsAll(found record.Record) error {
 	return nil
 }
 
-// manifestsOf are the objects that a run on record applies.
+// manifestsOf are the objects that a run on record applies, each as its last stage has it.
 func manifestsOf(found record.Record) []manifest.Object {
 	var objects []manifest.Object
 	for _, s := range found.Stages {
 		for _, w := range s.Writes {
-			if w.Sent != nil && !w.Added {
-				objects = append(objects, manifest.Object{Unstructured: w.Sent.DeepCopy(), Source: w.Source})
+			if w.Sent == nil || w.Added {
+				continue
 			}
+			o := manifest.Object{Unstructured: w.Sent.DeepCopy(), Source: w.Source}
+			if i := slices.IndexFunc(objects, func(o manifest.Object) bool { return w.Step > 0 && o.Ref() == w.Ref }); i >= 0 {
+				objects[i] = o
+				continue
+			}
+			objects = append(objects, o)
 		}
 	}
 	return objects

@@ -135,6 +135,12 @@ func (p Source) redacted(redactor) Payload  { return p }
 func (p Freed) redacted(redactor) Payload   { return p }
 func (p Queued) redacted(redactor) Payload  { return p }
 func (p Adopted) redacted(redactor) Payload { return p }
+func (p Asked) redacted(redactor) Payload   { return p }
+
+func (p Decided) redacted(r redactor) Payload {
+	p.By, p.Reason = r.text(p.By), r.text(p.Reason)
+	return p
+}
 
 func (p Status) redacted(r redactor) Payload {
 	p.Message = r.text(p.Message)

@@ -11,6 +11,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/order"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -25,6 +26,10 @@ func (g Gate) Run(ctx context.Context, objects []manifest.Object) (Report, error
 
 // carryOut is the straight way.
 func (r *run) carryOut(objects []manifest.Object) (Report, error) {
+	objects, err := r.arrange(objects)
+	if err != nil {
+		return r.end(), err
+	}
 	plan, err := r.plan(objects)
 	if err != nil {
 		return r.end(), err
@@ -41,7 +46,11 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 			return r.end(), err
 		}
 	}
-	stages := stagesOf(plan, r.g.planners())
+	stages, err := r.stagesOf(plan)
+	if err != nil {
+		return r.failed(err)
+	}
+	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
 		if err := r.keep(stages); err != nil {
@@ -55,41 +64,30 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 		return r.failed(err)
 	}
 	r.conclude(verdict)
+	r.clear(r.failedHooks(stages))
+	r.notBegun(stages)
 	r.plot()
 	return r.end(), r.hushed(err)
 }
 
-// perform goes through the stages until one does not pass. The error is one of writing.
-func (r *run) perform(stages []Stage) (Verdict, error) {
-	for n, s := range stages {
-		if len(stages) > 1 {
-			r.stage = s.Name
-		}
-		if v, err := r.write(s); v.Outcome != Passed {
-			return v, err
-		}
-		v := r.watch(targetsOf(r.writes), s.Judge)
-		if v.Outcome != Passed || n == len(stages)-1 {
-			return v, nil
-		}
-	}
-	return Verdict{Outcome: Passed, Target: -1}, nil
-}
-
-// watch follows the targets to a verdict, and freezes the evidence of a bad one: the undo will destroy it.
-func (r *run) watch(targets []rollout.Target, judged bool) Verdict {
+// watch follows the targets to a verdict, and freezes the evidence of a bad one: the undo will destroy it. A complete
+// rollout is held for a while first.
+func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	r.targets = targets
 	r.step(Step{Name: StepWatch, Stage: r.stage, Workloads: len(targets), Limit: r.g.Timeout})
 	f, stop := r.follow(targets)
 	defer stop()
+	f.stage = s
 	ctx, release := r.course.enter(Watching, r.remaining())
 	defer release()
-	v := f.until(ctx, Watching, judged)
-	r.report.Workloads = f.statuses()
-	switch v.Outcome {
-	case Interrupted, Terminated: // the undo comes first, and explains nothing
-	case Passed:
+	v := f.until(ctx, Watching, s.Judge)
+	r.report.Workloads = append(f.statuses(), r.results...)
+	switch {
+	case v.Outcome == Interrupted, v.Outcome == Terminated: // the undo comes first, and explains nothing
+	case v.Outcome == Passed:
 		r.findings = append(r.findings, f.remarks(v)...)
+	case v.Outcome == Rejected:
+		r.findings = append(r.findings, f.unapproved())
 	default:
 		r.step(Step{Name: StepDiagnose})
 		r.findings = append(r.findings, f.explain(v)...)
@@ -109,6 +107,7 @@ type run struct {
 	deadline time.Time       // of all stages together; zero before the first write
 	began    time.Time       // when the first write began
 	changes  bool            // whether there is anything to write at all
+	between  bool            // in a stage that is not the last: what is live is not to stay
 	stage    string          // the name of the present stage, when there are several
 	writes   []patch.Write   // of the stages so far, in the order of writing, with those that changed nothing
 	carried  []patch.Write   // those of unfinished runs, which came first; they are among writes
@@ -116,14 +115,20 @@ type run struct {
 	adopted  []record.Record // those that do not know it yet
 	found    *record.Record  // the run that this one puts back; nil when it is none but itself
 	resumed  string          // the run that this one goes on with
+	aim      string          // the run that this one goes on with, or puts back: it may be parked
+	passed   []string        // its stages that have passed
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage
-	locked     time.Time // when it had its lock; zero without one
-	recorded   bool      // the run is on record
-	unhoused   bool      // the namespace of the record is not there yet
-	lock       *lock     // nil: there is none
-	failure    error     // why a write did not go through
+	begun      int              // how many of them
+	order      order.Order      // of the objects; empty where there are no manifests
+	finished   []manifest.Ref   // Jobs and hooks of stages that have passed
+	results    []rollout.Status // how they ended
+	locked     time.Time        // when it had its lock; zero without one
+	recorded   bool             // the run is on record
+	unhoused   bool             // the namespace of the record is not there yet
+	lock       *lock            // nil: there is none
+	failure    error            // why a write did not go through
 	targets    []rollout.Target
 	findings   []diagnosis.Finding
 	// troubledBefore are the workloads that this run did not change and that were not in order when it began.

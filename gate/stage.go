@@ -1,7 +1,14 @@
 package gate
 
 import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
 // Stage is a part of a run that is written, watched and judged before the next one is begun. A plain run has one. What
@@ -9,36 +16,206 @@ import (
 type Stage struct {
 	Name string
 	// Writes are the objects of the stage, in the order of writing. Those that are as they should be are among them:
-	// they are watched, too.
+	// they are watched, too. An object that an earlier stage has written is written once more as a further step.
 	Writes []patch.Write
+	// Goals are how many new pods of a workload are to run beside the old ones, for those that are not to be complete.
+	Goals map[manifest.Ref]int32
+	// Hold is how long the stage goes on after it has come to where it should be. It takes the place of the criteria's
+	// window.
+	Hold time.Duration
+	// Approval is asked for when the stage has passed otherwise; nil: nobody has to say anything.
+	Approval *Approval
 	// Judge says that the criteria are asked when the stage is complete, and that the stage passes when they hold.
 	// While a stage is going on they are asked in any case.
 	Judge bool
+	// Hooks are those of the objects that do their work at their moment in the run: the stage is complete when they have
+	// done it.
+	Hooks []manifest.Ref
+	// Deletes are the hooks, of this stage and earlier ones, that are deleted when it has passed; DeletesFailed those of it
+	// that are deleted when they have failed.
+	Deletes, DeletesFailed []manifest.Ref
 }
 
 // Planner makes stages out of a plan. It is pure: what it needs to know of the cluster is in the plan.
 type Planner struct {
 	Name string
-	// Stages are the stages of this plan; none when the planner has nothing to say about it.
-	Stages func(patch.Plan) []Stage
+	// Stages are the stages of this plan; none when the planner has nothing to say about it. The error is something that
+	// cannot work, in words for a person.
+	Stages func(patch.Plan) ([]Stage, error)
 }
 
 // planners are asked in this order, and the first that answers decides. The last one always does.
-func planners() []Planner {
-	return []Planner{plain}
-}
+func (g Gate) planners() []Planner { return append(g.Planners, canary(g.Delivery), plain) }
 
 // plain writes everything at once.
-var plain = Planner{Name: "plain", Stages: func(p patch.Plan) []Stage {
-	return []Stage{{Name: "all", Writes: p.Writes, Judge: p.Changes()}}
+var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
+	return []Stage{{Name: "all", Writes: p.Writes, Judge: p.Changes()}}, nil
 }}
 
-// stagesOf asks the planners.
-func stagesOf(p patch.Plan, planners []Planner) []Stage {
-	for _, planner := range planners {
-		if stages := planner.Stages(p); len(stages) > 0 {
-			return stages
+// stagesOf asks the planners about what is written together, and then the API server about each step of an object that is written in several.
+func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
+	if err := checkHooks(p); err != nil {
+		return nil, refusedError{err}
+	}
+	stages, err := inOrder(r.order, p, r.g.planners())
+	if err != nil {
+		return nil, refusedError{err}
+	}
+	if err := r.canWait(stages); err != nil {
+		return nil, err
+	}
+	return stages, r.tryStages(stages)
+}
+
+// canWait refuses stages that wait for somebody who could not answer, or could not go on.
+func (r *run) canWait(stages []Stage) error {
+	for _, s := range stages {
+		switch {
+		case s.Approval == nil || r.report.Run.Command == "plan":
+		case r.lock == nil:
+			return refusedError{fmt.Errorf("stage %s has to be approved, which is written to the lease of the run, and this run has none\n  hint: let the account use leases, and do not run with --record file", s.Name)}
+		case s.Approval.Park && r.g.Keep == KeepNothing:
+			return refusedError{fmt.Errorf("a run that is not on record cannot be parked: nothing could go on with it\n  hint: run without --record none")}
 		}
+	}
+	return nil
+}
+
+// tryStages asks the API server what it would make of each step. Those that end as the plan says were asked already.
+func (r *run) tryStages(stages []Stage) error {
+	ctx, release := r.course.enter(Planning, planTime)
+	defer release()
+	for _, s := range stages {
+		for i := range s.Writes {
+			w := &s.Writes[i]
+			if _, partly := s.Goals[w.Ref]; !partly {
+				continue
+			}
+			if err := r.g.Cluster.TryStep(ctx, w); err != nil {
+				if ended := r.interrupted(ctx, "asking the API server about the stages"); ended != nil {
+					return ended
+				}
+				return fmt.Errorf("stage %s of %s: %w", s.Name, w.Ref, err)
+			}
+		}
+	}
+	return nil
+}
+
+// perform goes through the stages until one does not pass. The error is one of writing.
+func (r *run) perform(stages []Stage) (v Verdict, err error) {
+	for n, s := range stages {
+		passed := slices.Contains(r.passed, s.Name)
+		if passed {
+			s = s.asPassed()
+		}
+		if len(stages) > 1 {
+			r.stage, r.between = s.Name, n < len(stages)-1
+			r.deadline = time.Now().Add(r.g.Timeout + s.Hold + s.answerTime())
+		}
+		r.begun = n + 1
+		if v, err = r.write(s); v.Outcome == Passed && !passed {
+			v = r.watchStage(s, stages[n+1:])
+		}
+		if v.Outcome != Passed {
+			return v, err
+		}
+		r.finish(s)
+		if n < len(stages)-1 || len(s.Deletes) > 0 { // who goes on with this run must not run again what is deleted
+			r.stages[n].Passed = true
+			if s.Approval != nil && s.Approval.Park && !passed {
+				return Verdict{Outcome: Parked, Target: -1}, nil
+			}
+			if err := r.keepOn(); err != nil {
+				return Verdict{Outcome: Superseded, Target: -1}, nil
+			}
+		}
+		r.clear(s.Deletes)
+	}
+	return v, nil
+}
+
+// notBegun says which stages are missing of a release that is left as it is.
+func (r *run) notBegun(stages []Stage) {
+	if r.report.Undo != nil && r.report.Undo.Result != UndoSkipped {
+		return
+	}
+	for _, s := range stages[r.begun:] {
+		r.note("stage %s was not begun: it is no part of what was left", s.Name)
+	}
+}
+
+// finish notes what of a stage has come to its end: nothing that happens to it later is about this run any more. A Job
+// may be removed by its ttlSecondsAfterFinished.
+func (r *run) finish(s Stage) {
+	for _, w := range s.Writes {
+		if !runsOnce(w) || slices.Contains(r.finished, w.Ref) {
+			continue
+		}
+		r.finished = append(r.finished, w.Ref)
+		for _, status := range r.report.Workloads {
+			if status.Ref == w.Ref {
+				r.results = append(r.results, status)
+			}
+		}
+	}
+}
+
+// toWatch are the writes so far that a stage is about, with what unfinished runs have left, unless a later stage writes it.
+func (r *run) toWatch(later []Stage) []patch.Write {
+	return slices.DeleteFunc(slices.Clone(r.writes), func(w patch.Write) bool {
+		carried := slices.ContainsFunc(r.carried, func(c patch.Write) bool { return c.Ref == w.Ref })
+		return w.Ended || slices.Contains(r.finished, w.Ref) || carried && r.comes(w, later)
+	})
+}
+
+// comes tells whether a write of an unfinished run is to an object that only a later stage writes.
+func (r *run) comes(w patch.Write, later []Stage) bool {
+	own := r.writes[min(len(r.carried), len(r.writes)):]
+	of := func(o patch.Write) bool { return o.Ref == w.Ref }
+	return !slices.ContainsFunc(own, of) && slices.ContainsFunc(later, func(s Stage) bool { return slices.ContainsFunc(s.Writes, of) })
+}
+
+// asPassed is a stage that an earlier run has come through: what it has given to a few pods is there, and a hook that is
+// not there any more has run.
+func (s Stage) asPassed() Stage {
+	s.Writes = slices.Clone(s.Writes)
+	for i := range s.Writes {
+		if w := &s.Writes[i]; s.Goals[w.Ref] > 0 {
+			w.Written = w.Before
+		}
+	}
+	s.Writes = slices.DeleteFunc(s.Writes, func(w patch.Write) bool { return w.Hook && w.Action == patch.Created && w.Written == nil })
+	return s
+}
+
+// watchStage follows what all stages so far have written, as far as this one is to get.
+func (r *run) watchStage(s Stage, later []Stage) Verdict {
+	targets := targetsOf(r.toWatch(later))
+	for i := range targets {
+		targets[i].Goal, targets[i].Ends = s.Goals[targets[i].Ref], s.isHook(targets[i].Ref)
+	}
+	timing := r.g.Timing
+	if s.Hold > 0 {
+		timing = within(timing, s.Hold)
+	}
+	r.criteria.Timing = timing
+	return r.watch(targets, s)
+}
+
+// keepOn puts on record how far the run has come. A record that cannot be written now still says what there is to undo.
+func (r *run) keepOn() error {
+	if !r.recorded {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(r.course.root, keepTime)
+	defer cancel()
+	err := r.whileOurs(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
+	if lostLease(err) {
+		return err
+	}
+	if err != nil {
+		r.note("how far the run has come could not be put on record: %v", err)
 	}
 	return nil
 }

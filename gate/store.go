@@ -19,6 +19,9 @@ type Store interface {
 	RenewLease(ctx context.Context, l record.Lease) (record.Lease, error)
 	SeizeLease(ctx context.Context, l record.Lease, holder string) (record.Lease, error)
 	ReleaseLease(ctx context.Context, l record.Lease) error
+	// MarkLease writes what a lease says of its run, ReadLease reads it again.
+	MarkLease(ctx context.Context, l record.Lease) (record.Lease, error)
+	ReadLease(ctx context.Context, l record.Lease) (record.Lease, error)
 
 	// SaveRecord writes the record of a run, LoadRecord reads it. What cannot be read is a *record.FormatError.
 	SaveRecord(ctx context.Context, r record.Record) error

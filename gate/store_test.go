@@ -105,7 +105,7 @@ func (b *books) RenewLease(_ context.Context, l record.Lease) (record.Lease, err
 	if err := b.mine(l); err != nil {
 		return l, err
 	}
-	l.Begun = true
+	l.Begun, l.Decision = true, b.leases[l.Namespace+"/"+l.Run].Decision
 	return b.put(l), nil
 }
 
@@ -132,6 +132,29 @@ func (b *books) ReleaseLease(_ context.Context, l record.Lease) error {
 		delete(b.leases, l.Namespace+"/"+l.Run)
 	}
 	return nil
+}
+
+func (b *books) MarkLease(_ context.Context, l record.Lease) (record.Lease, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err := b.did("mark lease"); err != nil {
+		return l, err
+	}
+	now, there := b.leases[l.Namespace+"/"+l.Run]
+	if !there || now.Holder != l.Holder {
+		return l, &record.LostError{Run: l.Run, To: now.Holder}
+	}
+	return b.put(l), nil
+}
+
+func (b *books) ReadLease(_ context.Context, l record.Lease) (record.Lease, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, there := b.leases[l.Namespace+"/"+l.Run]
+	if !there || now.Holder != l.Holder {
+		return l, &record.LostError{Run: l.Run, To: now.Holder}
+	}
+	return now, nil
 }
 
 func (b *books) SaveRecord(_ context.Context, r record.Record) error {
@@ -192,7 +215,7 @@ func (b *books) ForgetRecord(_ context.Context, namespace string, s record.Summa
 func (b *books) Trace(_ context.Context, w *patch.Write) error {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
-	if t := b.w.objects[w.Ref.Name]; t.version == 2 && !t.gone {
+	if t := b.w.objects[w.Ref.Name]; t.version == 2 && !t.gone && string(t.object(2).GetUID()) != w.Replaces {
 		w.Written = t.object(2)
 	}
 	return nil

@@ -23,7 +23,14 @@ func (r *run) write(s Stage) (Verdict, error) {
 		if err := r.mayWrite(ctx); err != nil {
 			return r.unwritten(ctx, err)
 		}
-		if err := r.writeOne(w); err != nil {
+		err := r.makeWay(ctx, w)
+		if ended := r.mayWrite(ctx); ended != nil {
+			return r.unwritten(ctx, ended)
+		}
+		if err == nil {
+			err = r.writeOne(w)
+		}
+		if err != nil {
 			r.findings = append(r.findings, diagnosis.ExplainApply(err, w.Object))
 			r.failure = fmt.Errorf("applying %s: %w", w.Ref, err)
 			return r.unwritten(ctx, r.failure)
@@ -53,9 +60,12 @@ func (r *run) moveIn(ctx context.Context, namespace string) error {
 }
 
 func (r *run) writeOne(w patch.Write) error {
-	if w.Action == patch.Unchanged {
+	if w.Action == patch.Unchanged || w.Written != nil {
 		r.writes = append(r.writes, w)
 		return nil
+	}
+	if w.Step > 0 {
+		w.Last = r.writeOf(w.Ref).Written
 	}
 	ctx, cancel := context.WithTimeout(r.course.root, oneWrite)
 	defer cancel()

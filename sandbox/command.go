@@ -81,9 +81,9 @@ func command(module components.Module) *cobra.Command {
 		c.Flags().IntVar(&o.nodes, "nodes", 5, "number of simulated nodes")
 	}
 	for _, c := range []*cobra.Command{up, run, build} {
-		c.Flags().BoolVar(&o.realNode, "real-node", false, "also run a real kubelet (root on Linux)")
+		c.Flags().BoolVar(&o.realNode, "real-node", false, "also run a real kubelet and kube-proxy (root on Linux)")
 	}
-	root.AddCommand(up, run, down, status, build, componentCommand())
+	root.AddCommand(up, run, down, status, build, requestsCommand(), componentCommand())
 	return root
 }
 
@@ -119,7 +119,7 @@ func (o *options) instance() (instance.Instance, error) {
 func (o *options) wanted() []components.Component {
 	want := components.Base()
 	if o.realNode {
-		want = append(want, components.Kubelet())
+		want = append(want, components.Node()...)
 	}
 	return want
 }
@@ -161,9 +161,14 @@ func (o *options) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this program: %w", err)
+	}
 	fmt.Printf("export KUBECONFIG=%q\n", state.Kubeconfig)
 	fmt.Printf("export ROLLOUTGATE_PROMETHEUS_URL=%q\n", state.Prometheus)
 	fmt.Printf("export SANDBOX_AUDIT_LOG=%q\n", state.AuditLog)
+	fmt.Printf("export SANDBOX=%q\n", self)
 	fmt.Printf("export PATH=%q:\"$PATH\"\n", state.Bin)
 	return nil
 }

@@ -14,7 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/requests"
 	"github.com/rolloutgate/rolloutgate/sandbox/instance"
+	"github.com/rolloutgate/rolloutgate/sandbox/node"
 )
 
 // These tests start real sandboxes. They need the components, which the first
@@ -26,8 +28,11 @@ func e2e(t *testing.T) *harness {
 	if os.Getenv("SANDBOX_E2E") == "" {
 		t.Skip("set SANDBOX_E2E=1 to start real sandboxes")
 	}
-	h := &harness{T: t, bin: filepath.Join(t.TempDir(), "sandbox")}
-	if out, err := exec.Command("go", "build", "-o", h.bin, ".").CombinedOutput(); err != nil {
+	dir := t.TempDir()
+	h := &harness{T: t, bin: filepath.Join(dir, "sandbox")}
+	build := exec.Command("go", "build", "-o", dir+"/", ".", "./testapp")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // the test application runs without a C library
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the sandbox: %v\n%s", err, out)
 	}
 	return h
@@ -46,9 +51,9 @@ func (h *harness) command(dir string, args ...string) *exec.Cmd {
 }
 
 // up starts a sandbox and takes it down after the test.
-func (h *harness) up(dir string) instance.State {
+func (h *harness) up(dir string, flags ...string) instance.State {
 	h.Helper()
-	if out, err := h.command(dir, "up").Output(); err != nil {
+	if out, err := h.command(dir, append([]string{"up"}, flags...)...).Output(); err != nil {
 		h.Fatalf("up: %v\n%s", err, out)
 	}
 	h.Cleanup(func() {
@@ -194,6 +199,91 @@ func TestE2ESideBySide(t *testing.T) {
 	if out := h.kubectl(two, "", "get", "namespaces"); strings.Contains(out, "only-in-one") || !strings.Contains(out, "default") {
 		t.Errorf("the second sandbox is not one of its own:\n%s", out)
 	}
+}
+
+// services is a Deployment with a Service, and a pod that is ready once it has reached the Service's address.
+const services = `
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - {name: web, image: "registry.sandbox/web:v2", readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: client
+    image: registry.sandbox/web:v1
+    env: [{name: WAIT_FOR, value: "$(WEB_SERVICE_HOST):$(WEB_SERVICE_PORT)"}, {name: WAIT_TIMEOUT, value: 60s}]
+`
+
+// Services of two nodes answer at the same time, on this machine and in pods, and nothing of it stays.
+func TestE2EServices(t *testing.T) {
+	h := e2e(t)
+	if missing := node.Missing(); len(missing) > 0 {
+		t.Fatalf("a machine that runs all tests has to be able to run a node; missing: %v", missing)
+	}
+	before := network(t)
+	t.Cleanup(func() { // after the sandboxes are down
+		if after := network(t); after != before {
+			t.Errorf("the machine's network was\n%s\nand is\n%s", before, after)
+		}
+	})
+	dir := t.TempDir()
+	flags := []string{"--real-node", "--nodes=0"}
+	both := []instance.State{h.up(filepath.Join(dir, "one"), flags...), h.up(filepath.Join(dir, "two"), flags...)}
+	if both[0].Services == both[1].Services {
+		t.Errorf("both have the network %s for Services", both[0].Services)
+	}
+	for _, s := range both {
+		h.kubectl(s, services, "apply", "-f", "-")
+	}
+	for i, s := range both {
+		address := ""
+		h.eventually("two pods behind the Service", "2 pods of v2", func() string {
+			address = h.kubectl(s, "", "get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+			clients := requests.Start(requests.Config{URL: "http://" + address + "/"})
+			time.Sleep(300 * time.Millisecond)
+			pods, versions := map[string]bool{}, ""
+			for _, a := range clients.Stop() {
+				if a.Failure == "" {
+					pods[a.Pod], versions = true, a.Version
+				}
+			}
+			return fmt.Sprintf("%d pods of %s", len(pods), versions)
+		})
+		h.eventually("a pod that asks the Service", "waiting for database at "+address+":80", func() string { return h.kubectl(s, "", "logs", "client") })
+		h.eventually("a pod that asks the Service", "true", func() string {
+			return h.kubectl(s, "", "get", "pod", "client", "-o", "jsonpath={.status.containerStatuses[0].ready}")
+		})
+		t.Logf("sandbox %d: %s answers", i+1, address)
+	}
+}
+
+// network is what a node could leave in the network of this machine: rules, routes, interfaces.
+func network(t *testing.T) string {
+	t.Helper()
+	const look = `iptables-save | sed '/^#/d; s/ \[[0-9:]*\]//'; ip route; ip -brief link`
+	out, err := exec.Command("sh", "-c", look).CombinedOutput()
+	if err != nil {
+		t.Fatalf("looking at the network: %v\n%s", err, out)
+	}
+	return string(out)
 }
 
 func TestE2ECrash(t *testing.T) {

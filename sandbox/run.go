@@ -18,10 +18,11 @@ import (
 
 const runHelp = `Bring a sandbox up, run a command in it, take it down again.
 
-The command finds KUBECONFIG, ROLLOUTGATE_PROMETHEUS_URL, SANDBOX_AUDIT_LOG and,
-first in PATH, a kubectl of the sandbox's own version. It gets the terminal and every signal sent
-to the sandbox. The sandbox exits as the command does; 125 means that the
-sandbox itself failed, 126 and 127 that the command could not be started.
+The command finds KUBECONFIG, ROLLOUTGATE_PROMETHEUS_URL, SANDBOX_AUDIT_LOG,
+SANDBOX, which is this program, and, first in PATH, a kubectl of the sandbox's
+own version. It gets the terminal and every signal sent to the sandbox. The
+sandbox exits as the command does; 125 means that the sandbox itself failed,
+126 and 127 that the command could not be started.
 
 Without --name it is a sandbox of its own. With the name of one that is up
 already, the command runs in that one, which stays up.`
@@ -66,7 +67,10 @@ func (o *options) run(ctx context.Context, args []string) error {
 
 // enter gives this process, and so its children, the sandbox' environment.
 func enter(state instance.State) error {
+	self, err := os.Executable()
 	return errors.Join(
+		err,
+		os.Setenv("SANDBOX", self),
 		os.Setenv("KUBECONFIG", state.Kubeconfig),
 		os.Setenv("ROLLOUTGATE_PROMETHEUS_URL", state.Prometheus),
 		os.Setenv("SANDBOX_AUDIT_LOG", state.AuditLog),

@@ -30,9 +30,11 @@ func onCluster(t *testing.T, dir string) {
 		t.Fatal("KUBECONFIG is not set: run this test with `sandbox run -- go test -tags cluster`")
 	}
 	host, port := publishPrometheus(t)
+	commands := requestCommands()
+	commands["exits"], commands["report"] = exits, reports
 	testscript.Run(t, testscript.Params{
 		Dir:  dir,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "report": reports},
+		Cmds: commands,
 		Setup: func(env *testscript.Env) error {
 			ns := "s-" + strings.ToLower(strings.NewReplacer("script-", "", "_", "-").Replace(filepath.Base(env.WorkDir)))
 			ns += "-" + strings.ToLower(rand.Text()[:4]) // the one of an earlier run may still be going away

@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
-	{"gate/manifest", "gate/patch", "gate/record", "gate/rollout", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
+	{"gate/manifest", "gate/patch", "gate/record", "gate/rollout", "gate/order", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
 	{"internal/wording"},
 }
 
@@ -30,6 +30,7 @@ var neighbours = map[string][]string{
 	"gate/record":    {"gate/manifest", "gate/patch", "gate/rollout"},
 	"gate/diagnosis": {"gate/rollout", "gate/manifest", "gate/diagnosis/messages"},
 	"gate/rollout":   {"gate/manifest"},
+	"gate/order":     {"gate/manifest"},
 	"gate/rights":    {"gate/manifest", "gate/rollout"},
 	"gate/drill":     {"gate/record", "gate/rollout"},
 	"analysis":       {"analysis/stats"},

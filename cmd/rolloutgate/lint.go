@@ -50,12 +50,16 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 		return tooLong(longest, o.timeout)
 	}
 	var read manifest.Manifests
+	var leftOut []string
 	if len(o.filenames) > 0 || o.kustomize != "" {
 		if read, err = o.objects(p); err != nil {
 			return err
 		}
+		if read.Objects, leftOut, err = o.written(read.Objects); err != nil {
+			return err
+		}
 	}
-	for _, note := range read.Notes() {
+	for _, note := range append(read.Notes(), leftOut...) {
 		fmt.Fprintf(p.stdout, "note: %s\n", printable(errors.New(note)))
 	}
 	for _, remark := range analysis.Lint(criteria, o.spec.Known(vars)) {

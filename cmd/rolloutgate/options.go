@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -43,6 +44,12 @@ type options struct {
 	history                          int
 	keep, unfinished                 string
 	window, recovery                 time.Duration
+	canaries                         []string
+	hold                             time.Duration
+	approve, park                    bool
+	approveTimeout                   time.Duration
+	approveBy                        string
+	helmTests                        bool
 	preflight                        string
 
 	config, output, reportDir, ci, color string
@@ -158,6 +165,45 @@ func (o *options) undoing(flags *pflag.FlagSet) {
 func (o *options) takingBack(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	flags.BoolVar(&o.deleteStuck, "undo-delete-stuck-pods", true, "delete pods of the undone revision that block a StatefulSet")
+}
+
+// staging are the flags that say in which stages a release goes out.
+func (o *options) staging(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
+	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins")
+	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary only when somebody says so with 'rolloutgate approve'")
+	flags.DurationVar(&o.approveTimeout, "approve-timeout", time.Hour, "how long to wait for that; then everything goes back")
+	flags.StringVar(&o.approveBy, "approve-by", "", "regular expression for the whole name of who may say so, as the API server knows them")
+	flags.BoolVar(&o.park, "park", false, "end after the last canary with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
+	flags.BoolVar(&o.helmTests, "helm-tests", false, "run Helm's test hooks when everything else is complete; a test that fails undoes the release")
+}
+
+// delivery reads the flags about stages.
+func (o *options) delivery() (gate.Delivery, error) {
+	d := gate.Delivery{HelmTests: o.helmTests}
+	for _, text := range o.canaries {
+		share, err := gate.ParseShare(text)
+		if err != nil {
+			what, hint, _ := strings.Cut(err.Error(), "\n  hint: ")
+			return d, &usageError{"reading --canary: " + what, hint}
+		}
+		d.Parts = append(d.Parts, gate.Part{Canary: share, Hold: o.hold})
+	}
+	for flag, given := range map[string]bool{"hold": o.hold > 0, "approve": o.approve, "park": o.park} {
+		if given && len(d.Parts) == 0 {
+			return d, &usageError{"--" + flag + " without a canary", "say how many pods become new first: --canary 5%"}
+		}
+	}
+	switch {
+	case o.approve && o.park:
+		return d, &usageError{"--approve and --park exclude each other", "the job that resumes a parked run is the one to be approved"}
+	case o.approve || o.park:
+		if _, err := regexp.Compile(o.approveBy); err != nil {
+			return d, &usageError{"reading --approve-by: " + err.Error(), ""}
+		}
+		d.Parts[len(d.Parts)-1].Approval = &gate.Approval{Timeout: o.approveTimeout, By: o.approveBy, Park: o.park}
+	}
+	return d, nil
 }
 
 // trying is the flag that only looks.

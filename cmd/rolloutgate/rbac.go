@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -34,6 +35,7 @@ manifests define.`,
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.staging(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())
 	c.Flags().StringVar(&account, "service-account", "", "account that gets the rights, as NAMESPACE/NAME, or NAME in the namespace of the run")
@@ -50,6 +52,10 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if err != nil {
 		return err
 	}
+	written, leftOut, err := o.written(read.Objects)
+	if err != nil {
+		return err
+	}
 	to, err := parseAccount(account, o.namespace())
 	if err != nil {
 		return err
@@ -58,7 +64,7 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if err != nil {
 		return err
 	}
-	use.Objects, err = rights.Find(read.Objects, o.namespace(), func(gvk schema.GroupVersionKind) (manifest.Resource, error) {
+	use.Objects, err = rights.Find(written, o.namespace(), func(gvk schema.GroupVersionKind) (manifest.Resource, error) {
 		return o.ask(c.Context(), gvk)
 	})
 	var unknown *rights.UnknownKindError
@@ -72,7 +78,7 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if least {
 		needed = rights.Required(needed)
 	}
-	for _, note := range append(read.Notes(), rights.Notes(use)...) {
+	for _, note := range slices.Concat(read.Notes(), leftOut, rights.Notes(use)) {
 		fmt.Fprintf(p.stderr, "note: %s\n", printable(errors.New(note)))
 	}
 	_, err = io.WriteString(p.stdout, rights.YAML(needed, to, o.namespace()))

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/order"
 	"github.com/rolloutgate/rolloutgate/gate/rights"
 )
 
@@ -40,7 +41,15 @@ spec:
 ---
 `
 	configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {size: small}\n---\n"
-	crd       = `apiVersion: apiextensions.k8s.io/v1
+	migration = `apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate, annotations: {helm.sh/hook: "pre-install,pre-upgrade"}}
+spec:
+  template:
+    spec: {restartPolicy: Never, containers: [{name: migrate, image: "registry.example/migrate:v1"}]}
+---
+`
+	crd = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: KIND.rights.example.com}
 spec:
@@ -124,6 +133,10 @@ func scenarios() map[string]scenario {
 		}},
 		"definition": {flags: missing, steps: []deed{
 			{manifest: with(crd, "KINDKIND", "Widget", "KIND", "widgets") + with(deployment, ":v1", ":missing"), code: 10},
+		}},
+		"hook": {before: migration + deployment, flags: missing, steps: []deed{
+			{manifest: migration + with(deployment, ":v1", ":v2")},
+			{manifest: migration + with(deployment, ":v1", ":missing"), code: 10},
 		}},
 		"criteria": {prometheus: true, before: deployment, flags: []string{
 			"--prometheus-service", "NAMESPACE/prometheus:web", "--check", "sum(up) >= 1", "--settle", "1s", "--window", "4s", "--interval", "2s",
@@ -283,7 +296,15 @@ func (t *tenant) needed(s scenario) ([]rights.Right, error) {
 	if err != nil {
 		return nil, err
 	}
-	use.Objects, err = rights.Find(read.Objects, t.namespace, nil)
+	ordered, err := order.Split(read.Objects, order.Options{Upgrade: true})
+	if err != nil {
+		return nil, err
+	}
+	var objects []manifest.Object
+	for _, o := range ordered.Objects() {
+		objects = append(objects, o.Object)
+	}
+	use.Objects, err = rights.Find(objects, t.namespace, nil)
 	return rights.Needed(use), err
 }
 

@@ -62,12 +62,13 @@ func losses() map[string]loss {
 	gadget.steps = []deed{{manifest: with(gadget.steps[0].manifest, "widgets", "gadgets", "Widget", "Gadget")}}
 	const denied = int(77)
 	return map[string]loss{
-		"read what is there, which is what an undo goes back to": {bad(denied, missing), "cannot get resource"},
-		"try the manifests out and apply them/create":            {all["removed"].ends(denied), "cannot create resource"},
-		"try the manifests out and apply them/patch":             {bad(denied, missing), "cannot patch resource"},
-		"put back what it has changed":                           {bad(denied, missing), "cannot update deployments"},
-		"remove what it has created":                             {all["removed"].ends(denied), "cannot delete"},
-		"ask Prometheus through the API server's proxy":          {all["criteria"].ends(denied), "get services/proxy"},
+		"read what is there, which is what an undo goes back to":                      {bad(denied, missing), "cannot get resource"},
+		"try the manifests out and apply them/create":                                 {all["removed"].ends(denied), "cannot create resource"},
+		"try the manifests out and apply them/patch":                                  {bad(denied, missing), "cannot patch resource"},
+		"put back what it has changed":                                                {bad(denied, missing), "cannot update deployments"},
+		"remove what it has created":                                                  {all["removed"].ends(denied), "cannot delete"},
+		"delete a hook that has ended, and one of an earlier run before it runs anew": {all["hook"].ends(denied), "cannot delete"},
+		"ask Prometheus through the API server's proxy":                               {all["criteria"].ends(denied), "get services/proxy"},
 
 		"keep other runs away from the same objects/create":           {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects/list":             {bad(10, missing), "may not use leases"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/order"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -37,6 +39,29 @@ func (o *options) objects(p *program) (manifest.Manifests, error) {
 	}
 	return manifest.Read(manifest.Options{Filenames: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Stdin: p.stdin,
 		Skip: []string{defaultConfig, o.config}})
+}
+
+// written are the objects that a run writes, be it a first install or an upgrade, and notes about those that it leaves out
+// in any case.
+func (o *options) written(objects []manifest.Object) (written []manifest.Object, notes []string, err error) {
+	install, err := order.Split(objects, order.Options{Tests: o.helmTests})
+	if err != nil {
+		return nil, nil, err
+	}
+	upgrade, err := order.Split(objects, order.Options{Tests: o.helmTests, Upgrade: true})
+	if err == nil && len(install.Groups) == 0 {
+		err = upgrade.NotEmpty()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, object := range append(install.Objects(), upgrade.Objects()...) {
+		if !slices.ContainsFunc(written, func(w manifest.Object) bool { return w.Unstructured == object.Unstructured }) {
+			written = append(written, object.Object)
+		}
+	}
+	again := upgrade.Notes()
+	return written, slices.DeleteFunc(install.Notes(), func(n string) bool { return !slices.Contains(again, n) }), nil
 }
 
 // client connects to the cluster.
@@ -83,6 +108,9 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 	}
 	var err error
 	if g.Patience, err = o.patience(); err != nil {
+		return g, err
+	}
+	if g.Delivery, err = o.delivery(); err != nil {
 		return g, err
 	}
 	if g.Criteria, err = o.criteria(g.Vars); err != nil || len(g.Criteria) == 0 {

@@ -28,6 +28,9 @@ const oneWrite = 20 * time.Second
 // write may still have arrived, which Undo finds out. A write is not cut short by a cancellation: its effect would be
 // unknown. For a CRD that is new it returns once the kind is served.
 func (c *Client) Write(ctx context.Context, w *patch.Write) error {
+	if w.Last != nil {
+		return c.writeStep(ctx, w)
+	}
 	if w.Deferred {
 		if err := c.resolve(ctx, w); err != nil {
 			return err
@@ -40,6 +43,34 @@ func (c *Client) Write(ctx context.Context, w *patch.Write) error {
 		if err := c.awaitEstablished(ctx, w.Ref.Name); err != nil {
 			return fmt.Errorf("waiting for %s to be served: %w", w.Ref, err)
 		}
+	}
+	return nil
+}
+
+// writeStep carries out a further write to an object, under the precondition that it is still what the step before has
+// made of it. Controllers have written to it since.
+func (c *Client) writeStep(ctx context.Context, w *patch.Write) error {
+	step := *w
+	step.Before, step.Last = w.Last, nil
+	ours, err := c.reread(ctx, &step)
+	if err == nil && ours == nil {
+		err = c.writeOne(ctx, &step)
+	} else if err == nil {
+		step.Written, step.At = ours, writeTime(ours, w.Manager, c.Now())
+	}
+	w.Written, w.At = step.Written, step.At
+	return err
+}
+
+// TryStep asks the API server what a step would make of the object as it is before the run, and sets After.
+func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
+	asking, warned := collectWarnings(ctx)
+	if err := c.dryRun(asking, w); err != nil {
+		return err
+	}
+	w.Warnings = warned.texts
+	if w.Merge != nil {
+		return &localError{fmt.Errorf("%s cannot be written in steps: the API server takes the new version only when a field is removed first", w.Ref)}
 	}
 	return nil
 }

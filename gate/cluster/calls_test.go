@@ -66,13 +66,14 @@ const (
 	toRead   = "read what is there, which is what an undo goes back to"
 	toApply  = "try the manifests out and apply them"
 	toFollow = "follow the rollout"
+	toDelete = "delete a hook that has ended, and one of an earlier run before it runs anew"
 )
 
 // untyped are the calls by clients for any kind, each with the purpose of its row; "" for those that need none.
 var untyped = map[string]string{
 	"planWrite get": toRead, "reread get": toRead, "awaitEstablished get": toRead, "undoOnce get": toRead, "restoreOwners get": toRead,
 	"Gone get": toRead, "Foreign get": toRead, "Trace get": toRead, "poll get": toRead, "find get": toRead, "writers get": toRead,
-	"Live get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
+	"Exist get": toRead, "Remove get": toRead, "delete delete": toDelete, "Live get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
 	"mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
 	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",

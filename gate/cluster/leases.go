@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -24,6 +25,7 @@ const (
 	runLabel       = "rolloutgate.dev/run"
 	leaseData      = "rolloutgate.dev/lease"    // the lease, for us
 	leaseTargets   = "rolloutgate.dev/targets"  // and for people
+	leaseDecision  = "rolloutgate.dev/decision" // what somebody has said about the stage that waits for it
 	leasePipeline  = "rolloutgate.dev/pipeline" // the link to the job
 	recordsManager = "rolloutgate-record"       // a field manager of its own: it owns nothing of what runs apply
 )
@@ -51,6 +53,10 @@ func leaseOf(l *coordinationv1.Lease) (record.Lease, bool) {
 	var lease record.Lease
 	if json.Unmarshal([]byte(l.Annotations[leaseData]), &lease) != nil || lease.Run == "" {
 		return lease, false
+	}
+	var said record.Decision
+	if json.Unmarshal([]byte(l.Annotations[leaseDecision]), &said) == nil && said.Stage != "" {
+		lease.Decision = &said
 	}
 	lease.Namespace, lease.Version = l.Namespace, l.ResourceVersion
 	lease.Holder, lease.Renewed = "", l.CreationTimestamp.Time
@@ -133,6 +139,64 @@ func (c *Client) SeizeLease(ctx context.Context, lease record.Lease, holder stri
 		spec["acquireTime"] = now // one that is given back has begun long ago
 	}
 	return c.writeLease(ctx, lease, holder, spec)
+}
+
+// MarkLease writes what a lease says of its run, on the condition that the run still holds it.
+func (c *Client) MarkLease(ctx context.Context, lease record.Lease) (record.Lease, error) {
+	return c.annotateLease(ctx, lease, leaseData, lease)
+}
+
+// annotateLease writes one annotation. A renewal may come in between.
+func (c *Client) annotateLease(ctx context.Context, lease record.Lease, key string, value any) (record.Lease, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return lease, &localError{fmt.Errorf("encoding the lease: %w", err)}
+	}
+	for range maxConflicts {
+		data, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": lease.Version, "annotations": map[string]string{key: string(text)}}})
+		if err != nil {
+			return lease, &localError{fmt.Errorf("encoding the lease: %w", err)}
+		}
+		l, err := c.typed.CoordinationV1().Leases(lease.Namespace).Patch(ctx, keptName(lease.Run), types.MergePatchType, data,
+			metav1.PatchOptions{FieldManager: recordsManager})
+		if err == nil {
+			written, _ := leaseOf(l)
+			return written, nil
+		}
+		if !apierrors.IsConflict(err) {
+			return lease, fmt.Errorf("writing to the lease in %s: %w", lease.Namespace, err)
+		}
+		now, err := c.ReadLease(ctx, lease)
+		if err != nil {
+			return lease, err
+		}
+		lease.Version = now.Version
+	}
+	return lease, fmt.Errorf("writing to the lease in %s: it kept changing", lease.Namespace)
+}
+
+// ReadLease reads a lease of this run again; the error is a *record.LostError when it is somebody else's.
+func (c *Client) ReadLease(ctx context.Context, lease record.Lease) (record.Lease, error) {
+	now, err := c.readLease(ctx, lease)
+	if err == nil && now.Holder != lease.Holder {
+		err = &record.LostError{Run: lease.Run, To: now.Holder}
+	}
+	return now, err
+}
+
+// DecideLease notes what somebody says about the stage that a run waits in.
+func (c *Client) DecideLease(ctx context.Context, lease record.Lease, d record.Decision) error {
+	_, err := c.annotateLease(ctx, lease, leaseDecision, d)
+	return err
+}
+
+// Who is the name by which the API server knows whoever asks.
+func (c *Client) Who(ctx context.Context) (string, error) {
+	review, err := c.typed.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+	if err != nil {
+		return "", fmt.Errorf("asking the API server who this is: %w", err)
+	}
+	return review.Status.UserInfo.Username, nil
 }
 
 // writeLease changes a lease, on the condition that it is as it was read. It is holder's afterwards.

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/order"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
@@ -91,7 +92,7 @@ func (e *localError) Unwrap() error { return e.error }
 func (c *Client) locate(ctx context.Context, o manifest.Object, defined map[schema.GroupKind]string) (patch.Write, error) {
 	gvk := o.GroupVersionKind()
 	r, err := c.resourceFor(ctx, gvk)
-	w := patch.Write{Resource: r, Source: o.Source, Manager: c.fieldManager, At: c.Now(), Object: o}
+	w := patch.Write{Resource: r, Source: o.Source, Manager: c.fieldManager, At: c.Now(), Object: o, Hook: o.Hook}
 	scope, inPlan := defined[gvk.GroupKind()]
 	switch {
 	case meta.IsNoMatchError(err) && inPlan:
@@ -123,6 +124,8 @@ func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers,
 		w.Action = patch.Created
 	case err != nil:
 		return nil, err
+	case w.Object.Replace && order.RunsOnce(w.Object):
+		w.Action, w.Replaces = patch.Created, string(live.GetUID())
 	case live.GetDeletionTimestamp() != nil:
 		return nil, &localError{fmt.Errorf("%s is being deleted since %s", w.Ref, live.GetDeletionTimestamp().UTC().Format("15:04:05"))}
 	default:
@@ -132,7 +135,15 @@ func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers,
 		}
 	}
 	asking, warned := collectWarnings(ctx)
-	err = c.dryRun(asking, w)
+	if w.Replaces == "" {
+		err = c.dryRun(asking, w)
+	}
+	if w.Object.Replace && w.Before != nil && apierrors.IsInvalid(err) { // what serves is changed in place where that can be
+		w.Action, w.Replaces, w.Before = patch.Created, string(w.Before.GetUID()), nil
+	}
+	if w.Replaces != "" {
+		err = c.dryRunAnew(asking, w)
+	}
 	w.Warnings = warned.texts
 	if w.Before == nil && created[w.Ref.Namespace] && apierrors.IsNotFound(err) {
 		return notes, nil // nothing can be tried in a namespace that does not exist yet

@@ -96,7 +96,10 @@ func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
 	}
 	if err == nil {
 		w.Written = arrived(w, live)
-		w.Prepared = w.Written == nil && onlyPrepared(w, live)
+		if w.Step > 0 && w.Written != nil && !carriedOut(*w, live) {
+			w.Written = nil
+		}
+		w.Prepared = w.Step == 0 && w.Written == nil && onlyPrepared(w, live)
 	}
 	return err
 }
@@ -121,6 +124,9 @@ const clocksDiffer = 5 * time.Second
 // the dry-run said what the object becomes, whatever differs from that now was changed by somebody else.
 func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unstructured {
 	ours := ownEntry(live, w)
+	if w.Replaces != "" && w.Replaces == string(live.GetUID()) {
+		return nil
+	}
 	if ours == nil || ours.Time == nil || ours.Time.Time.Before(w.At.Add(-clocksDiffer)) || onlyPrepared(w, live) {
 		return nil
 	}
@@ -153,7 +159,7 @@ func carriedOut(w patch.Write, live *unstructured.Unstructured) bool {
 		return false
 	}
 	w.Written = w.After
-	return patch.Holds(w, live)
+	return patch.Holds(w, live) && patch.AtStep(w, live)
 }
 
 // onlyWriter tells whether nobody but a manager has written an object, its status aside.
@@ -244,6 +250,9 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 		return nil
 	case err != nil:
 		return err
+	}
+	if w.Written == nil && w.Last != nil && !carriedOut(*w, live) {
+		w.Written = w.Last
 	}
 	if w.Written == nil {
 		if w.Written = arrived(w, live); w.Written == nil {

@@ -155,7 +155,10 @@ func orObject(field string) string {
 func replaceHint(kind string) []string {
 	switch kind {
 	case "Job":
-		return []string{"give the job a new name (with the version in the name), or delete the old one first"}
+		return []string{
+			"give the job a new name (with the version in the name), or delete the old one first",
+			"or let each run replace it: as a hook (helm.sh/hook or argocd.argoproj.io/hook) the job of an earlier run is deleted first",
+		}
 	case "StatefulSet":
 		return []string{"delete it with --cascade=orphan and apply it again: its pods stay"}
 	case "PersistentVolumeClaim":

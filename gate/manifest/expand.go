@@ -87,19 +87,25 @@ func (d document) object(content map[string]any, node *yaml.Node) (Object, error
 			return Object{}, err
 		}
 	}
-	if isHook, err := d.hook(&o); isHook || err != nil {
-		return o, err // its details are not looked at
-	}
-	if err := d.identity(content, node, "metadata.name"); err != nil {
-		return Object{}, err
-	}
-	for _, check := range []func(Object) *Error{d.namespace, d.strays, d.texts, d.images} {
-		if e := check(o); e != nil {
-			return Object{}, e
-		}
+	o.wrong = d.check(o, content, node)
+	if o.wrong != nil && !hooked(content) {
+		return Object{}, o.wrong
 	}
 	o.dropServerFields()
 	return o, nil
+}
+
+// check finds the first thing that is wrong with an object whose kind is known.
+func (d document) check(o Object, content map[string]any, node *yaml.Node) *Error {
+	if e := d.identity(content, node, "metadata.name"); e != nil {
+		return e
+	}
+	for _, check := range []func(Object) *Error{d.namespace, d.strays, d.texts, d.images} {
+		if e := check(o); e != nil {
+			return e
+		}
+	}
+	return nil
 }
 
 // namespace refuses a namespace that is not written as one: the object would end up in another.
@@ -129,7 +135,7 @@ func (d document) strays(o Object) *Error {
 }
 
 // identity checks one of the fields that name an object: present, a text, and no leftover of a template.
-func (d document) identity(content map[string]any, node *yaml.Node, path string) error {
+func (d document) identity(content map[string]any, node *yaml.Node, path string) *Error {
 	o := Object{Source: Source{Line: node.Line}, node: node}
 	parent, key := content, path
 	if before, after, nested := strings.Cut(path, "."); nested {
@@ -143,9 +149,11 @@ func (d document) identity(content map[string]any, node *yaml.Node, path string)
 	hint := fileHint(d.path, content)
 	switch value := value.(type) {
 	case nil:
-		if key == "name" && hint == "" && parent["generateName"] != nil {
+		if generated := key == "name" && hint == "" && parent["generateName"] != nil; generated && hooked(content) {
+			return d.identity(content, node, "metadata.generateName")
+		} else if generated {
 			return d.at(o, "metadata.generateName", "write a fixed metadata.name; a gate must be able to find and undo "+
-				"exactly what it applied", "metadata.generateName is not supported")
+				"exactly what it applied; only hooks may have a generated one", "metadata.generateName is not supported")
 		}
 		if present && hint == "" {
 			hint = emptyHint

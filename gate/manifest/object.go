@@ -7,6 +7,7 @@
 package manifest
 
 import (
+	"fmt"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -60,11 +61,31 @@ type Object struct {
 	// Notes say in plain words what of the manifest is not used: "metadata.uid is left out, only the cluster sets it".
 	Notes []string
 
-	// Hook says in which of a tool's phases the object is meant to run: "a Helm hook (test)"; empty for ordinary objects.
-	Hook string
+	// Hook: it does its work at its moment in a run, instead of being kept as it is written. It may have a generateName
+	// instead of a name. Read leaves it and Replace to gate/order.
+	Hook bool
+	// Replace: an older object of that name may be deleted first, so that this one does its work anew.
+	Replace bool
+
+	// wrong is what is wrong with a hook.
+	wrong *Error
 
 	// node is the YAML of this object, for Locate; nil when the text is not what the user wrote (kustomize output).
 	node *yaml.Node
+}
+
+// Wrong is what is wrong with a hook, an *Error; nil for all else, which Read refuses at once. Many hooks are no part of a
+// deploy, and then it does not matter.
+func (o Object) Wrong() error {
+	if o.wrong == nil {
+		return nil
+	}
+	return o.wrong
+}
+
+// Note is a remark about the object, for people: with its name and its place.
+func (o Object) Note(text string) string {
+	return fmt.Sprintf("%s (%s): %s", named(o), place(o.Source.Path, o.Source.Line), text)
 }
 
 // Ref is the name of the object. The namespace is as written until the plan has filled it in.

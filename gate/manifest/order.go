@@ -65,19 +65,25 @@ var anyOther = schema.GroupKind{Group: "*", Kind: "*"}
 // Order returns the objects in the order in which they are to be applied; undoing takes them backwards. Objects of
 // one stage keep the order in which they were given.
 func Order(objects []Object) []Object {
-	rank := make(map[schema.GroupKind]int)
+	ordered := slices.Clone(objects)
+	slices.SortStableFunc(ordered, Compare)
+	return ordered
+}
+
+// Compare is negative when the kind of a is applied before that of b, positive when after it, and 0 when the order in
+// which the two are written counts.
+func Compare(a, b Object) int { return stage(a.Ref().GroupKind()) - stage(b.Ref().GroupKind()) }
+
+// stage is the row of a kind.
+func stage(kind schema.GroupKind) int {
+	other := 0
 	for i, kinds := range stages {
-		for _, kind := range kinds {
-			rank[kind] = i
-		}
-	}
-	stage := func(o Object) int {
-		if i, known := rank[o.Ref().GroupKind()]; known {
+		if slices.Contains(kinds, kind) {
 			return i
 		}
-		return rank[anyOther]
+		if slices.Contains(kinds, anyOther) {
+			other = i
+		}
 	}
-	ordered := slices.Clone(objects)
-	slices.SortStableFunc(ordered, func(a, b Object) int { return stage(a) - stage(b) })
-	return ordered
+	return other
 }

@@ -2,7 +2,6 @@ package manifest
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -32,16 +31,14 @@ type Manifests struct {
 	// Objects are in the order in which they are written: files as given, folders in lexical order, documents and list
 	// items from top to bottom.
 	Objects []Object
-	// Hooks are objects that another tool runs at moments of its own, and that are no part of a deploy.
-	Hooks []Object
 }
 
 // Notes say what of the manifests is not used, an object a line.
 func (m Manifests) Notes() []string {
 	var notes []string
-	for _, o := range slices.Concat(m.Objects, m.Hooks) {
+	for _, o := range m.Objects {
 		for _, note := range o.Notes {
-			notes = append(notes, fmt.Sprintf("%s (%s): %s", named(o), place(o.Source.Path, o.Source.Line), note))
+			notes = append(notes, o.Note(note))
 		}
 	}
 	return notes
@@ -64,33 +61,24 @@ func Read(o Options) (Manifests, error) {
 		if err != nil {
 			return read, err
 		}
-		read.add(found)
+		read.Objects = append(read.Objects, found...)
 	}
 	if o.Kustomize != "" {
 		built, err := build(o.Kustomize)
 		if err != nil {
 			return read, err
 		}
-		read.add(built)
+		read.Objects = append(read.Objects, built...)
 	}
 	if len(read.Objects) == 0 {
-		return read, nothing(o, read.Hooks)
+		return read, nothing(o)
 	}
-	return read, Unique(read.Objects)
+	// Of hooks a run writes only some: two of them, for different moments, may have one name.
+	return read, Unique(slices.DeleteFunc(slices.Clone(read.Objects), func(o Object) bool { return hooked(o.Object) }))
 }
 
-func (m *Manifests) add(objects []Object) {
-	for _, o := range objects {
-		if o.Hook != "" {
-			m.Hooks = append(m.Hooks, o)
-		} else {
-			m.Objects = append(m.Objects, o)
-		}
-	}
-}
-
-// Unique says whether an object is among objects twice, naming both places. Read has done so for the namespaces as
-// written; it must be asked again once default namespaces are filled in.
+// Unique says whether an object is among objects twice, naming both places. Read has done so for all but hooks, with the
+// namespaces as written; it must be asked again once default namespaces are filled in.
 func Unique(objects []Object) error {
 	seen := make(map[Ref]Source, len(objects))
 	for _, o := range objects {
@@ -255,17 +243,13 @@ func fileError(path string, err error) error {
 }
 
 // nothing is the error for input without a single object: applying nothing is never what was meant.
-func nothing(o Options, hooks []Object) error {
+func nothing(o Options) error {
 	names := slices.Clone(o.Filenames)
 	if o.Kustomize != "" {
 		names = append(names, o.Kustomize)
 	}
 	e := &Error{Path: strings.Join(names, ", "), Msg: "no objects found"}
 	switch {
-	case len(hooks) > 0:
-		first := hooks[0]
-		e.Msg = fmt.Sprintf("there are only hooks, and they are no part of a deploy: %s is %s", named(first), first.Hook)
-		e.Path, e.Line = first.Source.Path, first.Source.Line
 	case len(names) == 0:
 		e.Path, e.Hint = "manifests", "name them with -f FILE or -k FOLDER"
 	case slices.Contains(names, stdin):

@@ -23,6 +23,8 @@ const (
 	Created    Action = "created"
 	Configured Action = "configured"
 	Unchanged  Action = "unchanged"
+	// Cleared is a hook that has done its work, and that the run itself deletes.
+	Cleared Action = "deleted"
 )
 
 // Write is one object that a run writes, and all that an undo needs. As JSON it can be kept and read again by another
@@ -58,6 +60,19 @@ type Write struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Deferred says that the kind is defined by a CRD of the same run, so that Resource is not known yet.
 	Deferred bool `json:"deferred,omitempty"`
+	// Hook says that the object is to do its work at its moment in the run, as a migration: what it has done no undo takes
+	// back.
+	Hook bool `json:"hook,omitempty"`
+	// Replaces is the UID of an older object of that name, which is deleted first. To the write there is none before it.
+	Replaces string `json:"replaces,omitempty"`
+	// Step counts the earlier writes of the same run to the same object. Before is that of the first one.
+	Step int `json:"step,omitempty"`
+	// Stepped are the paths of the fields in which the steps differ, as in spec.minReadySeconds; empty where there is one.
+	Stepped []string `json:"stepped,omitempty"`
+	// Last is the object as the step before has written it: what this one is written to. It is nil for the first one.
+	Last *unstructured.Unstructured `json:"-"`
+	// Ended says that the run itself has deleted the object again, because it has done its work.
+	Ended bool `json:"-"`
 	// Prepared says that only the owners were changed for this write, and that it was not carried out: its process is dead.
 	Prepared bool `json:"-"`
 	// Object is the manifest with its namespace filled in, for file and line.

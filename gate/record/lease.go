@@ -30,12 +30,34 @@ type Lease struct {
 	Process   Process        `json:"process,omitzero"`
 	Taken     time.Time      `json:"taken"`
 	Renewed   time.Time      `json:"renewed"`
+	// Parked says that the run has ended for now: it waits for somebody who lets it go on, and no process is behind it.
+	Parked bool `json:"parked,omitempty"`
+	// Awaits is whom the run waits for meanwhile; nil while it waits for nobody. Decision is what they have said.
+	Awaits   *Awaits   `json:"awaits,omitempty"`
+	Decision *Decision `json:"-"`
 	// Holder is the run that holds it: Run itself, or one that has taken it over.
 	Holder string `json:"holder"`
 	// Version is the resource version under which it was read.
 	Version string `json:"-"`
 	// Begun says that it was renewed: its holder has found nobody in the way, and does not withdraw any more.
 	Begun bool `json:"-"`
+}
+
+// Awaits is a stage that goes on only when somebody says so.
+type Awaits struct {
+	Stage string    `json:"stage"`
+	Until time.Time `json:"until"`
+	// By is a regular expression for the whole name of who may say it; empty: everybody who can reach the lease.
+	By string `json:"by,omitempty"`
+}
+
+// Decision is what somebody has said about a stage.
+type Decision struct {
+	Stage    string    `json:"stage"`
+	Approved bool      `json:"approved"`
+	By       string    `json:"by"` // as the API server knows them
+	Reason   string    `json:"reason,omitempty"`
+	At       time.Time `json:"at"`
 }
 
 // Process tells processes apart, also those of different machines. The zero value is a process of which nothing is known.
@@ -117,6 +139,9 @@ func Others(mine Lease, all []Lease, now time.Time, here Here) (alive, dead []Le
 
 // Alive tells whether the holder of a lease lives, as far as can be seen from here.
 func Alive(l Lease, all []Lease, now time.Time, here Here) bool {
+	if l.Parked && l.Holder == l.Run {
+		return true // until somebody lets it go on, or puts it back
+	}
 	if l.Holder != l.Run {
 		l = holderOf(l, all)
 	}

@@ -8,6 +8,7 @@ package record
 import (
 	"cmp"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -52,6 +53,8 @@ type Record struct {
 	TookOver []string `json:"tookOver,omitempty"`
 	// Criteria are the names of the criteria that judge the run. What they ask is not on record: it may hold credentials.
 	Criteria []string `json:"criteria,omitempty"`
+	// Delivery says in which stages the release goes out, as the run was asked to; it is read by the run alone.
+	Delivery json.RawMessage `json:"delivery,omitempty"`
 	// Manager, Force and Restart are how the run writes: its field manager, whether it takes the fields of others, and whether
 	// it restarts what reads a changed ConfigMap or Secret.
 	Manager string `json:"manager,omitempty"`

@@ -45,10 +45,34 @@ func EventText(e gate.Event) string {
 		return freedText(p)
 	case gate.Queued:
 		return fmt.Sprintf("waiting, for at most %s, for run %s, which began at %s%s", Duration(p.Limit), p.Run, p.Since.UTC().Format("15:04:05"), linked(p.Pipeline))
+	case gate.Asked:
+		return askedText(p)
+	case gate.Decided:
+		return decidedText(p)
 	case gate.Adopted:
 		return fmt.Sprintf("taking over run %s, which began at %s and did not come to its end%s", p.Run, p.Since.UTC().Format("2006-01-02 15:04:05"), linked(p.Pipeline))
 	}
 	return e.Text // read from JSON
+}
+
+func askedText(a gate.Asked) string {
+	text := fmt.Sprintf("stage %s waits for at most %s until somebody says so: rolloutgate approve %s, or reject %s", a.Stage, Duration(a.Limit), a.Run, a.Run)
+	if a.By != "" {
+		text += " (as " + a.By + ")"
+	}
+	return text
+}
+
+func decidedText(d gate.Decided) string {
+	what := "rejected"
+	if d.Approved {
+		what = "approved"
+	}
+	text := fmt.Sprintf("stage %s was %s by %s", d.Stage, what, d.By)
+	if d.Reason != "" {
+		text += ": " + d.Reason
+	}
+	return text
 }
 
 func stepText(s gate.Step) string {
@@ -66,6 +90,8 @@ func stepText(s gate.Step) string {
 			text += "settling " + Duration(s.Settle) + ", then "
 		}
 		text += "watching " + Duration(s.Limit)
+	case gate.StepHold:
+		text += ": for " + Duration(s.Limit)
 	case gate.StepBacktest:
 		text += ": the windows of the last " + Duration(s.Limit)
 	case gate.StepDrill:

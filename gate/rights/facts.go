@@ -27,6 +27,7 @@ func factsOf(o Object) facts {
 }
 
 func undone(u Use, _ facts) bool    { return !u.NeverUndo }
+func isHook(_ Use, f facts) bool    { return f.object.Hook }
 func watched(_ Use, f facts) bool   { return f.watched }
 func watchedIn(_ Use, f facts) bool { return f.watched && f.object.Resource.Namespaced }
 

@@ -42,6 +42,7 @@ func Table() []Row {
 		{Purpose: "try the manifests out and apply them", Verbs: []string{"create", "patch"}},
 		{Purpose: "put back what it has changed", Verbs: []string{"update"}, wanted: undone},
 		{Purpose: "remove what it has created", Verbs: []string{"delete"}, wanted: undone},
+		{Purpose: "delete a hook that has ended, and one of an earlier run before it runs anew", Verbs: []string{"delete"}, wanted: isHook},
 		{
 			Purpose: "ask Prometheus through the API server's proxy", Verbs: []string{"get"}, of: proxied, words: "services/proxy",
 		},

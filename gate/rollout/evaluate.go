@@ -32,6 +32,7 @@ const (
 	ReasonRemovedByTTL     = "RemovedByTTL"             // a Job that finished and was removed
 	ReasonStatusFromBefore = "StatusFromBefore"         // what the status says is older than the change
 	ReasonFinishedBefore   = "FinishedBefore"           // a Job that ended before this run
+	ReasonBeside           = "BesideOldPods"            // as many new pods as asked for run beside the old ones
 	ReasonBlocked          = "BlockedByOldPod"          // a pod of another revision that never gets ready stands in the way
 	ReasonPorts            = "PortsPending"             // a port of a Service leads to no new pod
 	ReasonNoStatus         = "NoStatus"                 // a kind whose controller, if any, reports nothing
@@ -62,7 +63,7 @@ func judge(w Workload) Status {
 	w.Live, w.Applied, w.Last, w.Previous = typed(w.Live), typed(w.Applied), typed(w.Last), typed(w.Previous)
 	s, decided := identity(w, k)
 	if !decided {
-		s = evaluate(w, k)
+		s = beside(w, k, evaluate(w, k))
 		if s.Phase == Complete && k.Serves {
 			s = services(w, s)
 		}

@@ -27,7 +27,7 @@ var podKind = Kind{
 	Serves:   true, Standalone: true,
 }
 
-// pod judges a bare Pod: done when it is ready, or when it ran to its end.
+// pod judges a bare Pod: done when it is ready, or when it ran to its end, if that is what is waited for.
 func pod(w Workload) Status {
 	p, ok := w.Live.(*corev1.Pod)
 	if !ok {
@@ -43,6 +43,8 @@ func pod(w Workload) Status {
 			s.Reason, s.Message = "PodFailed", "the pod failed and is not restarted"
 		}
 		return s
+	case w.Ends:
+		return progressing(s, ReasonRunning, "waiting for the pod to end (%s)", phaseOf(p))
 	case IsReady(p):
 		s.Ready, s.Available = 1, 1
 		return complete(s, "", "")

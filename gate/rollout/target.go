@@ -18,6 +18,10 @@ type Target struct {
 	Previous Object
 	// Restored says that the write took another one back.
 	Restored bool
+	// Goal is how many pods are to be of the new revision, beside the old ones; zero: all of them, and no old one.
+	Goal int32
+	// Ends says that the object is to run to its end. A Job does so anyway, a Pod may do either.
+	Ends bool
 	// Since is the API server's time of the write that began the rollout.
 	Since time.Time
 	// Manifest is where it was written; nil when it was not this run's.

@@ -18,7 +18,7 @@ var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 // later has been "available" for that moment, and a gate that looks just then passes an outage. With a probe, or with
 // minReadySeconds, the manifest itself says what ready means.
 func trial(w Workload, s Status) Status {
-	if s.Reason == ReasonSucceeded || s.Reason == ReasonZeroReplicas || specOf(w.Live).MinReadySeconds > 0 || probed(PodTemplate(w.Live)) {
+	if s.Reason == ReasonSucceeded || s.Reason == ReasonZeroReplicas || specOf(w.Live).MinReadySeconds > 0 && w.Goal == 0 || probed(PodTemplate(w.Live)) {
 		return s
 	}
 	if w.PodsComing {

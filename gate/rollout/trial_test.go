@@ -61,3 +61,21 @@ func TestTrial(t *testing.T) {
 		}
 	}
 }
+
+// TestPodToItsEnd: a Pod that is to do its work once is not complete because it is ready.
+func TestPodToItsEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		status corev1.PodStatus
+		want   Phase
+	}{
+		"ready":     {corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}, Progressing},
+		"succeeded": {corev1.PodStatus{Phase: corev1.PodSucceeded}, Complete},
+		"failed":    {corev1.PodStatus{Phase: corev1.PodFailed}, Failed},
+	} {
+		live := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "check", UID: "u"}, Status: c.status}
+		w := Workload{Ref: manifest.Ref{Kind: "Pod", Name: "check"}, Live: live, Applied: live, Ends: true, ServicesKnown: true, PodsKnown: true}
+		if got := Evaluate(w); got.Phase != c.want {
+			t.Errorf("%s: %s, want %s (%s)", name, got.Phase, c.want, got.Message)
+		}
+	}
+}

@@ -37,6 +37,10 @@ type Workload struct {
 	Previous Object
 	// Restored says that the write took another one back.
 	Restored bool
+	// Goal is how many pods are to be of the new revision, beside the old ones; zero: all of them, and no old one.
+	Goal int32
+	// Ends says that the object is to run to its end, also a Pod.
+	Ends bool
 	// Since is the API server's time of that write. Conditions and events from before it say nothing about this
 	// rollout.
 	Since time.Time

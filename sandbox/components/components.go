@@ -37,9 +37,12 @@ func Base() []Component {
 	}
 }
 
-// Kubelet is only built for a sandbox with a real node.
-func Kubelet() Component {
-	return Component{"kubelet", "k8s.io/kubernetes/cmd/kubelet", "k8s.io/kubernetes"}
+// Node is what a sandbox with a real node needs on top.
+func Node() []Component {
+	return []Component{
+		{"kubelet", "k8s.io/kubernetes/cmd/kubelet", "k8s.io/kubernetes"},
+		{"kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy", "k8s.io/kubernetes"},
+	}
 }
 
 // output is the name the Go tool gives the executable: the last element of the

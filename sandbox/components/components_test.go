@@ -38,7 +38,7 @@ func TestVersionsOfThisModule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, version := range (Module{Mod: mod}).Versions(append(Base(), Kubelet())) {
+	for name, version := range (Module{Mod: mod}).Versions(append(Base(), Node()...)) {
 		if version == "" {
 			t.Errorf("%s has no version in go.mod", name)
 		}

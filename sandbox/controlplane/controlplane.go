@@ -15,15 +15,15 @@ import (
 	"github.com/rolloutgate/rolloutgate/sandbox/process"
 )
 
-// ServiceCIDR is the range of ClusterIPs; its first address is the API server's.
-const ServiceCIDR = "10.96.0.0/16"
-
 // Config places one control plane.
 type Config struct {
 	Bin   string // directory of the executables
 	Data  string // directory for data and generated files
 	CA    *pki.Authority
 	Ports Ports
+
+	Services string // the network of ClusterIPs, like 10.96.0.0/16
+	First    string // its first address, which is the API server's
 }
 
 // Ports are all on 127.0.0.1.
@@ -44,7 +44,7 @@ func (c Config) Prepare() error {
 	local := []string{"127.0.0.1", "localhost"}
 	admin := []string{"system:masters"}
 	for _, id := range []pki.Identity{
-		{File: "apiserver", User: "kube-apiserver", Hosts: append(local, "10.96.0.1", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")},
+		{File: "apiserver", User: "kube-apiserver", Hosts: append(local, c.First, "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")},
 		{File: "apiserver-kubelet-client", User: "kube-apiserver-kubelet-client", Groups: admin},
 		{File: "admin", User: "sandbox-admin", Groups: admin},
 		{File: "controller-manager", User: "system:kube-controller-manager", Hosts: local},
@@ -116,7 +116,7 @@ func (c Config) APIServer() process.Spec {
 			"--secure-port=" + strconv.Itoa(c.Ports.APIServer),
 			// A loopback address may not stand in an EndpointSlice, and no pod reaches it.
 			"--endpoint-reconciler-type=none",
-			"--service-cluster-ip-range=" + ServiceCIDR,
+			"--service-cluster-ip-range=" + c.Services,
 			"--authorization-mode=Node,RBAC",
 			"--enable-admission-plugins=NodeRestriction",
 			"--allow-privileged=true",

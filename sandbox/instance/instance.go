@@ -29,7 +29,7 @@ type Instance struct {
 	Bin      string            // directory of the components
 	Versions map[string]string // of the components, for the state file
 	Nodes    int               // simulated nodes
-	RealNode bool              // also run a kubelet
+	RealNode bool              // also run a kubelet and kube-proxy
 	Bound    bool              // end the processes with this one where the system can
 	Log      io.Writer         // progress
 }
@@ -45,6 +45,7 @@ type State struct {
 	Bin        string            `json:"bin"`
 	Nodes      int               `json:"nodes"`
 	RealNode   bool              `json:"realNode"`
+	Services   string            `json:"services"` // the network of their addresses
 	Versions   map[string]string `json:"versions"`
 	Ports      Ports             `json:"ports"`
 	Created    time.Time         `json:"created"`

@@ -52,6 +52,12 @@ func (b *boot) startRealNode() error {
 	if err := ca.Kubeconfig(ca.Path("node.kubeconfig"), b.control.Server(), "node"); err != nil {
 		return err
 	}
+	if err := ca.Issue(pki.Identity{File: "kube-proxy", User: "system:kube-proxy"}); err != nil {
+		return err
+	}
+	if err := ca.Kubeconfig(ca.Path("kube-proxy.kubeconfig"), b.control.Server(), "kube-proxy"); err != nil {
+		return err
+	}
 	spec := process.Spec{
 		Name: NodeComponent, Path: self,
 		Args: []string{
@@ -60,6 +66,9 @@ func (b *boot) startRealNode() error {
 			"--kubeconfig=" + ca.Path("node.kubeconfig"),
 			"--ca=" + ca.Path("ca.crt"),
 			"--kubelet=" + filepath.Join(b.instance.Bin, "kubelet"),
+			"--kube-proxy=" + filepath.Join(b.instance.Bin, "kube-proxy"),
+			"--kube-proxy-kubeconfig=" + ca.Path("kube-proxy.kubeconfig"),
+			"--services=" + b.state.Services,
 			"--node-name=" + realNodeName,
 		},
 	}

@@ -7,9 +7,16 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/sandbox/node"
 	"github.com/rolloutgate/rolloutgate/sandbox/process"
 	"github.com/rolloutgate/rolloutgate/sandbox/simulation"
 )
+
+// condition is something to wait for.
+type condition struct {
+	what  string
+	ready func() error
+}
 
 // start is the order of things: storage and API first, then everything that
 // talks to it at once, then the wait for all of them.
@@ -39,17 +46,18 @@ func (b *boot) start(ctx context.Context) error {
 	if err := b.run(b.simulation.Kwok()); err != nil {
 		return err
 	}
-	for _, w := range []struct {
-		what  string
-		ready func() error
-	}{
+	conditions := []condition{
 		{"the scheduler", b.healthy(ctx, b.control.Scheduler().Address+"/readyz")},
 		{"the controller manager", b.healthy(ctx, b.control.ControllerManager().Address+"/healthz")},
 		{"the default service account", b.healthy(ctx, api+"/api/v1/namespaces/default/serviceaccounts/default")},
 		{fmt.Sprintf("%d nodes", b.nodes()), func() error { return b.nodesReady(ctx, api) }},
 		{"the simulated traffic", b.healthy(ctx, traffic.Address+"/ready")},
 		{"Prometheus", b.healthy(ctx, b.monitoring.URL()+"/-/ready")},
-	} {
+	}
+	if b.instance.RealNode {
+		conditions = append(conditions, condition{"the addresses of Services", func() error { return node.ServicesAnswer(ctx, b.state.Services) }})
+	}
+	for _, w := range conditions {
 		if err := b.wait(ctx, w.what, w.ready); err != nil {
 			return err
 		}
@@ -75,8 +83,8 @@ func (b *boot) createObjects(ctx context.Context, api string) error {
 	if err := b.client.create(ctx, api+definitions, simulation.LogsDefinition()); err != nil {
 		return fmt.Errorf("creating the definition of Logs: %w", err)
 	}
-	for _, node := range b.simulation.NodeObjects() {
-		if err := b.client.create(ctx, api+"/api/v1/nodes", node); err != nil {
+	for _, object := range b.simulation.NodeObjects() {
+		if err := b.client.create(ctx, api+"/api/v1/nodes", object); err != nil {
 			return fmt.Errorf("creating simulated nodes: %w", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/sandbox/controlplane"
 	"github.com/rolloutgate/rolloutgate/sandbox/monitoring"
+	"github.com/rolloutgate/rolloutgate/sandbox/node"
 	"github.com/rolloutgate/rolloutgate/sandbox/pki"
 	"github.com/rolloutgate/rolloutgate/sandbox/process"
 	"github.com/rolloutgate/rolloutgate/sandbox/simulation"
@@ -75,7 +76,7 @@ func (i Instance) prepare(ctx context.Context) (*boot, error) {
 	if err := os.WriteFile(i.path(marker), nil, 0o644); err != nil {
 		return nil, fmt.Errorf("creating sandbox %s: %w", i.Name, err)
 	}
-	ports, err := i.claimPorts(ctx, b)
+	ports, err := i.claim(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,11 @@ func (i Instance) prepare(ctx context.Context) (*boot, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.control = controlplane.Config{Bin: i.Bin, Data: i.Dir, CA: ca, Ports: ports.Ports}
+	first, err := node.FirstService(b.state.Services)
+	if err != nil {
+		return nil, err
+	}
+	b.control = controlplane.Config{Bin: i.Bin, Data: i.Dir, CA: ca, Ports: ports.Ports, Services: b.state.Services, First: first}
 	b.simulation = simulation.Config{Bin: i.Bin, Data: i.Dir, CA: ca, Server: b.control.Server(), Port: ports.Kwok, Nodes: i.Nodes}
 	b.monitoring = monitoring.Config{
 		Bin: i.Bin, Data: i.Dir, Kubeconfig: i.path("kubeconfig"), Port: ports.Prometheus,
@@ -98,9 +103,14 @@ func (i Instance) prepare(ctx context.Context) (*boot, error) {
 	return b, err
 }
 
-// claimPorts picks ports that no other instance has claimed, started or not,
-// and writes them to the state file so that the next one sees them.
-func (i Instance) claimPorts(ctx context.Context, b *boot) (Ports, error) {
+// anyServices is the network of Services that lead nowhere: without a real node
+// it is only numbers, and may be the same in each instance.
+const anyServices = "10.96.0.0/16"
+
+// claim picks ports, and for a real node a network of Services, that no other
+// instance has claimed, started or not, and writes them to the state file so
+// that the next one sees them.
+func (i Instance) claim(ctx context.Context, b *boot) (Ports, error) {
 	siblings := filepath.Dir(filepath.Clean(i.Dir))
 	unlock, err := process.Lock(ctx, filepath.Join(siblings, "ports.lock"))
 	if err != nil {
@@ -108,11 +118,15 @@ func (i Instance) claimPorts(ctx context.Context, b *boot) (Ports, error) {
 	}
 	defer unlock()
 	taken := map[int]bool{}
+	var networks []string
 	files, _ := filepath.Glob(filepath.Join(siblings, "*", stateFile))
 	for _, file := range files {
 		if other, err := readState(file); err == nil {
 			for _, port := range other.Ports.all() {
 				taken[port] = true
+			}
+			if other.RealNode {
+				networks = append(networks, other.Services)
 			}
 		}
 	}
@@ -120,12 +134,18 @@ func (i Instance) claimPorts(ctx context.Context, b *boot) (Ports, error) {
 	if err != nil {
 		return Ports{}, err
 	}
+	services := anyServices
+	if i.RealNode {
+		if services, err = node.ChooseServices(networks); err != nil {
+			return Ports{}, err
+		}
+	}
 	ports := Ports{
 		Ports: controlplane.Ports{Etcd: free[0], EtcdPeer: free[1], APIServer: free[2], ControllerManager: free[3], Scheduler: free[4]},
 		Kwok:  free[5], Traffic: free[6], Prometheus: free[7],
 	}
 	b.state = State{
-		Name: i.Name, Dir: i.Dir, Bin: i.Bin, Nodes: i.Nodes, RealNode: i.RealNode, Versions: i.Versions,
+		Name: i.Name, Dir: i.Dir, Bin: i.Bin, Nodes: i.Nodes, RealNode: i.RealNode, Services: services, Versions: i.Versions,
 		Kubeconfig: i.path("kubeconfig"), Ports: ports, Created: time.Now(),
 		APIServer:  controlplane.Config{Ports: ports.Ports}.Server(),
 		Prometheus: monitoring.Config{Port: ports.Prometheus}.URL(),

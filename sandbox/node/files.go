@@ -18,9 +18,10 @@ func (n *Node) writeFiles(subnet netip.Prefix) error {
 		"registry.yml":    registryConfig(filepath.Join(n.cfg.Dir, "registry")),
 		"containerd.toml": containerdConfig(n.cfg.Dir, snapshotter(n.cfg.Dir), cniDir()),
 		"kubelet.yml":     kubeletConfig(n.cfg, n.Address, n.Bridge),
+		"kube-proxy.yml":  kubeProxyConfig(n.proxyKubeconfig(), n.Name, servicesAddress(subnet).String()),
 		"resolv.conf":     "nameserver " + n.Address + "\n",
 
-		"cni/10-bridge.conflist": cniConfig(n.Bridge, subnet),
+		"cni/10-bridge.conflist": cniConfig(n.Bridge, subnet, n.cfg.Services),
 
 		"certs.d/_default/hosts.toml":                    hostsConfig(mirror),
 		"certs.d/" + Registry + "/hosts.toml":            hostsConfig(mirror),
@@ -36,6 +37,10 @@ func (n *Node) writeFiles(subnet netip.Prefix) error {
 		}
 	}
 	return nil
+}
+
+func (n *Node) proxyKubeconfig() string {
+	return filepath.Join(n.cfg.Dir, "etc", "kube-proxy.kubeconfig")
 }
 
 // registryConfig lets the registry listen on a socket: no port to choose, none to collide.
@@ -106,8 +111,10 @@ func hostsConfig(address string) string {
 	return fmt.Sprintf("server = %[1]q\n\n[host.%[1]q]\n  capabilities = [\"pull\", \"resolve\"]\n", address)
 }
 
-// cniConfig joins pods to the bridge. No gateway and no default route: nothing that a pod does leaves the machine.
-func cniConfig(bridge string, subnet netip.Prefix) string {
+// cniConfig joins pods to the bridge, with a route to Services. No gateway and no default route: nothing that a pod does
+// leaves the machine.
+func cniConfig(bridge string, subnet netip.Prefix, services string) string {
+	way := servicesAddress(subnet)
 	return fmt.Sprintf(`{
   "cniVersion": "0.4.0",
   "name": %q,
@@ -116,10 +123,13 @@ func cniConfig(bridge string, subnet netip.Prefix) string {
     "bridge": %q,
     "ipMasq": false,
     "isGateway": false,
-    "ipam": {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": %q}]]}
+    "ipam": {
+      "type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": %q, "rangeStart": %q}]],
+      "routes": [{"dst": %q, "gw": %q}]
+    }
   }]
 }
-`, bridge, bridge, subnet)
+`, bridge, bridge, subnet, way.Next(), services, way)
 }
 
 // kubeletConfig: everything that would make a test wait or fail for reasons of the machine is off (limits on pulls and
@@ -162,6 +172,12 @@ eventBurst: 1000
 			cfg.MaxBackOff.Round(time.Millisecond))
 	}
 	return b.String()
+}
+
+// insideArguments are those of inside.sh after the directory.
+func (n *Node) insideArguments(subnet netip.Prefix) []string {
+	way := netip.PrefixFrom(servicesAddress(subnet), subnet.Bits())
+	return append([]string{n.Bridge, n.cfg.Services, way.String(), n.cfg.KubeProxy}, n.kubeletCommand()...)
 }
 
 // kubeletCommand is the command line; what a configuration file can say stands there.

@@ -33,14 +33,15 @@ type inside struct {
 	done  chan struct{} // closed when the first process is gone, and with it all others
 }
 
-// startInside starts containerd and the registry; the kubelet waits for startKubelet.
-func startInside(dir string, kubelet []string) (*inside, error) {
+// startInside starts containerd and the registry; the kubelet and kube-proxy wait for startKubernetes. The arguments are
+// those of inside.sh after the directory.
+func startInside(dir string, arguments []string) (*inside, error) {
 	log, err := os.Create(filepath.Join(dir, "log", "inside.log"))
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	args := append([]string{"-c", insideScript, "rolloutgate-node", dir}, kubelet...)
+	args := append([]string{"-c", insideScript, "rolloutgate-node", dir}, arguments...)
 	cmd := exec.Command("/bin/sh", args...)
 	// The environment is empty but for PATH: a proxy or a KUBECONFIG of the caller must not steer the node.
 	cmd.Env = []string{"PATH=" + sbinPath, "HOME=/root"}
@@ -68,7 +69,7 @@ func startInside(dir string, kubelet []string) (*inside, error) {
 
 func (in *inside) pidFile() string { return filepath.Join(in.dir, "inside.pid") }
 
-func (in *inside) startKubelet() error {
+func (in *inside) startKubernetes() error {
 	_, err := io.WriteString(in.leash, "start\n")
 	return err
 }
@@ -119,7 +120,7 @@ func (in *inside) stop() error {
 // lastWords is the end of each log, for an error message.
 func (in *inside) lastWords() string {
 	var b strings.Builder
-	for _, name := range []string{"inside", "docker-registry", "containerd", "kubelet"} {
+	for _, name := range []string{"inside", "docker-registry", "containerd", "kubelet", "kube-proxy"} {
 		file := filepath.Join(in.dir, "log", name+".log")
 		text, err := os.ReadFile(file)
 		if err != nil || len(text) == 0 {

@@ -12,15 +12,16 @@ import (
 // cniDirs are where distributions put the CNI plugins: Debian's package first.
 var cniDirs = []string{"/usr/lib/cni", "/opt/cni/bin"}
 
-// programs are looked up in sbinPath, each with the Debian package that holds it. iptables and conntrack are not among
-// them: without Services and without address translation there is nothing for them to do.
+// programs are looked up in sbinPath, each with the Debian package that holds it.
 var programs = []struct{ name, pkg string }{
 	{"containerd", "containerd"},
 	{"containerd-shim-runc-v2", "containerd"},
 	{"runc", "runc"},
 	{"docker-registry", "docker-registry"},
 	{"ip", "iproute2"},
+	{"iptables", "iptables"},
 	{"mount", "mount"},
+	{"nsenter", "util-linux"},
 }
 
 // Missing lists what this machine lacks for a real node, one phrase each: "root", or a program with its Debian package.

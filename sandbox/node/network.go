@@ -12,7 +12,7 @@ import (
 )
 
 // bridgeName derives a name from the directory, so that a later Start finds what an earlier one left. Interface names
-// have at most 15 characters.
+// have at most 15 characters, and that of the link to the namespace of Services has two more than the bridge's.
 func bridgeName(dir string) string {
 	digest := sha256.Sum256([]byte(dir))
 	return fmt.Sprintf("rg-%x", digest[:5])
@@ -79,14 +79,23 @@ func createBridge(ctx context.Context, name string, address netip.Prefix) error 
 	return nil
 }
 
+// removeBridge removes the bridge, and with it the route to Services, and the link to their namespace. The kernel takes
+// that link with the namespace, but in its own time, and a next Start would find it.
 func removeBridge(name string) error {
-	if _, err := net.InterfaceByName(name); err != nil {
-		return nil
-	}
-	if err := ip(context.Background(), "link", "delete", "dev", name); err != nil {
-		return fmt.Errorf("removing bridge %s: %w", name, err)
+	for _, link := range []string{name + "-s", name} {
+		if !exists(link) {
+			continue
+		}
+		if err := ip(context.Background(), "link", "delete", "dev", link); err != nil && exists(link) {
+			return fmt.Errorf("removing network interface %s: %w", link, err)
+		}
 	}
 	return nil
+}
+
+func exists(link string) bool {
+	_, err := net.InterfaceByName(link)
+	return err == nil
 }
 
 func ip(ctx context.Context, args ...string) error {

@@ -13,12 +13,16 @@ import (
 	"time"
 )
 
-// Config says where the node keeps its state and which cluster it joins. The first four are required.
+// Config says where the node keeps its state and which cluster it joins. All above Testapp are required.
 type Config struct {
 	Dir        string // holds everything; may be removed after Stop. Not below /run, /var/log or /var/lib/kubelet
 	Kubeconfig string // with a client certificate for user system:node:NAME in group system:nodes
 	CAFile     string // certificate authority of the API server's client certificate, which asks the kubelet for logs
 	Kubelet    string // path of the program
+
+	KubeProxy       string // path of the program
+	ProxyKubeconfig string // with a client certificate for user system:kube-proxy
+	Services        string // the network of Services' addresses, like 10.96.0.0/16: see ChooseServices
 
 	Testapp string // path of a static testapp; empty: build it with the go command, which must run inside this module
 
@@ -44,6 +48,7 @@ type Node struct {
 	inside *inside
 	front  *front
 	names  net.PacketConn
+	relay  *relay
 	images *http.Client // speaks to the registry, past the front
 	lock   *os.File
 }
@@ -72,17 +77,21 @@ func Start(ctx context.Context, cfg Config) (*Node, error) {
 func (cfg Config) withDefaults() (Config, error) {
 	for _, f := range []struct{ name, value string }{
 		{"Dir", cfg.Dir}, {"Kubeconfig", cfg.Kubeconfig}, {"CAFile", cfg.CAFile}, {"Kubelet", cfg.Kubelet},
+		{"KubeProxy", cfg.KubeProxy}, {"ProxyKubeconfig", cfg.ProxyKubeconfig}, {"Services", cfg.Services},
 	} {
 		if f.value == "" {
 			return cfg, fmt.Errorf("starting a node: Config.%s is empty", f.name)
 		}
 	}
-	for _, path := range []*string{&cfg.Dir, &cfg.Kubeconfig, &cfg.CAFile, &cfg.Kubelet} {
+	for _, path := range []*string{&cfg.Dir, &cfg.Kubeconfig, &cfg.CAFile, &cfg.Kubelet, &cfg.KubeProxy, &cfg.ProxyKubeconfig} {
 		abs, err := filepath.Abs(*path)
 		if err != nil {
 			return cfg, err
 		}
 		*path = abs
+	}
+	if _, err := FirstService(cfg.Services); err != nil {
+		return cfg, err
 	}
 	for _, hidden := range []string{"/run/", "/var/run/", "/var/log/", "/var/lib/kubelet/"} {
 		if strings.HasPrefix(cfg.Dir+"/", hidden) {
@@ -128,8 +137,12 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.writeFiles(subnet); err != nil {
 		return err
 	}
+	if n.relay, err = listenRelay(n.Address, n.cfg.ProxyKubeconfig, n.proxyKubeconfig()); err != nil {
+		return err
+	}
+	go n.relay.serve()
 	n.cfg.Log("starting containerd and docker-registry")
-	if n.inside, err = startInside(n.cfg.Dir, n.kubeletCommand()); err != nil {
+	if n.inside, err = startInside(n.cfg.Dir, n.insideArguments(subnet)); err != nil {
 		return err
 	}
 	go n.front.serve(n.registryDial)
@@ -140,9 +153,9 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.inside.waitFor(ctx, containerdSocket); err != nil {
 		return err
 	}
-	n.cfg.Log("starting the kubelet")
+	n.cfg.Log("starting the kubelet and kube-proxy")
 	started := time.Now()
-	if err := n.inside.startKubelet(); err != nil {
+	if err := n.inside.startKubernetes(); err != nil {
 		return err
 	}
 	if err := n.waitReady(ctx, started); err != nil {
@@ -164,6 +177,9 @@ func (n *Node) Stop() error {
 	}
 	if n.front != nil {
 		errs = append(errs, n.front.listener.Close())
+	}
+	if n.relay != nil {
+		errs = append(errs, n.relay.listener.Close())
 	}
 	if n.names != nil {
 		errs = append(errs, n.names.Close())

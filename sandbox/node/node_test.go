@@ -25,7 +25,7 @@ func TestAptGet(t *testing.T) {
 }
 
 func TestConfigDefaults(t *testing.T) {
-	full := Config{Dir: "state", Kubeconfig: "kubeconfig", CAFile: "ca.crt", Kubelet: "kubelet"}
+	full := Config{Dir: "state", Kubeconfig: "kubeconfig", CAFile: "ca.crt", Kubelet: "kubelet", KubeProxy: "kube-proxy", ProxyKubeconfig: "kubeconfig", Services: "10.96.0.0/16"}
 	cfg, err := full.withDefaults()
 	if err != nil || cfg.Name != "real-1" || !filepath.IsAbs(cfg.Dir) || !filepath.IsAbs(cfg.Kubelet) {
 		t.Errorf("defaults are %+v, %v", cfg, err)

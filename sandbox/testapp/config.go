@@ -34,6 +34,8 @@ type config struct {
 	memoryMB      int
 	memoryAfter   time.Duration
 	ignoreSigterm bool
+	exitOnSigterm bool
+	stopDelay     time.Duration
 }
 
 const (
@@ -74,6 +76,8 @@ func readConfig(get func(string) string) (config, error) {
 		memoryMB:      int(env.number("MEMORY_MB", 0, mostMemoryMB)),
 		memoryAfter:   env.duration("MEMORY_AFTER", 0),
 		ignoreSigterm: get("IGNORE_SIGTERM") != "",
+		exitOnSigterm: get("EXIT_ON_SIGTERM") != "",
+		stopDelay:     env.duration("STOP_DELAY", 0),
 	}
 	if cfg.unhealthy == "" && cfg.unhealthyAfter > 0 {
 		cfg.unhealthy = "unhealthy"

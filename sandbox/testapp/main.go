@@ -7,7 +7,8 @@
 //
 // # What it serves
 //
-//	/          "web v1 ok", or status 500 for a share of the requests (ERROR_RATE); every request is counted
+//	/          "web v1 ok", or status 500 for a share of the requests (ERROR_RATE); every request is counted.
+//	           The headers X-Version and X-Pod say who answered, also with status 500
 //	/healthz   200 "ok", or 503 (UNHEALTHY); not counted
 //	/metrics   Prometheus text: http_requests_total{code}, http_request_duration_seconds (a histogram),
 //	           app_info{version}, process_start_time_seconds
@@ -44,7 +45,13 @@
 //
 //	MEMORY_MB          allocate and touch this much memory
 //	MEMORY_AFTER       ... from this long after start
-//	IGNORE_SIGTERM     do not stop when asked to (any value)
+//
+// When it is asked to stop, it accepts no more connections, finishes what it is answering, for a second at most, and
+// exits. Unless:
+//
+//	IGNORE_SIGTERM     it does not stop (any value)
+//	EXIT_ON_SIGTERM    it exits at once, whatever it is answering (any value)
+//	STOP_DELAY         it goes on for this long first, as with a preStop hook that sleeps
 //
 // # The pause command
 //
@@ -125,6 +132,14 @@ func run(cfg config, start time.Time, stop <-chan os.Signal) error {
 			if cfg.ignoreSigterm {
 				log.Printf("got %s, ignoring it", sig)
 				continue
+			}
+			if cfg.exitOnSigterm {
+				log.Printf("got %s, exiting at once", sig)
+				return server.Close()
+			}
+			if cfg.stopDelay > 0 {
+				log.Printf("got %s, stopping in %s", sig, cfg.stopDelay)
+				time.Sleep(cfg.stopDelay)
 			}
 			log.Printf("got %s, stopping", sig)
 			ctx, cancel := context.WithTimeout(context.Background(), time.Second)

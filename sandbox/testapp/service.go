@@ -6,6 +6,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"net/http"
+	"os"
 	"time"
 )
 
@@ -16,10 +17,12 @@ type service struct {
 	start  time.Time
 	chance func() float64 // uniform in [0, 1)
 	stats  *stats
+	pod    string // the name of the host, which in a pod is the pod's
 }
 
 func newService(cfg config, start time.Time, chance func() float64) *service {
-	return &service{cfg: cfg, start: start, chance: chance, stats: newStats()}
+	host, _ := os.Hostname() // without a name, none is told
+	return &service{cfg: cfg, start: start, chance: chance, stats: newStats(), pod: host}
 }
 
 func (s *service) routes() http.Handler {
@@ -32,6 +35,8 @@ func (s *service) routes() http.Handler {
 
 func (s *service) home(w http.ResponseWriter, _ *http.Request) {
 	code, took := s.serve()
+	w.Header().Set("X-Version", s.cfg.version)
+	w.Header().Set("X-Pod", s.pod)
 	w.WriteHeader(code)
 	if code == http.StatusOK {
 		fmt.Fprintf(w, "web %s ok\n", s.cfg.version)

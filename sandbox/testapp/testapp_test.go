@@ -77,8 +77,12 @@ func TestErrorsBeginLate(t *testing.T) {
 			t.Errorf("a code that never happened has a series:\n%s", text)
 		}
 		time.Sleep(time.Minute)
-		if w := get(s, "/"); w.Code != 500 {
+		w := get(s, "/")
+		if w.Code != 500 {
 			t.Errorf("after a minute / answers %d, want 500", w.Code)
+		}
+		if host, _ := os.Hostname(); w.Header().Get("X-Version") != "v2" || w.Header().Get("X-Pod") != host {
+			t.Errorf("the headers do not say who answered: %v", w.Header())
 		}
 		text := get(s, "/metrics").Body.String()
 		for _, line := range []string{
@@ -159,6 +163,54 @@ func TestRunStopsOnSignal(t *testing.T) {
 		}
 	case <-time.After(5 * time.Second):
 		t.Fatal("still running 5s after the signal")
+	}
+}
+
+// A request is being answered when the signal comes: it is finished, cut off, or there is time for it and for others.
+func TestHowItStops(t *testing.T) {
+	for _, c := range []struct {
+		variable, value string
+		finished        bool
+		atLeast         time.Duration
+	}{
+		{"", "", true, 0},
+		{"EXIT_ON_SIGTERM", "1", false, 0},
+		{"STOP_DELAY", "700ms", true, 700 * time.Millisecond},
+	} {
+		t.Run(c.variable, func(t *testing.T) {
+			free, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			address := free.Addr().String()
+			free.Close()
+			cfg := configOf(t, map[string]string{"LISTEN": address, "LATENCY_MS": "200", "SELF_TRAFFIC": "0", c.variable: c.value})
+			stop, ended := make(chan os.Signal, 1), make(chan error, 1)
+			go func() { ended <- run(cfg, time.Now(), stop) }()
+			for reach(address) != nil {
+				time.Sleep(time.Millisecond)
+			}
+			answered := make(chan error, 1)
+			go func() {
+				response, err := http.Get("http://" + address + "/")
+				if err == nil {
+					err = response.Body.Close()
+				}
+				answered <- err
+			}()
+			time.Sleep(10 * time.Millisecond) // it takes 100ms at least
+			begin := time.Now()
+			stop <- os.Interrupt
+			if err := <-ended; err != nil && err != http.ErrServerClosed {
+				t.Errorf("stopping: %v", err)
+			}
+			if took := time.Since(begin); took < c.atLeast {
+				t.Errorf("it stopped after %s, want %s at least", took, c.atLeast)
+			}
+			if err := <-answered; (err == nil) != c.finished {
+				t.Errorf("the request that was being answered: %v; finished: want %v", err, c.finished)
+			}
+		})
 	}
 }
 
