@@ -162,7 +162,7 @@ func callsOf(expression *ast.CallExpr, info *types.Info) []call {
 		if method == "GetLogs" {
 			c.verb, c.resource = "get", "pods/log"
 		}
-		if !slices.Contains([]string{"get", "list", "watch", "create", "update", "patch", "delete"}, c.verb) || c.resource == "selfsubjectaccessreviews" {
+		if !slices.Contains([]string{"get", "list", "watch", "create", "update", "patch", "delete"}, c.verb) || strings.HasPrefix(c.resource, "selfsubject") {
 			return nil // the way to the client of a kind, or what everybody may ask
 		}
 		return []call{c}

@@ -34,8 +34,8 @@ type Place struct{ Group, Resource, Namespace string }
 // Optional tells whether a run goes on without the right.
 func (r Row) Optional() bool { return r.Without != "" }
 
-// Table has every purpose, in the order of a run. Discovery, OpenAPI and the question what the account itself may do are
-// not in it: Kubernetes lets everybody ask them who has an account.
+// Table has every purpose, in the order of a run. Discovery, OpenAPI and the questions who the account is and what it
+// may do are not in it: Kubernetes lets everybody ask them who has an account.
 func Table() []Row {
 	return []Row{
 		{Purpose: "read what is there, which is what an undo goes back to", Verbs: []string{"get"}},
