@@ -27,7 +27,13 @@ type Delivery struct {
 type Part struct {
 	// Canary is how many new pods run beside the old ones: more than in the part before.
 	Canary Share `json:"canary,omitzero"`
+	// Preview is all new pods beside the old ones, with no user sent to them.
+	Preview *Preview `json:"preview,omitempty"`
+	// Switch sends the users to the new pods of the preview before it; the old ones stay.
+	Switch bool `json:"switch,omitempty"`
 
+	// Test has to succeed when everything has come to where it should be, before Hold begins; nil: there is none.
+	Test *Test `json:"test,omitempty"`
 	// Hold is how long it goes on after it has come to where it should be.
 	Hold time.Duration `json:"hold,omitempty"`
 	// Approval is asked for after that; nil: nobody has to say anything.
@@ -38,6 +44,27 @@ type Part struct {
 func (d Delivery) canaries() bool {
 	return slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Canary != Share{} })
 }
+
+// Preview is how the new pods can be reached before users are sent to them.
+type Preview struct {
+	// Service is one that is pointed at the new pods; empty: there is none.
+	Service string `json:"service,omitempty"`
+}
+
+// Test is something that has to succeed before a stage goes on: a command or Jobs, one of the two.
+type Test struct {
+	// Command is a program of this machine and its arguments.
+	Command []string `json:"command,omitempty"`
+	// Job is a file with Jobs and Pods that have to end well.
+	Job string `json:"job,omitempty"`
+	// Dir is the folder that the command begins in, and that the file is looked for in.
+	Dir string `json:"dir,omitempty"`
+	// Timeout is how long the command may take; zero: DefaultTestTimeout.
+	Timeout time.Duration `json:"timeout,omitempty"`
+}
+
+// DefaultTestTimeout is how long a test by a command may take where nothing else is said.
+const DefaultTestTimeout = 10 * time.Minute
 
 // Approval is a stage that goes on only when somebody says so.
 type Approval struct {
