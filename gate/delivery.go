@@ -51,21 +51,6 @@ type Preview struct {
 	Service string `json:"service,omitempty"`
 }
 
-// Test is something that has to succeed before a stage goes on: a command or Jobs, one of the two.
-type Test struct {
-	// Command is a program of this machine and its arguments.
-	Command []string `json:"command,omitempty"`
-	// Job is a file with Jobs and Pods that have to end well.
-	Job string `json:"job,omitempty"`
-	// Dir is the folder that the command begins in, and that the file is looked for in.
-	Dir string `json:"dir,omitempty"`
-	// Timeout is how long the command may take; zero: DefaultTestTimeout.
-	Timeout time.Duration `json:"timeout,omitempty"`
-}
-
-// DefaultTestTimeout is how long a test by a command may take where nothing else is said.
-const DefaultTestTimeout = 10 * time.Minute
-
 // Approval is a stage that goes on only when somebody says so.
 type Approval struct {
 	// Timeout is how long they are waited for; then everything goes back.

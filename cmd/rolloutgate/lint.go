@@ -46,6 +46,9 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	if _, err := o.patience(); err != nil {
 		return err
 	}
+	if err := o.findCommands(false); err != nil {
+		return err
+	}
 	if longest := o.spec.Timing.Longest(criteria); len(criteria) > 0 && longest > o.timeout {
 		return tooLong(longest, o.timeout)
 	}

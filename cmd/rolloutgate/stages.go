@@ -320,3 +320,17 @@ func stagesIn(parts []gate.Part) int {
 	}
 	return len(parts) + 1
 }
+
+// findCommands refuses the commands of tests that this machine does not have, before anything is written. Where stages are
+// only checked, a program without a path may be installed on another machine.
+func (o *options) findCommands(installed bool) error {
+	for _, part := range o.stages {
+		if part.Test == nil || len(part.Test.Command) == 0 || !installed && filepath.Base(part.Test.Command[0]) == part.Test.Command[0] {
+			continue
+		}
+		if _, err := programOf(*part.Test); err != nil {
+			return &usageError{"reading the test of a stage: " + err.Error(), "a path counts from the folder of the config file, and the file has to be executable"}
+		}
+	}
+	return nil
+}
