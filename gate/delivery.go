@@ -29,21 +29,17 @@ type Delivery struct {
 type Part struct {
 	// Canary is how many new pods run beside the old ones: more than in the part before.
 	Canary Share `json:"canary,omitzero"`
-	// Preview is all new pods beside the old ones, without a user.
+	// Preview is all new pods beside the old ones, with no user sent to them.
 	Preview *Preview `json:"preview,omitempty"`
-	// Switch gives the users to the pods of the preview.
+	// Switch sends the users to the new pods of the preview before it; the old ones stay.
 	Switch bool `json:"switch,omitempty"`
 
+	// Test has to succeed when everything has come to where it should be, before Hold begins; nil: there is none.
+	Test *Test `json:"test,omitempty"`
 	// Hold is how long it goes on after it has come to where it should be.
 	Hold time.Duration `json:"hold,omitempty"`
 	// Approval is asked for after that; nil: nobody has to say anything.
 	Approval *Approval `json:"approval,omitempty"`
-}
-
-// Preview is new pods that no user reaches.
-type Preview struct {
-	// Service is the name of one that sends traffic to them, for tests; empty: there is none.
-	Service string `json:"service,omitempty"`
 }
 
 // preview is the part in which no user reaches the new pods; nil when there is none.
@@ -59,6 +55,12 @@ func (d Delivery) preview() *Part {
 // canaries tells whether a few pods become new first.
 func (d Delivery) canaries() bool {
 	return slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Canary != Share{} })
+}
+
+// Preview is how the new pods can be reached before users are sent to them.
+type Preview struct {
+	// Service is one that is pointed at the new pods; empty: there is none.
+	Service string `json:"service,omitempty"`
 }
 
 // Approval is a stage that goes on only when somebody says so.

@@ -37,6 +37,7 @@ const (
 	EventVerdict     EventType = "verdict"     // Judged
 	EventUndo        EventType = "undo"        // Taken, Freed
 	EventRun         EventType = "run"         // Queued, Adopted, Asked, Decided
+	EventTest        EventType = "test"        // Said, Tested
 )
 
 // Payload is one of the types below.
@@ -52,6 +53,8 @@ type Step struct {
 	Stage string
 	// Objects, Workloads and Criteria count what the step is about; zero where it is not about that.
 	Objects, Workloads, Criteria int
+	// What is what the step is about, in a word: of a test its command.
+	What string
 	// Limit is the time that the step may take; zero where none is set. Of an analysis it is the window, which follows
 	// on Settle.
 	Limit, Settle time.Duration
@@ -66,6 +69,7 @@ const (
 	StepPreflight StepName = "preflight"
 	StepApply     StepName = "apply"
 	StepWatch     StepName = "watch"
+	StepTest      StepName = "test"
 	StepHold      StepName = "hold"
 	StepAnalyze   StepName = "analyze"
 	StepBacktest  StepName = "backtest"
@@ -91,7 +95,8 @@ type Status struct{ rollout.Status }
 type Waiting struct {
 	Since, Limit time.Duration
 	Workloads    []rollout.Status // those that are not complete, at most three
-	More         int              // how many beyond these; with none at all the criteria are awaited
+	More         int              // how many beyond these; with none at all the criteria are awaited, or the test
+	Test         bool             // that goes on
 }
 
 // Warning is a finding that may decide later.
@@ -179,6 +184,19 @@ type Decided struct {
 	Approved          bool
 }
 
+// Said is a line that the command of a test has printed.
+type Said struct {
+	Line   string
+	Missed int // lines that are missing here, instead of one
+}
+
+// Tested is how the command of a test has ended.
+type Tested struct {
+	Stage   string
+	Took    time.Duration
+	Failure string // empty: it has passed
+}
+
 func (Step) eventType() EventType     { return EventStep }
 func (Planned) eventType() EventType  { return EventPlan }
 func (Applied) eventType() EventType  { return EventApplied }
@@ -197,6 +215,8 @@ func (Queued) eventType() EventType   { return EventRun }
 func (Adopted) eventType() EventType  { return EventRun }
 func (Asked) eventType() EventType    { return EventRun }
 func (Decided) eventType() EventType  { return EventRun }
+func (Said) eventType() EventType     { return EventTest }
+func (Tested) eventType() EventType   { return EventTest }
 
 // NewEvent is what happened to an object, or to the whole run when it is zero.
 func NewEvent(at time.Time, object manifest.Ref, p Payload) Event {
@@ -214,7 +234,7 @@ func (r *run) tell(object manifest.Ref, p Payload) {
 		said := statusText{s.Phase, s.Message}
 		again, r.said[object] = r.said[object] == said, said
 	}
-	if e.Type != EventWaiting && !again && len(r.report.Timeline) < maxTimeline {
+	if _, chatter := p.(Said); e.Type != EventWaiting && !chatter && !again && len(r.report.Timeline) < maxTimeline {
 		r.report.Timeline = append(r.report.Timeline, e)
 	}
 	if r.g.Progress != nil {

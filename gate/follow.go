@@ -25,10 +25,12 @@ type follower struct {
 	states  []state
 	// undone is set while an undo is followed: the revision that was taken back, by object.
 	undone map[manifest.Ref]string
-	// stage is what is followed; held is since when it is where it should be, and approval what somebody has to say then.
+	// stage is what is followed; trial is the command that tests it when it is where it should be, held is since when it is
+	// held after that, and approval what somebody has to say then.
 	stage    Stage
 	held     time.Time
 	approval approval
+	trial    trial
 	// measurement asks the criteria meanwhile, and news is what it has to tell; both are nil while there is none, and when
 	// it has results. asking is how far it is.
 	measurement *criteria.Measurement
@@ -121,7 +123,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 		if f.measurement != nil {
 			f.measurement.Update(f.workloads())
 		}
-		if f.asking == Rolling && complete(f.observed()) {
+		if f.asking == Rolling && complete(f.observed()) && !f.awaitsTest() {
 			f.openWindow()
 		}
 		recheck.Reset(next)
@@ -136,6 +138,10 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 			f.take(a)
 		case n := <-f.news:
 			f.hear(n)
+		case <-f.trial.more():
+			f.testSaid()
+		case err := <-f.trial.ended:
+			f.tested(err)
 		case d := <-f.approval.answers:
 			f.answered(d)
 		}
@@ -204,7 +210,7 @@ func (f *follower) situation(ctx context.Context, p Phase) Situation {
 		Policy: f.r.g.Policy, RequirePods: f.r.g.RequirePods, Ended: f.r.course.response(ctx, p),
 	}
 	s.Signal, _ = f.r.course.cancelled()
-	s.Holding, s.Approval = f.inHold(), f.approval.state()
+	s.Holding, s.Test, s.Approval = f.inHold() || f.awaitsTest(), f.trial.state, f.approval.state()
 	return s
 }
 
@@ -214,11 +220,15 @@ func (f *follower) inHold() bool {
 	return least > 0 && (f.held.IsZero() || time.Since(f.held) < least)
 }
 
-// holding begins the hold when everything has come to where it should be, and asks for the approval after it. It returns
-// when to look again because of that.
+// holding begins the test when everything has come to where it should be, the hold after it, and asks for the approval
+// after that. It returns when to look again because of that.
 func (f *follower) holding(ctx context.Context) time.Duration {
 	least := max(f.stage.Hold, f.stage.Rest)
-	if least <= 0 && f.stage.Approval == nil || f.held.IsZero() && !complete(f.observed()) {
+	if least <= 0 && f.stage.Approval == nil && !f.awaitsTest() || f.held.IsZero() && !complete(f.observed()) {
+		return longest
+	}
+	if f.awaitsTest() {
+		f.testing(ctx)
 		return longest
 	}
 	if f.held.IsZero() {
@@ -254,7 +264,7 @@ func (f *follower) statuses() []rollout.Status {
 
 // tellWaiting names what is not complete yet.
 func (f *follower) tellWaiting(since time.Duration, ctx context.Context) {
-	w := Waiting{Since: since}
+	w := Waiting{Since: since, Test: f.trial.state == Testing}
 	if deadline, limited := ctx.Deadline(); limited {
 		w.Limit = since + time.Until(deadline)
 	}

@@ -44,6 +44,9 @@ func (s Stage) text() string {
 	if len(pods) > 0 {
 		text += ": new pods " + strings.Join(pods, ", ")
 	}
+	if s.Test != nil {
+		text += ", tested by " + s.Test.name()
+	}
 	if s.Hold > 0 {
 		text += ", held for " + wording.Duration(s.Hold)
 	}

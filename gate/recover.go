@@ -88,13 +88,15 @@ func (r *run) goesOn(found record.Record) error {
 			r.passed = append(r.passed, s.Name)
 		}
 	}
+	given := r.g.Delivery
+	r.g.Delivery = Delivery{} // the stages are those of that run
 	if len(found.Delivery) == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(found.Delivery, &r.g.Delivery); err != nil {
 		return &record.FormatError{Why: fmt.Sprintf("the stages of run %s: %v", found.ID, err)}
 	}
-	return nil
+	return r.g.Delivery.withCommands(given)
 }
 
 // find reads the record of a run.

@@ -127,7 +127,6 @@ func (r redactor) finding(f *diagnosis.Finding) {
 	}
 }
 
-func (p Step) redacted(redactor) Payload    { return p }
 func (p Planned) redacted(redactor) Payload { return p }
 func (p Applied) redacted(redactor) Payload { return p }
 func (p Foreign) redacted(redactor) Payload { return p }
@@ -139,6 +138,21 @@ func (p Asked) redacted(redactor) Payload   { return p }
 
 func (p Decided) redacted(r redactor) Payload {
 	p.By, p.Reason = r.text(p.By), r.text(p.Reason)
+	return p
+}
+
+func (p Step) redacted(r redactor) Payload {
+	p.What = r.text(p.What)
+	return p
+}
+
+func (p Said) redacted(r redactor) Payload {
+	p.Line = cutLine(r.text(p.Line))
+	return p
+}
+
+func (p Tested) redacted(r redactor) Payload {
+	p.Failure = r.text(p.Failure)
 	return p
 }
 

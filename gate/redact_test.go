@@ -35,7 +35,7 @@ func timelineOf(text string) []Event {
 	status := rollout.Status{Message: text}
 	var all []Event
 	for _, p := range []Payload{
-		Step{}, Planned{}, Applied{}, Status{status}, Waiting{Workloads: []rollout.Status{status}}, Warning{Cause: text}, Foreign{},
+		Step{What: text}, Said{Line: text}, Tested{Failure: text}, Planned{}, Applied{}, Status{status}, Waiting{Workloads: []rollout.Status{status}}, Warning{Cause: text}, Foreign{},
 		Trouble{Text: text}, Source{}, Before{Problem: text}, Measured{Note: text}, Judged{Cause: text},
 		Taken{Why: text, Failure: text}, Freed{},
 	} {

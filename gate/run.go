@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
@@ -87,6 +88,8 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	case v.Outcome == Interrupted, v.Outcome == Terminated: // the undo comes first, and explains nothing
 	case v.Outcome == Passed:
 		r.findings = append(r.findings, f.remarks(v)...)
+	case f.trial.state == TestFailed && v.Target < 0:
+		r.findings = append(r.findings, f.testFinding())
 	case v.Outcome == Rejected:
 		r.findings = append(r.findings, f.unapproved())
 	default:
@@ -141,7 +144,8 @@ type run struct {
 	config         []diagnosis.Changed // the ConfigMaps and Secrets that this run changes
 
 	criteria criteria.Asker
-	unreach  func() // ends the way to the server of the criteria; nil when there is nothing to end
+	children sync.WaitGroup // commands that may not have ended yet
+	unreach  func()         // ends the way to the server of the criteria; nil when there is nothing to end
 }
 
 // begin makes a run, with the defaults of the gate filled in.
@@ -248,6 +252,7 @@ func (r *run) end() Report {
 	r.confirm()
 	r.seal()
 	r.course.stop()
+	r.children.Wait()
 	r.report.Findings = append(r.report.Findings, r.findings...)
 	r.report.Run.Finished = now()
 	r.redact.report(&r.report)

@@ -20,6 +20,10 @@ type Stage struct {
 	Writes []patch.Write
 	// Goals are how many new pods of a workload are to run beside the old ones, for those that are not to be complete.
 	Goals map[manifest.Ref]int32
+	// Test has to succeed when the stage has come to where it should be, before its hold begins; nil: there is none.
+	Test *Test
+	// Service is one that leads to the new pods alone, for the test; empty: there is none.
+	Service string
 	// Hold is how long the stage goes on after it has come to where it should be. It takes the place of the criteria's
 	// window.
 	Hold time.Duration
@@ -81,6 +85,9 @@ func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 // canWait refuses stages that wait for somebody who could not answer, or could not go on.
 func (r *run) canWait(stages []Stage) error {
 	for _, s := range stages {
+		if s.Test.limit() > 0 && r.g.RunTest == nil {
+			return invalidError{fmt.Errorf("stage %s is tested by a command, and nobody here can carry one out", s.Name)}
+		}
 		switch {
 		case s.Approval == nil || r.report.Run.Command == "plan":
 		case r.lock == nil:
@@ -122,7 +129,7 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 		}
 		if len(stages) > 1 {
 			r.stage, r.between = s.Name, n < len(stages)-1
-			r.deadline = time.Now().Add(r.g.Timeout + s.Hold + s.answerTime())
+			r.deadline = time.Now().Add(r.g.Timeout + s.Test.limit() + s.Hold + s.answerTime())
 		}
 		r.begun = n + 1
 		if err = r.resolve(r.course.root, n, s); err != nil && !passed {

@@ -51,7 +51,9 @@ func blueGreen(d Delivery) Planner {
 			}
 			stages = append(stages, shown)
 		}
-		stages[len(stages)-1].Hold, stages[len(stages)-1].Approval = preview.Hold, preview.Approval
+		shown := &stages[len(stages)-1]
+		shown.Service = preview.Preview.Service
+		shown.Test, shown.Hold, shown.Approval = preview.Test, preview.Hold, preview.Approval
 		return b.finish(stages, switched(d))
 	}}
 }
@@ -121,7 +123,8 @@ func (b *builder) surge(s *Stage) error {
 // finish adds the stages after all new pods run: the traffic goes to them, the old ones end, and the pins go.
 func (b *builder) finish(stages []Stage, asked Part) ([]Stage, error) {
 	change := b.stage("switch")
-	change.Hold, change.Approval, change.Judge, change.Rest = asked.Hold, asked.Approval, true, drainTime
+	change.Test, change.Hold, change.Approval = asked.Test, asked.Hold, asked.Approval
+	change.Judge, change.Rest = true, drainTime
 	promote, last := Stage{Name: "promote"}, Stage{Name: "unpin", Judge: true, Unpin: true}
 	for _, w := range b.pins() {
 		if w.Pin.Old != "" {

@@ -45,7 +45,7 @@ func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, erro
 	var stages []Stage
 	before := map[manifest.Ref]int32{}
 	for n, c := range d.Parts {
-		s := Stage{Name: "canary " + c.Canary.String(), Goals: map[manifest.Ref]int32{}, Hold: c.Hold, Approval: c.Approval, Judge: true}
+		s := Stage{Name: "canary " + c.Canary.String(), Goals: map[manifest.Ref]int32{}, Test: c.Test, Hold: c.Hold, Approval: c.Approval, Judge: true}
 		if n == 0 {
 			s.Writes = append(s.Writes, p.Writes...)
 		} else {

@@ -46,6 +46,9 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	if _, err := o.patience(); err != nil {
 		return err
 	}
+	if err := o.findCommands(false); err != nil {
+		return err
+	}
 	if longest := o.spec.Timing.Longest(criteria); len(criteria) > 0 && longest > o.timeout {
 		return tooLong(longest, o.timeout)
 	}
@@ -69,7 +72,7 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	for _, n := range []struct {
 		n         int
 		one, many string
-	}{{len(criteria), "criterion", "criteria"}, {len(read.Objects), "object", "objects"}} {
+	}{{len(criteria), "criterion", "criteria"}, {stagesIn(o.stages), "stage", "stages"}, {len(read.Objects), "object", "objects"}} {
 		switch n.n {
 		case 0:
 		case 1:

@@ -59,6 +59,8 @@ type options struct {
 
 	spec   analysis.Spec       // from the config file
 	server prometheus.Settings // from there, too
+	stages []gate.Part         // from there, too
+	staged bool                // the command has stages
 }
 
 func (p *program) newOptions() *options {
@@ -169,6 +171,7 @@ func (o *options) takingBack(flags *pflag.FlagSet) {
 
 // staging are the flags that say in which stages a release goes out.
 func (o *options) staging(flags *pflag.FlagSet) {
+	o.staged = true
 	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
 	flags.BoolVar(&o.blueGreen, "blue-green", false, "make all new pods beside the old ones, and give them the traffic of the Services at once when they are ready")
 	flags.BoolVar(&o.drain, "drain", false, "take the old pods out of the traffic of their Services before they end; twice as many pods need room for that")
@@ -180,9 +183,10 @@ func (o *options) staging(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.helmTests, "helm-tests", false, "run Helm's test hooks when everything else is complete; a test that fails undoes the release")
 }
 
-// delivery reads the flags about stages.
+// delivery reads the flags about stages. Those of the config file are left alone when a flag says which there are.
 func (o *options) delivery() (gate.Delivery, error) {
 	d := gate.Delivery{HelmTests: o.helmTests, Drain: o.drain}
+	inFile := o.staged && len(o.canaries) == 0 && !o.blueGreen && len(o.stages) > 0
 	waits := 0 // the part that waits for somebody
 	for i, text := range o.canaries {
 		share, err := gate.ParseShare(text)
@@ -199,11 +203,17 @@ func (o *options) delivery() (gate.Delivery, error) {
 		d.Parts = []gate.Part{{Preview: &gate.Preview{}}, {Switch: true, Hold: o.hold}}
 	}
 	for flag, given := range map[string]bool{"hold": o.hold > 0, "approve": o.approve, "park": o.park} {
+		if given && inFile {
+			return d, &usageError{"--" + flag + " does not go with the stages of the config file", "write it there, or say all of them in flags: --canary 5%"}
+		}
 		if given && len(d.Parts) == 0 {
 			return d, &usageError{"--" + flag + " without stages", "say how many pods become new first: --canary 5%, or --blue-green"}
 		}
 	}
 	switch {
+	case inFile:
+		d.Parts = o.stages
+		return d, o.findCommands(true)
 	case o.approve && o.park:
 		return d, &usageError{"--approve and --park exclude each other", "the job that resumes a parked run is the one to be approved"}
 	case o.approve || o.park:
@@ -240,11 +250,12 @@ func (o *options) keeping(flags *pflag.FlagSet) {
 func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	given := map[string]bool{}
 	c.Flags().VisitAll(func(f *pflag.Flag) { given[f.Name] = f.Changed || getenv(envName(f.Name)) != "" })
-	spec, server, err := fillFlags(c, getenv)
+	file, err := fillFlags(c, getenv)
 	if err != nil {
 		return err
 	}
-	o.server = server
+	spec := file.spec
+	o.server, o.stages = file.server, file.stages
 	for name, from := range map[string]struct{ flag, file *time.Duration }{
 		"settle": {(*time.Duration)(&o.settle), &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window},
 		"interval": {(*time.Duration)(&o.interval), &spec.Timing.Interval},

@@ -49,6 +49,10 @@ func EventText(e gate.Event) string {
 		return askedText(p)
 	case gate.Decided:
 		return decidedText(p)
+	case gate.Said:
+		return saidText(p)
+	case gate.Tested:
+		return testedText(p)
 	case gate.Adopted:
 		return fmt.Sprintf("taking over run %s, which began at %s and did not come to its end%s", p.Run, p.Since.UTC().Format("2006-01-02 15:04:05"), linked(p.Pipeline))
 	}
@@ -64,6 +68,20 @@ func appliedText(a gate.Applied) string {
 		return "pinned to the old pods (" + a.Pin.To + ")"
 	}
 	return "pinned to the new pods (" + a.Pin.To + ")"
+}
+
+func saidText(s gate.Said) string {
+	if s.Missed > 0 {
+		return "| … " + counted(s.Missed, "line is", "lines are") + " missing"
+	}
+	return "| " + s.Line
+}
+
+func testedText(t gate.Tested) string {
+	if t.Failure != "" {
+		return fmt.Sprintf("the test of stage %s has failed after %s: %s", t.Stage, Duration(t.Took), t.Failure)
+	}
+	return fmt.Sprintf("the test of stage %s has passed after %s", t.Stage, Duration(t.Took))
 }
 
 func askedText(a gate.Asked) string {
@@ -101,6 +119,8 @@ func stepText(s gate.Step) string {
 			text += "settling " + Duration(s.Settle) + ", then "
 		}
 		text += "watching " + Duration(s.Limit)
+	case gate.StepTest:
+		text += ": " + s.What + ", for at most " + Duration(s.Limit)
 	case gate.StepHold:
 		text += ": for " + Duration(s.Limit)
 	case gate.StepBacktest:
@@ -151,7 +171,11 @@ func waitingText(w gate.Waiting) string {
 	for _, s := range w.Workloads {
 		parts = append(parts, fmt.Sprintf("%s: %s", s.Ref, statusText(s)))
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) > 0:
+	case w.Test:
+		parts = []string{"the test of the stage"}
+	default:
 		parts = []string{"the criteria"}
 	}
 	if w.More > 0 {

@@ -20,6 +20,12 @@ func TestEventText(t *testing.T) {
 		"watch: 1 workload, for at most 10m": gate.Step{Name: gate.StepWatch, Workloads: 1, Limit: 10 * time.Minute},
 		"analyze: 2 criteria, settling 30s, then watching 1m30s (stage canary)": gate.Step{
 			Name: gate.StepAnalyze, Criteria: 2, Settle: 30 * time.Second, Limit: 90 * time.Second, Stage: "canary"},
+		"test: smoke.sh, for at most 10m (stage canary 5%)": gate.Step{Name: gate.StepTest, What: "smoke.sh", Limit: 10 * time.Minute, Stage: "canary 5%"},
+		"| ok":                    gate.Said{Line: "ok"},
+		"| … 3 lines are missing": gate.Said{Missed: 3},
+		"the test of stage canary 5% has passed after 3s":                            gate.Tested{Stage: "canary 5%", Took: 3 * time.Second},
+		"the test of stage canary 5% has failed after 3s: it ended with exit code 1": gate.Tested{Stage: "canary 5%", Took: 3 * time.Second, Failure: "it ended with exit code 1"},
+		"waiting 1m of 2h: the test of the stage":                                    gate.Waiting{Since: time.Minute, Limit: 2 * time.Hour, Test: true},
 		"will be created": gate.Planned{Action: patch.Created},
 		"configured":      gate.Applied{Action: patch.Configured},
 		"complete":        gate.Status{Status: rollout.Status{Phase: rollout.Complete}},
