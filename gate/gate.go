@@ -140,6 +140,7 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 	if err != nil {
 		return r.failed(err)
 	}
+	r.reportStages(stages, StagePlanned)
 	r.forecast(stages)
 	r.tryBack(plan)
 	r.exit(Passed, plannedState(plan))

@@ -65,6 +65,11 @@ func (r redactor) report(rep *Report) {
 	for i := range rep.Changes {
 		rep.Changes[i].Diff = r.text(rep.Changes[i].Diff)
 	}
+	for i := range rep.Stages {
+		if a := rep.Stages[i].Approval; a != nil {
+			a.By, a.Reason = r.text(a.By), r.text(a.Reason)
+		}
+	}
 	for i := range rep.Workloads {
 		rep.Workloads[i].Message = r.text(rep.Workloads[i].Message)
 	}

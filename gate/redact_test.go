@@ -54,6 +54,7 @@ func TestRedactReport(t *testing.T) {
 	r.report = Report{
 		Exit:      Exit{State: secret},
 		Changes:   []Change{{Diff: secret}},
+		Stages:    []StageReport{{Approval: &StageApproval{By: secret, Reason: secret}}},
 		Workloads: []rollout.Status{status},
 		Findings:  []diagnosis.Finding{finding},
 		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}}},

@@ -59,6 +59,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 			return r.failed(err)
 		}
 	}
+	r.reportStages(stages, StageNotBegun)
 	r.begins()
 	r.writes = slices.Clone(r.carried)
 	verdict, err := r.perform(stages)

@@ -132,13 +132,16 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 			r.deadline = time.Now().Add(r.g.Timeout + s.Test.limit() + s.Hold + s.answerTime())
 		}
 		r.begun = n + 1
+		r.enterStage(n, passed)
 		if err = r.resolve(r.course.root, n, s); err != nil && !passed {
 			r.failure = err
+			r.leaveStage(n, RolloutFailed)
 			return r.unwritten(r.course.root, err)
 		}
 		if v, err = r.write(s); v.Outcome == Passed && !passed {
 			v = r.watchStage(s, stages[n+1:])
 		}
+		r.leaveStage(n, v.Outcome)
 		if v.Outcome != Passed {
 			return v, err
 		}
@@ -146,6 +149,7 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 		if n < len(stages)-1 || len(s.Deletes) > 0 { // who goes on with this run must not run again what is deleted
 			r.stages[n].Passed = true
 			if s.Approval != nil && s.Approval.Park && !passed {
+				r.leaveStage(n, Parked)
 				return Verdict{Outcome: Parked, Target: -1}, nil
 			}
 			if err := r.keepOn(); err != nil {

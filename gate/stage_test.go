@@ -90,11 +90,12 @@ func TestApproval(t *testing.T) {
 		outcome  Outcome
 		cause    string
 		log      string
+		stages   string
 	}{
-		"approved":           {record.Decision{Approved: true, By: "ann@example.com"}, Passed, "", "write a, write b"},
-		"rejected":           {record.Decision{By: "ann@example.com", Reason: "too slow"}, Rejected, "ann@example.com has rejected stage first: too slow", "write a, undo a"},
-		"by somebody else":   {record.Decision{Approved: true, By: "bob@elsewhere.com"}, Rejected, "nobody has approved stage first within 5m", "write a, undo a"},
-		"nobody says a word": {record.Decision{}, Rejected, "nobody has approved stage first within 5m", "write a, undo a"},
+		"approved":           {record.Decision{Approved: true, By: "ann@example.com"}, Passed, "", "write a, write b", "first passed by ann@example.com; rest passed"},
+		"rejected":           {record.Decision{By: "ann@example.com", Reason: "too slow"}, Rejected, "ann@example.com has rejected stage first: too slow", "write a, undo a", "first ended by ann@example.com; rest not-begun"},
+		"by somebody else":   {record.Decision{Approved: true, By: "bob@elsewhere.com"}, Rejected, "nobody has approved stage first within 5m", "write a, undo a", "first ended; rest not-begun"},
+		"nobody says a word": {record.Decision{}, Rejected, "nobody has approved stage first within 5m", "write a, undo a", "first ended; rest not-begun"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -116,6 +117,9 @@ func TestApproval(t *testing.T) {
 				}
 				report, _ := g.Run(t.Context(), w.manifests("a", "b"))
 				check(t, report, w, c.outcome, "", "")
+				if got := stageStates(report); got != c.stages {
+					t.Errorf("stages %s, want %s", got, c.stages)
+				}
 				if c.cause != "" && (len(report.Findings) == 0 || report.Findings[0].Cause != c.cause) {
 					t.Errorf("findings %+v, want %s", report.Findings, c.cause)
 				}
@@ -125,6 +129,19 @@ func TestApproval(t *testing.T) {
 			})
 		})
 	}
+}
+
+// stageStates are the stages of a report with what has become of them, in one line.
+func stageStates(r Report) string {
+	var all []string
+	for _, s := range r.Stages {
+		text := s.Name + " " + string(s.State)
+		if s.Approval != nil && s.Approval.By != "" {
+			text += " by " + s.Approval.By
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "; ")
 }
 
 // TestParked: a parked run keeps others away, and goes on or goes back when somebody says so.
