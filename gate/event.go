@@ -97,6 +97,10 @@ type Waiting struct {
 	Workloads    []rollout.Status // those that are not complete, at most three
 	More         int              // how many beyond these; with none at all the criteria are awaited, or the test
 	Test         bool             // that goes on
+	Stage        string           // empty where there is only one
+	Hold         time.Duration    // what is left of the stage's hold; zero outside of it
+	Approve      string           // the run that has to be approved; empty while nobody is asked
+	Staged       []rollout.Status // of the stage that is held or waits for somebody: what runs
 }
 
 // Warning is a finding that may decide later.

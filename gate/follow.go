@@ -264,12 +264,21 @@ func (f *follower) statuses() []rollout.Status {
 
 // tellWaiting names what is not complete yet.
 func (f *follower) tellWaiting(since time.Duration, ctx context.Context) {
-	w := Waiting{Since: since, Test: f.trial.state == Testing}
+	w := Waiting{Since: since, Test: f.trial.state == Testing, Stage: f.r.stage}
+	switch {
+	case f.held.IsZero():
+	case f.inHold():
+		w.Hold = max(f.stage.Hold, f.stage.Rest) - time.Since(f.held)
+	case f.approval.state() == Awaited:
+		w.Approve = f.r.report.Run.ID
+	}
 	if deadline, limited := ctx.Deadline(); limited {
 		w.Limit = since + time.Until(deadline)
 	}
 	for _, s := range f.observed() {
 		switch {
+		case s.Status.Phase == rollout.Complete && s.Status.Reason == rollout.ReasonBeside && len(w.Staged) < 3:
+			w.Staged = append(w.Staged, s.Status)
 		case s.Status.Phase == rollout.Complete || s.Before:
 		case len(w.Workloads) == 3:
 			w.More++

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // redactor takes secrets out of text. Every event and every report passes through it before anybody else sees it.
@@ -167,9 +168,11 @@ func (p Status) redacted(r redactor) Payload {
 }
 
 func (p Waiting) redacted(r redactor) Payload {
-	p.Workloads = slices.Clone(p.Workloads)
-	for i := range p.Workloads {
-		p.Workloads[i].Message = r.text(p.Workloads[i].Message)
+	p.Workloads, p.Staged = slices.Clone(p.Workloads), slices.Clone(p.Staged)
+	for _, all := range [][]rollout.Status{p.Workloads, p.Staged} {
+		for i := range all {
+			all[i].Message = r.text(all[i].Message)
+		}
 	}
 	return p
 }

@@ -175,6 +175,10 @@ func waitingText(w gate.Waiting) string {
 	case len(parts) > 0:
 	case w.Test:
 		parts = []string{"the test of the stage"}
+	case w.Approve != "":
+		parts = append(staged(w), fmt.Sprintf("stage %s is to be approved: rolloutgate approve %s, or reject %s", w.Stage, w.Approve, w.Approve))
+	case w.Hold > 0:
+		parts = append(staged(w), fmt.Sprintf("stage %s is held for another %s", w.Stage, Duration(w.Hold.Round(time.Second))))
 	default:
 		parts = []string{"the criteria"}
 	}
@@ -186,6 +190,15 @@ func waitingText(w gate.Waiting) string {
 		limit = " of " + Duration(w.Limit)
 	}
 	return fmt.Sprintf("waiting %s%s: %s", Duration(w.Since), limit, strings.Join(parts, "; "))
+}
+
+// staged is what runs in a stage.
+func staged(w gate.Waiting) []string {
+	var parts []string
+	for _, s := range w.Staged {
+		parts = append(parts, fmt.Sprintf("%s: %s", s.Ref, statusText(s)))
+	}
+	return parts
 }
 
 func sourceText(s gate.Source) string {
