@@ -128,6 +128,9 @@ func scenarios() map[string]scenario {
 		"daemon": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: missing, steps: []deed{
 			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":missing"), code: 10},
 		}},
+		"nodes first": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: append([]string{"--canary", "1"}, missing...), steps: []deed{
+			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":v2")},
+		}},
 		"never": {before: deployment, flags: append([]string{"--undo", "never"}, missing...), steps: []deed{
 			{manifest: with(deployment, ":v1", ":missing"), code: 21},
 		}},

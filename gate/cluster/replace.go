@@ -2,17 +2,13 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
-	authv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -61,20 +57,4 @@ func (c *Client) Replace(ctx context.Context, p *corev1.Pod) error {
 		return fmt.Errorf("deleting pod %s, so that node %s gets a new one: %w", p.Name, rollout.NodeOf(p), err)
 	}
 	return nil
-}
-
-// mayReplace refuses a step after which this run would have to delete pods and may not. An API server that does not answer
-// the question is given the benefit of the doubt.
-func (c *Client) mayReplace(ctx context.Context, w *patch.Write) error {
-	set, ok := rollout.Typed(w.After).(*appsv1.DaemonSet)
-	if !ok || set.Spec.UpdateStrategy.Type != appsv1.OnDeleteDaemonSetStrategyType {
-		return nil
-	}
-	review, err := c.typed.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authv1.SelfSubjectAccessReview{
-		Spec: authv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authv1.ResourceAttributes{Verb: "delete", Resource: "pods", Namespace: w.Ref.Namespace}},
-	}, metav1.CreateOptions{})
-	if err != nil || review.Status.Allowed {
-		return nil
-	}
-	return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", errors.New("this account cannot delete pods, by which some nodes of a DaemonSet get the new version first"))
 }

@@ -27,6 +27,7 @@ type Use struct {
 	Prometheus Service
 
 	NeverUndo     bool // nothing is taken back
+	Canaries      bool // a few pods become new first
 	KeepStuckPods bool // no pod is deleted
 }
 
