@@ -68,8 +68,8 @@ func losses() map[string]loss {
 		"put back what it has changed":                                                {bad(denied, missing), "cannot update deployments"},
 		"remove what it has created":                                                  {all["removed"].ends(denied), "cannot delete"},
 		"delete a hook that has ended, and one of an earlier run before it runs anew": {all["hook"].ends(denied), "cannot delete"},
-		"give some nodes of a DaemonSet the new version first":                        {all["nodes first"].ends(denied), "cannot delete pods"},
-		"see which nodes of a DaemonSet have the new version by then":                 {all["nodes first"].ends(denied), "cannot list pods"},
+		"give some nodes of a DaemonSet the new version first":                        {all["nodes-first"].ends(denied), "cannot delete pods"},
+		"see which nodes of a DaemonSet have the new version by then":                 {all["nodes-first"].ends(denied), "cannot list pods"},
 		"ask Prometheus through the API server's proxy":                               {all["criteria"].ends(denied), "get services/proxy"},
 
 		"keep other runs away from the same objects/create":           {bad(10, missing), "may not use leases"},
@@ -95,7 +95,7 @@ func losses() map[string]loss {
 		"see which ports Ingresses and routes send traffic to":               {bad(0, better), "Ingresses in"},
 		"leave the number of replicas to an autoscaler":                      {bad(10, missing), "horizontalpodautoscalers"},
 		"free a StatefulSet that a broken pod blocks":                        {all["stuck"].ends(20, "--undo-timeout", "10s"), "cannot delete resource"},
-		"choose the nodes of a canary by their label, and none that is down": {all["nodes first"], "chosen by name alone"},
+		"choose the nodes of a canary by their label, and none that is down": {all["nodes-first"], "chosen by name alone"},
 		"see whether quotas stop pods":                                       {bad(10, missing), "resourcequotas"},
 		"see whether the namespace is going away, and which pods it refuses": {
 			bad(10, missing), "namespaces"},
