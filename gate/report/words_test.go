@@ -20,10 +20,11 @@ func TestEventText(t *testing.T) {
 		"watch: 1 workload, for at most 10m": gate.Step{Name: gate.StepWatch, Workloads: 1, Limit: 10 * time.Minute},
 		"analyze: 2 criteria, settling 30s, then watching 1m30s (stage canary)": gate.Step{
 			Name: gate.StepAnalyze, Criteria: 2, Settle: 30 * time.Second, Limit: 90 * time.Second, Stage: "canary"},
-		"will be created": gate.Planned{Action: patch.Created},
-		"configured":      gate.Applied{Action: patch.Configured},
-		"complete":        gate.Status{Status: rollout.Status{Phase: rollout.Complete}},
-		"1 of 3 new pods": gate.Status{Status: rollout.Status{Phase: rollout.Progressing, Message: "1 of 3 new pods"}},
+		"will be created":                        gate.Planned{Action: patch.Created},
+		"pod agent-x2f4q on node n4 is replaced": gate.Replaced{Pod: "agent-x2f4q", Node: "n4"},
+		"configured":                             gate.Applied{Action: patch.Configured},
+		"complete":                               gate.Status{Status: rollout.Status{Phase: rollout.Complete}},
+		"1 of 3 new pods":                        gate.Status{Status: rollout.Status{Phase: rollout.Progressing, Message: "1 of 3 new pods"}},
 		"waiting 1m of 2h: deployment/web: 1 of 3 new pods; and 2 more": gate.Waiting{
 			Since: time.Minute, Limit: 2 * time.Hour, More: 2, Workloads: []rollout.Status{{Ref: web, Message: "1 of 3 new pods"}}},
 		"CrashLoop: it ended with 1":                                        gate.Warning{Code: "CrashLoop", Cause: "it ended with 1"},
