@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
@@ -39,6 +41,11 @@ type Cluster interface {
 	FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error)
 	// Front reads what stands before the pods of one revision of a Deployment; an empty one is that of its template now.
 	Front(ctx context.Context, of manifest.Ref, revision string) (rollout.Front, error)
+	// NextOld are the old pods of a DaemonSet that are to be deleted next, so that as many nodes as its goal says have a new
+	// one; atOnce is how many nodes may be without an available one. note says what is not known of the nodes. It changes
+	// nothing. Replace deletes one of them.
+	NextOld(ctx context.Context, w rollout.Workload, atOnce int32) (next []*corev1.Pod, note string, err error)
+	Replace(ctx context.Context, p *corev1.Pod) error
 	// PodsOf lists the pods below the objects, ServicesOf names the Services that select an object's pods.
 	PodsOf(ctx context.Context, objects []rollout.Object) ([]rollout.RunningPod, error)
 	ServicesOf(ctx context.Context, object rollout.Object) ([]string, error)

@@ -29,7 +29,7 @@ type EventType string
 const (
 	EventStep        EventType = "step"        // Step
 	EventPlan        EventType = "plan"        // Planned
-	EventApplied     EventType = "applied"     // Applied
+	EventApplied     EventType = "applied"     // Applied, Replaced
 	EventStatus      EventType = "status"      // Status
 	EventWaiting     EventType = "waiting"     // Waiting
 	EventWarning     EventType = "warning"     // Warning, Foreign, Trouble
@@ -87,6 +87,9 @@ type Applied struct {
 	Action patch.Action
 	Pin    *patch.Pin // of a Service that was pinned; nil for all others
 }
+
+// Replaced is an old pod of a DaemonSet that was deleted, so that its node gets a new one.
+type Replaced struct{ Pod, Node string }
 
 // Status is a workload that has come further, or has not.
 type Status struct{ rollout.Status }
@@ -204,6 +207,7 @@ type Tested struct {
 func (Step) eventType() EventType     { return EventStep }
 func (Planned) eventType() EventType  { return EventPlan }
 func (Applied) eventType() EventType  { return EventApplied }
+func (Replaced) eventType() EventType { return EventApplied }
 func (Status) eventType() EventType   { return EventStatus }
 func (Waiting) eventType() EventType  { return EventWaiting }
 func (Warning) eventType() EventType  { return EventWarning }

@@ -404,6 +404,12 @@ func (w *world) FreeStuck(_ context.Context, live rollout.Object, revision strin
 	return []string{live.GetName() + "-0"}, nil
 }
 
+func (w *world) NextOld(context.Context, rollout.Workload, int32) ([]*corev1.Pod, string, error) {
+	return nil, "", nil
+}
+
+func (w *world) Replace(context.Context, *corev1.Pod) error { return nil }
+
 func (w *world) Foreign(_ context.Context, write patch.Write) ([]patch.Kept, error) {
 	return w.objects[write.Ref.Name].theirs, nil
 }

@@ -49,6 +49,7 @@ type intent struct {
 	kind     intentKind
 	target   int
 	revision string // of the pods to free
+	atOnce   int32  // how many nodes may be without a pod while some are replaced
 }
 
 type intentKind int
@@ -57,6 +58,7 @@ const (
 	readEnvironment intentKind = iota // what else is there that explains the trouble of a target
 	readEvidence                      // everything, because a finding is about to decide
 	freePods                          // the pods of a revision that keep a StatefulSet from moving
+	replacePods                       // old pods of a DaemonSet, of which some nodes are to get new ones
 	readForeign                       // who has changed the target meanwhile
 )
 
@@ -65,6 +67,8 @@ type answer struct {
 	intent
 	evidence diagnosis.Evidence
 	pods     []string
+	replaced []Replaced
+	note     string
 	kept     []patch.Kept
 	err      error
 }
@@ -160,7 +164,7 @@ func wait(ctx context.Context, d time.Duration) {
 
 // perform does what an intent wants, beside the loop. A target has at most one reading at a time.
 func (f *follower) perform(ctx context.Context, x intent) {
-	state, live := &f.states[x.target], f.w.Workload(x.target).Live
+	state, workload := &f.states[x.target], f.w.Workload(x.target)
 	state.busy[x.kind] = true
 	status, write := state.status, state.write
 	f.pending.Go(func() {
@@ -168,8 +172,10 @@ func (f *follower) perform(ctx context.Context, x intent) {
 		switch x.kind {
 		case readEnvironment, readEvidence:
 			a.evidence = f.w.Read(ctx, x.target, status, diagnosis.Needs)
+		case replacePods:
+			a.replaced, a.note, a.err = f.r.replace(ctx, workload, x.atOnce)
 		case freePods:
-			a.pods, a.err = f.r.g.Cluster.FreeStuck(ctx, live, x.revision)
+			a.pods, a.err = f.r.g.Cluster.FreeStuck(ctx, workload.Live, x.revision)
 		case readForeign:
 			a.kept, a.err = f.r.g.Cluster.Foreign(ctx, *write)
 		}
@@ -189,6 +195,9 @@ func (f *follower) take(a answer) {
 		state.environment = a.evidence.Environment()
 	case readEvidence:
 		f.confirm(a.target, a.evidence)
+	case replacePods:
+		f.replaced(a)
+		return
 	case freePods:
 		for _, pod := range a.pods {
 			f.r.tell(ref, Freed{Pod: pod, Undone: f.undone != nil})

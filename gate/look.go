@@ -52,6 +52,8 @@ type state struct {
 	environmentRead time.Time
 	evidenceRead    time.Time
 	freed           time.Time
+	asked           time.Time // which old pods are to be replaced next
+	cannotReplace   string    // what kept the last one from being replaced
 	busy            map[intentKind]bool
 	decided         *diagnosis.Finding
 	evidence        *diagnosis.Evidence
@@ -104,6 +106,9 @@ func (f *follower) lookAt(i int) (intents []intent, next time.Duration) {
 		f.w.LookAtServices(i)
 	}
 	if x, stuck := f.stuck(i, workload, status); stuck {
+		intents = append(intents, x)
+	}
+	if x, lacks := f.replacing(i, workload); lacks {
 		intents = append(intents, x)
 	}
 	ev := f.evidence(i, f.w.Evidence(i, status))

@@ -133,14 +133,15 @@ func (r redactor) finding(f *diagnosis.Finding) {
 	}
 }
 
-func (p Planned) redacted(redactor) Payload { return p }
-func (p Applied) redacted(redactor) Payload { return p }
-func (p Foreign) redacted(redactor) Payload { return p }
-func (p Source) redacted(redactor) Payload  { return p }
-func (p Freed) redacted(redactor) Payload   { return p }
-func (p Queued) redacted(redactor) Payload  { return p }
-func (p Adopted) redacted(redactor) Payload { return p }
-func (p Asked) redacted(redactor) Payload   { return p }
+func (p Planned) redacted(redactor) Payload  { return p }
+func (p Applied) redacted(redactor) Payload  { return p }
+func (p Foreign) redacted(redactor) Payload  { return p }
+func (p Source) redacted(redactor) Payload   { return p }
+func (p Freed) redacted(redactor) Payload    { return p }
+func (p Queued) redacted(redactor) Payload   { return p }
+func (p Adopted) redacted(redactor) Payload  { return p }
+func (p Asked) redacted(redactor) Payload    { return p }
+func (p Replaced) redacted(redactor) Payload { return p }
 
 func (p Decided) redacted(r redactor) Payload {
 	p.By, p.Reason = r.text(p.By), r.text(p.Reason)

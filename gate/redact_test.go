@@ -37,7 +37,7 @@ func timelineOf(text string) []Event {
 	for _, p := range []Payload{
 		Step{What: text}, Said{Line: text}, Tested{Failure: text}, Planned{}, Applied{}, Status{status}, Waiting{Workloads: []rollout.Status{status}}, Warning{Cause: text}, Foreign{},
 		Trouble{Text: text}, Source{}, Before{Problem: text}, Measured{Note: text}, Judged{Cause: text},
-		Taken{Why: text, Failure: text}, Freed{},
+		Taken{Why: text, Failure: text}, Freed{}, Replaced{},
 	} {
 		all = append(all, Event{Type: p.eventType(), Payload: p})
 	}

@@ -91,6 +91,11 @@ func (o *options) use(getenv func(string) string) (rights.Use, error) {
 		Home: o.namespace(), Record: gate.Keeping(o.keep) == gate.KeepInCluster && o.dryRun != "server",
 		NeverUndo: o.undo == "never" || o.dryRun == "server", Pins: o.blueGreen || o.drain, KeepStuckPods: !o.deleteStuck,
 	}
+	delivery, err := o.delivery()
+	if err != nil {
+		return u, err
+	}
+	u.Canaries = len(delivery.Parts) > 0
 	criteria, err := o.criteria(o.variables(getenv))
 	if err != nil || len(criteria) == 0 {
 		return u, err

@@ -128,6 +128,9 @@ func scenarios() map[string]scenario {
 		"daemon": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: missing, steps: []deed{
 			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":missing"), code: 10},
 		}},
+		"nodes-first": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: append([]string{"--canary", "1"}, missing...), steps: []deed{
+			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":v2")},
+		}},
 		"never": {before: deployment, flags: append([]string{"--undo", "never"}, missing...), steps: []deed{
 			{manifest: with(deployment, ":v1", ":missing"), code: 21},
 		}},
@@ -288,7 +291,7 @@ func (t *tenant) check(s scenario) ([]string, error) {
 
 // needed are the rights that a scenario is told to need.
 func (t *tenant) needed(s scenario) ([]rights.Right, error) {
-	use := rights.Use{Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never")}
+	use := rights.Use{Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Canaries: slices.Contains(s.flags, "--canary")}
 	if s.prometheus {
 		use.Prometheus = rights.Service{Namespace: t.namespace, Name: "prometheus", NoProxy: s.env[tokenEnv] != ""}
 	}

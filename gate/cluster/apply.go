@@ -62,7 +62,8 @@ func (c *Client) writeStep(ctx context.Context, w *patch.Write) error {
 	return err
 }
 
-// TryStep asks the API server what a step would make of the object as it is before the run, and sets After.
+// TryStep asks the API server what a step would make of the object as it is before the run, and sets After. It refuses one
+// that the account could not go on from.
 func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
 	if w.Added {
 		return c.tryAdding(ctx, w)
@@ -75,7 +76,7 @@ func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
 	if w.Merge != nil {
 		return &localError{fmt.Errorf("%s cannot be written in steps: the API server takes the new version only when a field is removed first", w.Ref)}
 	}
-	return nil
+	return c.mayReplace(ctx, w)
 }
 
 func (c *Client) writeOne(ctx context.Context, w *patch.Write) error {

@@ -134,16 +134,22 @@ func (t *following) readNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var down []string
-	for _, n := range list.Items {
+	names := down(list.Items)
+	t.set(func() { t.nodesDown = names })
+	return nil
+}
+
+// down are the names of the nodes that are not ready.
+func down(nodes []corev1.Node) []string {
+	var names []string
+	for _, n := range nodes {
 		if !slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
 			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 		}) {
-			down = append(down, n.Name)
+			names = append(names, n.Name)
 		}
 	}
-	t.set(func() { t.nodesDown = down })
-	return nil
+	return names
 }
 
 // readStorageClass learns whether a claim waits for its first consumer.

@@ -49,6 +49,7 @@ type fixture struct {
 	Warnings   []string                       `json:"warnings"`
 	NodesDown  []string                       `json:"nodesDown"`
 	Undoing    bool                           `json:"undoing"`
+	Goal       int32                          `json:"goal"` // new pods beside the old ones
 
 	CriteriaFailed bool `json:"criteriaFailed"`
 	History        struct {
@@ -107,6 +108,7 @@ func load(t *testing.T, dir string) Evidence {
 	for _, text := range fix.Together {
 		ev.Together = append(ev.Together, fix.ref(text, w.Ref.Namespace))
 	}
+	w.Goal = fix.Goal
 	ev.Warnings, w.NodesDown = fix.Warnings, fix.NodesDown
 	ev.Names, ev.Requested, ev.Unreadable, ev.Undoing, ev.History = fix.Names, fix.Requested, fix.Unreadable, fix.Undoing, History(fix.History)
 	ev.CriteriaFailed = fix.CriteriaFailed

@@ -55,7 +55,7 @@ func explainStatefulSet(s *facts) []Finding {
 	return found
 }
 
-// onDelete counts the pods that somebody has to delete.
+// onDelete counts the pods that somebody has to delete. In a stage in which only some are to become new, that is the run.
 func (s *facts) onDelete() (Finding, bool) {
 	onDelete := false
 	switch o := s.w.Live.(type) {
@@ -64,7 +64,7 @@ func (s *facts) onDelete() (Finding, bool) {
 	case *appsv1.DaemonSet:
 		onDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType
 	}
-	if !onDelete || len(s.old) == 0 {
+	if !onDelete || len(s.old) == 0 || s.w.Goal > 0 {
 		return Finding{}, false
 	}
 	f := s.finding("UpdateStrategyOnDelete")

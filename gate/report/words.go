@@ -41,6 +41,8 @@ func EventText(e gate.Event) string {
 		return judgedText(p)
 	case gate.Taken:
 		return takenText(p)
+	case gate.Replaced:
+		return fmt.Sprintf("pod %s on node %s is replaced", p.Pod, p.Node)
 	case gate.Freed:
 		return freedText(p)
 	case gate.Queued:

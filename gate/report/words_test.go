@@ -40,6 +40,7 @@ func TestEventText(t *testing.T) {
 		"configured":                              gate.Applied{Action: patch.Configured},
 		"complete":                                gate.Status{Status: rollout.Status{Phase: rollout.Complete}},
 		"1 of 3 new pods":                         gate.Status{Status: rollout.Status{Phase: rollout.Progressing, Message: "1 of 3 new pods"}},
+		"pod agent-x2f4q on node n4 is replaced":  gate.Replaced{Pod: "agent-x2f4q", Node: "n4"},
 		"waiting 1m of 2h: deployment/web: 1 of 3 new pods; and 2 more": gate.Waiting{
 			Since: time.Minute, Limit: 2 * time.Hour, More: 2, Workloads: []rollout.Status{{Ref: web, Message: "1 of 3 new pods"}}},
 		"CrashLoop: it ended with 1":                                        gate.Warning{Code: "CrashLoop", Cause: "it ended with 1"},

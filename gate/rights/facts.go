@@ -44,6 +44,9 @@ func getsStuck(u Use, f facts) bool {
 	return !u.KeepStuckPods && rollout.OneByOne(f.typed)
 }
 
+// replacesPods is true of kinds whose old pods a run deletes, so that some become new first.
+func replacesPods(u Use, f facts) bool { return u.Canaries && f.kind.Staged == rollout.ByDeletion }
+
 // mountsClaims is true of claims and of workloads that mount some.
 func mountsClaims(u Use, f facts) bool {
 	switch o := f.typed.(type) {

@@ -28,6 +28,7 @@ type Use struct {
 
 	NeverUndo     bool // nothing is taken back
 	Pins          bool // Services get traffic for one version alone
+	Canaries      bool // a few pods become new first
 	KeepStuckPods bool // no pod is deleted
 }
 

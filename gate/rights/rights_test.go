@@ -29,6 +29,7 @@ func TestYAML(t *testing.T) {
 		"never-undo":  {use: Use{NeverUndo: true}},
 		"statefulset": {account: Account{"ci", "deployer"}},
 		"stuck-stays": {use: Use{KeepStuckPods: true}},
+		"canary":      {use: Use{Canaries: true}},
 		"prometheus":  {use: Use{Prometheus: Service{Namespace: "monitoring", Name: "prometheus"}}},
 		"no-proxy":    {use: Use{Prometheus: Service{Namespace: "monitoring", Name: "prometheus", NoProxy: true}}},
 		"definition":  {},

@@ -44,6 +44,13 @@ func Table() []Row {
 		{Purpose: "remove what it has created", Verbs: []string{"delete"}, wanted: undone},
 		{Purpose: "delete a hook that has ended, and one of an earlier run before it runs anew", Verbs: []string{"delete"}, wanted: isHook},
 		{
+			Purpose: "give some nodes of a DaemonSet the new version first", Verbs: []string{"delete"}, On: []Place{{Resource: "pods"}}, wanted: replacesPods,
+		},
+		{
+			Purpose: "see which nodes of a DaemonSet have the new version by then", Verbs: []string{"list"},
+			On: []Place{{Resource: "pods"}, {Group: "apps", Resource: "controllerrevisions"}}, wanted: replacesPods,
+		},
+		{
 			Purpose: "ask Prometheus through the API server's proxy", Verbs: []string{"get"}, of: proxied, words: "services/proxy",
 		},
 		{
@@ -134,6 +141,10 @@ func Table() []Row {
 		{
 			Purpose: "free a StatefulSet that a broken pod blocks", Verbs: []string{"delete"}, On: []Place{{Resource: "pods"}}, wanted: getsStuck,
 			Without: "the undo of a StatefulSet can stay blocked by a pod that never became ready, and ends with 20",
+		},
+		{
+			Purpose: "choose the nodes of a canary by their label, and none that is down", Verbs: []string{"list"}, On: []Place{{Resource: "nodes"}}, wanted: replacesPods, wide: true,
+			Without: "the nodes of a canary are chosen by name alone, and one that is down may be among them",
 		},
 		{
 			Purpose: "see whether quotas stop pods", Verbs: []string{"list"}, On: []Place{{Resource: "resourcequotas"}}, wanted: watchedIn,
