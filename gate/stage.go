@@ -58,10 +58,14 @@ var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
 
 // stagesOf asks the planners about what is written together, and then the API server about each step of an object that is written in several.
 func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
+	p, tests := withoutTests(p)
 	if err := checkHooks(p); err != nil {
 		return nil, refusedError{err}
 	}
 	stages, err := inOrder(r.order, p, r.g.planners())
+	if err == nil {
+		stages, err = r.testedByJobs(stages, tests)
+	}
 	if err != nil {
 		return nil, refusedError{err}
 	}

@@ -204,7 +204,8 @@ func (o *options) delivery() (gate.Delivery, error) {
 	switch {
 	case inFile:
 		d.Parts = o.stages
-		return d, o.findCommands(true)
+		_, err := o.readJobs()
+		return d, errors.Join(o.findCommands(true), err)
 	case o.approve && o.park:
 		return d, &usageError{"--approve and --park exclude each other", "the job that resumes a parked run is the one to be approved"}
 	case o.approve || o.park:

@@ -14,6 +14,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // approveTime is how long a stage is to be approved within, where nothing else is said.
@@ -228,7 +229,7 @@ func (r *stageReader) test(value *yaml.Node) *gate.Test {
 	read := r.mapping("test", value, []stageField{
 		{"command", func(key, value *yaml.Node) { command, t.Command = key, r.command(value) }},
 		{"job", func(key, value *yaml.Node) {
-			if job = key; value.Kind != yaml.ScalarNode || value.Value == "" || isNull(value) {
+			if job = key; value.Kind != yaml.ScalarNode || value.Value == "" || value.Value == "-" || isNull(value) {
 				r.fault(value, "job is not the name of a file", "name a file with Jobs, such as job: smoke.yaml")
 			}
 			t.Job = value.Value
@@ -333,4 +334,45 @@ func (o *options) findCommands(installed bool) error {
 		}
 	}
 	return nil
+}
+
+// jobFiles are the files with the Jobs of tests.
+func (o *options) jobFiles() []string {
+	var paths []string
+	for _, part := range o.stages {
+		if t := part.Test; t != nil && t.Job != "" {
+			paths = append(paths, jobFile(*t))
+		}
+	}
+	return paths
+}
+
+func jobFile(t gate.Test) string {
+	if filepath.IsAbs(t.Job) {
+		return t.Job
+	}
+	return filepath.Join(t.Dir, t.Job)
+}
+
+// readJobs reads the Jobs of tests, and returns all of them.
+func (o *options) readJobs() (manifest.Manifests, error) {
+	var all manifest.Manifests
+	for _, part := range o.stages {
+		t := part.Test
+		if t == nil || t.Job == "" {
+			continue
+		}
+		read, err := manifest.Read(manifest.Options{Filenames: []string{jobFile(*t)}, Hooks: true})
+		if err != nil {
+			return all, err
+		}
+		for _, object := range read.Objects {
+			if kind := object.Ref().GroupKind().String(); kind != "Job.batch" && kind != "Pod" {
+				return all, &usageError{object.Note("it cannot test a stage: only a Job or a Pod comes to an end"), "deploy what the test needs with the release"}
+			}
+		}
+		t.Objects = read.Objects
+		all.Objects = append(all.Objects, read.Objects...)
+	}
+	return all, nil
 }
