@@ -366,7 +366,8 @@ func (o *options) readJobs() (manifest.Manifests, error) {
 		if err != nil {
 			return all, err
 		}
-		for _, object := range read.Objects {
+		for i, object := range read.Objects {
+			read.Objects[i].Hook = true
 			if kind := object.Ref().GroupKind().String(); kind != "Job.batch" && kind != "Pod" {
 				return all, &usageError{object.Note("it cannot test a stage: only a Job or a Pod comes to an end"), "deploy what the test needs with the release"}
 			}
