@@ -226,3 +226,39 @@ func TestJobsTwice(t *testing.T) {
 		t.Errorf("exit %d, %v", r.Exit.Code, err)
 	}
 }
+
+// TestTakenOverWithTest: what has tested a stage of a dead run says nothing about the run that takes it over.
+func TestTakenOverWithTest(t *testing.T) {
+	for name, c := range map[string]struct {
+		web     behaviour
+		outcome Outcome
+		log     string
+	}{
+		"good": {becomesReady(time.Second), Passed, "write web"},
+		"bad":  {stalls(time.Second), RolloutFailed, "write web, undo web, undo smoke"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(bad("web", c.web), job("smoke", stalls(time.Second), false))
+				b := newBooks(w)
+				b.dies("DEAD", 2, "web", "smoke")
+				u, err := b.LoadRecord(t.Context(), "shop", "DEAD")
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i := range u.Stages[0].Writes {
+					if w := &u.Stages[0].Writes[i]; w.Ref.Name == "smoke" {
+						w.Hook, w.Test = true, 1
+					}
+				}
+				if err := b.SaveRecord(t.Context(), u); err != nil {
+					t.Fatal(err)
+				}
+				r, err := kept(b).Run(t.Context(), w.manifests("web"))
+				if r.Exit.Code != c.outcome.Code() || w.history() != c.log {
+					t.Errorf("exit %d %q %v, wrote %s, want %s", r.Exit.Code, r.Exit.State, err, w.history(), c.log)
+				}
+			})
+		})
+	}
+}

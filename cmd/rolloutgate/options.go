@@ -175,7 +175,7 @@ func (o *options) staging(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
 	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins")
 	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary only when somebody says so with 'rolloutgate approve'")
-	flags.DurationVar(&o.approveTimeout, "approve-timeout", time.Hour, "how long to wait for that; then everything goes back")
+	flags.DurationVar(&o.approveTimeout, "approve-timeout", approveTime, "how long to wait for that; then everything goes back")
 	flags.StringVar(&o.approveBy, "approve-by", "", "regular expression for the whole name of who may say so, as the API server knows them")
 	flags.BoolVar(&o.park, "park", false, "end after the last canary with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
 	flags.BoolVar(&o.helmTests, "helm-tests", false, "run Helm's test hooks when everything else is complete; a test that fails undoes the release")
