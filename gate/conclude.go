@@ -123,7 +123,9 @@ func undoState(undone []patch.Undone, result UndoResult) string {
 func plannedState(p patch.Plan) string {
 	counts := map[patch.Action]int{}
 	for _, w := range p.Writes {
-		counts[w.Action]++
+		if w.Test == 0 {
+			counts[w.Action]++
+		}
 	}
 	return fmt.Sprintf("%s: %d to create, %d to change, %d as they are", nothingChanged, counts[patch.Created], counts[patch.Configured], counts[patch.Unchanged])
 }

@@ -266,7 +266,7 @@ func (w *world) Plan(ctx context.Context, objects []manifest.Object) (patch.Plan
 		case !t.existed:
 			write.Action = patch.Created
 		}
-		if write.Hook = o.Hook; o.Hook {
+		if write.Hook, write.Test = o.Hook, o.Test; o.Hook {
 			write.Before, write.Action = t.object(t.version), patch.Created
 		}
 		if write.Before != nil && o.Replace {

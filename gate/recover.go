@@ -96,6 +96,7 @@ func (r *run) goesOn(found record.Record) error {
 	if err := json.Unmarshal(found.Delivery, &r.g.Delivery); err != nil {
 		return &record.FormatError{Why: fmt.Sprintf("the stages of run %s: %v", found.ID, err)}
 	}
+	r.g.Delivery.withJobs(found)
 	return r.g.Delivery.withCommands(given)
 }
 
@@ -340,7 +341,7 @@ func manifestsOf(found record.Record) []manifest.Object {
 	var objects []manifest.Object
 	for _, s := range found.Stages {
 		for _, w := range s.Writes {
-			if w.Sent == nil || w.Added {
+			if w.Sent == nil || w.Added || w.Test > 0 {
 				continue
 			}
 			o := manifest.Object{Unstructured: w.Sent.DeepCopy(), Source: w.Source}

@@ -66,6 +66,7 @@ var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
 
 // stagesOf asks the planners about what is written together, and then the API server about each step of an object that is written in several.
 func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
+	p, tests := withoutTests(p)
 	if err := checkHooks(p); err != nil {
 		return nil, refusedError{err}
 	}
@@ -73,6 +74,9 @@ func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 		return nil, r.unpinnable
 	}
 	stages, err := inOrder(r.order, p, r.g.planners())
+	if err == nil {
+		stages, err = r.testedByJobs(stages, tests)
+	}
 	if err != nil {
 		return nil, refusedError{err}
 	}
@@ -195,11 +199,12 @@ func (r *run) toWatch(later []Stage) []patch.Write {
 	})
 }
 
-// comes tells whether a write of an unfinished run is to an object that only a later stage writes.
+// comes tells whether a write of an unfinished run is to an object that only a later stage writes. What has tested a stage
+// of that run says nothing about this one.
 func (r *run) comes(w patch.Write, later []Stage) bool {
 	own := r.writes[min(len(r.carried), len(r.writes)):]
 	of := func(o patch.Write) bool { return o.Ref == w.Ref }
-	return !slices.ContainsFunc(own, of) && slices.ContainsFunc(later, func(s Stage) bool { return slices.ContainsFunc(s.Writes, of) })
+	return !slices.ContainsFunc(own, of) && (w.Test > 0 || slices.ContainsFunc(later, func(s Stage) bool { return slices.ContainsFunc(s.Writes, of) }))
 }
 
 // asPassed is a stage that an earlier run has come through: what it has given to a few pods is there, and a hook that is

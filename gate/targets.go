@@ -61,7 +61,7 @@ func targetsOfUndo(undone []patch.Undone) []rollout.Target {
 func targetsOfPlan(plan patch.Plan) []rollout.Target {
 	var targets []rollout.Target
 	for _, w := range plan.Writes {
-		if rollout.Watched(w.Ref.GroupKind()) {
+		if rollout.Watched(w.Ref.GroupKind()) && w.Test == 0 {
 			targets = append(targets, rollout.Target{Ref: w.Ref, Resource: w.Resource, Applied: rollout.Typed(w.After), Previous: rollout.Typed(w.Before)})
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // Test is something that has to succeed before a stage goes on: a command or Jobs, one of the two.
@@ -22,6 +24,9 @@ type Test struct {
 	Job string
 	// Dir is the folder that the command begins in, and that the file is in.
 	Dir string
+
+	// Objects are those of the file.
+	Objects []manifest.Object
 
 	recorded string // the digest of a command that is not here
 }

@@ -177,7 +177,7 @@ func (o *options) staging(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.drain, "drain", false, "take the old pods out of the traffic of their Services before they end; twice as many pods need room for that")
 	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins, or the new pods of --blue-green have the traffic before the old ones end")
 	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary, or give the traffic to the new pods of --blue-green, only when somebody says so with 'rolloutgate approve'")
-	flags.DurationVar(&o.approveTimeout, "approve-timeout", time.Hour, "how long to wait for that; then everything goes back")
+	flags.DurationVar(&o.approveTimeout, "approve-timeout", approveTime, "how long to wait for that; then everything goes back")
 	flags.StringVar(&o.approveBy, "approve-by", "", "regular expression for the whole name of who may say so, as the API server knows them")
 	flags.BoolVar(&o.park, "park", false, "end where --approve would wait, with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
 	flags.BoolVar(&o.helmTests, "helm-tests", false, "run Helm's test hooks when everything else is complete; a test that fails undoes the release")
@@ -213,7 +213,8 @@ func (o *options) delivery() (gate.Delivery, error) {
 	switch {
 	case inFile:
 		d.Parts = o.stages
-		return d, o.findCommands(true)
+		_, err := o.readJobs()
+		return d, errors.Join(o.findCommands(true), err)
 	case o.approve && o.park:
 		return d, &usageError{"--approve and --park exclude each other", "the job that resumes a parked run is the one to be approved"}
 	case o.approve || o.park:

@@ -56,6 +56,15 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if err != nil {
 		return err
 	}
+	delivery, err := o.delivery()
+	if err != nil {
+		return err
+	}
+	for _, part := range delivery.Parts {
+		if part.Test != nil {
+			written = append(written, part.Test.Objects...)
+		}
+	}
 	to, err := parseAccount(account, o.namespace())
 	if err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -221,49 +220,6 @@ func (r *stageReader) approval(key *yaml.Node, a *gate.Approval) {
 	}
 }
 
-// test reads what has to succeed before a stage goes on.
-func (r *stageReader) test(value *yaml.Node) *gate.Test {
-	t := &gate.Test{Dir: filepath.Dir(r.file)}
-	var timeout, job, command *yaml.Node
-	read := r.mapping("test", value, []stageField{
-		{"command", func(key, value *yaml.Node) { command, t.Command = key, r.command(value) }},
-		{"job", func(key, value *yaml.Node) {
-			if job = key; value.Kind != yaml.ScalarNode || value.Value == "" || isNull(value) {
-				r.fault(value, "job is not the name of a file", "name a file with Jobs, such as job: smoke.yaml")
-			}
-			t.Job = value.Value
-		}},
-		{"timeout", func(key, value *yaml.Node) { timeout, t.Timeout = key, r.duration("timeout", value) }},
-	})
-	switch {
-	case !read:
-	case (command == nil) == (job == nil):
-		r.fault(value, "a test is a command or a job", "write test: {command: [./smoke.sh]} or test: {job: smoke.yaml}")
-	case job != nil && timeout != nil:
-		r.fault(timeout, "timeout cannot be said of a job", "a Job has spec.activeDeadlineSeconds")
-	}
-	return t
-}
-
-// command reads a program and its arguments. No shell takes them apart.
-func (r *stageReader) command(value *yaml.Node) []string {
-	const hint = "write the program and its arguments as a list, such as command: [./smoke.sh, --fast]"
-	if value.Kind != yaml.SequenceNode || len(value.Content) == 0 {
-		r.fault(value, "command is not a list", hint)
-		return nil
-	}
-	var words []string
-	for i, item := range value.Content {
-		item = behindAlias(item)
-		if item.Kind != yaml.ScalarNode || isNull(item) || i == 0 && strings.TrimSpace(item.Value) == "" {
-			r.fault(item, "command is not a list of words", hint)
-			continue
-		}
-		words = append(words, item.Value)
-	}
-	return words
-}
-
 func (r *stageReader) duration(name string, value *yaml.Node) time.Duration {
 	d, err := time.ParseDuration(value.Value)
 	if value.Kind != yaml.ScalarNode || err != nil || d <= 0 {
@@ -319,18 +275,4 @@ func stagesIn(parts []gate.Part) int {
 		return 0
 	}
 	return len(parts) + 1
-}
-
-// findCommands refuses the commands of tests that this machine does not have, before anything is written. Where stages are
-// only checked, a program without a path may be installed on another machine.
-func (o *options) findCommands(installed bool) error {
-	for _, part := range o.stages {
-		if part.Test == nil || len(part.Test.Command) == 0 || !installed && filepath.Base(part.Test.Command[0]) == part.Test.Command[0] {
-			continue
-		}
-		if _, err := programOf(*part.Test); err != nil {
-			return &usageError{"reading the test of a stage: " + err.Error(), "a path counts from the folder of the config file, and the file has to be executable"}
-		}
-	}
-	return nil
 }

@@ -38,7 +38,7 @@ func (o *options) objects(p *program) (manifest.Manifests, error) {
 		return manifest.Manifests{}, &usageError{"nothing to apply", "name files or folders with -f, or a kustomization with -k"}
 	}
 	return manifest.Read(manifest.Options{Filenames: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Stdin: p.stdin,
-		Skip: []string{defaultConfig, o.config}})
+		Skip: append(o.jobFiles(), defaultConfig, o.config)})
 }
 
 // written are the objects that a run writes, be it a first install or an upgrade, and notes about those that it leaves out

@@ -65,6 +65,8 @@ type Write struct {
 	// Hook says that the object is to do its work at its moment in the run, as a migration: what it has done no undo takes
 	// back.
 	Hook bool `json:"hook,omitempty"`
+	// Test is the number of the stage, from 1, that the object tests; 0: none. It is a hook then, and no part of the release.
+	Test int `json:"test,omitempty"`
 	// Replaces is the UID of an older object of that name, which is deleted first. To the write there is none before it.
 	Replaces string `json:"replaces,omitempty"`
 	// Pin says that the write makes a Service send traffic to the pods of one revision alone, as far as it is a step that
@@ -101,9 +103,9 @@ type Plan struct {
 	Notes      []string
 }
 
-// Changes tells whether carrying the plan out would write anything.
+// Changes tells whether carrying the plan out would write anything of the release.
 func (p Plan) Changes() bool {
-	return slices.ContainsFunc(p.Writes, func(w Write) bool { return w.Action != Unchanged })
+	return slices.ContainsFunc(p.Writes, func(w Write) bool { return w.Action != Unchanged && w.Test == 0 })
 }
 
 // Refusal is one object that the API server will not take.
