@@ -96,7 +96,7 @@ var rules = []Rule{
 	ruleApply, ruleController, ruleCircumstances, ruleDrift, ruleAutoscaling, ruleCreate,
 	ruleScheduling, ruleDisruption, ruleNode, ruleClaim, ruleVolume, ruleSandbox,
 	ruleImage, rulePullTime, ruleConfig, ruleStart, ruleInit, ruleExit,
-	ruleStartupProbe, ruleProbe, ruleFlapping, ruleReadinessGate, ruleService, ruleNetworkPolicy, ruleTraffic, ruleTrafficSkew,
+	ruleStartupProbe, ruleProbe, ruleFlapping, ruleReadinessGate, ruleService, ruleServicePin, ruleNetworkPolicy, ruleTraffic, ruleTrafficSkew,
 	ruleDaemonset, ruleStatefulset, ruleJob, ruleOldPods, ruleTimeout,
 	ruleCriterion, ruleApproval, ruleStage, ruleUndo, ruleUnexplained, ruleItself,
 }
