@@ -39,6 +39,8 @@ type Cluster interface {
 	// FreeStuck deletes the pods of a revision that are not ready and keep a StatefulSet from moving; it returns their
 	// names.
 	FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error)
+	// Room reads what a namespace and the nodes have for more pods, as far as the account may.
+	Room(ctx context.Context, namespace string, withClaims bool) (diagnosis.Room, error)
 	// Front reads what stands before the pods of one revision of a Deployment; an empty one is that of its template now.
 	Front(ctx context.Context, of manifest.Ref, revision string) (rollout.Front, error)
 	// NextOld are the old pods of a DaemonSet that are to be deleted next, so that as many nodes as its goal says have a new

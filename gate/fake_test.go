@@ -32,6 +32,7 @@ type world struct {
 
 	refusals    []patch.Refusal
 	cannotUndo  []string
+	room        diagnosis.Room
 	secret      string        // the value of a Secret of the plan
 	goneAfter   time.Duration // how long a deleted object takes to be gone
 	planErr     error
@@ -421,6 +422,8 @@ func (w *world) PodsOf(context.Context, []rollout.Object) ([]rollout.RunningPod,
 func (w *world) Front(_ context.Context, of manifest.Ref, _ string) (rollout.Front, error) {
 	return rollout.Front{}, nil
 }
+
+func (w *world) Room(context.Context, string, bool) (diagnosis.Room, error) { return w.room, nil }
 
 func (w *world) ServicesOf(context.Context, rollout.Object) ([]string, error) { return nil, nil }
 

@@ -83,6 +83,9 @@ func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 	if err := r.canWait(stages); err != nil {
 		return nil, err
 	}
+	if err := r.hasRoom(stages); err != nil {
+		return nil, err
+	}
 	return stages, r.tryStages(stages)
 }
 
