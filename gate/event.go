@@ -89,6 +89,7 @@ type Waiting struct {
 	Since, Limit time.Duration
 	Workloads    []rollout.Status // those that are not complete, at most three
 	More         int              // how many beyond these; with none at all the criteria are awaited
+	Holding      bool             // or, then, the end of the hold
 }
 
 // Warning is a finding that may decide later.

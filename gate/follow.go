@@ -252,7 +252,7 @@ func (f *follower) statuses() []rollout.Status {
 
 // tellWaiting names what is not complete yet.
 func (f *follower) tellWaiting(since time.Duration, ctx context.Context) {
-	w := Waiting{Since: since}
+	w := Waiting{Since: since, Holding: !f.held.IsZero() && f.inHold()}
 	if deadline, limited := ctx.Deadline(); limited {
 		w.Limit = since + time.Until(deadline)
 	}

@@ -140,7 +140,11 @@ func waitingText(w gate.Waiting) string {
 	for _, s := range w.Workloads {
 		parts = append(parts, fmt.Sprintf("%s: %s", s.Ref, statusText(s)))
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) > 0:
+	case w.Holding:
+		parts = []string{"the end of the hold"}
+	default:
 		parts = []string{"the criteria"}
 	}
 	if w.More > 0 {

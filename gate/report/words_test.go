@@ -26,6 +26,7 @@ func TestEventText(t *testing.T) {
 		"1 of 3 new pods": gate.Status{Status: rollout.Status{Phase: rollout.Progressing, Message: "1 of 3 new pods"}},
 		"waiting 1m of 2h: deployment/web: 1 of 3 new pods; and 2 more": gate.Waiting{
 			Since: time.Minute, Limit: 2 * time.Hour, More: 2, Workloads: []rollout.Status{{Ref: web, Message: "1 of 3 new pods"}}},
+		"waiting 30s of 5m: the end of the hold":                            gate.Waiting{Since: 30 * time.Second, Limit: 5 * time.Minute, Holding: true},
 		"CrashLoop: it ended with 1":                                        gate.Warning{Code: "CrashLoop", Cause: "it ended with 1"},
 		"changed meanwhile: spec.replicas by kubectl-scale at 17:03:12 UTC": gate.Foreign{Kept: []patch.Kept{scaled}},
 		"Prometheus answers":                                                gate.Source{Backend: "Prometheus"},
