@@ -67,6 +67,49 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestHoldIsTold: the window of the criteria is the hold, and where nobody measures its end is awaited.
+func TestHoldIsTold(t *testing.T) {
+	const hold = 40 * time.Second
+	one := Planner{Name: "one", Stages: func(p patch.Plan) ([]Stage, error) {
+		return []Stage{{Name: "one", Writes: p.Writes, Hold: hold, Judge: true}}, nil
+	}}
+	for _, measured := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(good("web"))
+			g := judging(t, w, &answers{})
+			if !measured {
+				g = gated(w)
+			}
+			g.Planners, g.Heartbeat = []Planner{one}, 10*time.Second
+			g.Timing, g.Timeout = analysis.DefaultTiming(), 10*time.Minute
+			var window time.Duration
+			var holding, asking int
+			g.Progress = func(e Event) {
+				switch p := e.Payload.(type) {
+				case Step:
+					if p.Name == StepAnalyze {
+						window = p.Settle + p.Limit
+					}
+				case Waiting:
+					if len(p.Workloads) == 0 && p.Holding {
+						holding++
+					} else if len(p.Workloads) == 0 {
+						asking++
+					}
+				}
+			}
+			report, _ := g.Run(t.Context(), w.manifests("web"))
+			check(t, report, w, Passed, "", "")
+			if measured && window != hold || !measured && window != 0 {
+				t.Errorf("measured %v: a window of %s is told", measured, window)
+			}
+			if !measured && (holding < 3 || asking > 0) {
+				t.Errorf("the end of the hold was awaited %d times, and the criteria %d times", holding, asking)
+			}
+		})
+	}
+}
+
 // answers writes a decision to the lease that waits for one, after a while.
 func (b *books) answers(after time.Duration, d record.Decision) {
 	go func() {
