@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -282,6 +283,9 @@ func (f *follower) changed(i int, status rollout.Status) {
 // controller that has not looked yet) is no trouble.
 func (f *follower) warn(i int, findings []diagnosis.Finding) {
 	warned := f.states[i].warned
+	maps.DeleteFunc(warned, func(code string, since time.Time) bool { // it did not stay, and begins anew when it comes again
+		return !since.IsZero() && !slices.ContainsFunc(findings, func(x diagnosis.Finding) bool { return x.Code == code })
+	})
 	for _, x := range findings {
 		since, known := warned[x.Code]
 		switch {

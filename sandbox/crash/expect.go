@@ -100,7 +100,7 @@ func endingsOfUndo(state string, _ scenario) endings {
 // but what was there before it, unless that run has passed.
 func endingsOfBad(state string, _ scenario) endings {
 	if state == passed {
-		return endings{exitFailed: after}
+		return endings{exitFailed: again}
 	}
 	return endings{exitFailed: before}
 }

@@ -337,22 +337,25 @@ func (t *trial) settled(ctx context.Context, where side, within time.Duration) (
 
 // wrongSide says in what the written objects are not on a side.
 func (t *trial) wrongSide(now world, where side) []string {
-	if where == before {
-		return differences(t.was(now), now.forms(true))
+	switch where {
+	case before:
+		return differences(t.withoutGone(t.before, now), now.forms(true))
+	case again:
+		return differences(t.withoutGone(t.after, now), now.forms(false))
 	}
 	return differences(t.after, now.forms(false))
 }
 
-// was is what was there before, without the hooks that are gone: a run has deleted them for its own, and no undo brings
-// them back.
-func (t *trial) was(now world) map[string]form {
-	was := maps.Clone(t.before)
+// withoutGone is what has to be there again, without the hooks that are gone: a run has deleted them for its own, and no
+// undo brings them back.
+func (t *trial) withoutGone(wanted map[string]form, now world) map[string]form {
+	wanted = maps.Clone(wanted)
 	for _, name := range t.hooks {
 		if now[name] == nil {
-			delete(was, name)
+			delete(wanted, name)
 		}
 	}
-	return was
+	return wanted
 }
 
 // writesAfter lists what a process has had carried out after a moment at which it should have stopped.
