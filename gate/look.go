@@ -230,7 +230,7 @@ func (f *follower) stuck(i int, w rollout.Workload, s rollout.Status) (intent, b
 		return intent{}, false
 	}
 	revision := s.BlockedBy
-	if undone := f.undone[s.Ref]; undone != "" && undone != s.Revision { // an undo may have been carried out before this run
+	if undone := f.undone[s.Ref]; revision == "" && undone != "" && undone != s.Revision { // an undo may have been carried out before this run
 		revision = undone
 	}
 	if revision == "" || f.unchanged(i) || f.r.report.Run.Command == "watch" {

@@ -283,3 +283,24 @@ func TestUnjudgedStage(t *testing.T) {
 		})
 	}
 }
+
+// TestWriteOf: what an unfinished run has written and this one leaves as it is counts as changed by this one: it is no
+// excuse that it was broken before. Of several steps the last one counts.
+func TestWriteOf(t *testing.T) {
+	web := good("web").ref()
+	of := func(step int, a patch.Action) patch.Write { return patch.Write{Ref: web, Step: step, Action: a} }
+	for name, c := range map[string]struct {
+		writes []patch.Write
+		step   int
+		action patch.Action
+	}{
+		"unchanged":      {[]patch.Write{of(0, patch.Unchanged)}, 0, patch.Unchanged},
+		"taken over":     {[]patch.Write{of(7, patch.Configured), of(0, patch.Unchanged)}, 7, patch.Configured},
+		"steps":          {[]patch.Write{of(0, patch.Configured), of(1, patch.Configured)}, 1, patch.Configured},
+		"written by two": {[]patch.Write{of(7, patch.Configured), of(0, patch.Configured)}, 0, patch.Configured},
+	} {
+		if w := (&run{writes: c.writes}).writeOf(web); w == nil || w.Step != c.step || w.Action != c.action {
+			t.Errorf("%s: %+v", name, w)
+		}
+	}
+}

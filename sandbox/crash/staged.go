@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,9 @@ const (
 	// countEvery is how often pods are counted.
 	countEvery = 300 * time.Millisecond
 )
+
+// stageShares are the new pods of each stage of a canary here.
+var stageShares = []int{1, 2}
 
 // crowd is the number of a workload's pods, without those that are being deleted.
 type crowd struct {
@@ -204,12 +208,17 @@ func (c *census) shrank(since time.Time, first int) string {
 type goesOn struct {
 	began time.Time
 	isNew int
+	most  int               // writes of the workload that there are to make
 	hooks map[string]string // the uids of those of the new version
 }
 
 func (t *trial) beginsToGoOn(now world) goesOn {
 	v := t.moment.scenario.next()
-	g := goesOn{began: time.Now(), isNew: crowdOf(now, v).isNew, hooks: map[string]string{}}
+	c := crowdOf(now, v)
+	g := goesOn{began: time.Now(), isNew: c.isNew, most: len(stageShares) + 1, hooks: map[string]string{}}
+	if passed := slices.Index(stageShares, c.most); c.limited && passed >= 0 { // the stages before the one it is in
+		g.most -= passed
+	}
 	for _, name := range now.names("job") {
 		if now[name].GetLabels()["version"] == string(v) && isHook(now[name]) {
 			g.hooks[name] = string(now[name].GetUID())
@@ -219,8 +228,17 @@ func (t *trial) beginsToGoOn(now world) goesOn {
 }
 
 // wrong compares with what is there when it has gone on to a good end.
-func (g goesOn) wrong(now world, c *census) []string {
+func (g goesOn) wrong(now world, c *census, written []write) []string {
 	out := []string{c.shrank(g.began, g.isNew)}
+	writes := 0
+	for _, w := range written {
+		if w.carriedOut() && (w.resource == "deployments" || w.resource == "statefulsets") {
+			writes++
+		}
+	}
+	if c != nil && writes > g.most {
+		out = append(out, fmt.Sprintf("the workload was written %d times, and %d stages were left", writes, g.most))
+	}
 	for name, uid := range g.hooks {
 		if now[name] == nil || string(now[name].GetUID()) != uid {
 			out = append(out, name+" had begun, and was made once more")

@@ -231,7 +231,7 @@ func (t *trial) putRight(ctx context.Context, late bool, r *result) error {
 	if now, err = look(ctx, t.cluster, t.namespace); err != nil {
 		return err
 	}
-	r.complain(going.wrong(now, t.census)...)
+	r.complain(going.wrong(now, t.census, p.relay.all())...)
 	return nil
 }
 
