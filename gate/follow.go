@@ -90,12 +90,17 @@ func (r *run) follow(targets []rollout.Target) (f *follower, stop func()) {
 
 // writeOf is what this run wrote of an object; nil when it is none of its objects.
 func (r *run) writeOf(ref manifest.Ref) *patch.Write {
+	var unchanged *patch.Write
 	for i := len(r.writes) - 1; i >= 0; i-- { // the last step of several
-		if r.writes[i].Ref == ref {
-			return &r.writes[i]
+		switch w := &r.writes[i]; {
+		case w.Ref != ref:
+		case w.Action != patch.Unchanged:
+			return w
+		case unchanged == nil:
+			unchanged = w
 		}
 	}
-	return nil
+	return unchanged
 }
 
 // until follows the targets until there is a verdict, at the latest when ctx ends. judged says that the criteria are

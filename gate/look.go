@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -234,7 +235,7 @@ func (f *follower) stuck(i int, w rollout.Workload, s rollout.Status) (intent, b
 		return intent{}, false
 	}
 	revision := s.BlockedBy
-	if undone := f.undone[s.Ref]; undone != "" && undone != s.Revision { // an undo may have been carried out before this run
+	if undone := f.undone[s.Ref]; revision == "" && undone != "" && undone != s.Revision { // an undo may have been carried out before this run
 		revision = undone
 	}
 	if revision == "" || f.unchanged(i) || f.r.report.Run.Command == "watch" {
@@ -287,6 +288,9 @@ func (f *follower) changed(i int, status rollout.Status) {
 // controller that has not looked yet) is no trouble.
 func (f *follower) warn(i int, findings []diagnosis.Finding) {
 	warned := f.states[i].warned
+	maps.DeleteFunc(warned, func(code string, since time.Time) bool { // it did not stay, and begins anew when it comes again
+		return !since.IsZero() && !slices.ContainsFunc(findings, func(x diagnosis.Finding) bool { return x.Code == code })
+	})
 	for _, x := range findings {
 		since, known := warned[x.Code]
 		switch {

@@ -43,7 +43,7 @@ func (f *follower) openWindow() {
 	f.asking = InWindow
 	r.report.Marks.Complete = now()
 	f.measurement.Complete(time.Now(), f.workloads())
-	t := r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
+	t := r.criteria.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
 	r.step(Step{Name: StepAnalyze, Criteria: len(r.g.Criteria), Settle: t.Settle, Limit: t.Window})
 }
 

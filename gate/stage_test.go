@@ -67,6 +67,49 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestHoldIsTold: the window of the criteria is the hold, and where nobody measures its end is awaited.
+func TestHoldIsTold(t *testing.T) {
+	const hold = 40 * time.Second
+	one := Planner{Name: "one", Stages: func(p patch.Plan) ([]Stage, error) {
+		return []Stage{{Name: "one", Writes: p.Writes, Hold: hold, Judge: true}}, nil
+	}}
+	for _, measured := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(good("web"))
+			g := judging(t, w, &answers{})
+			if !measured {
+				g = gated(w)
+			}
+			g.Planners, g.Heartbeat = []Planner{one}, 10*time.Second
+			g.Timing, g.Timeout = analysis.DefaultTiming(), 10*time.Minute
+			var window time.Duration
+			var holding, asking int
+			g.Progress = func(e Event) {
+				switch p := e.Payload.(type) {
+				case Step:
+					if p.Name == StepAnalyze {
+						window = p.Settle + p.Limit
+					}
+				case Waiting:
+					if len(p.Workloads) == 0 && p.Hold > 0 {
+						holding++
+					} else if len(p.Workloads) == 0 {
+						asking++
+					}
+				}
+			}
+			report, _ := g.Run(t.Context(), w.manifests("web"))
+			check(t, report, w, Passed, "", "")
+			if measured && window != hold || !measured && window != 0 {
+				t.Errorf("measured %v: a window of %s is told", measured, window)
+			}
+			if !measured && (holding < 3 || asking > 0) {
+				t.Errorf("the end of the hold was awaited %d times, and the criteria %d times", holding, asking)
+			}
+		})
+	}
+}
+
 // answers writes a decision to the lease that waits for one, after a while.
 func (b *books) answers(after time.Duration, d record.Decision) {
 	go func() {
@@ -255,5 +298,26 @@ func TestUnjudgedStage(t *testing.T) {
 			t.Log(name)
 			check(t, report, w, c.outcome, "", c.versions)
 		})
+	}
+}
+
+// TestWriteOf: what an unfinished run has written and this one leaves as it is counts as changed by this one: it is no
+// excuse that it was broken before. Of several steps the last one counts.
+func TestWriteOf(t *testing.T) {
+	web := good("web").ref()
+	of := func(step int, a patch.Action) patch.Write { return patch.Write{Ref: web, Step: step, Action: a} }
+	for name, c := range map[string]struct {
+		writes []patch.Write
+		step   int
+		action patch.Action
+	}{
+		"unchanged":      {[]patch.Write{of(0, patch.Unchanged)}, 0, patch.Unchanged},
+		"taken over":     {[]patch.Write{of(7, patch.Configured), of(0, patch.Unchanged)}, 7, patch.Configured},
+		"steps":          {[]patch.Write{of(0, patch.Configured), of(1, patch.Configured)}, 1, patch.Configured},
+		"written by two": {[]patch.Write{of(7, patch.Configured), of(0, patch.Configured)}, 0, patch.Configured},
+	} {
+		if w := (&run{writes: c.writes}).writeOf(web); w == nil || w.Step != c.step || w.Action != c.action {
+			t.Errorf("%s: %+v", name, w)
+		}
 	}
 }

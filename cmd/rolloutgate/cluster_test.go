@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -31,6 +32,7 @@ func onCluster(t *testing.T, dir string) {
 	}
 	host, port := publishPrometheus(t)
 	commands := requestCommands()
+	maps.Copy(commands, sampleCommands())
 	commands["exits"], commands["report"] = exits, reports
 	testscript.Run(t, testscript.Params{
 		Dir:  dir,

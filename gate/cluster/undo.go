@@ -96,7 +96,8 @@ func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
 	}
 	if err == nil {
 		w.Written = arrived(w, live)
-		if w.Step > 0 && w.Written != nil && !carriedOut(*w, live) {
+		// An object at a later step may be as it was when the run was planned, which took over one that had come as far.
+		if w.Step > 0 && w.Written != nil && !isAt(*w, live) {
 			w.Written = nil
 		}
 		w.Prepared = w.Step == 0 && w.Written == nil && onlyPrepared(w, live)
@@ -156,6 +157,14 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 // times to the second: of two writes in one second that own the same fields, they do not tell which one was the last.
 func carriedOut(w patch.Write, live *unstructured.Unstructured) bool {
 	if w.After == nil || equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.Before)) {
+		return false
+	}
+	return isAt(w, live)
+}
+
+// isAt tells whether an object is what a write was to make of it, at the step of that write.
+func isAt(w patch.Write, live *unstructured.Unstructured) bool {
+	if w.After == nil {
 		return false
 	}
 	w.Written = w.After

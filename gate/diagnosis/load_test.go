@@ -29,6 +29,7 @@ type fixture struct {
 	Since    time.Time        `json:"since"`
 	Workload string           `json:"workload"` // Kind/name
 	Timeout  string           `json:"timeout"`
+	Goal     int32            `json:"goal"`     // of a canary
 	Together []string         `json:"together"` // Kind/name
 	Manifest string           `json:"manifest"`
 	Previous map[string]any   `json:"previous"`
@@ -49,7 +50,6 @@ type fixture struct {
 	Warnings   []string                       `json:"warnings"`
 	NodesDown  []string                       `json:"nodesDown"`
 	Undoing    bool                           `json:"undoing"`
-	Goal       int32                          `json:"goal"` // new pods beside the old ones
 
 	CriteriaFailed bool `json:"criteriaFailed"`
 	History        struct {
@@ -91,6 +91,7 @@ func load(t *testing.T, dir string) Evidence {
 	ev.Timeout, _ = time.ParseDuration(fix.Timeout)
 	w := &ev.Workload
 	w.Now, w.Since, w.PodsKnown, w.ServicesKnown = fix.Now, fix.Since, true, fix.Services
+	w.Goal = fix.Goal
 	for _, m := range fix.Objects {
 		place(t, &ev, m, kind, name)
 	}
@@ -108,7 +109,6 @@ func load(t *testing.T, dir string) Evidence {
 	for _, text := range fix.Together {
 		ev.Together = append(ev.Together, fix.ref(text, w.Ref.Namespace))
 	}
-	w.Goal = fix.Goal
 	ev.Warnings, w.NodesDown = fix.Warnings, fix.NodesDown
 	ev.Names, ev.Requested, ev.Unreadable, ev.Undoing, ev.History = fix.Names, fix.Requested, fix.Unreadable, fix.Undoing, History(fix.History)
 	ev.CriteriaFailed = fix.CriteriaFailed

@@ -149,7 +149,7 @@ func ordinal(p *corev1.Pod) int {
 // spec.ordinals.start 5, partition 1 leaves pod 5 alone.
 func (s *facts) partition(set *appsv1.StatefulSet) (Finding, bool) {
 	u := set.Spec.UpdateStrategy.RollingUpdate
-	if u == nil || u.Partition == nil || *u.Partition == 0 || len(s.old) == 0 {
+	if u == nil || u.Partition == nil || *u.Partition == 0 || len(s.old) == 0 || s.w.Goal > 0 { // a canary sets it itself
 		return Finding{}, false
 	}
 	replicas, first := 1, 0

@@ -150,7 +150,7 @@ func (s *stage) rehearse(ctx context.Context, sc scenario) (writes int, state ma
 	if err := t.prepare(ctx); err != nil {
 		return 0, nil, err
 	}
-	p, err := t.launch(ctx, launch{name: "run", args: runArgs(sc.next())})
+	p, err := t.launch(ctx, launch{name: "run", args: sc.runArgs(sc.next())})
 	if err != nil {
 		return 0, nil, err
 	}
@@ -173,11 +173,39 @@ func (s *stage) rehearse(ctx context.Context, sc scenario) (writes int, state ma
 			what = append(what, w.String())
 		}
 	}
+	if sc.canary != nil && !sc.bad {
+		plain, err := s.plainly(ctx, sc)
+		if err != nil {
+			return 0, nil, err
+		}
+		r.complain(prefixed("other than without stages: ", differences(plain, t.after))...)
+	}
 	fmt.Fprintf(os.Stderr, "%s: %d writes in %.1fs: %s\n", sc.name, writes, p.ran.Seconds, strings.Join(what, ", "))
 	if len(r.Wrong) > 0 {
 		return 0, nil, fmt.Errorf("%s\n%s", strings.Join(r.Wrong, "; "), p.ran.Output)
 	}
 	return writes, t.after, nil
+}
+
+// plainly is what a run without stages leaves of a scenario.
+func (s *stage) plainly(ctx context.Context, sc scenario) (map[string]form, error) {
+	sc.canary = nil
+	t := s.trial(moment{scenario: sc}, "plain-"+sc.name)
+	defer s.cluster.DropNamespace(ctx, t.namespace)
+	if err := t.prepare(ctx); err != nil {
+		return nil, err
+	}
+	p, err := t.launch(ctx, launch{name: "run", args: runArgs(sc.next())})
+	if err != nil {
+		return nil, err
+	}
+	defer p.relay.front.Close()
+	<-p.gone
+	now, err := look(ctx, s.cluster, t.namespace)
+	if err = errors.Join(p.err, err); err == nil && p.ran.Exit != exitPassed {
+		err = fmt.Errorf("without stages it ends with %d:\n%s", p.ran.Exit, p.ran.Output)
+	}
+	return now.forms(false), err
 }
 
 func (s *stage) trial(m moment, name string) *trial {
