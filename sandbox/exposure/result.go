@@ -29,7 +29,7 @@ func (r result) name() string { return fmt.Sprintf("%s/%s/%d", r.Fault, r.Way, r
 func (r *result) take(f fault, s seen) error {
 	r.Exit = s.exit
 	if !r.Quiet {
-		figures, err := measure(s.log, s.undone, f.bad)
+		figures, err := measure(s.log, s.undone, s.scraped, f.bad)
 		r.figures = figures
 		if err != nil {
 			return fmt.Errorf("%w\n%s", err, s.output)
@@ -63,6 +63,9 @@ func (r *result) progress() string {
 	if r.Undo != nil {
 		undo = fmt.Sprintf("taken back after %.1f s", *r.Undo)
 	}
+	if r.Scraped != nil {
+		undo = fmt.Sprintf("scraped after %.1f s, %s", *r.Scraped, undo)
+	}
 	return fmt.Sprintf("ok    %-32s %s, gone after %.1f s; %d of %d requests failed", r.name(), undo, r.Gone, r.Failed, r.Requests)
 }
 
@@ -75,7 +78,7 @@ func succeeded(past []result) []result {
 type box struct {
 	fault, way           string
 	runs, undone, errors int
-	undo, gone           []float64
+	undo, scraped, gone  []float64
 	failed, share        []float64
 }
 
@@ -98,6 +101,9 @@ func (r *results) boxes() []box {
 		b.undone += harness.Count(t.Undo != nil)
 		if t.Undo != nil {
 			b.undo = append(b.undo, *t.Undo)
+		}
+		if t.Scraped != nil {
+			b.scraped = append(b.scraped, *t.Scraped)
 		}
 		b.gone = append(b.gone, t.Gone)
 		b.failed, b.share = append(b.failed, float64(t.Failed)), append(b.share, 100*t.share())

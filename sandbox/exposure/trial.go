@@ -46,7 +46,8 @@ type seen struct {
 	log      requests.Log // since version 2 was written
 	released time.Time
 	undone   time.Time
-	exit     int // of rolloutgate
+	scraped  time.Time // a pod of version 2, for the first time
+	exit     int       // of rolloutgate
 	output   string
 	version2 bool // all pods are of version 2 in the end
 }
@@ -72,6 +73,9 @@ func (t *trial) play(ctx context.Context) (seen, error) {
 		return s, fmt.Errorf("version 2 was never written\n%s", s.output)
 	}
 	s.log = log.Between(s.released, time.Time{})
+	if s.scraped, err = firstScrape(ctx, t.cluster.State.Prometheus, t.name); err != nil {
+		return s, err
+	}
 	return s, t.keep(log)
 }
 
