@@ -32,7 +32,7 @@ func (r *results) Document() string {
 		}
 		if len(rows) > 0 {
 			fmt.Fprintf(&b, "\n**%s**: %s.\n\n", f.name, f.title)
-			b.WriteString(harness.Table([]string{"way", "taken back", "first scrape after, s", "taken back after, s", "nobody meets it after, s", "failed requests", "share of the users, %"}, rows))
+			b.WriteString(harness.Table([]string{"way", "taken back", "first scrape after, s", "taken back after, s", "of that since the scrape, s", "nobody meets it after, s", "failed requests", "share of the users, %"}, rows))
 		}
 	}
 	b.WriteString("\nAfter: from the first bad answer that a client gets. Each figure is the median, and what nine of ten runs do not exceed.\n")
@@ -59,7 +59,7 @@ func (b box) row() []string {
 			title = w.title
 		}
 	}
-	return []string{title, fmt.Sprintf("%d of %d", b.undone, b.runs), spread(b.scraped, 1), spread(b.undo, 1), spread(b.gone, 1), spread(b.failed, 0), spread(b.share, 1)}
+	return []string{title, fmt.Sprintf("%d of %d", b.undone, b.runs), spread(b.scraped, 1), spread(b.undo, 1), spread(b.decided, 1), spread(b.gone, 1), spread(b.failed, 0), spread(b.share, 1)}
 }
 
 func (q quietBox) row() []string {

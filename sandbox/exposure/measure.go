@@ -25,6 +25,16 @@ func (f figures) share() float64 {
 	return float64(f.Failed) / float64(f.Requests)
 }
 
+// decided is how long it took from when Prometheus could know of the fault until the release was taken back: what is the
+// tool's own. It is nil when one of them never was.
+func (f figures) decided() *float64 {
+	if f.Undo == nil || f.Scraped == nil {
+		return nil
+	}
+	seconds := *f.Undo - max(*f.Scraped, 0)
+	return &seconds
+}
+
 // measure reads the log of the requests since a release began. undone is when it was taken back, scraped when
 // Prometheus first looked at version 2; zero: that never was.
 func measure(log requests.Log, undone, scraped time.Time, bad func(requests.Answer) bool) (figures, error) {

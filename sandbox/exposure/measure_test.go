@@ -27,6 +27,15 @@ func TestMeasure(t *testing.T) {
 	if *f.Undo != 2.5 || *f.Scraped != -0.5 || f.Gone != 3 || f.Failed != 2 || f.Requests != 6 {
 		t.Errorf("taken back after %g, scraped after %g, %+v", *f.Undo, *f.Scraped, f)
 	}
+	if got := f.decided(); *got != 2.5 { // the scrape was before the fault
+		t.Errorf("decided in %g s", *got)
+	}
+	if got := (figures{Undo: some(6), Scraped: some(4)}).decided(); *got != 2 {
+		t.Errorf("decided in %g s", *got)
+	}
+	if (figures{Scraped: some(4)}).decided() != nil || (figures{Undo: some(4)}).decided() != nil {
+		t.Error("what never was took some time")
+	}
 	if got := f.share(); got != 2.0/6 {
 		t.Errorf("the share is %g", got)
 	}

@@ -79,6 +79,7 @@ type box struct {
 	fault, way           string
 	runs, undone, errors int
 	undo, scraped, gone  []float64
+	decided              []float64
 	failed, share        []float64
 }
 
@@ -104,6 +105,9 @@ func (r *results) boxes() []box {
 		}
 		if t.Scraped != nil {
 			b.scraped = append(b.scraped, *t.Scraped)
+		}
+		if d := t.decided(); d != nil {
+			b.decided = append(b.decided, *d)
 		}
 		b.gone = append(b.gone, t.Gone)
 		b.failed, b.share = append(b.failed, float64(t.Failed)), append(b.share, 100*t.share())

@@ -32,8 +32,8 @@ func TestDocument(t *testing.T) {
 	text := r.Document()
 	for _, want := range []string{
 		"2026-01-02; 2 cores, Kubernetes v1.36.3, 2 releases at once; 100 requests a second",
-		"| `--canary 1`, 4 pods | 3 of 3 | 3.0, 8.0 | 4.0, 9.0 | 5.0, 10.0 | 40, 90 | 4.0, 9.0 |",
-		"`failureLimit: 3` | 0 of 1 | – | – | 70.0, 70.0 | 20, 20 | 0.3, 0.3 |",
+		"| `--canary 1`, 4 pods | 3 of 3 | 3.0, 8.0 | 4.0, 9.0 | 1.0, 1.0 | 5.0, 10.0 | 40, 90 | 4.0, 9.0 |",
+		"`failureLimit: 3` | 0 of 1 | – | – | – | 70.0, 70.0 | 20, 20 | 0.3, 0.3 |",
 		"Argo Rollouts is v1.8.3;",
 		"the limit is 1 % | 2 | 1 | 3, 7 |",
 	} {

@@ -23,7 +23,7 @@ const (
 
 const (
 	rate    = 100              // requests a second
-	warmUp  = 1200             // requests to version 1, so that its noise is no surprise to the preflight
+	warmUp  = 1200             // good answers of version 1, so that its noise is no surprise to the preflight
 	timeout = 3 * time.Minute  // of rolloutgate
 	longest = 6 * time.Minute  // of a whole trial
 	patient = 90 * time.Second // with a Rollout that neither passes nor is aborted: longer than its canary lasts
@@ -120,7 +120,7 @@ func (t *trial) writeFiles() error {
 // release writes version 2 when version 1 has been asked enough, and returns when nothing more will come.
 func (t *trial) release(ctx context.Context, clients *requests.Clients) (seen, error) {
 	if err := harness.Until(ctx, time.Minute, "the answers of version 1", func() error {
-		if n := len(clients.Log()); n < warmUp {
+		if n := clients.Log().Versions()["v1"]; n < warmUp {
 			return fmt.Errorf("%d of %d came", n, warmUp)
 		}
 		return nil
