@@ -34,12 +34,15 @@ func (f fault) bad(a requests.Answer) bool {
 	return a.Failure != "" || f.slow && a.Took > slowAnswer
 }
 
-// healthy are releases with nothing wrong; all of them go out with a canary.
+// noisy is the healthy release that others are asked about as well.
+const noisy = "noisy"
+
+// healthy are releases with nothing wrong that a limit forbids; all of them go out with a canary.
 func healthy() []fault {
 	return []fault{
 		{name: "healthy", title: "nothing happens"},
 		{name: "slow-start", title: "its pods need 8 s until they listen", v2: env{"START_DELAY": "8s"}},
-		{name: "noisy", title: "0.2 % of the requests fail before and after, and version 2 is slower: 60 ms instead of 40; the limit is 1 %",
+		{name: noisy, title: "0.2 % of the requests fail before and after, and version 2 is slower: 60 ms instead of 40; the limit is 1 %",
 			v1: env{"ERROR_RATE": "0.002", "LATENCY_MS": "40"}, v2: env{"ERROR_RATE": "0.002", "LATENCY_MS": "60"}},
 		{name: "slow-and-noisy", title: "both", v1: env{"ERROR_RATE": "0.002", "LATENCY_MS": "40"},
 			v2: env{"ERROR_RATE": "0.002", "LATENCY_MS": "60", "START_DELAY": "8s"}},

@@ -73,6 +73,14 @@ func (o options) trials(past []result) ([]planned, error) {
 	for i := range o.healthy {
 		all = append(all, planned{fault: kinds[i%len(kinds)], way: healthyWay(), number: i/len(kinds) + 1, quiet: true})
 	}
+	if o.argo != "" {
+		i := slices.IndexFunc(kinds, func(f fault) bool { return f.name == noisy })
+		for number := 1; number <= o.healthy/len(kinds); number++ {
+			for _, w := range healthyThroughArgo() {
+				all = append(all, planned{fault: kinds[i], way: w, number: number, quiet: true})
+			}
+		}
+	}
 	if len(o.only) > 0 {
 		all = slices.DeleteFunc(all, func(p planned) bool {
 			return !slices.ContainsFunc(o.only, func(begin string) bool { return strings.HasPrefix(p.name()+"/", begin+"/") })

@@ -14,10 +14,10 @@ func names(all []planned) string {
 }
 
 func TestTrials(t *testing.T) {
-	o := options{runs: 2, healthy: 5, argo: "controller", only: []string{"crash/canary-1-of-4", "error-burst/argo-limit-0/2", "healthy"}}
+	o := options{runs: 2, healthy: 5, argo: "controller", only: []string{"crash/canary-1-of-4", "error-burst/argo-limit-0/2", "healthy", "noisy/argo-limit-3", "noisy/argo-limit-0"}}
 	past := []result{{Fault: "crash", Way: "canary-1-of-4", Number: 1}, {Fault: "crash", Way: "canary-1-of-4", Number: 2, Error: "no node"}}
 	got, err := o.trials(past)
-	if want := "error-burst/argo-limit-0/2 crash/canary-1-of-4/2 healthy/canary-1-of-4/1 healthy/canary-1-of-4/2 "; err != nil || names(got) != want {
+	if want := "error-burst/argo-limit-0/2 crash/canary-1-of-4/2 healthy/canary-1-of-4/1 healthy/canary-1-of-4/2 noisy/argo-limit-3/1 noisy/argo-limit-0/1 "; err != nil || names(got) != want {
 		t.Errorf("got %s, want %s, %v", names(got), want, err)
 	}
 	o.argo, o.only = "", nil

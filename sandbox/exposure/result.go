@@ -117,8 +117,8 @@ func (r *results) boxes() []box {
 
 // quietBox is what is counted of one kind of healthy release.
 type quietBox struct {
-	kind                string
-	runs, wrong, errors int
+	kind, way           string
+	runs, wrong, errors int // wrong: they had to pass and did not
 	failed              []float64
 }
 
@@ -128,8 +128,8 @@ func (r *results) quietBoxes() []quietBox {
 		if !t.Quiet {
 			continue
 		}
-		if len(out) == 0 || out[len(out)-1].kind != t.Fault {
-			out = append(out, quietBox{kind: t.Fault})
+		if len(out) == 0 || out[len(out)-1].kind != t.Fault || out[len(out)-1].way != t.Way {
+			out = append(out, quietBox{kind: t.Fault, way: t.Way})
 		}
 		b := &out[len(out)-1]
 		if t.Error != "" {

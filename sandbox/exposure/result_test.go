@@ -15,6 +15,7 @@ func sample() results {
 	r := results{Machine: "2 cores", Kubernetes: "v1.36.3", Argo: "v1.8.3", Parallel: 2, Date: noon, Trials: []result{
 		{Fault: "noisy", Way: "canary-1-of-4", Number: 1, Quiet: true, figures: figures{Failed: 3, Requests: 9000}},
 		{Fault: "noisy", Way: "canary-1-of-4", Number: 2, Quiet: true, figures: figures{Failed: 7}, Exit: 12, Wrong: "it was taken back, exit 12", Output: "line\n"},
+		{Fault: "noisy", Way: "argo-limit-0", Number: 1, Quiet: true, Wrong: "it was taken back, exit 0"},
 		{Fault: "healthy", Way: "canary-1-of-4", Number: 1, Quiet: true, Error: "no node"},
 		{Fault: "crash", Way: "argo-limit-3", Number: 1, figures: figures{Gone: 70, Failed: 20, Requests: 7000}},
 		{Fault: "error-burst", Way: "argo-limit-3", Number: 1, Error: "no node"},
@@ -35,7 +36,8 @@ func TestDocument(t *testing.T) {
 		"| `--canary 1`, 4 pods | 3 of 3 | 3.0, 8.0 | 4.0, 9.0 | 1.0, 1.0 | 5.0, 10.0 | 40, 90 | 4.0, 9.0 |",
 		"`failureLimit: 3` | 0 of 1 | – | – | – | 70.0, 70.0 | 20, 20 | 0.3, 0.3 |",
 		"Argo Rollouts is v1.8.3;",
-		"the limit is 1 % | 2 | 1 | 3, 7 |",
+		"the limit is 1 % | `--canary 1`, 4 pods | 2 | 1 | 3, 7 |",
+		"`failureLimit: 0` | 1 | 1 | 0, 0 |",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("there is no %q in\n%s", want, text)

@@ -105,7 +105,7 @@ func (t *trial) writeFiles() error {
 		file, release string
 		env           env
 	}{{beforeFile, "v1", t.fault.v1}, {afterFile, "v2", t.fault.v2}} {
-		text, err := workload{Release: version.release, Replicas: t.way.replicas, Env: version.env, Argo: t.way.argo, Hold: hold,
+		text, err := workload{Release: version.release, Replicas: t.way.replicas, Env: version.env, Argo: t.way.argo, Hold: t.way.hold,
 			Prometheus: t.cluster.State.Prometheus, Namespace: t.name}.manifest()
 		if err != nil {
 			return err

@@ -38,7 +38,7 @@ func objects(t *testing.T, w workload) []map[string]any {
 // What goes out is the same pods, whoever rolls them out.
 func TestManifests(t *testing.T) {
 	for _, f := range append(faults(), healthy()...) {
-		w := workload{Release: "v2", Replicas: 4, Env: f.v2, Hold: hold, Prometheus: "http://127.0.0.1:9090", Namespace: "here"}
+		w := workload{Release: "v2", Replicas: 4, Env: f.v2, Hold: long, Prometheus: "http://127.0.0.1:9090", Namespace: "here"}
 		deployment := objects(t, w)
 		w.Argo = &argo{FailureLimit: 3}
 		rollout := objects(t, w)
