@@ -36,7 +36,11 @@ func (o options) play(ctx context.Context) (results, error) {
 		return r, err
 	}
 	defer remove()
-	c, err := client.BringUp(ctx, o.Sandbox, o.Name, dir, "--real-node", "--nodes", "0")
+	flags := []string{"--nodes", "0"}
+	if len(todo) > 0 { // or else the document is written anew, from what is in the journal
+		flags = append(flags, "--real-node")
+	}
+	c, err := client.BringUp(ctx, o.Sandbox, o.Name, dir, flags...)
 	if err == nil {
 		r.Kubernetes = c.Version()
 		s := &stage{options: o, cluster: c, dir: dir, journal: j, done: succeeded(j.Past)}
