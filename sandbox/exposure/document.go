@@ -14,15 +14,14 @@ type results struct {
 	Kubernetes string    `json:"kubernetes"`
 	Argo       string    `json:"argo,omitempty"` // the version of Argo Rollouts; "" when it was left out
 	Date       time.Time `json:"date"`
-	Parallel   int       `json:"parallel"`
 	Trials     []result  `json:"trials"`
 }
 
 // Document is the section of docs/delivery.md.
 func (r *results) Document() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s; %s, Kubernetes %s, %d releases at once; %d requests a second; Prometheus scrapes every second, and is asked every 2 s.\n",
-		r.Date.Format("2006-01-02"), r.Machine, r.Kubernetes, r.Parallel, rate)
+	fmt.Fprintf(&b, "%s; %s, Kubernetes %s, %s at once; %d requests a second; Prometheus scrapes every second, and is asked every 2 s.\n",
+		r.Date.Format("2006-01-02"), r.Machine, r.Kubernetes, r.atOnce(), rate)
 	for _, f := range faults() {
 		var rows [][]string
 		for _, b := range r.boxes() {

@@ -17,7 +17,7 @@ import (
 
 // play brings the sandbox up, plays every trial, and takes it down.
 func (o options) play(ctx context.Context) (results, error) {
-	r := results{Machine: harness.Machine(), Date: time.Now().UTC(), Parallel: o.parallel}
+	r := results{Machine: harness.Machine(), Date: time.Now().UTC()}
 	j, err := harness.OpenJournal[result](o.journal, o.Rolloutgate, 0)
 	if err != nil {
 		return r, err
@@ -142,7 +142,10 @@ func (s *stage) playAll(ctx context.Context, todo []planned) error {
 }
 
 func (s *stage) playOne(ctx context.Context, p planned) result {
-	r := result{Fault: p.fault.name, Way: p.way.name, Number: p.number, Quiet: p.quiet, Replicas: p.way.replicas}
+	r := result{Fault: p.fault.name, Way: p.way.name, Number: p.number, Quiet: p.quiet, Replicas: p.way.replicas, Parallel: s.options.parallel}
+	if p.quiet {
+		r.Parallel *= 2
+	}
 	t := &trial{name: strings.ReplaceAll(p.name(), "/", "-"), fault: p.fault, way: p.way, flags: p.way.flags, cluster: s.cluster, gate: s.options.Rolloutgate}
 	t.dir = filepath.Join(s.dir, t.name)
 	seen, err := t.play(ctx)

@@ -15,6 +15,7 @@ type result struct {
 	Number   int    `json:"number"`
 	Replicas int    `json:"replicas"`
 	Quiet    bool   `json:"quiet,omitempty"` // the release had to pass
+	Parallel int    `json:"parallel"`        // so many at once, this one included
 
 	figures
 	Exit   int    `json:"exit,omitempty"`   // of rolloutgate
@@ -47,6 +48,23 @@ func (r *result) take(f fault, s seen) error {
 		r.Output = s.output
 	}
 	return nil
+}
+
+// atOnce tells how many bad releases were played at once: what is gone on with may have been played with other flags.
+func (r *results) atOnce() string {
+	var all []int
+	for _, t := range r.Trials {
+		if !t.Quiet && t.Parallel > 0 {
+			all = append(all, t.Parallel)
+		}
+	}
+	switch {
+	case len(all) == 0:
+		return "one release"
+	case slices.Min(all) == slices.Max(all):
+		return fmt.Sprintf("%d releases", all[0])
+	}
+	return fmt.Sprintf("%d to %d releases", slices.Min(all), slices.Max(all))
 }
 
 // progress is the line of a finished trial.

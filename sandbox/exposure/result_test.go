@@ -12,16 +12,16 @@ import (
 func some(seconds float64) *float64 { return &seconds }
 
 func sample() results {
-	r := results{Machine: "2 cores", Kubernetes: "v1.36.3", Argo: "v1.8.3", Parallel: 2, Date: noon, Trials: []result{
+	r := results{Machine: "2 cores", Kubernetes: "v1.36.3", Argo: "v1.8.3", Date: noon, Trials: []result{
 		{Fault: "noisy", Way: "canary-1-of-4", Number: 1, Quiet: true, figures: figures{Failed: 3, Requests: 9000}},
 		{Fault: "noisy", Way: "canary-1-of-4", Number: 2, Quiet: true, figures: figures{Failed: 7}, Exit: 12, Wrong: "it was taken back, exit 12", Output: "line\n"},
 		{Fault: "noisy", Way: "argo-limit-0", Number: 1, Quiet: true, Wrong: "it was taken back, exit 0"},
 		{Fault: "healthy", Way: "canary-1-of-4", Number: 1, Quiet: true, Error: "no node"},
-		{Fault: "crash", Way: "argo-limit-3", Number: 1, figures: figures{Gone: 70, Failed: 20, Requests: 7000}},
+		{Fault: "crash", Way: "argo-limit-3", Number: 1, Parallel: 3, figures: figures{Gone: 70, Failed: 20, Requests: 7000}},
 		{Fault: "error-burst", Way: "argo-limit-3", Number: 1, Error: "no node"},
 	}}
 	for i, undo := range []float64{2, 9, 4} {
-		r.Trials = append(r.Trials, result{Fault: "error-burst", Way: "canary-1-of-4", Number: i + 1,
+		r.Trials = append(r.Trials, result{Fault: "error-burst", Way: "canary-1-of-4", Number: i + 1, Parallel: 2,
 			figures: figures{Undo: some(undo), Scraped: some(undo - 1), Gone: undo + 1, Failed: int(10 * undo), Requests: 1000}})
 	}
 	r.sort()
@@ -32,7 +32,7 @@ func TestDocument(t *testing.T) {
 	r := sample()
 	text := r.Document()
 	for _, want := range []string{
-		"2026-01-02; 2 cores, Kubernetes v1.36.3, 2 releases at once; 100 requests a second",
+		"2026-01-02; 2 cores, Kubernetes v1.36.3, 2 to 3 releases at once; 100 requests a second",
 		"| `--canary 1`, 4 pods | 3 of 3 | 3.0, 8.0 | 4.0, 9.0 | 1.0, 1.0 | 5.0, 10.0 | 40, 90 | 4.0, 9.0 |",
 		"`failureLimit: 3` | 0 of 1 | – | – | – | 70.0, 70.0 | 20, 20 | 0.3, 0.3 |",
 		"Argo Rollouts is v1.8.3;",
