@@ -59,7 +59,7 @@ func (r *results) atOnce() string {
 		}
 	}
 	switch {
-	case len(all) == 0:
+	case len(all) == 0 || slices.Max(all) == 1:
 		return "one release"
 	case slices.Min(all) == slices.Max(all):
 		return fmt.Sprintf("%d releases", all[0])
