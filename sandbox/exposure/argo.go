@@ -17,11 +17,8 @@ import (
 
 var rolloutResource = schema.GroupVersionResource{Group: "argoproj.io", Version: "v1alpha1", Resource: "rollouts"}
 
-// phases of a Rollout.
-const (
-	rolloutHealthy  = "Healthy"
-	rolloutDegraded = "Degraded"
-)
+// rolloutHealthy is the phase of a Rollout that is complete.
+const rolloutHealthy = "Healthy"
 
 // argoVersionOf is the version of the module that a controller was built from, as the Go tool has written it into it.
 func argoVersionOf(binary string) (string, error) {
