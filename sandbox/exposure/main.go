@@ -41,7 +41,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.kinds, "argo-kinds", "", "the folder manifests/crds of its module")
 	flags.IntVar(&o.runs, "runs", 5, "how often each fault meets each way")
 	flags.IntVar(&o.healthy, "healthy", 40, "how many healthy releases are rolled out in stages")
-	flags.IntVar(&o.parallel, "parallel", 2, "bad releases at once; twice as many healthy ones")
+	flags.IntVar(&o.parallel, "parallel", 2, "releases at once; two keep two cores busy")
 	only := flags.String("only", "", "trials to play, as FAULT/WAY or the beginning of that, with commas (default all)")
 	flags.StringVar(&o.journal, "continue", "", "file that keeps results as they come; what is in it is not played again")
 	if err := o.Parse(flags, args); err != nil {

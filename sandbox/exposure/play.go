@@ -111,7 +111,7 @@ type stage struct {
 	done []result
 }
 
-// playAll plays the bad releases first. Healthy ones come in greater numbers at once: their figures are not compared.
+// playAll plays the bad releases first.
 func (s *stage) playAll(ctx context.Context, todo []planned) error {
 	if s.options.argo != "" && slices.ContainsFunc(todo, func(p planned) bool { return p.way.argo != nil }) {
 		stop, err := startArgo(ctx, s.cluster, s.options.argo, s.options.kinds, s.dir)
@@ -137,15 +137,12 @@ func (s *stage) playAll(ctx context.Context, todo []planned) error {
 	bad := slices.DeleteFunc(slices.Clone(todo), func(p planned) bool { return p.quiet })
 	quiet := slices.DeleteFunc(slices.Clone(todo), func(p planned) bool { return !p.quiet })
 	harness.InParallel(bad, s.options.parallel, one)
-	harness.InParallel(quiet, 2*s.options.parallel, one)
+	harness.InParallel(quiet, s.options.parallel, one)
 	return failed
 }
 
 func (s *stage) playOne(ctx context.Context, p planned) result {
 	r := result{Fault: p.fault.name, Way: p.way.name, Number: p.number, Quiet: p.quiet, Replicas: p.way.replicas, Parallel: s.options.parallel}
-	if p.quiet {
-		r.Parallel *= 2
-	}
 	t := &trial{name: strings.ReplaceAll(p.name(), "/", "-"), fault: p.fault, way: p.way, flags: p.way.flags, cluster: s.cluster, gate: s.options.Rolloutgate}
 	t.dir = filepath.Join(s.dir, t.name)
 	seen, err := t.play(ctx)

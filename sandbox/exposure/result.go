@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
+	"github.com/rolloutgate/rolloutgate/sandbox/harness/requests"
 )
 
 // result is what came of one trial.
@@ -38,6 +39,9 @@ func (r *result) take(f fault, s seen) error {
 		return nil
 	}
 	r.Failed, r.Requests = len(s.log.Failed()), len(s.log)
+	if slow, all := slowOf(s.log, "v1"); 100*slow > all {
+		return fmt.Errorf("the machine is too slow: %d of %d answers of version 1 took more than %s meanwhile, which the criteria forbid", slow, all, slowAnswer)
+	}
 	switch {
 	case !s.undone.IsZero():
 		r.Wrong = fmt.Sprintf("it was taken back, exit %d", s.exit)
@@ -48,6 +52,18 @@ func (r *result) take(f fault, s seen) error {
 		r.Output = s.output
 	}
 	return nil
+}
+
+// slowOf counts the answers of a version, and those that took too long. Where the old version breaks the limit at the same
+// time, a release is no healthy one, and nothing can be said about it, whether it passed or not.
+func slowOf(log requests.Log, version string) (slow, all int) {
+	for _, a := range log {
+		if a.Version == version {
+			all++
+			slow += harness.Count(a.Took > slowAnswer)
+		}
+	}
+	return slow, all
 }
 
 // atOnce tells how many bad releases were played at once: what is gone on with may have been played with other flags.

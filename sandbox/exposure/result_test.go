@@ -81,6 +81,23 @@ func TestHealthyReleases(t *testing.T) {
 	}
 }
 
+// When version 1 is slow, too, it is the machine.
+func TestHealthyReleasesOnAMachineThatIsTooSlow(t *testing.T) {
+	var log requests.Log
+	for i := range 100 {
+		log = append(log, requests.Answer{At: second(float64(i)), Version: "v1"})
+	}
+	log[0].Took = time.Second
+	r := result{Quiet: true}
+	if err := r.take(fault{}, seen{version2: true, log: log}); err != nil {
+		t.Errorf("one in a hundred: %v", err)
+	}
+	log[1].Took = time.Second
+	if err := r.take(fault{}, seen{version2: true, log: log}); err == nil || !strings.Contains(err.Error(), "2 of 100 answers") {
+		t.Errorf("two in a hundred: %v", err)
+	}
+}
+
 func TestBadReleases(t *testing.T) {
 	r := result{}
 	if err := r.take(fault{}, seen{log: requests.Log{at(1, "v2", requests.Status)}, undone: second(3), scraped: time.Time{}, exit: 12}); err != nil || *r.Undo != 2 || r.Exit != 12 {
