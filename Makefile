@@ -4,19 +4,21 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+ARGO        = github.com/argoproj/argo-rollouts
 SCRIPTS     = .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.sh
 
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
 
-# The flags of `make accuracy`, `make trials` and `make crash`: they write their tables into documents, too.
+# The flags of `make accuracy`, `make trials`, `make crash` and `make exposure`: they write their tables into documents, too.
 ACCURACY ?= --out docs/accuracy.md
 TRIALS   ?= --out docs/trials.md
 CRASH    ?= --out docs/reliability.md
+EXPOSURE ?= --out docs/delivery.md
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash demo bench lint
+.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +72,12 @@ trials: build sandbox ## criteria on a real kubelet: each kind of fault, and a h
 crash: build sandbox ## a run is killed, stopped, cut off at every write; is it put right by one command? flags in CRASH
 	cd sandbox && go build -o ../bin/ ./crash
 	bin/crash $(CRASH)
+
+exposure: build sandbox ## how many requests meet a bad release, beside Argo Rollouts; flags in EXPOSURE (root, as e2e)
+	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
+	cd sandbox && go build -o ../bin/ ./exposure
+	cd sandbox/exposure/argo && go build -trimpath -o ../../../bin/ $(ARGO)/cmd/rollouts-controller
+	bin/exposure --argo bin/rollouts-controller --argo-kinds "$$(cd sandbox/exposure/argo && go list -m -f '{{.Dir}}' $(ARGO))/manifests/crds" $(EXPOSURE)
 
 demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
 	bin/sandbox run -- examples/quickstart/demo.sh

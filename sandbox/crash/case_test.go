@@ -89,3 +89,10 @@ func TestScenarios(t *testing.T) {
 		}
 	}
 }
+
+func TestPlayed(t *testing.T) {
+	past := played([]result{{Name: "a", Right: true}, {Name: "b", Error: "it was not played"}, {Name: "c"}})
+	if len(past) != 2 || past[0].Name != "a" || past[1].Name != "c" {
+		t.Errorf("%+v", past)
+	}
+}
