@@ -21,7 +21,7 @@ func TestTrials(t *testing.T) {
 		t.Errorf("got %s, want %s, %v", names(got), want, err)
 	}
 	o.argo, o.only = "", nil
-	if got, err := o.trials(nil); err != nil || len(got) != 2*len(faults())*3+5 || strings.Contains(names(got), "argo") {
+	if got, err := o.trials(nil); err != nil || len(got) != 2*len(faults())*4+5 || strings.Contains(names(got), "argo") {
 		t.Errorf("without Argo Rollouts: %s, %v", names(got), err)
 	}
 	o.only = []string{"crash/canary"}

@@ -27,6 +27,7 @@ func ways() []way {
 		{name: "all-at-once", title: "all 4 pods, no stages", replicas: 4, hold: long, flags: []string{"--window", long}},
 		{name: "canary-1-of-4", title: "`--canary 1`, 4 pods", replicas: 4, hold: long, flags: canary(long)},
 		{name: "canary-1-of-10", title: "`--canary 1`, 10 pods", replicas: 10, hold: long, flags: canary(long)},
+		{name: "blue-green", title: "`--blue-green`, 4 pods", replicas: 4, hold: long, flags: []string{"--blue-green", "--hold", long, "--window", "15s"}},
 		{name: argoAsDocumented, title: "Argo Rollouts, canary of one of 4 pods, `failureLimit: 3`", replicas: 4, hold: long, argo: &argo{FailureLimit: 3}},
 		{name: argoByDefault, title: "Argo Rollouts, the same with `failureLimit: 0`", replicas: 4, hold: long, argo: &argo{FailureLimit: 0}},
 	}
