@@ -26,7 +26,7 @@ func TestCanaryWorkflow(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "rolloutgate.yaml"), read(t, "canary/sandbox.yaml"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if out, code := execute(t, "canary", env, rolloutgate(), "run", "-f", "web.yaml"); code != 0 {
+	if out, code := execute(t, "canary", env, rolloutgate(), "run", "-f", "web.yaml", "--config", "sandbox.yaml"); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, out)
 	}
 	args, acts := onGitHub(t, env)
