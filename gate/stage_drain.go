@@ -33,7 +33,7 @@ func drain(d Delivery) Planner {
 				continue
 			}
 			k, _ := rollout.KindOf(w.Ref.GroupKind())
-			switch drains := k.Staged == rollout.BySurge && canStage(w) == nil && rollout.Replicas(rollout.Typed(w.After)) > 0; {
+			switch drains := k.Staged == rollout.BySurge && cannotStage(w) == "" && rollout.Replicas(rollout.Typed(w.After)) > 0; {
 			case drains:
 				b.replaced = append(b.replaced, w)
 			case len(stages) == 0:
