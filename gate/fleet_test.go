@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -30,18 +31,19 @@ type fleet struct {
 	changed []string                              // Services that the release changes
 	apart   []string                              // Services that are not among the manifests
 
+	wants    int    // the version of the manifests
 	breaks   string // the stage in which the new pods fail: beside, switch, promote or unpin
 	oldGone  bool   // the old pods have ended, since the new ones have been all there is
 	shared   []string
 	unmade   bool // the controller makes no ReplicaSet of the new template
 	others   int32
 	frontErr error
-	// onFront is called before each answer about a revision.
-	onFront func(revision string)
+	dead     bool // nothing that the run asks for is done any more
+	outages  []string
 }
 
 func newFleet(services ...string) *fleet {
-	f := &fleet{world: newWorld(), live: map[string]*unstructured.Unstructured{"web": f0(1)}, at: map[string]time.Time{}}
+	f := &fleet{world: newWorld(), wants: 2, live: map[string]*unstructured.Unstructured{"web": deploymentOf(1)}, at: map[string]time.Time{}}
 	for _, name := range services {
 		name, how, _ := strings.Cut(name, " ")
 		switch how {
@@ -55,7 +57,7 @@ func newFleet(services ...string) *fleet {
 	return f
 }
 
-func f0(version int) *unstructured.Unstructured {
+func deploymentOf(version int) *unstructured.Unstructured {
 	w := staged("Deployment", 3, map[string]any{"strategy": map[string]any{"type": "RollingUpdate"}})
 	u := w.Before
 	if version == 2 {
@@ -83,13 +85,13 @@ func (f *fleet) release() []manifest.Object {
 	}
 	for _, name := range f.services() {
 		switch {
-		case slices.Contains(f.changed, name):
+		case slices.Contains(f.changed, name) && f.wants == 2:
 			add(serviceOf(name, 81))
 		case !slices.Contains(f.apart, name):
 			add(serviceOf(name, 80))
 		}
 	}
-	add(f0(2))
+	add(deploymentOf(f.wants))
 	return all
 }
 
@@ -105,7 +107,7 @@ func (f *fleet) services() []string {
 }
 
 func pinOf(u *unstructured.Unstructured) string {
-	hash, _, _ := unstructured.NestedString(u.Object, strings.Split(patch.PinPath, ".")...)
+	hash, _, _ := unstructured.NestedString(content(u), strings.Split(patch.PinPath, ".")...)
 	return hash
 }
 
@@ -173,6 +175,44 @@ func (f *fleet) troubled(after string, err error, d time.Duration) {
 	}
 }
 
+// dies makes a run one that is killed right after it has written something: nobody does what it asks for, its store
+// neither. It lives again when that is over.
+func (f *fleet) dies(b *books, after string) (revive func()) {
+	f.fault = func(int, string) fault {
+		if f.dead {
+			return fault{err: errRefused}
+		}
+		return fault{}
+	}
+	b.fault = func(string) error {
+		if f.dead {
+			return errRefused
+		}
+		return nil
+	}
+	f.onWrite = func(_ int, what string) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.dead = f.dead || what == after
+	}
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.dead, f.onWrite, f.log = false, nil, nil
+	}
+}
+
+// noteOutages notes Services that send their traffic to a revision without pods.
+func (f *fleet) noteOutages(what string) {
+	version, _ := f.version()
+	f.pods()
+	for _, name := range f.services() {
+		if to := pinOf(f.live[name]); to == "NEW" && version == 1 || to == "OLD" && f.oldGone {
+			f.outages = append(f.outages, what+": "+name+" to "+to)
+		}
+	}
+}
+
 func (f *fleet) fails(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -217,13 +257,22 @@ func (f *fleet) called(w patch.Write) string {
 	return w.Ref.Name
 }
 
+// Write is on the condition that the object still is what was planned, or what the step before has made of it.
 func (f *fleet) Write(ctx context.Context, w *patch.Write) error {
+	was := w.Before
+	if w.Last != nil {
+		was = w.Last
+	}
+	if now := f.now(w.Ref); now != nil && (was == nil || !same(now, was) && !same(now, w.After)) {
+		return &patch.StaleError{Ref: w.Ref, What: "was changed by somebody else"}
+	}
 	err := f.step(ctx, f.writeTakes, f.called(*w), func() {
 		now := w.After.DeepCopy()
 		if before := f.live[w.Ref.Name]; before != nil {
 			now.SetGeneration(before.GetGeneration() + 1)
 		}
 		f.live[w.Ref.Name], f.at[w.Ref.Name] = now, time.Now()
+		f.noteOutages(f.called(*w))
 	})
 	if w.At = time.Now(); err == nil {
 		w.Written = f.now(w.Ref)
@@ -258,19 +307,17 @@ func (f *fleet) Undo(ctx context.Context, w patch.Write) patch.Undone {
 		back.SetGeneration(f.live[w.Ref.Name].GetGeneration() + 1)
 		f.live[w.Ref.Name] = back
 		u.Restored = back.DeepCopy()
+		f.noteOutages("undo " + w.Ref.Name)
 	})
 	return u
 }
 
 func (f *fleet) Front(_ context.Context, of manifest.Ref, revision string) (rollout.Front, error) {
-	if f.onFront != nil {
-		f.onFront(revision)
-	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	front := rollout.Front{Revision: revision, Wanted: 3, Shared: f.shared}
-	if f.frontErr != nil {
-		return front, f.frontErr
+	if f.frontErr != nil || f.dead {
+		return front, cmp.Or(f.frontErr, error(errRefused))
 	}
 	if version, _ := f.version(); revision == "" && version == 1 {
 		front.Revision = "OLD"

@@ -1,15 +1,11 @@
 package gate
 
 import (
-	"errors"
+	"context"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
-	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
 const (
@@ -109,10 +105,9 @@ func TestBlueGreenRuns(t *testing.T) {
 				if f.history() != c.log || f.left() != c.left {
 					t.Errorf("wrote %s\nwant  %s\nleft %s, want %s", f.history(), c.log, f.left(), c.left)
 				}
-				if len(b.leases) != 0 {
-					t.Errorf("on record %s", b.states())
+				if len(b.leases) != 0 || len(f.outages) > 0 {
+					t.Errorf("on record %s, Services without pods: %s", b.states(), f.outages)
 				}
-				t.Log(report.Notes, report.Exit.State)
 			})
 		})
 	}
@@ -144,8 +139,60 @@ func once(what string, f fault) func(int, string) fault {
 	}
 }
 
-var _ = errors.New
-var _ = strings.Contains
-var _ = syscall.SIGTERM
-var _ manifest.Ref
-var _ record.Record
+// TestBlueGreenKilled: whatever a killed run has left, each command makes something whole of it, and no Service is without
+// pods meanwhile.
+func TestBlueGreenKilled(t *testing.T) {
+	const before, after, passed = "web=1 apart:80 svc:80", "web=2 apart:80 svc:81", "continued passed; 0 leases"
+	run := func(change func(*fleet, *Gate)) func(Gate, *fleet) (Report, error) {
+		return func(g Gate, f *fleet) (Report, error) {
+			if change != nil {
+				change(f, &g)
+			}
+			return g.Run(context.Background(), f.release())
+		}
+	}
+	for then, c := range map[string]struct {
+		do      func(Gate, *fleet) (Report, error)
+		outcome Outcome
+		left    string
+		states  string
+	}{
+		"undo": {func(g Gate, _ *fleet) (Report, error) { return g.Undo(context.Background(), Which{}) }, Passed, before, "undone; 0 leases"},
+		"resume": {func(g Gate, _ *fleet) (Report, error) {
+			g.Delivery = Delivery{} // it is on record
+			return g.Resume(context.Background(), Which{})
+		}, Passed, after, passed},
+		"run again":             {run(nil), Passed, after, passed},
+		"a plain run":           {run(func(_ *fleet, g *Gate) { g.Delivery = Delivery{} }), Passed, after, passed},
+		"a drained run":         {run(func(_ *fleet, g *Gate) { g.Delivery = Delivery{Drain: true} }), Passed, after, passed},
+		"the version of before": {run(func(f *fleet, g *Gate) { f.wants = 1 }), Passed, before, passed},
+		"run again, and bad":    {run(func(f *fleet, g *Gate) { f.breaks = "beside" }), RolloutFailed, before, "continued undone; 0 leases"},
+		"plain, and bad":        {run(func(f *fleet, g *Gate) { f.breaks, g.Delivery = "promote", Delivery{} }), RolloutFailed, before, "continued undone; 0 leases"},
+	} {
+		for _, at := range []string{"pin apart to OLD", "pin svc to OLD", "web beside", "pin apart to NEW", "pin svc to NEW", "web", "undo apart", "svc"} {
+			if gone := at == "web" || at == "undo apart" || at == "svc"; gone && strings.HasSuffix(then, "and bad") {
+				continue // there is nothing to run beside the old pods any more
+			}
+			t.Run(then+" after "+at, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := newFleet("svc changed", "apart apart")
+					g, b := f.gate(t, previewed(0))
+					revive := f.dies(b, at)
+					if report, _ := g.Run(t.Context(), f.release()); !f.dead {
+						t.Fatalf("it did not die: %+v, wrote %s", report.Exit, f.history())
+					}
+					was := f.left()
+					revive()
+					time.Sleep(time.Minute)
+					report, err := c.do(g, f)
+					if report.Exit.Code != c.outcome.Code() || f.left() != c.left || b.states() != c.states {
+						t.Errorf("%+v %v\nfrom %s to %s, on record %s\nwrote %s\nnotes %q", report.Exit, err, was, f.left(), b.states(), f.history(), report.Notes)
+					}
+					if len(f.outages) > 0 {
+						t.Errorf("Services without pods: %s\nwrote %s", f.outages, f.history())
+					}
+				})
+			})
+		}
+	}
+}

@@ -29,6 +29,9 @@ func drain(d Delivery) Planner {
 		}
 		var others []patch.Write // that cannot have all their pods twice
 		for _, w := range p.Writes {
+			if w.Pin != nil && !w.Added && len(stages) > 0 {
+				b.steps[w.Ref] = 1 // the first canary has written it
+			}
 			if !changesPods(w) {
 				continue
 			}
