@@ -30,6 +30,7 @@ type fleet struct {
 	at      map[string]time.Time                  // when each was written last
 	changed []string                              // Services that the release changes
 	apart   []string                              // Services that are not among the manifests
+	creates []string                              // Services that only the manifests have
 
 	wants    int    // the version of the manifests
 	breaks   string // the stage in which the new pods fail: beside, switch, promote or unpin
@@ -90,6 +91,9 @@ func (f *fleet) release() []manifest.Object {
 		case !slices.Contains(f.apart, name):
 			add(serviceOf(name, 80))
 		}
+	}
+	for _, name := range f.creates {
+		add(serviceOf(name, 80))
 	}
 	add(deploymentOf(f.wants))
 	return all
@@ -207,7 +211,9 @@ func (f *fleet) noteOutages(what string) {
 	version, _ := f.version()
 	f.pods()
 	for _, name := range f.services() {
-		if to := pinOf(f.live[name]); to == "NEW" && version == 1 || to == "OLD" && f.oldGone {
+		if to := pinOf(f.live[name]); name == "try" {
+			continue // no user asks it
+		} else if to == "NEW" && version == 1 || to == "OLD" && f.oldGone {
 			f.outages = append(f.outages, what+": "+name+" to "+to)
 		}
 	}
