@@ -115,6 +115,13 @@ func pinOf(u *unstructured.Unstructured) string {
 	return hash
 }
 
+// portOf is that of a Service; old pods have 80, which release 2 may change.
+func portOf(u *unstructured.Unstructured) int64 {
+	ports, _, _ := unstructured.NestedSlice(content(u), "spec", "ports")
+	port, _ := ports[0].(map[string]any)["port"].(int64)
+	return port
+}
+
 // version is that of the template, beside whether the new pods are to run beside the old ones.
 func (f *fleet) version() (version int, beside bool) {
 	d := rollout.Typed(f.live["web"]).(*appsv1.Deployment)
@@ -213,7 +220,7 @@ func (f *fleet) noteOutages(what string) {
 	for _, name := range f.services() {
 		if to := pinOf(f.live[name]); name == "try" {
 			continue // no user asks it
-		} else if to == "NEW" && version == 1 || to == "OLD" && f.oldGone {
+		} else if to == "NEW" && version == 1 || to == "OLD" && (f.oldGone || portOf(f.live[name]) != 80) {
 			f.outages = append(f.outages, what+": "+name+" to "+to)
 		}
 	}
@@ -450,8 +457,7 @@ func (f *fleet) left() string {
 	}
 	for _, name := range f.services() {
 		u := f.live[name]
-		ports, _, _ := unstructured.NestedSlice(u.Object, "spec", "ports")
-		text += fmt.Sprintf(" %s:%v", name, ports[0].(map[string]any)["port"])
+		text += fmt.Sprintf(" %s:%d", name, portOf(u))
 		if to := pinOf(u); to != "" {
 			text += "@" + to
 		}

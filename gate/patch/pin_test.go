@@ -43,7 +43,21 @@ func TestPinned(t *testing.T) {
 			t.Errorf("%q: another pin: %v, %v", revision, selector(again.Sent), err)
 		}
 	}
+	ports := func(w Write) any {
+		list, _, _ := unstructured.NestedSlice(w.Sent.Object, "spec", "ports")
+		return list[0].(map[string]any)["port"]
+	}
+	w.Before.Object["spec"].(map[string]any)["selector"] = map[string]any{"app": "web", "color": "blue"}
+	w.Base = &Base{Object: w.Before} // whose Before is that of a run which this one goes on with
+	back, err := w.PinnedTo(4, "a")
+	if err != nil || ports(back) != int64(80) || len(selector(back.Sent)) != 3 || len(selector(w.Before)) != 2 {
+		t.Errorf("the old pods are reached by port %v and %v, %v", ports(back), selector(back.Sent), err)
+	}
+	if on, err := w.PinnedTo(4, "b"); err != nil || ports(on) != int64(81) || len(selector(on.Sent)) != 2 {
+		t.Errorf("the new pods are reached by port %v and %v, %v", ports(on), selector(on.Sent), err)
+	}
 	last, err := w.Unpinned(3)
+	w.Base, w.Before = nil, service(80)
 	if err != nil || last.Pin != nil || last.Step != 3 || len(selector(last.Sent)) != 1 || !AtStep(last, w.After) {
 		t.Errorf("unpinned: %+v, %v", last, err)
 	}
