@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -461,6 +462,33 @@ func TestDrainGoesOn(t *testing.T) {
 			report, err := g.Resume(t.Context(), Which{})
 			if rest, _, _ := strings.Cut(f.history(), "undo"); report.Exit.Code != 0 || f.left() != "web=2 apart:80 svc:80" || at == "web beside" && rest != "web beside, pin svc to NEW, pin apart to NEW, web, " {
 				t.Errorf("after %s: %+v %v, wrote %s, left %s", at, report.Exit, err, f.history(), f.left())
+			}
+		})
+	}
+}
+
+// TestUndoThatFails: what could not be put back stays behind its pin, and another undo goes on from there.
+func TestUndoThatFails(t *testing.T) {
+	for what, left := range map[string]string{
+		"undo web":   "web=2 beside apart:80@OLD svc:80@OLD",
+		"undo apart": "web=1 apart:80@OLD svc:80",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet("svc", "apart apart")
+			f.breaks, f.fault = "switch", on(what, fault{err: errRefused})
+			g, b := f.gate(t, previewed(0))
+			report, _ := g.Run(t.Context(), f.release())
+			check(t, report, f.world, UndoBroken, "NOT restored", "")
+			said := slices.ContainsFunc(report.Notes, func(n string) bool {
+				return strings.HasPrefix(n, "service/svc sends traffic to the pods of the old version alone")
+			})
+			if f.left() != left || said != (what == "undo web") || report.Undo.Result != UndoFailed || len(f.outages) > 0 {
+				t.Errorf("%s fails: left %s, undo %s, notes %q, Services without pods: %s", what, f.left(), report.Undo.Result, report.Notes, f.outages)
+			}
+			f.fault = nil
+			report, err := g.Undo(t.Context(), Which{})
+			if report.Exit.Code != 0 || f.left() != "web=1 apart:80 svc:80" || b.states() != "undone; 0 leases" {
+				t.Errorf("undone again after %s: %+v %v, left %s, on record %s", what, report.Exit, err, f.left(), b.states())
 			}
 		})
 	}
