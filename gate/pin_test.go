@@ -345,6 +345,21 @@ func TestCannotPin(t *testing.T) {
 	}
 }
 
+// TestPinThatWouldStay: who may pin a Service and not give it back does not begin.
+func TestPinThatWouldStay(t *testing.T) {
+	for name, d := range map[string]Delivery{"blue-green": previewed(0), "drain": {Drain: true}} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newFleet("svc", "apart apart")
+			f.refusesBack = errRefused
+			g, _ := f.gate(t, d)
+			report, err := g.Run(t.Context(), f.release())
+			if report.Exit.Code != Denied.Code() || err == nil || f.history() != "" {
+				t.Errorf("%s: %+v %v, wrote %s", name, report.Exit, err, f.history())
+			}
+		})
+	}
+}
+
 // TestForgottenPin: a plan says it, and the release gives the Service back.
 func TestForgottenPin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
