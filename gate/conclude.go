@@ -123,7 +123,11 @@ func undoState(undone []patch.Undone, result UndoResult) string {
 func plannedState(p patch.Plan) string {
 	counts := map[patch.Action]int{}
 	for _, w := range p.Writes {
-		if w.Test == 0 {
+		switch {
+		case w.Test > 0:
+		case w.Manager == patch.PinManager && w.Object.Unstructured != nil:
+			counts[patch.Unchanged]++ // it is pinned for a while, and ends as it is
+		case w.Manager != patch.PinManager:
 			counts[w.Action]++
 		}
 	}

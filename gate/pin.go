@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -172,7 +173,7 @@ func (r *run) resolve(ctx context.Context, n int, s Stage) error {
 		if w.Pin == nil || w.Pin.To != "" || w.Written != nil {
 			continue
 		}
-		front, err := r.g.Cluster.Front(ctx, w.Pin.Of, "")
+		front, err := r.front(ctx, w.Pin.Of, "")
 		if err != nil {
 			return fmt.Errorf("finding the new pods of %s: %w", w.Pin.Of, err)
 		}
@@ -220,15 +221,15 @@ func (r *run) unpin(ctx context.Context) error {
 }
 
 // pinBack gives the traffic back to the old pods before anything else goes back, where all of them are still there. It
-// tells whether they have it: then the pins stay until the new pods are gone.
-func (r *run) pinBack(ctx context.Context) bool {
-	serve := true
+// tells whether they have it: then the pins stay until the new pods are gone. moved says that the new ones had it.
+func (r *run) pinBack(ctx context.Context) (serve, moved bool) {
+	serve = true
 	for _, ref := range r.pinnedNow() {
 		w := *r.writeOf(ref)
 		if w.Pin.Old == "" {
 			continue
 		}
-		front, err := r.g.Cluster.Front(ctx, w.Pin.Of, w.Pin.Old)
+		front, err := r.front(ctx, w.Pin.Of, w.Pin.Old)
 		if err != nil || front.Ready == 0 || front.Ready < min(front.Wanted, r.wanted(w.Pin.Of)) {
 			serve = false
 			continue
@@ -241,11 +242,33 @@ func (r *run) pinBack(ctx context.Context) bool {
 			back.Written = nil
 			err = r.writeOne(back)
 		}
-		if err != nil {
+		if err != nil { // the new pods that it leads to must not be the first to go
 			r.note("%s could not be given back to the old pods at once: %v", ref, err)
+			serve = false
+		}
+		moved = true
+	}
+	return serve, moved
+}
+
+// front asks for a front, again when the API server has a moment of trouble.
+func (r *run) front(ctx context.Context, of manifest.Ref, revision string) (front rollout.Front, err error) {
+	err = insist(ctx, func() (err error) {
+		front, err = r.g.Cluster.Front(ctx, of, revision)
+		return err
+	})
+	return front, err
+}
+
+// rest lets pods live on for a moment that the traffic has just left. Whoever has cancelled the run does not wait as long.
+func (r *run) rest(ctx context.Context) {
+	limit := min(drainTime, r.g.UndoTimeout/4)
+	r.step(Step{Name: StepHold, Limit: limit})
+	for began := time.Now(); time.Since(began) < limit && ctx.Err() == nil; wait(ctx, goneEvery) {
+		if _, cancelled := r.course.cancelled(); cancelled {
+			limit = min(limit, freeTime)
 		}
 	}
-	return serve
 }
 
 // awaitEndOfNew waits a moment until the pods are gone that a Service without a pin would send traffic to.

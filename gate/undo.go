@@ -104,7 +104,13 @@ func (r *run) goBack() (undone []patch.Undone, pinned bool) {
 		return r.takeBack(func(patch.Write) bool { return true }), false
 	}
 	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
-	serve := r.mayWrite(ctx) == nil && r.pinBack(ctx)
+	var serve, moved bool
+	if r.mayWrite(ctx) == nil {
+		serve, moved = r.pinBack(ctx)
+	}
+	if serve && moved {
+		r.rest(ctx)
+	}
 	release()
 	rest := func(w patch.Write) bool { return !r.isPinned(w) }
 	if serve {

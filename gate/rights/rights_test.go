@@ -35,6 +35,7 @@ func TestYAML(t *testing.T) {
 		"definition":  {},
 		"namespaces":  {},
 		"config":      {},
+		"blue-green":  {use: Use{Pins: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
@@ -144,7 +145,7 @@ func mustFind(t *testing.T, name string) []Object {
 func objects(t *testing.T, name string) []manifest.Object {
 	t.Helper()
 	switch name {
-	case "never-undo", "prometheus", "no-proxy":
+	case "never-undo", "prometheus", "no-proxy", "blue-green":
 		name = "deployment"
 	case "stuck-stays":
 		name = "statefulset"

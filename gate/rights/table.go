@@ -108,6 +108,10 @@ func Table() []Row {
 			On: []Place{{Resource: "services"}}, wanted: pinned,
 		},
 		{
+			Purpose: "find the pods of each version behind these Services, with --blue-green and --drain", Verbs: []string{"list"},
+			On: []Place{{Resource: "pods"}, {Group: "apps", Resource: "replicasets"}}, wanted: pinned,
+		},
+		{
 			Purpose: "see what is wrong with pods", Verbs: []string{"list", "watch"}, On: []Place{{Resource: "pods"}}, wanted: hasPods,
 			Without: "a bad rollout is noticed when its time is up, and most causes are not known",
 		},
