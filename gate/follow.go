@@ -112,7 +112,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 	defer recheck.Stop()
 	reading, stopReading := context.WithCancel(ctx)
 	defer func() { stopReading(); f.pending.Wait() }()
-	if judged && len(f.r.g.Criteria) > 0 {
+	if judged && len(f.r.criteria.Criteria) > 0 {
 		f.measure(ctx)
 		defer f.finishMeasuring()
 	}

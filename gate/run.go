@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -76,6 +77,9 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 // watch follows the targets to a verdict, and freezes the evidence of a bad one: the undo will destroy it. A complete
 // rollout is held for a while first.
 func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
+	for i := range targets {
+		targets[i].OldPods = s.Judge && r.criteria.WantsOldPods()
+	}
 	r.targets = targets
 	r.step(Step{Name: StepWatch, Stage: r.stage, Workloads: len(targets), Limit: r.g.Timeout})
 	f, stop := r.follow(targets)
@@ -126,6 +130,10 @@ type run struct {
 	// pods; unpinnable is why nothing could be pinned.
 	pinned     map[manifest.Ref]string
 	unpinnable error
+	// compared says that a stage has been judged in which old pods served beside new ones, and answered has what criteria
+	// said then that need both.
+	compared bool
+	answered []analysis.Result
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage

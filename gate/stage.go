@@ -2,10 +2,13 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
@@ -32,6 +35,8 @@ type Stage struct {
 	// Judge says that the criteria are asked when the stage is complete, and that the stage passes when they hold.
 	// While a stage is going on they are asked in any case.
 	Judge bool
+	// Alone says that the old pods which are there have no users any more.
+	Alone bool
 	// Rest is how long the stage goes on at least after it has come to where it should be; the criteria's window is part of
 	// that.
 	Rest time.Duration
@@ -80,7 +85,7 @@ func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 	if err != nil {
 		return nil, refusedError{err}
 	}
-	if err := r.canWait(stages); err != nil {
+	if err := errors.Join(r.canCompare(), r.canWait(stages)); err != nil {
 		return nil, err
 	}
 	if err := r.hasRoom(stages); err != nil {
@@ -153,6 +158,7 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 			v = r.watchStage(s, stages[n+1:])
 		}
 		r.leaveStage(n, v.Outcome)
+		r.compared = r.compared || s.Judge && len(s.Goals) > 0 && !s.Alone
 		if v.Outcome != Passed {
 			return v, err
 		}
@@ -238,7 +244,41 @@ func (r *run) watchStage(s Stage, later []Stage) Verdict {
 		timing = within(timing, s.Hold)
 	}
 	r.criteria.Timing = timing
+	r.criteria.Criteria, r.answered = r.askedIn(s)
 	return r.watch(targets, s)
+}
+
+// askedIn are the criteria of a stage. Those that compare new pods with old ones under the same traffic have answered for
+// good in the stages in which both had some; answered is what they said.
+func (r *run) askedIn(s Stage) (asked []analysis.Criterion, answered []analysis.Result) {
+	if !r.compared || len(s.Goals) > 0 && !s.Alone {
+		return r.g.Criteria, nil
+	}
+	for _, c := range r.g.Criteria {
+		if !criteria.Compares(c) {
+			asked = append(asked, c)
+			continue
+		}
+		for _, result := range r.report.Criteria {
+			if result.Name == c.Name {
+				answered = append(answered, result)
+			}
+		}
+	}
+	return asked, answered
+}
+
+// canCompare refuses criteria that need users with old and new pods at once, where these change over together.
+func (r *run) canCompare() error {
+	if !r.g.Delivery.pins() || r.g.Delivery.canaries() {
+		return nil
+	}
+	for _, c := range r.g.Criteria {
+		if criteria.Compares(c) {
+			return invalidError{fmt.Errorf("criterion %s compares the new pods with the old ones under the same traffic, and they never have any at the same time in this delivery\n  hint: baseline: before, or a canary", c.Name)}
+		}
+	}
+	return nil
 }
 
 // keepOn puts on record how far the run has come. A record that cannot be written now still says what there is to undo.

@@ -124,7 +124,7 @@ func (b *builder) surge(s *Stage) error {
 func (b *builder) finish(stages []Stage, asked Part) ([]Stage, error) {
 	change := b.stage("switch")
 	change.Test, change.Hold, change.Approval = asked.Test, asked.Hold, asked.Approval
-	change.Judge, change.Rest = true, drainTime
+	change.Judge, change.Alone, change.Rest = true, true, drainTime
 	promote, last := Stage{Name: "promote"}, Stage{Name: "unpin", Judge: true, Unpin: true}
 	for _, w := range b.pins() {
 		if w.Pin.Old != "" {
