@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
-	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
@@ -255,7 +254,7 @@ func (r *run) askedIn(s Stage) (asked []analysis.Criterion, answered []analysis.
 		return r.g.Criteria, nil
 	}
 	for _, c := range r.g.Criteria {
-		if !criteria.Compares(c) {
+		if !c.Concurrent() {
 			asked = append(asked, c)
 			continue
 		}
@@ -274,7 +273,7 @@ func (r *run) canCompare() error {
 		return nil
 	}
 	for _, c := range r.g.Criteria {
-		if criteria.Compares(c) {
+		if c.Concurrent() {
 			return invalidError{fmt.Errorf("criterion %s compares the new pods with the old ones under the same traffic, and they never have any at the same time in this delivery\n  hint: baseline: before, or a canary", c.Name)}
 		}
 	}

@@ -46,13 +46,8 @@ func (a *Asker) AboutPods() []string {
 // WantsOldPods tells whether a criterion is about the pods of the version before.
 func (a *Asker) WantsOldPods() bool {
 	return slices.ContainsFunc(a.Criteria, func(c analysis.Criterion) bool {
-		return c.Scope == analysis.ScopeOld || Compares(c) || c.Uses("oldPods")
+		return c.Scope == analysis.ScopeOld || c.Concurrent() || c.Uses("oldPods")
 	})
-}
-
-// Compares tells whether a criterion compares the new pods with the old ones under the same traffic.
-func Compares(c analysis.Criterion) bool {
-	return c.Baseline != nil && c.Baseline.Kind == analysis.BaselineConcurrent
 }
 
 // WantsService returns the workload whose Service ${service} stands for, if a criterion wants to know and there is
