@@ -225,3 +225,28 @@ func TestLostCreation(t *testing.T) {
 		}
 	}
 }
+
+// TestIsAt: an object is at the step whose fields it has, also when it was so before the run: that one took over another,
+// which had come as far.
+func TestIsAt(t *testing.T) {
+	object := func(surge int64) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web", "namespace": "shop", "uid": "1"},
+			"spec": map[string]any{"paused": true, "strategy": map[string]any{"rollingUpdate": map[string]any{"maxSurge": surge}}},
+		}}
+	}
+	step := func(surge int64) patch.Write {
+		return patch.Write{Step: 1, Stepped: []string{"spec.strategy.rollingUpdate.maxSurge"}, Before: object(2), Sent: object(surge), After: object(surge)}
+	}
+	for surge, want := range map[int64]bool{1: false, 2: true, 3: false} {
+		if got := isAt(step(surge), object(2)); got != want {
+			t.Errorf("step with %d at 2: %v", surge, got)
+		}
+	}
+	if w := step(2); carriedOut(w, object(2)) {
+		t.Error("what changes nothing tells nothing of whether it was carried out")
+	}
+	if isAt(patch.Write{Step: 1}, object(2)) {
+		t.Error("nothing is known of what it should be")
+	}
+}
