@@ -3,6 +3,8 @@ package gate
 import (
 	"context"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
@@ -39,6 +41,8 @@ type Cluster interface {
 	FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error)
 	// Front reads what stands before the pods of one revision of a Deployment; an empty one is that of its template now.
 	Front(ctx context.Context, of manifest.Ref, revision string) (rollout.Front, error)
+	// Routes lists the HTTPRoutes of a namespace; served is false for a cluster that does not have the kind.
+	Routes(ctx context.Context, namespace string) (routes []*unstructured.Unstructured, served bool, err error)
 	// PodsOf lists the pods below the objects, ServicesOf names the Services that select an object's pods.
 	PodsOf(ctx context.Context, objects []rollout.Object) ([]rollout.RunningPod, error)
 	ServicesOf(ctx context.Context, object rollout.Object) ([]string, error)

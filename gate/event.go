@@ -85,7 +85,8 @@ type Planned struct{ Action patch.Action }
 // Applied is one object that was written.
 type Applied struct {
 	Action patch.Action
-	Pin    *patch.Pin // of a Service that was pinned; nil for all others
+	Pin    *patch.Pin   // of a Service that was pinned; nil for all others
+	Split  *patch.Split // of an HTTPRoute whose requests were split; nil for all others
 }
 
 // Status is a workload that has come further, or has not.

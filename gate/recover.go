@@ -340,7 +340,7 @@ func manifestsOf(found record.Record) []manifest.Object {
 	var objects []manifest.Object
 	for _, s := range found.Stages {
 		for _, w := range s.Writes {
-			if w.Sent == nil || w.Added {
+			if w.Sent == nil || w.Added || w.OfRun {
 				continue
 			}
 			o := manifest.Object{Unstructured: w.Sent.DeepCopy(), Source: w.Source}

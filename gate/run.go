@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -51,7 +53,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
-	stages[0].Unpin = stages[0].Unpin || r.carriesPins(stages)
+	r.endCarried(stages)
 	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
@@ -122,8 +124,9 @@ type run struct {
 	aim      string          // the run that this one goes on with, or puts back: it may be parked
 	passed   []string        // its stages that have passed
 	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
-	// pods; unpinnable is why nothing could be pinned.
+	// pods; unsplit are the routes that it has split, as they were before; unpinnable is why nothing could be pinned.
 	pinned     map[manifest.Ref]string
+	unsplit    map[manifest.Ref]*unstructured.Unstructured
 	unpinnable error
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string

@@ -85,7 +85,7 @@ func (b *builder) pins() []patch.Write {
 
 // others are the writes of the plan that nothing is staged of.
 func (b *builder) others() []patch.Write {
-	return slices.DeleteFunc(slices.Clone(b.plan.Writes), func(w patch.Write) bool { return w.Pin != nil || changesPods(w) })
+	return slices.DeleteFunc(slices.Clone(b.plan.Writes), func(w patch.Write) bool { return w.Steers() || changesPods(w) })
 }
 
 // next is the number of a further write to an object.
@@ -141,7 +141,7 @@ func (b *builder) finish(stages []Stage, asked Part) ([]Stage, error) {
 		promote.Writes = append(promote.Writes, step)
 	}
 	for _, w := range b.pins() {
-		if w.Added {
+		if w.Added || w.OfRun {
 			continue
 		}
 		step, err := w.Unpinned(b.next(w.Ref))

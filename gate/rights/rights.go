@@ -28,6 +28,7 @@ type Use struct {
 
 	NeverUndo     bool // nothing is taken back
 	Pins          bool // Services get traffic for one version alone
+	Shares        bool // new pods get shares of the requests that come by routes
 	KeepStuckPods bool // no pod is deleted
 }
 

@@ -97,8 +97,16 @@ func Table() []Row {
 			Without: "the pods of a DaemonSet are not looked at while the rollout goes on, and a bad one is noticed when its time is up",
 		},
 		{
-			Purpose: "give the traffic of Services to one version alone, with --blue-green and --drain", Verbs: []string{"get", "list", "patch", "update"},
+			Purpose: "give the traffic of Services to one version alone, with --blue-green, --drain and shares of traffic", Verbs: []string{"get", "list", "patch", "update"},
 			On: []Place{{Resource: "services"}}, wanted: pinned,
+		},
+		{
+			Purpose: "make a Service for the new pods, and delete it again, with shares of traffic", Verbs: []string{"create", "delete"},
+			On: []Place{{Resource: "services"}}, wanted: shared,
+		},
+		{
+			Purpose: "share the requests of routes between two versions, with shares of traffic", Verbs: []string{"get", "list", "patch", "update"},
+			On: []Place{{Group: "gateway.networking.k8s.io", Resource: "httproutes"}}, wanted: shared,
 		},
 		{
 			Purpose: "see what is wrong with pods", Verbs: []string{"list", "watch"}, On: []Place{{Resource: "pods"}}, wanted: hasPods,
