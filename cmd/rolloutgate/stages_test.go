@@ -64,7 +64,7 @@ func TestStagesWrong(t *testing.T) {
 		"canary: 5%\nstages: [promote]":       "1:1: reading stages: canary and stages are both there\n  hint: keep one of the two",
 		"stages: [canary: 5%]\nhold: 1m":      "2:1: reading stages: hold and stages are both there",
 		"stages:\n- [canary]":                 "2:3: reading stages: a stage is not a mapping",
-		"stages:\n- hold: 5m":                 "2:3: reading stages: an entry that does not say what it is\n  hint: it needs one of canary, approve, park, preview, switch, promote",
+		"stages:\n- hold: 5m":                 "2:3: reading stages: an entry that does not say what it is\n  hint: it needs one of canary, traffic, approve, park, preview, switch, promote",
 		"stages:\n- canarry: 5%":              `2:3: reading stages: unknown key "canarry" in a stage` + "\n" + `  hint: did you mean "canary"?`,
 		"stages:\n- promot":                   `hint: did you mean "promote"?`,
 		"stages:\n- canary: 5%\n  wait: 5m":   `3:3: reading stages: unknown key "wait" in a stage` + "\n  hint: known keys are hold, test, canary",
