@@ -65,15 +65,15 @@ func (r *run) giveBack(ctx context.Context, part func(patch.Write) bool) (gave b
 }
 
 // pinBack gives the traffic back to the old pods before anything else goes back, where all of them are still there. It
-// tells whether they have it: then the pins stay until the new pods are gone.
-func (r *run) pinBack(ctx context.Context) bool {
-	serve := true
+// tells whether they have it: then the pins stay until the new pods are gone. moved says that the new ones had it.
+func (r *run) pinBack(ctx context.Context) (serve, moved bool) {
+	serve = true
 	for _, ref := range r.carriers() {
 		w := *r.writeOf(ref)
 		if w.Pin == nil || w.Pin.Old == "" {
 			continue
 		}
-		front, err := r.g.Cluster.Front(ctx, w.Pin.Of, w.Pin.Old)
+		front, err := r.front(ctx, w.Pin.Of, w.Pin.Old)
 		if err != nil || front.Ready == 0 || front.Ready < min(front.Wanted, r.wanted(w.Pin.Of)) {
 			serve = false
 			continue
@@ -86,11 +86,35 @@ func (r *run) pinBack(ctx context.Context) bool {
 			back.Written = nil
 			err = r.writeOne(back)
 		}
-		if err != nil {
+		if err != nil { // the new pods that it leads to must not be the first to go
 			r.note("%s could not be given back to the old pods at once: %v", ref, err)
+			serve = false
+		}
+		moved = true
+	}
+	return serve, moved
+}
+
+// front asks for a front, again when the API server has a moment of trouble.
+func (r *run) front(ctx context.Context, of manifest.Ref, revision string) (front rollout.Front, err error) {
+	err = insist(ctx, func() (err error) {
+		front, err = r.g.Cluster.Front(ctx, of, revision)
+		return err
+	})
+	return front, err
+}
+
+// rest lets pods live on for a moment that the traffic has just left. Whoever has cancelled the run does not wait as long.
+func (r *run) rest() {
+	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
+	defer release()
+	limit := min(drainTime, r.g.UndoTimeout/4)
+	r.step(Step{Name: StepHold, Limit: limit})
+	for began := time.Now(); time.Since(began) < limit && ctx.Err() == nil; wait(ctx, goneEvery) {
+		if _, cancelled := r.course.cancelled(); cancelled {
+			limit = min(limit, freeTime)
 		}
 	}
-	return serve
 }
 
 // awaitEndOfNew waits a moment until the pods are gone that a Service without a pin would send traffic to.
@@ -133,16 +157,4 @@ func (r *run) carriers() []manifest.Ref {
 func (r *run) carries(w patch.Write) bool {
 	last := r.writeOf(w.Ref)
 	return last != nil && last.Steers() && last.Written != nil && !last.Ended
-}
-
-// settleBack waits until whatever sends the requests of a route has noticed that the old pods have them again: the new
-// ones end next. Whoever has cancelled the run waits less.
-func (r *run) settleBack() {
-	budget := drainTime
-	if _, cancelled := r.course.cancelled(); cancelled {
-		budget = freeTime
-	}
-	ctx, release := r.course.enter(Undoing, budget)
-	defer release()
-	wait(ctx, time.Hour)
 }

@@ -196,7 +196,7 @@ func (r *run) resolve(ctx context.Context, n int, s Stage) error {
 		if w.Pin == nil || w.Pin.To != "" || w.Written != nil {
 			continue
 		}
-		front, err := r.g.Cluster.Front(ctx, w.Pin.Of, "")
+		front, err := r.front(ctx, w.Pin.Of, "")
 		if err != nil {
 			return fmt.Errorf("finding the new pods of %s: %w", w.Pin.Of, err)
 		}

@@ -112,7 +112,11 @@ func (r *run) tryStages(stages []Stage) error {
 			if _, partly := s.Goals[w.Ref]; !partly && !w.Steers() {
 				continue
 			}
-			if err := r.g.Cluster.TryStep(ctx, w); err != nil {
+			err := r.g.Cluster.TryStep(ctx, w)
+			if err == nil && w.Added && w.Step == 0 { // a pin that could not be taken away again would stay
+				err = r.g.Cluster.TryBack(ctx, *w)
+			}
+			if err != nil {
 				if ended := r.interrupted(ctx, "asking the API server about the stages"); ended != nil {
 					return ended
 				}

@@ -168,8 +168,8 @@ func surged(p patch.Plan, what string) ([]patch.Write, error) {
 		if k.Staged != rollout.BySurge {
 			return nil, fmt.Errorf("%s cannot be %s: only a Deployment can run all its new pods beside all old ones\n  hint: release it in a run of its own", w.Ref, what)
 		}
-		if err := canStage(w); err != nil {
-			return nil, err
+		if why := cannotStage(w); why != "" {
+			return nil, fmt.Errorf("%s cannot be %s: %s\n  hint: change that, or release it in another way", w.Ref, what, why)
 		}
 		if rollout.Replicas(rollout.Typed(w.After)) == 0 {
 			return nil, fmt.Errorf("%s cannot be %s: it wants 0 pods\n  hint: scale it first", w.Ref, what)

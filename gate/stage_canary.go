@@ -26,8 +26,8 @@ func canary(d Delivery) Planner {
 		var staged []patch.Write
 		for _, w := range p.Writes {
 			if changesPods(w) {
-				if err := canStage(w); err != nil {
-					return nil, err
+				if why := cannotStage(w); why != "" {
+					return nil, fmt.Errorf("%s cannot have a canary: %s\n  hint: change that, or run without --canary", w.Ref, why)
 				}
 				staged = append(staged, w)
 			}
@@ -86,8 +86,8 @@ func changesPods(w patch.Write) bool {
 	return !equality.Semantic.DeepEqual(rollout.PodTemplate(rollout.Typed(w.Origin())), rollout.PodTemplate(rollout.Typed(w.After)))
 }
 
-// canStage refuses what cannot be given to a few pods first.
-func canStage(w patch.Write) error {
+// cannotStage is why not only some pods of a workload can become new; empty when they can.
+func cannotStage(w patch.Write) string {
 	why := ""
 	switch o := rollout.Typed(w.After).(type) {
 	case *appsv1.Deployment:
@@ -107,10 +107,7 @@ func canStage(w patch.Write) error {
 	if why == "" && w.Deferred {
 		why = "it is not there yet"
 	}
-	if why == "" {
-		return nil
-	}
-	return fmt.Errorf("%s cannot have a canary: %s\n  hint: change that, or run without --canary", w.Ref, why)
+	return why
 }
 
 // goal is how many pods of a workload are to be new in a stage, after a stage with fewer.

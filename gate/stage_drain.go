@@ -29,11 +29,14 @@ func drain(d Delivery) Planner {
 		}
 		var others []patch.Write // that cannot have all their pods twice
 		for _, w := range p.Writes {
+			if w.Pin != nil && !w.Added && len(stages) > 0 {
+				b.steps[w.Ref] = 1 // the first canary has written it
+			}
 			if !changesPods(w) {
 				continue
 			}
 			k, _ := rollout.KindOf(w.Ref.GroupKind())
-			switch drains := k.Staged == rollout.BySurge && canStage(w) == nil && rollout.Replicas(rollout.Typed(w.After)) > 0; {
+			switch drains := k.Staged == rollout.BySurge && cannotStage(w) == "" && rollout.Replicas(rollout.Typed(w.After)) > 0; {
 			case drains:
 				b.replaced = append(b.replaced, w)
 			case len(stages) == 0:

@@ -253,7 +253,7 @@ func TestTrafficUndone(t *testing.T) {
 				if w.history() != c.log {
 					t.Errorf("wrote %s\nwant  %s", w.history(), c.log)
 				}
-				if c.ready > 0 && ends.Sub(back) < drainTime {
+				if c.ready > 0 && ends.Sub(back) < min(drainTime, g.UndoTimeout/4) {
 					t.Errorf("the new pods ended %s after their requests", ends.Sub(back))
 				}
 			})

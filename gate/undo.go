@@ -105,18 +105,21 @@ func (r *run) goBack() (undone []patch.Undone, pinned bool) {
 		return r.takeBack(func(patch.Write) bool { return true }), false
 	}
 	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
-	serve := r.mayWrite(ctx) == nil && r.pinBack(ctx)
+	var serve, moved bool
+	if r.mayWrite(ctx) == nil {
+		serve, moved = r.pinBack(ctx)
+	}
 	release()
 	rest := func(w patch.Write) bool { return !r.carries(w) }
-	if serve {
-		undone = r.takeBack(func(w patch.Write) bool { return r.carries(w) && isSplit(*r.writeOf(w.Ref)) })
-		if slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Action == patch.Restored && u.Err == nil }) {
-			r.settleBack()
-		}
-		return append(undone, r.takeBack(rest)...), true
+	if !serve {
+		undone = r.takeBack(r.carries)
+		return append(undone, r.takeBack(rest)...), false
 	}
-	undone = r.takeBack(r.carries)
-	return append(undone, r.takeBack(rest)...), false
+	undone = r.takeBack(func(w patch.Write) bool { return r.carries(w) && isSplit(*r.writeOf(w.Ref)) })
+	if moved || slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Action == patch.Restored && u.Err == nil }) {
+		r.rest()
+	}
+	return append(undone, r.takeBack(rest)...), true
 }
 
 // unpinLast gives the Services back to all pods when the old version has come back. Whoever has cancelled the run waits

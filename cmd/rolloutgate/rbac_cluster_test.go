@@ -40,6 +40,7 @@ spec:
       containers: [{name: app, image: "registry.example/web:v1"}]
 ---
 `
+	apart     = "apiVersion: v1\nkind: Service\nmetadata: {name: apart}\nspec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}\n---\n" // in no manifest
 	configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {size: small}\n---\n"
 	migration = `apiVersion: batch/v1
 kind: Job
@@ -82,6 +83,7 @@ type deed struct {
 	manifest string // what is written into a file for -f; empty: none is given
 	args     []string
 	code     int
+	bare     bool // without the flags of the scenario
 }
 
 // ended tells whether a command ended as it should. Whether a bad rollout is found out before its time is up depends on
@@ -137,6 +139,16 @@ func scenarios() map[string]scenario {
 		"hook": {before: migration + deployment, flags: missing, steps: []deed{
 			{manifest: migration + with(deployment, ":v1", ":v2")},
 			{manifest: migration + with(deployment, ":v1", ":missing"), code: 10},
+		}},
+		"bluegreen": {before: service + deployment, byKubectl: apart, flags: []string{"--blue-green"}, steps: []deed{
+			{manifest: with(service, "port: 80,", "port: 81,") + with(deployment, ":v1", ":v2")},
+			{args: []string{"undo", "deployment/web"}, bare: true},
+		}},
+		"bluebad": {before: service + deployment, byKubectl: apart, flags: append([]string{"--blue-green"}, missing...), steps: []deed{
+			{manifest: service + with(deployment, ":v1", ":missing"), code: 10},
+		}},
+		"drain": {before: service + deployment, byKubectl: apart, flags: []string{"--drain"}, steps: []deed{
+			{manifest: service + with(deployment, ":v1", ":v2")},
 		}},
 		"criteria": {prometheus: true, before: deployment, flags: []string{
 			"--prometheus-service", "NAMESPACE/prometheus:web", "--check", "sum(up) >= 1", "--settle", "1s", "--window", "4s", "--interval", "2s",
@@ -198,6 +210,9 @@ func (t *tenant) play(ctx context.Context, s scenario, host, port string, change
 	}
 	for n, step := range s.steps {
 		args := slices.Concat(step.args, flags)
+		if step.bare {
+			args = step.args
+		}
 		if step.manifest != "" {
 			path, err := t.write(fmt.Sprintf("step%d.yaml", n), step.manifest)
 			if err != nil {
@@ -288,7 +303,7 @@ func (t *tenant) check(s scenario) ([]string, error) {
 
 // needed are the rights that a scenario is told to need.
 func (t *tenant) needed(s scenario) ([]rights.Right, error) {
-	use := rights.Use{Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never")}
+	use := rights.Use{Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Pins: slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain")}
 	if s.prometheus {
 		use.Prometheus = rights.Service{Namespace: t.namespace, Name: "prometheus", NoProxy: s.env[tokenEnv] != ""}
 	}

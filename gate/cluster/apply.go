@@ -63,11 +63,11 @@ func (c *Client) writeStep(ctx context.Context, w *patch.Write) error {
 }
 
 // TryStep asks the API server what a step would make of the object as it is before the run, and sets After. What the run
-// itself puts back at its end, it has to be allowed to.
+// makes for itself, it has to be allowed to delete.
 func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
-	if w.Added || w.OfRun {
+	if w.OfRun {
 		if lacks := c.cannotUndo(ctx, []patch.Write{*w}); len(lacks) > 0 {
-			why := fmt.Errorf("the run could not put it back at its end: this account cannot %s\n  hint: grant it; `rolloutgate rbac` prints all that is needed", lacks[0])
+			why := fmt.Errorf("the run could not delete it at its end: this account cannot %s\n  hint: grant it; `rolloutgate rbac` prints all that is needed", lacks[0])
 			return apierrors.NewForbidden(w.Resource.GVR().GroupResource(), w.Ref.Name, why)
 		}
 	}

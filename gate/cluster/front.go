@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -50,11 +51,13 @@ func (c *Client) Front(ctx context.Context, of manifest.Ref, revision string) (r
 	var own, others []labels.Set
 	for i := range pods.Items {
 		p := &pods.Items[i]
+		hash, made := p.Labels[appsv1.DefaultDeploymentUniqueLabelKey]
 		switch set := labels.Set(p.Labels); {
-		case p.DeletionTimestamp != nil:
-		case !selector.Matches(set):
+		case p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded:
+			// Evicted pods of versions long gone can be there for weeks.
+		case !made || !selector.Matches(set):
 			others = append(others, set)
-		case p.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != front.Revision:
+		case hash != front.Revision:
 			front.Others++
 		default:
 			own = append(own, set)

@@ -1,7 +1,10 @@
 package patch
 
 import (
+	"strings"
+
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
@@ -25,13 +28,22 @@ type Pin struct {
 const unmade = "not-made-yet"
 
 // PinnedTo is a write as a step that pins its Service to a revision; an empty one is that of the new pods, which is not
-// known before they are there.
+// known before they are there. While the old pods have the traffic, the Service selects and reaches them as before: what the
+// manifest says of that is about the new ones.
 func (w Write) PinnedTo(step int, revision string) (Write, error) {
 	value := revision
 	if value == "" {
 		value = unmade
 	}
-	out, err := w.AsStep(step, []string{PinPath}, Set{Path: PinPath, Value: value})
+	var fields []Set
+	if origin := w.Origin(); revision != "" && revision == w.Pin.Old && !w.Added && origin != nil {
+		for _, path := range []string{"spec.selector", "spec.ports"} {
+			if was, there, _ := unstructured.NestedFieldNoCopy(origin.Object, strings.Split(path, ".")...); there {
+				fields = append(fields, Set{Path: path, Value: was})
+			}
+		}
+	}
+	out, err := w.AsStep(step, []string{PinPath}, append(fields, Set{Path: PinPath, Value: value})...)
 	pin := *w.Pin
 	pin.To = revision
 	out.Pin = &pin

@@ -34,6 +34,8 @@ func TestYAML(t *testing.T) {
 		"definition":  {},
 		"namespaces":  {},
 		"config":      {},
+		"blue-green":  {use: Use{Pins: true}},
+		"traffic":     {use: Use{Pins: true, Shares: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
@@ -143,7 +145,7 @@ func mustFind(t *testing.T, name string) []Object {
 func objects(t *testing.T, name string) []manifest.Object {
 	t.Helper()
 	switch name {
-	case "never-undo", "prometheus", "no-proxy":
+	case "never-undo", "prometheus", "no-proxy", "blue-green", "traffic":
 		name = "deployment"
 	case "stuck-stays":
 		name = "statefulset"

@@ -101,6 +101,10 @@ func Table() []Row {
 			On: []Place{{Resource: "services"}}, wanted: pinned,
 		},
 		{
+			Purpose: "find the pods of each version behind these Services, with --blue-green, --drain and shares of traffic", Verbs: []string{"list"},
+			On: []Place{{Resource: "pods"}, {Group: "apps", Resource: "replicasets"}}, wanted: pinned,
+		},
+		{
 			Purpose: "make a Service for the new pods, and delete it again, with shares of traffic", Verbs: []string{"create", "delete"},
 			On: []Place{{Resource: "services"}}, wanted: shared,
 		},
