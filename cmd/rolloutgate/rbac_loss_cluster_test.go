@@ -70,6 +70,11 @@ func losses() map[string]loss {
 		"delete a hook that has ended, and one of an earlier run before it runs anew": {all["hook"].ends(denied), "cannot delete"},
 		"ask Prometheus through the API server's proxy":                               {all["criteria"].ends(denied), "get services/proxy"},
 
+		"make a Service for the new pods, and delete it again, with shares of traffic/create": {all["traffic"].ends(denied), "cannot create"},
+		"make a Service for the new pods, and delete it again, with shares of traffic/delete": {all["traffic"].ends(denied), "cannot delete services"},
+		"share the requests of routes between two versions, with shares of traffic":           {all["traffic"].ends(denied), "httproutes"},
+		"see when these routes are followed, with shares of traffic":                          {all["traffic"].ends(0), "it is read every few seconds instead"},
+
 		"keep other runs away from the same objects/create":           {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects/list":             {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects":                  {bad(10, missing), ""}, // its lease runs out by itself
@@ -128,6 +133,9 @@ var onRealNodes = []string{
 // refuses the run before anything is changed; without any other the run ends as it should, and says what it went without.
 func TestRightsMayBeMissing(t *testing.T) {
 	needsAudit(t)
+	if err := installGatewayAPI("httproutes"); err != nil {
+		t.Fatal(err)
+	}
 	host, port := publishPrometheus(t)
 	ctx, cancel := context.WithTimeout(t.Context(), rightsTime)
 	defer cancel()

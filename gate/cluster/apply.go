@@ -72,6 +72,9 @@ func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
 		}
 	}
 	if w.Added {
+		if _, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{}); err != nil { // each further step begins with that
+			return err
+		}
 		return c.tryAdding(ctx, w)
 	}
 	asking, warned := collectWarnings(ctx)

@@ -76,7 +76,7 @@ var untyped = map[string]string{
 	"planWrite get": toRead, "reread get": toRead, "awaitEstablished get": toRead, "undoOnce get": toRead, "restoreOwners get": toRead,
 	"Gone get": toRead, "Foreign get": toRead, "Trace get": toRead, "poll get": toRead, "find get": toRead, "writers get": toRead,
 	"Exist get": toRead, "Remove get": toRead, "delete delete": toDelete, "Live get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
-	"Front list": toPin, "Routes list": toShare, "mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
+	"Front list": toPin, "Routes list": toShare, "TryStep get": toRead, "mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
 	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",
 	"list list":     "keep the run on record, for undo, resume and history",

@@ -113,6 +113,11 @@ func Table() []Row {
 			On: []Place{{Group: "gateway.networking.k8s.io", Resource: "httproutes"}}, wanted: shared,
 		},
 		{
+			Purpose: "see when these routes are followed, with shares of traffic", Verbs: []string{"watch"},
+			On: []Place{{Group: "gateway.networking.k8s.io", Resource: "httproutes"}}, wanted: shared,
+			Without: "a route is read every two seconds instead",
+		},
+		{
 			Purpose: "see what is wrong with pods", Verbs: []string{"list", "watch"}, On: []Place{{Resource: "pods"}}, wanted: hasPods,
 			Without: "a bad rollout is noticed when its time is up, and most causes are not known",
 		},
