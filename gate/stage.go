@@ -43,8 +43,8 @@ type Stage struct {
 	// Hooks are those of the objects that do their work at their moment in the run: the stage is complete when they have
 	// done it.
 	Hooks []manifest.Ref
-	// Deletes are the hooks, of this stage and earlier ones, that are deleted when it has passed; DeletesFailed those of it
-	// that are deleted when they have failed.
+	// Deletes are the hooks of this stage and earlier ones, and what the run has made for itself, that are deleted when it has
+	// passed; DeletesFailed the hooks of it that are deleted when they have failed.
 	Deletes, DeletesFailed []manifest.Ref
 }
 
