@@ -70,10 +70,12 @@ func losses() map[string]loss {
 		"delete a hook that has ended, and one of an earlier run before it runs anew": {all["hook"].ends(denied), "cannot delete"},
 		"ask Prometheus through the API server's proxy":                               {all["criteria"].ends(denied), "get services/proxy"},
 
-		"make a Service for the new pods, and delete it again, with shares of traffic/create": {all["traffic"].ends(denied), "cannot create"},
-		"make a Service for the new pods, and delete it again, with shares of traffic/delete": {all["traffic"].ends(denied), "cannot delete services"},
-		"share the requests of routes between two versions, with shares of traffic":           {all["traffic"].ends(denied), "httproutes"},
-		"see when these routes are followed, with shares of traffic":                          {all["traffic"].ends(0), "it is read every few seconds instead"},
+		"give the traffic of Services to one version alone, with --blue-green, --drain and shares of traffic":   {all["traffic"].ends(denied), "services"},
+		"find the pods of each version behind these Services, with --blue-green, --drain and shares of traffic": {all["traffic"].ends(denied), "cannot list resource"},
+		"make a Service for the new pods, and delete it again, with shares of traffic/create":                   {all["traffic"].ends(denied), "cannot create"},
+		"make a Service for the new pods, and delete it again, with shares of traffic/delete":                   {all["traffic"].ends(denied), "cannot delete services"},
+		"share the requests of routes between two versions, with shares of traffic":                             {all["traffic"].ends(denied), "httproutes"},
+		"see when these routes are followed, with shares of traffic":                                            {all["traffic"].ends(0), "it is read every few seconds instead"},
 
 		"keep other runs away from the same objects/create":           {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects/list":             {bad(10, missing), "may not use leases"},
