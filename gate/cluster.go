@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -48,6 +49,8 @@ type Cluster interface {
 	// nothing. Replace deletes one of them.
 	NextOld(ctx context.Context, w rollout.Workload, atOnce int32) (next []*corev1.Pod, note string, err error)
 	Replace(ctx context.Context, p *corev1.Pod) error
+	// Routes lists the HTTPRoutes of a namespace; served is false for a cluster that does not have the kind.
+	Routes(ctx context.Context, namespace string) (routes []*unstructured.Unstructured, served bool, err error)
 	// PodsOf lists the pods below the objects, ServicesOf names the Services that select an object's pods.
 	PodsOf(ctx context.Context, objects []rollout.Object) ([]rollout.RunningPod, error)
 	ServicesOf(ctx context.Context, object rollout.Object) ([]string, error)

@@ -127,7 +127,7 @@ func plannedState(p patch.Plan) string {
 		case w.Test > 0:
 		case w.Manager == patch.PinManager && w.Object.Unstructured != nil:
 			counts[patch.Unchanged]++ // it is pinned for a while, and ends as it is
-		case w.Manager != patch.PinManager:
+		case w.Manager != patch.PinManager && !w.OfRun:
 			counts[w.Action]++
 		}
 	}

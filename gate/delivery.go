@@ -33,6 +33,9 @@ type Part struct {
 	Preview *Preview `json:"preview,omitempty"`
 	// Switch sends the users to the new pods of the preview before it; the old ones stay.
 	Switch bool `json:"switch,omitempty"`
+	// Traffic is how much of the requests that come by an HTTPRoute goes to the new pods, in percent: more than in the
+	// part before.
+	Traffic float64 `json:"traffic,omitempty"`
 
 	// Test has to succeed when everything has come to where it should be, before Hold begins; nil: there is none.
 	Test *Test `json:"test,omitempty"`
@@ -55,6 +58,11 @@ func (d Delivery) preview() *Part {
 // canaries tells whether a few pods become new first.
 func (d Delivery) canaries() bool {
 	return slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Canary != Share{} })
+}
+
+// shares tells whether requests are shared between old and new pods.
+func (d Delivery) shares() bool {
+	return slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Traffic > 0 })
 }
 
 // Preview is how the new pods can be reached before users are sent to them.

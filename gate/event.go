@@ -85,7 +85,8 @@ type Planned struct{ Action patch.Action }
 // Applied is one object that was written.
 type Applied struct {
 	Action patch.Action
-	Pin    *patch.Pin // of a Service that was pinned; nil for all others
+	Pin    *patch.Pin   // of a Service that was pinned; nil for all others
+	Split  *patch.Split // of an HTTPRoute whose requests were split; nil for all others
 }
 
 // Replaced is an old pod of a DaemonSet that was deleted, so that its node gets a new one.

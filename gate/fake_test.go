@@ -42,6 +42,8 @@ type world struct {
 	writeTakes,
 	undoTakes,
 	readTakes time.Duration
+	front  rollout.Front // of every workload
+	routes func() (routes []*unstructured.Unstructured, served bool, err error)
 	// fault is asked before each write, undo and deletion, counted from 1 over all of them.
 	fault func(n int, what string) fault
 	count int
@@ -378,7 +380,10 @@ func (w *world) Exist(_ context.Context, objects []manifest.Object) (bool, error
 	if w.existErr != nil {
 		return false, w.existErr
 	}
-	return slices.ContainsFunc(objects, func(o manifest.Object) bool { return w.objects[o.GetName()].version > 0 }), nil
+	return slices.ContainsFunc(objects, func(o manifest.Object) bool {
+		t, known := w.objects[o.GetName()]
+		return known && t.version > 0
+	}), nil
 }
 
 func (w *world) Remove(ctx context.Context, write patch.Write, uid string) error {
@@ -420,7 +425,14 @@ func (w *world) PodsOf(context.Context, []rollout.Object) ([]rollout.RunningPod,
 }
 
 func (w *world) Front(_ context.Context, of manifest.Ref, _ string) (rollout.Front, error) {
-	return rollout.Front{}, nil
+	return w.front, nil
+}
+
+func (w *world) Routes(context.Context, string) ([]*unstructured.Unstructured, bool, error) {
+	if w.routes == nil {
+		return nil, false, nil
+	}
+	return w.routes()
 }
 
 func (w *world) Room(context.Context, string, bool) (diagnosis.Room, error) { return w.room, nil }

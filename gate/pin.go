@@ -2,11 +2,9 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -20,13 +18,14 @@ import (
 var servicesAt = manifest.Resource{Version: "v1", Resource: "services", Namespaced: true}
 
 // pins says whether a run moves the traffic of Services from one revision to another.
-func (d Delivery) pins() bool { return d.preview() != nil || d.Drain }
+func (d Delivery) pins() bool { return d.preview() != nil || d.Drain || d.shares() }
 
 // withPins adds to a plan the Services that it pins: those in front of pods that become new. A run that goes on with
 // another one pins the same ones to the same pods. What cannot be pinned is an error of the stages, not of the plan: an
 // unfinished run may be why.
 func (r *run) withPins(ctx context.Context, plan patch.Plan) (patch.Plan, error) {
 	r.unpinnable = nil
+	var beside []*unstructured.Unstructured
 	if !r.g.Delivery.pins() {
 		return plan, nil
 	}
@@ -42,6 +41,12 @@ func (r *run) withPins(ctx context.Context, plan patch.Plan) (patch.Plan, error)
 		if err != nil {
 			return plan, fmt.Errorf("finding the Services of %s: %w", w.Ref, err)
 		}
+		for _, service := range front.Services {
+			if isBeside(service) {
+				beside = append(beside, service)
+			}
+		}
+		front.Services = slices.DeleteFunc(front.Services, isBeside)
 		if r.unpinnable = pinnable(w, front, goesOn); r.unpinnable != nil {
 			return plan, nil
 		}
@@ -49,14 +54,14 @@ func (r *run) withPins(ctx context.Context, plan patch.Plan) (patch.Plan, error)
 			plan.Writes = pinIn(plan.Writes, service, w, front.Revision)
 		}
 	}
-	return r.withPreview(plan), nil
+	return r.withSplits(ctx, r.withPreview(plan), beside)
 }
 
 // pinnable refuses what cannot be told apart by a revision.
 func pinnable(w patch.Write, front rollout.Front, goesOn bool) error {
 	switch {
 	case len(front.Shared) > 0:
-		return refusedError{fmt.Errorf("the traffic of service/%s cannot be given to one revision of %s: it goes to pods of other workloads as well\n  hint: give its selector a label that only these pods have, or run without --blue-green and --drain", front.Shared[0], w.Ref)}
+		return refusedError{fmt.Errorf("the traffic of service/%s cannot be given to one revision of %s: it goes to pods of other workloads as well\n  hint: give its selector a label that only these pods have, or run without --blue-green, --drain and shares of traffic", front.Shared[0], w.Ref)}
 	case goesOn:
 		return nil
 	case front.Revision == "" || front.Others > 0:
@@ -83,19 +88,30 @@ func unpinnedPlan(p patch.Plan) patch.Plan {
 	p.Writes = slices.Clone(p.Writes)
 	for i := range p.Writes {
 		w := &p.Writes[i]
-		if w.Pin != nil && w.Added {
+		if w.Steers() && w.Added {
 			w.Action, w.Added, w.Sent = patch.Unchanged, false, nil
 		}
-		w.Pin = nil
+		w.Pin, w.Split = nil, nil
 	}
-	p.Writes = slices.DeleteFunc(p.Writes, func(w patch.Write) bool { return w.Manager == patch.PinManager && w.Object.Unstructured == nil })
+	p.Writes = slices.DeleteFunc(p.Writes, func(w patch.Write) bool {
+		return w.OfRun || w.Manager == patch.PinManager && w.Object.Unstructured == nil
+	})
 	return p
 }
 
-// carriesPins tells whether an unfinished run has left Services pinned that none of these stages gives back.
-func (r *run) carriesPins(stages []Stage) bool {
-	return !slices.ContainsFunc(stages, func(s Stage) bool { return s.Unpin }) &&
-		slices.ContainsFunc(r.carried, func(w patch.Write) bool { return w.Pin != nil })
+// endCarried has stages give back the Services and routes by which an unfinished run leads traffic, where none of them
+// does so, and delete at the end what that run has made for itself.
+func (r *run) endCarried(stages []Stage) {
+	if slices.ContainsFunc(stages, func(s Stage) bool { return s.Unpin }) {
+		return
+	}
+	last := &stages[len(stages)-1]
+	for _, w := range r.carried {
+		stages[0].Unpin = stages[0].Unpin || w.Steers()
+		if w.OfRun {
+			last.Deletes = append(last.Deletes, w.Ref)
+		}
+	}
 }
 
 // pinIn adds the write that pins a Service to a plan, before everything else; or notes it on the plan's own write of it.
@@ -152,9 +168,16 @@ func (r *run) withPreview(plan patch.Plan) patch.Plan {
 	return plan
 }
 
-// goesOnPinned notes to which revisions an unfinished run had pinned what serves.
+// goesOnPinned notes to which revisions an unfinished run had pinned what serves, and how the routes were that it has
+// split.
 func (r *run) goesOnPinned(found record.Record) {
 	for _, w := range found.Writes() {
+		if w.Split != nil && w.Origin() != nil {
+			if r.unsplit == nil {
+				r.unsplit = map[manifest.Ref]*unstructured.Unstructured{}
+			}
+			r.unsplit[w.Ref] = w.Origin()
+		}
 		if w.Pin == nil || w.Pin.Old == "" {
 			continue
 		}
@@ -192,124 +215,6 @@ func (r *run) resolve(ctx context.Context, n int, s Stage) error {
 	return insist(ctx, func() error {
 		return r.whileOurs(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
 	})
-}
-
-// unpin gives Services back to all pods that their manifests select, as they were before the run.
-func (r *run) unpin(ctx context.Context) error {
-	var errs []error
-	for _, ref := range r.pinnedNow() {
-		w := r.writeOf(ref)
-		if !w.Added {
-			continue // it has a step of its own for that
-		}
-		u := r.g.Cluster.Undo(ctx, *w)
-		if u.Err != nil {
-			errs = append(errs, fmt.Errorf("giving %s back to all its pods: %w", ref, u.Err))
-			continue
-		}
-		if u.Action == patch.Left {
-			r.note("%s stays as it is: %s", ref, u.Why)
-		}
-		for i := range r.writes {
-			if r.writes[i].Ref == ref {
-				r.writes[i].Ended = true
-			}
-		}
-		r.tell(ref, Applied{Action: patch.Unpinned})
-	}
-	return errors.Join(errs...)
-}
-
-// pinBack gives the traffic back to the old pods before anything else goes back, where all of them are still there. It
-// tells whether they have it: then the pins stay until the new pods are gone. moved says that the new ones had it.
-func (r *run) pinBack(ctx context.Context) (serve, moved bool) {
-	serve = true
-	for _, ref := range r.pinnedNow() {
-		w := *r.writeOf(ref)
-		if w.Pin.Old == "" {
-			continue
-		}
-		front, err := r.front(ctx, w.Pin.Of, w.Pin.Old)
-		if err != nil || front.Ready == 0 || front.Ready < min(front.Wanted, r.wanted(w.Pin.Of)) {
-			serve = false
-			continue
-		}
-		if w.Pin.To == w.Pin.Old {
-			continue
-		}
-		back, err := w.PinnedTo(w.Step+1, w.Pin.Old)
-		if err == nil {
-			back.Written = nil
-			err = r.writeOne(back)
-		}
-		if err != nil { // the new pods that it leads to must not be the first to go
-			r.note("%s could not be given back to the old pods at once: %v", ref, err)
-			serve = false
-		}
-		moved = true
-	}
-	return serve, moved
-}
-
-// front asks for a front, again when the API server has a moment of trouble.
-func (r *run) front(ctx context.Context, of manifest.Ref, revision string) (front rollout.Front, err error) {
-	err = insist(ctx, func() (err error) {
-		front, err = r.g.Cluster.Front(ctx, of, revision)
-		return err
-	})
-	return front, err
-}
-
-// rest lets pods live on for a moment that the traffic has just left. Whoever has cancelled the run does not wait as long.
-func (r *run) rest(ctx context.Context) {
-	limit := min(drainTime, r.g.UndoTimeout/4)
-	r.step(Step{Name: StepHold, Limit: limit})
-	for began := time.Now(); time.Since(began) < limit && ctx.Err() == nil; wait(ctx, goneEvery) {
-		if _, cancelled := r.course.cancelled(); cancelled {
-			limit = min(limit, freeTime)
-		}
-	}
-}
-
-// awaitEndOfNew waits a moment until the pods are gone that a Service without a pin would send traffic to.
-func (r *run) awaitEndOfNew() {
-	ctx, release := r.course.enter(Undoing, freeTime)
-	defer release()
-	for _, ref := range r.pinnedNow() {
-		pin := r.writeOf(ref).Pin
-		for pin.Old != "" && ctx.Err() == nil {
-			if front, err := r.g.Cluster.Front(ctx, pin.Of, pin.Old); err == nil && front.Others == 0 {
-				break
-			}
-			wait(ctx, goneEvery)
-		}
-	}
-}
-
-// wanted is how many pods a workload was to have before the run.
-func (r *run) wanted(of manifest.Ref) int32 {
-	w := r.writeOf(of)
-	if w == nil || w.Origin() == nil {
-		return 0
-	}
-	return rollout.Replicas(rollout.Typed(w.Origin()))
-}
-
-// pinnedNow are the Services that this run has pinned, or one that it puts back or goes on with.
-func (r *run) pinnedNow() []manifest.Ref {
-	var refs []manifest.Ref
-	for _, w := range r.writes {
-		if r.isPinned(w) && !slices.Contains(refs, w.Ref) {
-			refs = append(refs, w.Ref)
-		}
-	}
-	return refs
-}
-
-// isPinned tells whether a write is to a Service that is pinned, as far as this run knows.
-func (r *run) isPinned(w patch.Write) bool {
-	last := r.writeOf(w.Ref)
-	return last != nil && last.Pin != nil && last.Written != nil && !last.Ended
 }
 
 // forgottenPins says which Services of a plan are pinned by a run that is not on record.

@@ -344,7 +344,7 @@ func manifestsOf(found record.Record) []manifest.Object {
 	var objects []manifest.Object
 	for _, s := range found.Stages {
 		for _, w := range s.Writes {
-			if w.Sent == nil || w.Added || w.Test > 0 {
+			if w.Sent == nil || w.Added || w.OfRun || w.Test > 0 {
 				continue
 			}
 			o := manifest.Object{Unstructured: w.Sent.DeepCopy(), Source: w.Source}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
@@ -52,7 +54,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
-	stages[0].Unpin = stages[0].Unpin || r.carriesPins(stages)
+	r.endCarried(stages)
 	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
@@ -127,8 +129,9 @@ type run struct {
 	aim      string          // the run that this one goes on with, or puts back: it may be parked
 	passed   []string        // its stages that have passed
 	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
-	// pods; unpinnable is why nothing could be pinned.
+	// pods; unsplit are the routes that it has split, as they were before; unpinnable is why nothing could be pinned.
 	pinned     map[manifest.Ref]string
+	unsplit    map[manifest.Ref]*unstructured.Unstructured
 	unpinnable error
 	// compared says that a stage has been judged in which old pods served beside new ones, and answered has what criteria
 	// said then that need both.

@@ -39,13 +39,16 @@ type Stage struct {
 	// Rest is how long the stage goes on at least after it has come to where it should be; the criteria's window is part of
 	// that.
 	Rest time.Duration
-	// Unpin gives the Services that are pinned back to all their pods before the stage writes anything.
+	// Unsplit puts HTTPRoutes back that the run has written only to split their requests, when all else is written.
+	Unsplit bool
+	// Unpin puts back, before the stage writes anything, what the run has written only to lead traffic: those HTTPRoutes,
+	// and the Services that are pinned.
 	Unpin bool
 	// Hooks are those of the objects that do their work at their moment in the run: the stage is complete when they have
 	// done it.
 	Hooks []manifest.Ref
-	// Deletes are the hooks, of this stage and earlier ones, that are deleted when it has passed; DeletesFailed those of it
-	// that are deleted when they have failed.
+	// Deletes are the hooks of this stage and earlier ones, and what the run has made for itself, that are deleted when it has
+	// passed; DeletesFailed the hooks of it that are deleted when they have failed.
 	Deletes, DeletesFailed []manifest.Ref
 }
 
@@ -59,7 +62,7 @@ type Planner struct {
 
 // planners are asked in this order, and the first that answers decides. The last one always does.
 func (g Gate) planners() []Planner {
-	return append(g.Planners, blueGreen(g.Delivery), drain(g.Delivery), canary(g.Delivery), plain)
+	return append(g.Planners, blueGreen(g.Delivery), traffic(g.Delivery), drain(g.Delivery), canary(g.Delivery), plain)
 }
 
 // plain writes everything at once.
@@ -117,7 +120,7 @@ func (r *run) tryStages(stages []Stage) error {
 	for _, s := range stages {
 		for i := range s.Writes {
 			w := &s.Writes[i]
-			if _, partly := s.Goals[w.Ref]; !partly && w.Pin == nil {
+			if _, partly := s.Goals[w.Ref]; !partly && !w.Steers() {
 				continue
 			}
 			err := r.g.Cluster.TryStep(ctx, w)
@@ -224,7 +227,7 @@ func (r *run) comes(w patch.Write, later []Stage) bool {
 func (s Stage) asPassed() Stage {
 	s.Writes = slices.Clone(s.Writes)
 	for i := range s.Writes {
-		if w := &s.Writes[i]; s.Goals[w.Ref] > 0 || w.Pin != nil {
+		if w := &s.Writes[i]; s.Goals[w.Ref] > 0 || w.Steers() {
 			w.Written = w.Before
 		}
 	}

@@ -85,7 +85,7 @@ func (b *builder) pins() []patch.Write {
 
 // others are the writes of the plan that nothing is staged of.
 func (b *builder) others() []patch.Write {
-	return slices.DeleteFunc(slices.Clone(b.plan.Writes), func(w patch.Write) bool { return w.Pin != nil || changesPods(w) })
+	return slices.DeleteFunc(slices.Clone(b.plan.Writes), func(w patch.Write) bool { return w.Steers() || changesPods(w) })
 }
 
 // next is the number of a further write to an object.
@@ -141,7 +141,7 @@ func (b *builder) finish(stages []Stage, asked Part) ([]Stage, error) {
 		promote.Writes = append(promote.Writes, step)
 	}
 	for _, w := range b.pins() {
-		if w.Added {
+		if w.Added || w.OfRun {
 			continue
 		}
 		step, err := w.Unpinned(b.next(w.Ref))
@@ -169,7 +169,7 @@ func surged(p patch.Plan, what string) ([]patch.Write, error) {
 			return nil, fmt.Errorf("%s cannot be %s: only a Deployment can run all its new pods beside all old ones\n  hint: release it in a run of its own", w.Ref, what)
 		}
 		if why := cannotStage(w); why != "" {
-			return nil, fmt.Errorf("%s cannot be %s: %s\n  hint: change that, or run without --blue-green", w.Ref, what, why)
+			return nil, fmt.Errorf("%s cannot be %s: %s\n  hint: change that, or release it in another way", w.Ref, what, why)
 		}
 		if rollout.Replicas(rollout.Typed(w.After)) == 0 {
 			return nil, fmt.Errorf("%s cannot be %s: it wants 0 pods\n  hint: scale it first", w.Ref, what)

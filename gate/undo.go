@@ -97,10 +97,11 @@ func (r *run) outcomeOfNothing(verdict Outcome) Outcome {
 	return OutcomeOf(r.failure)
 }
 
-// goBack takes back what the run has written. Where Services are pinned, the old pods get their traffic first; pinned says
-// that they have it, and that the pins are still there. Otherwise the pins go first: there would be no pods behind them.
+// goBack takes back what the run has written. Where it leads traffic, the old pods get that first, from routes and by
+// Services that are pinned to them; pinned says that they have it, and that the pins are still there. Otherwise routes and
+// pins go first: there would be no pods behind them.
 func (r *run) goBack() (undone []patch.Undone, pinned bool) {
-	if len(r.pinnedNow()) == 0 {
+	if len(r.carriers()) == 0 {
 		return r.takeBack(func(patch.Write) bool { return true }), false
 	}
 	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
@@ -108,29 +109,35 @@ func (r *run) goBack() (undone []patch.Undone, pinned bool) {
 	if r.mayWrite(ctx) == nil {
 		serve, moved = r.pinBack(ctx)
 	}
-	if serve && moved {
-		r.rest(ctx)
-	}
 	release()
-	rest := func(w patch.Write) bool { return !r.isPinned(w) }
-	if serve {
-		return r.takeBack(rest), true
+	rest := func(w patch.Write) bool { return !r.carries(w) }
+	if !serve {
+		undone = r.takeBack(r.carries)
+		return append(undone, r.takeBack(rest)...), false
 	}
-	undone = r.takeBack(r.isPinned)
-	return append(undone, r.takeBack(rest)...), false
+	undone = r.takeBack(func(w patch.Write) bool { return r.carries(w) && isSplit(*r.writeOf(w.Ref)) })
+	if moved || slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Action == patch.Restored && u.Err == nil }) {
+		r.rest()
+	}
+	return append(undone, r.takeBack(rest)...), true
 }
 
 // unpinLast gives the Services back to all pods when the old version has come back. Whoever has cancelled the run waits
 // for that only as long as it takes the controller to end the new pods.
 func (r *run) unpinLast(undone []patch.Undone, undo *Undo) []patch.Undone {
 	if undo.Result == UndoFailed {
-		for _, ref := range r.pinnedNow() {
+		for _, ref := range r.carriers() {
+			if pin := r.writeOf(ref).Pin; pin == nil || pin.Old == "" {
+				continue
+			}
 			r.note("%s sends traffic to the pods of the old version alone, because not everything could be put back; `rolloutgate undo` tries again", ref)
 		}
 		return undone
 	}
 	r.awaitEndOfNew()
-	pins := r.takeBack(r.isPinned)
+	pins := r.takeBack(func(w patch.Write) bool {
+		return r.carries(w) && !slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Write.Ref == w.Ref })
+	})
 	undone = append(undone, pins...)
 	undo.Objects = undoneObjects(undone)
 	if slices.ContainsFunc(pins, failedToUndo) {

@@ -24,7 +24,7 @@ func (r *run) write(s Stage) (Verdict, error) {
 		if err := r.mayWrite(ctx); err != nil {
 			return r.unwritten(ctx, err)
 		}
-		if r.failure = r.unpin(r.course.root); r.failure != nil {
+		if r.failure = r.unpin(ctx); r.failure != nil {
 			return r.unwritten(ctx, r.failure)
 		}
 	}
@@ -49,6 +49,14 @@ func (r *run) write(s Stage) (Verdict, error) {
 				r.failure = err
 				return r.unwritten(ctx, err)
 			}
+		}
+	}
+	if s.Unsplit {
+		if err := r.mayWrite(ctx); err != nil {
+			return r.unwritten(ctx, err)
+		}
+		if _, r.failure = r.giveBack(r.course.root, isSplit); r.failure != nil {
+			return r.unwritten(ctx, r.failure)
 		}
 	}
 	return Verdict{Outcome: Passed, Target: -1}, nil
@@ -91,7 +99,7 @@ func (r *run) writeOne(w patch.Write) error {
 		r.writes = append(r.writes, w)
 	}
 	if err == nil {
-		r.tell(w.Ref, Applied{Action: w.Action, Pin: w.Pin})
+		r.tell(w.Ref, Applied{Action: w.Action, Pin: w.Pin, Split: w.Split})
 	}
 	return err
 }

@@ -33,7 +33,8 @@ func onCluster(t *testing.T, dir string) {
 	host, port := publishPrometheus(t)
 	commands := requestCommands()
 	maps.Copy(commands, sampleCommands())
-	commands["exits"], commands["report"] = exits, reports
+	maps.Copy(commands, gatewayCommands())
+	commands["exits"], commands["report"], commands["gatewayapi"] = exits, reports, gatewayAPI
 	testscript.Run(t, testscript.Params{
 		Dir:  dir,
 		Cmds: commands,
@@ -54,6 +55,7 @@ func onCluster(t *testing.T, dir string) {
 			env.Setenv("NAMESPACE", ns)
 			env.Setenv("PATH", os.Getenv("PATH")+":"+env.Getenv("PATH"))
 			env.Setenv("PROMETHEUS", os.Getenv("ROLLOUTGATE_PROMETHEUS_URL"))
+			env.Setenv("GATEWAY", os.Getenv("GATEWAY"))
 			env.Setenv("HOST", host)
 			env.Setenv("PORT", port)
 			env.Setenv("ROLLOUTGATE_REPORT_DIR", filepath.Join(env.WorkDir, "report"))

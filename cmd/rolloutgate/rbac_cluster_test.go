@@ -40,7 +40,8 @@ spec:
       containers: [{name: app, image: "registry.example/web:v1"}]
 ---
 `
-	apart     = "apiVersion: v1\nkind: Service\nmetadata: {name: apart}\nspec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}\n---\n" // in no manifest
+	apart     = "apiVersion: v1\nkind: Service\nmetadata: {name: apart}\nspec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}\n---\n"                  // in no manifest
+	route     = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: public}\nspec: {rules: [{backendRefs: [{name: web, port: 80}]}]}\n---\n" // in no manifest
 	configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {size: small}\n---\n"
 	migration = `apiVersion: batch/v1
 kind: Job
@@ -97,6 +98,7 @@ type scenario struct {
 	before     string   // what the administrator has deployed by rolloutgate
 	byKubectl  string   // and with a client-side apply
 	flags      []string // of rbac and of every run
+	config     string   // of these, too
 	env        map[string]string
 	prometheus bool // there is one inside the namespace
 	steps      []deed
@@ -153,6 +155,13 @@ func scenarios() map[string]scenario {
 		"drain": {before: service + deployment, byKubectl: apart, flags: []string{"--drain"}, steps: []deed{
 			{manifest: service + with(deployment, ":v1", ":v2")},
 		}},
+		"traffic": {before: service + deployment, byKubectl: route, config: "stages:\n- traffic: 50%\n", steps: []deed{
+			{manifest: with(deployment, ":v1", ":v2")},
+			{args: []string{"undo", "deployment/web"}, bare: true},
+		}},
+		"traffbad": {before: service + deployment, byKubectl: route, config: "stages:\n- traffic: 50%\n  test: {command: ['false']}\n", steps: []deed{
+			{manifest: with(deployment, ":v1", ":v2"), code: 10},
+		}},
 		"criteria": {prometheus: true, before: deployment, flags: []string{
 			"--prometheus-service", "NAMESPACE/prometheus:web", "--check", "sum(up) >= 1", "--settle", "1s", "--window", "4s", "--interval", "2s",
 		}, steps: []deed{{manifest: with(deployment, ":v1", ":v2")}}},
@@ -166,6 +175,9 @@ func scenarios() map[string]scenario {
 // could not be read, and ask for nothing else; and no right that rbac calls necessary is there for nothing.
 func TestRightsAreExact(t *testing.T) {
 	needsAudit(t)
+	if err := installGatewayAPI("httproutes"); err != nil {
+		t.Fatal(err)
+	}
 	host, port := publishPrometheus(t)
 	ctx, cancel := context.WithTimeout(t.Context(), rightsTime)
 	defer cancel()
@@ -210,6 +222,13 @@ func (t *tenant) play(ctx context.Context, s scenario, host, port string, change
 	flags := make([]string, len(s.flags))
 	for i, f := range s.flags {
 		flags[i] = strings.ReplaceAll(f, "NAMESPACE", t.namespace)
+	}
+	if s.config != "" {
+		path, err := t.write("rolloutgate.yaml", s.config)
+		if err != nil {
+			return err
+		}
+		flags = append(flags, "--config", path)
 	}
 	for n, step := range s.steps {
 		args := slices.Concat(step.args, flags)
@@ -309,6 +328,9 @@ func (t *tenant) needed(s scenario) ([]rights.Right, error) {
 	use := rights.Use{
 		Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Canaries: slices.Contains(s.flags, "--canary"),
 		Pins: slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
+	}
+	if s.config != "" {
+		use.Pins, use.Shares = true, true
 	}
 	if s.prometheus {
 		use.Prometheus = rights.Service{Namespace: t.namespace, Name: "prometheus", NoProxy: s.env[tokenEnv] != ""}

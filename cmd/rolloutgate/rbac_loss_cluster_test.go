@@ -72,6 +72,13 @@ func losses() map[string]loss {
 		"see which nodes of a DaemonSet have the new version by then":                 {all["nodes-first"].ends(denied), "cannot list pods"},
 		"ask Prometheus through the API server's proxy":                               {all["criteria"].ends(denied), "get services/proxy"},
 
+		"give the traffic of Services to one version alone, with --blue-green, --drain and shares of traffic":   {all["traffic"].ends(denied), "services"},
+		"find the pods of each version behind these Services, with --blue-green, --drain and shares of traffic": {all["traffic"].ends(denied), "cannot list resource"},
+		"make a Service for the new pods, and delete it again, with shares of traffic/create":                   {all["traffic"].ends(denied), "cannot create"},
+		"make a Service for the new pods, and delete it again, with shares of traffic/delete":                   {all["traffic"].ends(denied), "cannot delete services"},
+		"share the requests of routes between two versions, with shares of traffic":                             {all["traffic"].ends(denied), "httproutes"},
+		"see when these routes are followed, with shares of traffic":                                            {all["traffic"].ends(0), "it is read every few seconds instead"},
+
 		"keep other runs away from the same objects/create":           {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects/list":             {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects":                  {bad(10, missing), ""}, // its lease runs out by itself
@@ -131,6 +138,9 @@ var onRealNodes = []string{
 // refuses the run before anything is changed; without any other the run ends as it should, and says what it went without.
 func TestRightsMayBeMissing(t *testing.T) {
 	needsAudit(t)
+	if err := installGatewayAPI("httproutes"); err != nil {
+		t.Fatal(err)
+	}
 	host, port := publishPrometheus(t)
 	ctx, cancel := context.WithTimeout(t.Context(), rightsTime)
 	defer cancel()

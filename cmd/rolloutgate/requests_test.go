@@ -94,18 +94,23 @@ func (a *asking) soFar() answers {
 // ask has clients ask a Service of the kubeconfig's namespace at its address, without pause, until stop. Flags are those
 // of `sandbox requests`.
 func ask(kubeconfig, service string, flags ...string) (*asking, error) {
-	program := os.Getenv("SANDBOX")
-	if program == "" {
-		return nil, errors.New("SANDBOX is not set: run this test with `sandbox run --real-node --nodes 0 -- go test -tags realnode`")
-	}
 	get := exec.Command("kubectl", "--kubeconfig="+kubeconfig, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
 	address, err := get.Output()
 	if err != nil {
 		return nil, fmt.Errorf("looking for the address of service %s: %w", service, err)
 	}
+	return askAt("http://"+string(address)+"/", flags...)
+}
+
+// askAt is ask at a URL.
+func askAt(url string, flags ...string) (*asking, error) {
+	program := os.Getenv("SANDBOX")
+	if program == "" {
+		return nil, errors.New("SANDBOX is not set: run this test with `sandbox run --real-node --nodes 0 -- go test -tags realnode`")
+	}
 	// The limit is for a test that is killed: nobody would end the clients.
 	args := append([]string{"requests", "--for=10m"}, flags...)
-	a := &asking{cmd: exec.Command(program, append(args, "http://"+string(address)+"/")...), read: make(chan struct{})}
+	a := &asking{cmd: exec.Command(program, append(args, url)...), read: make(chan struct{})}
 	lines, err := a.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,7 +22,7 @@ const approveTime = time.Hour
 
 // stageKinds are what an entry of the stages can be, and stageFlags the keys of flags that say the same for all stages.
 var (
-	stageKinds = []string{"canary", "approve", "park", "preview", "switch", "promote"}
+	stageKinds = []string{"canary", "traffic", "approve", "park", "preview", "switch", "promote"}
 	stageFlags = []string{"canary", "blueGreen", "hold", "approve", "approveTimeout", "approveBy", "park"}
 )
 
@@ -113,7 +115,7 @@ func (r *stageReader) entry(node *yaml.Node) {
 	case kind.Value == "approve" || kind.Value == "park" || kind.Value == "promote":
 		for _, key := range []*yaml.Node{hold, test} {
 			if key != nil {
-				r.fault(key, fmt.Sprintf("%s cannot be said of %s", key.Value, kind.Value), "write it to the canary, the preview or the switch that it is about")
+				r.fault(key, fmt.Sprintf("%s cannot be said of %s", key.Value, kind.Value), "write it to the canary, the share of traffic, the preview or the switch that it is about")
 			}
 		}
 		return
@@ -126,6 +128,8 @@ func (r *stageReader) kind(part *gate.Part, key, value *yaml.Node) {
 	switch key.Value {
 	case "canary":
 		r.canary(part, key, value)
+	case "traffic":
+		r.traffic(part, key, value)
 	case "preview":
 		r.preview(part, key, value)
 	case "switch":
@@ -154,9 +158,7 @@ func (r *stageReader) canary(part *gate.Part, key, value *yaml.Node) {
 	if value.Kind != yaml.ScalarNode || isNull(value) || err != nil {
 		r.fault(value, fmt.Sprintf("%q is no share of pods", value.Value), "write a percentage such as canary: 5%, or a number of pods such as canary: 1")
 	}
-	if slices.ContainsFunc(r.parts, func(p gate.Part) bool { return p.Preview != nil || p.Switch }) {
-		r.fault(key, "a canary together with a preview", "they are two ways of delivery, and a release goes out by one of them")
-	}
+	r.alone(key, "a canary")
 	for _, p := range slices.Backward(r.parts) {
 		before := p.Canary
 		percent := before.Percent > 0 && share.Percent > 0
@@ -171,12 +173,45 @@ func (r *stageReader) canary(part *gate.Part, key, value *yaml.Node) {
 	part.Canary = share
 }
 
+// alone refuses a way of delivery together with another one, and tells whether it did.
+func (r *stageReader) alone(key *yaml.Node, what string) bool {
+	for _, p := range r.parts {
+		other := "a preview"
+		switch {
+		case p.Canary != gate.Share{}:
+			other = "a canary"
+		case p.Traffic > 0:
+			other = "a share of traffic"
+		}
+		if other != what {
+			r.fault(key, what+" together with "+other, "they are two ways of delivery, and a release goes out by one of them")
+			return true
+		}
+	}
+	return false
+}
+
+// traffic reads a share of requests. The thousandth of a percent is the least that weights are made for.
+func (r *stageReader) traffic(part *gate.Part, key, value *yaml.Node) {
+	number, isPercent := strings.CutSuffix(value.Value, "%")
+	percent, err := strconv.ParseFloat(number, 64)
+	switch {
+	case value.Kind != yaml.ScalarNode || !isPercent || err != nil || !(percent >= 0.001 && percent < 100):
+		r.fault(value, fmt.Sprintf("%q is no share of requests", value.Value), "write a percentage of more than 0 and less than 100, such as traffic: 5%")
+		return
+	case math.Round(percent*1000)/1000 != percent:
+		r.fault(value, fmt.Sprintf("a share of %s is too exact", value.Value), "three digits behind the point are the most")
+	}
+	r.alone(key, "a share of traffic")
+	if n := len(r.parts); n > 0 && r.parts[n-1].Traffic >= percent {
+		r.fault(value, fmt.Sprintf("a share of %s is no more than the %g%% before it", value.Value, r.parts[n-1].Traffic), "each stage sends more requests to the new pods than the one before")
+	}
+	part.Traffic = percent
+}
+
 func (r *stageReader) preview(part *gate.Part, key, value *yaml.Node) {
 	part.Preview = &gate.Preview{}
-	switch {
-	case slices.ContainsFunc(r.parts, func(p gate.Part) bool { return p.Canary != gate.Share{} }):
-		r.fault(key, "a preview together with a canary", "they are two ways of delivery, and a release goes out by one of them")
-	case len(r.parts) > 0:
+	if !r.alone(key, "a preview") && len(r.parts) > 0 {
 		r.fault(key, "a preview that is not the first stage", "there can be one, and it comes first")
 	}
 	if isNull(value) {
@@ -212,7 +247,7 @@ func (r *stageReader) approve(value *yaml.Node) *gate.Approval {
 func (r *stageReader) approval(key *yaml.Node, a *gate.Approval) {
 	switch n := len(r.parts); {
 	case n == 0:
-		r.fault(key, key.Value+" without a stage before it", "there is nothing to approve yet: write it after a canary, a preview or a switch")
+		r.fault(key, key.Value+" without a stage before it", "there is nothing to approve yet: write it after a canary, a share of traffic, a preview or a switch")
 	case r.parts[n-1].Approval != nil:
 		r.fault(key, key.Value+" after a stage that waits for somebody already", "keep one of the two: the job that resumes a parked run is the one to be approved")
 	default:

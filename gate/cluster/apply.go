@@ -63,9 +63,18 @@ func (c *Client) writeStep(ctx context.Context, w *patch.Write) error {
 }
 
 // TryStep asks the API server what a step would make of the object as it is before the run, and sets After. It refuses one
-// that the account could not go on from.
+// that the account could not go on from. What the run makes for itself, it has to be allowed to delete.
 func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
+	if w.OfRun {
+		if lacks := c.cannotUndo(ctx, []patch.Write{*w}); len(lacks) > 0 {
+			why := fmt.Errorf("the run could not delete it at its end: this account cannot %s\n  hint: grant it; `rolloutgate rbac` prints all that is needed", lacks[0])
+			return apierrors.NewForbidden(w.Resource.GVR().GroupResource(), w.Ref.Name, why)
+		}
+	}
 	if w.Added {
+		if _, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{}); err != nil { // each further step begins with that
+			return err
+		}
 		return c.tryAdding(ctx, w)
 	}
 	asking, warned := collectWarnings(ctx)

@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
@@ -73,6 +74,23 @@ func (c *Client) Front(ctx context.Context, of manifest.Ref, revision string) (r
 		front = withService(front, &all.Items[i], own, others)
 	}
 	return front, nil
+}
+
+// Routes lists the HTTPRoutes of a namespace that do not end; served is false for a cluster that does not have the kind.
+func (c *Client) Routes(ctx context.Context, namespace string) (routes []*unstructured.Unstructured, served bool, err error) {
+	all, err := c.at(httpRoutes, namespace).List(ctx, metav1.ListOptions{})
+	switch {
+	case apierrors.IsNotFound(err), IsDenied(err) && !c.serves(ctx, httpRoutes): // without the kind, the answer can be no as well
+		return nil, false, nil
+	case err != nil:
+		return nil, true, err
+	}
+	for i := range all.Items {
+		if all.Items[i].GetDeletionTimestamp() == nil {
+			routes = append(routes, &all.Items[i])
+		}
+	}
+	return routes, true, nil
 }
 
 // newestOf is the revision of a Deployment's template; empty when the controller has not made it yet.

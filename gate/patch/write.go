@@ -27,6 +27,8 @@ const (
 	Cleared Action = "deleted"
 	// Unpinned is a Service that gets traffic for all its pods again.
 	Unpinned Action = "given back to all its pods"
+	// Unsplit is an HTTPRoute that is as it was before the run.
+	Unsplit Action = "sends all requests to its own Services again"
 )
 
 // Write is one object that a run writes, and all that an undo needs. As JSON it can be kept and read again by another
@@ -72,6 +74,11 @@ type Write struct {
 	// Pin says that the write makes a Service send traffic to the pods of one revision alone, as far as it is a step that
 	// does; nil for all others.
 	Pin *Pin `json:"pin,omitempty"`
+	// Split says that the write makes an HTTPRoute send a share of its requests to other Services, as far as it is a step
+	// that does; nil for all others.
+	Split *Split `json:"split,omitempty"`
+	// OfRun says that the object is no part of the release: the run makes it for itself, and deletes it at its end.
+	OfRun bool `json:"ofRun,omitempty"`
 	// Step counts the earlier writes of the same run to the same object. Before is that of the first one.
 	Step int `json:"step,omitempty"`
 	// Stepped are the paths of the fields in which the steps differ, as in spec.minReadySeconds; empty where there is one.

@@ -61,9 +61,12 @@ func EventText(e gate.Event) string {
 	return e.Text // read from JSON
 }
 
-// appliedText says of a Service that was pinned which pods have its traffic now.
+// appliedText says of a Service that was pinned which pods have its traffic now, and of a route how much goes to the new
+// ones.
 func appliedText(a gate.Applied) string {
 	switch {
+	case a.Split != nil:
+		return fmt.Sprintf("%g%% of the requests to the new pods", a.Split.Percent)
 	case a.Pin == nil:
 		return string(a.Action)
 	case a.Pin.To == a.Pin.Old:

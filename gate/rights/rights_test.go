@@ -36,6 +36,7 @@ func TestYAML(t *testing.T) {
 		"namespaces":  {},
 		"config":      {},
 		"blue-green":  {use: Use{Pins: true}},
+		"traffic":     {use: Use{Pins: true, Shares: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
@@ -145,7 +146,7 @@ func mustFind(t *testing.T, name string) []Object {
 func objects(t *testing.T, name string) []manifest.Object {
 	t.Helper()
 	switch name {
-	case "never-undo", "prometheus", "no-proxy", "blue-green":
+	case "never-undo", "prometheus", "no-proxy", "blue-green", "traffic":
 		name = "deployment"
 	case "stuck-stays":
 		name = "statefulset"

@@ -104,12 +104,25 @@ func Table() []Row {
 			Without: "the pods of a DaemonSet are not looked at while the rollout goes on, and a bad one is noticed when its time is up",
 		},
 		{
-			Purpose: "give the traffic of Services to one version alone, with --blue-green and --drain", Verbs: []string{"get", "list", "patch", "update"},
+			Purpose: "give the traffic of Services to one version alone, with --blue-green, --drain and shares of traffic", Verbs: []string{"get", "list", "patch", "update"},
 			On: []Place{{Resource: "services"}}, wanted: pinned,
 		},
 		{
-			Purpose: "find the pods of each version behind these Services, with --blue-green and --drain", Verbs: []string{"list"},
+			Purpose: "find the pods of each version behind these Services, with --blue-green, --drain and shares of traffic", Verbs: []string{"list"},
 			On: []Place{{Resource: "pods"}, {Group: "apps", Resource: "replicasets"}}, wanted: pinned,
+		},
+		{
+			Purpose: "make a Service for the new pods, and delete it again, with shares of traffic", Verbs: []string{"create", "delete"},
+			On: []Place{{Resource: "services"}}, wanted: shared,
+		},
+		{
+			Purpose: "share the requests of routes between two versions, with shares of traffic", Verbs: []string{"get", "list", "patch", "update"},
+			On: []Place{{Group: "gateway.networking.k8s.io", Resource: "httproutes"}}, wanted: shared,
+		},
+		{
+			Purpose: "see when these routes are followed, with shares of traffic", Verbs: []string{"watch"},
+			On: []Place{{Group: "gateway.networking.k8s.io", Resource: "httproutes"}}, wanted: shared,
+			Without: "a route is read every two seconds instead",
 		},
 		{
 			Purpose: "see what is wrong with pods", Verbs: []string{"list", "watch"}, On: []Place{{Resource: "pods"}}, wanted: hasPods,
