@@ -272,7 +272,7 @@ func (r *run) askedIn(s Stage) (asked []analysis.Criterion, answered []analysis.
 
 // canCompare refuses criteria that need users with old and new pods at once, where these change over together.
 func (r *run) canCompare() error {
-	if !r.g.Delivery.pins() || r.g.Delivery.canaries() {
+	if d := r.g.Delivery; !d.pins() || d.canaries() || d.shares() {
 		return nil
 	}
 	for _, c := range r.g.Criteria {

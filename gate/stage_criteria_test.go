@@ -57,6 +57,7 @@ func TestComparisonWithoutUsers(t *testing.T) {
 		"blue/green with others":      {Delivery{Parts: []Part{preview}}, []analysis.Criterion{{Name: "errors"}}, false},
 		"drain":                       {Delivery{Drain: true}, []analysis.Criterion{versus}, true},
 		"drain after a canary":        {Delivery{Drain: true, Parts: []Part{canary}}, []analysis.Criterion{versus}, false},
+		"shares of requests":          {Delivery{Parts: []Part{{Traffic: 5}}}, []analysis.Criterion{versus}, false},
 		"a canary":                    {Delivery{Parts: []Part{canary}}, []analysis.Criterion{versus}, false},
 		"all at once, side by side":   {Delivery{}, []analysis.Criterion{versus}, false},
 		"nothing to compare, drained": {Delivery{Drain: true}, nil, false},
