@@ -124,7 +124,7 @@ func TestApprovalGitLab(t *testing.T) {
 	file.Canary.play(t, released, env, 0, "rolloutgate: parked (exit 0)")
 	file.Canary.play(t, pipeline("approval/web.yaml"), env, 3, "is parked: its first stages are live")
 	file.Release.play(t, released, env, 0, "deployment/web is complete")
-	file.Reject.play(t, released, env, 3, "nothing was changed") // the wrong click after a release
+	file.Reject.play(t, released, env, 0, "has come to its end (continued)") // the wrong click after a release
 	isNot(t, env, old)
 
 	rejected := pipeline("approval/web.yaml")

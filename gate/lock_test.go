@@ -490,6 +490,10 @@ func TestResume(t *testing.T) {
 				if !done {
 					t.Errorf("%+v %v", again.Exit, err)
 				}
+				back, err := kept(b).Undo(t.Context(), Which{Run: "DEAD", Unfinished: true}) // its job ends later
+				if back.Exit.Code != 0 || !strings.Contains(back.Exit.State, "has come to its end (continued)") || w.versions() != c.after {
+					t.Errorf("%+v %v, versions %s", back.Exit, err, w.versions())
+				}
 			})
 		})
 	}

@@ -48,7 +48,9 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 			r.planned(w)
 		}
 	}
-	r.forgottenPins(plan)
+	if r.resumed == "" {
+		r.forgottenPins(plan)
+	}
 	if plan, err = r.withPins(ctx, plan); err != nil {
 		if ended := r.interrupted(ctx, "asking the API server about Services"); ended != nil {
 			return plan, r.fail(ended)

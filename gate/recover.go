@@ -147,7 +147,7 @@ func (r *run) findIn(ctx context.Context, which Which) (record.Record, error) {
 	if i < 0 {
 		return record.Record{}, notOnRecord{fmt.Errorf("there is no run on record in namespace %s%s\n  hint: `rolloutgate history` lists those that there are", r.g.Namespace, which)}
 	}
-	if r.report.Run.Command == "undo" {
+	if atItsEnd := which.Unfinished && !all[i].State.Unfinished(); r.report.Run.Command == "undo" && !atItsEnd {
 		if later := slices.IndexFunc(all[:i], all[i].Precedes); later >= 0 {
 			return record.Record{}, refusedError{fmt.Errorf("run %s has written the same objects after run %s\n  hint: undo that one first: rolloutgate undo %s", all[later].ID, all[i].ID, all[later].ID)}
 		}
