@@ -87,7 +87,7 @@ func (t *following) readServices(ctx context.Context, live rollout.Object) error
 	}
 	for i := range all {
 		// One that is going away, as after the undo of a run that made it, sends nothing any more.
-		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && sendsTo(s.Spec.Selector, selected, t.target.Goal > 0) {
+		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && sendsTo(s.Spec.Selector, selected, t.target.Goal > 0 || t.target.Restored) {
 			t.selecting = append(t.selecting, s)
 		}
 	}
@@ -95,12 +95,13 @@ func (t *following) readServices(ctx context.Context, live rollout.Object) error
 }
 
 // sendsTo tells whether a Service is one of pods with these labels. One that a release has left pinned to another revision
-// still is: that they get no traffic is what has to be noticed. In a stage it is meant so.
-func sendsTo(selector map[string]string, pods labels.Set, inStage bool) bool {
+// still is: that they get no traffic is what has to be noticed. In a stage it is meant so, and in an undo it is what leads to
+// the pods that go.
+func sendsTo(selector map[string]string, pods labels.Set, meant bool) bool {
 	if labels.SelectorFromSet(selector).Matches(pods) {
 		return true
 	}
-	if _, pinned := selector[appsv1.DefaultDeploymentUniqueLabelKey]; !pinned || inStage {
+	if _, pinned := selector[appsv1.DefaultDeploymentUniqueLabelKey]; !pinned || meant {
 		return false
 	}
 	rest := maps.Clone(selector)

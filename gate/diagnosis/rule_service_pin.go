@@ -12,7 +12,7 @@ import (
 var ruleServicePin = Rule{Family: "Services", Find: explainPins, Causes: []Cause{
 	{Code: "ServicePinned", class: after("traffic", LayerService, ScopeEnv, 1, 10*time.Second),
 		Meaning: "A Service sends traffic to the pods of another revision alone: a blue/green release that did not come to its end has pinned it. The new pods get ready and are asked by nobody, and when the pods of that revision are gone, nobody answers.",
-		Signals: "The Service's spec.selector has pod-template-hash with the value of a revision that is not the one being rolled out, and without that key it selects the new pods. Stages that pin Services themselves are left alone.",
+		Signals: "The Service's spec.selector has pod-template-hash with the value of a revision that is not the one being rolled out, and without that key it selects the new pods. Stages that pin Services themselves, and undos, are left alone.",
 		Remedy:  "Finish the run that has pinned it: `rolloutgate undo` or `resume`, `rolloutgate history` lists the runs. If it is not on record any more, remove the key from the selector."},
 }}
 
@@ -21,7 +21,7 @@ func explainPins(s *facts) []Finding {
 	var found []Finding
 	for _, v := range s.services() {
 		hash, elsewhere := s.pinnedElsewhere(v)
-		if !elsewhere || s.template == nil || s.w.Goal > 0 || s.Status.Desired == 0 {
+		if !elsewhere || s.template == nil || s.w.Goal > 0 || s.Undoing || s.Status.Desired == 0 {
 			continue
 		}
 		f := s.about(v, "ServicePinned", "spec.selector."+appsv1.DefaultDeploymentUniqueLabelKey)
@@ -31,9 +31,6 @@ func explainPins(s *facts) []Finding {
 		f.Fix = []string{
 			"finish the run that has pinned it: rolloutgate undo, or rolloutgate resume; rolloutgate history lists the runs",
 			fmt.Sprintf("if it is not on record any more: kubectl patch service %s -n %s --type json -p '[{\"op\":\"remove\",\"path\":\"/spec/selector/pod-template-hash\"}]'", v.Name, v.Namespace),
-		}
-		if s.Undoing {
-			f.Terminal = TerminalContext
 		}
 		found = append(found, f)
 	}
