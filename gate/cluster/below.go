@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -87,26 +86,11 @@ func (t *following) readServices(ctx context.Context, live rollout.Object) error
 	}
 	for i := range all {
 		// One that is going away, as after the undo of a run that made it, sends nothing any more.
-		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && sendsTo(s.Spec.Selector, selected, t.target.Goal > 0 || t.target.Restored) {
+		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(selected) {
 			t.selecting = append(t.selecting, s)
 		}
 	}
 	return err
-}
-
-// sendsTo tells whether a Service is one of pods with these labels. One that a release has left pinned to another revision
-// still is: that they get no traffic is what has to be noticed. In a stage it is meant so, and in an undo it is what leads to
-// the pods that go.
-func sendsTo(selector map[string]string, pods labels.Set, meant bool) bool {
-	if labels.SelectorFromSet(selector).Matches(pods) {
-		return true
-	}
-	if _, pinned := selector[appsv1.DefaultDeploymentUniqueLabelKey]; !pinned || meant {
-		return false
-	}
-	rest := maps.Clone(selector)
-	delete(rest, appsv1.DefaultDeploymentUniqueLabelKey)
-	return len(rest) > 0 && labels.SelectorFromSet(rest).Matches(pods)
 }
 
 // watchServices watches the EndpointSlices of the Services that select the new pods. The first answer may come from

@@ -3,14 +3,13 @@ package diagnosis
 import (
 	"fmt"
 	"maps"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
 var ruleServicePin = Rule{Family: "Services", Find: explainPins, Causes: []Cause{
-	{Code: "ServicePinned", class: after("traffic", LayerService, ScopeEnv, 1, 10*time.Second),
+	{Code: "ServicePinned", class: remark("traffic", LayerService, ScopeEnv),
 		Meaning: "A Service sends traffic to the pods of another revision alone: a blue/green release that did not come to its end has pinned it. The new pods get ready and are asked by nobody, and when the pods of that revision are gone, nobody answers.",
 		Signals: "The Service's spec.selector has pod-template-hash with the value of a revision that is not the one being rolled out, and without that key it selects the new pods. Stages that pin Services themselves, and undos, are left alone.",
 		Remedy:  "Finish the run that has pinned it: `rolloutgate undo` or `resume`, `rolloutgate history` lists the runs. If it is not on record any more, remove the key from the selector."},
