@@ -4,19 +4,21 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
-SCRIPTS     = .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.sh
+ARGO        = github.com/argoproj/argo-rollouts
+SCRIPTS     = .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.sh examples/blue-green/smoke.sh
 
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
 
-# The flags of `make accuracy`, `make trials` and `make crash`: they write their tables into documents, too.
+# The flags of `make accuracy`, `make trials`, `make crash` and `make exposure`: they write their tables into documents, too.
 ACCURACY ?= --out docs/accuracy.md
 TRIALS   ?= --out docs/trials.md
 CRASH    ?= --out docs/reliability.md
+EXPOSURE ?= --out docs/delivery.md
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash demo bench lint
+.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -50,7 +52,7 @@ test: sandbox ## all tests but e2e, against a real control plane with simulated 
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	go vet -tags cluster,realnode,prometheus ./...
 	cd sandbox && go vet ./... && go test ./...
-	bin/sandbox run -- go test -tags cluster -timeout 20m ./...
+	bin/sandbox run -- go test -tags cluster -timeout 40m ./...
 
 e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
@@ -71,6 +73,12 @@ crash: build sandbox ## a run is killed, stopped, cut off at every write; is it 
 	cd sandbox && go build -o ../bin/ ./crash
 	bin/crash $(CRASH)
 
+exposure: build sandbox ## how many requests meet a bad release, beside Argo Rollouts; flags in EXPOSURE (root, as e2e)
+	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
+	cd sandbox && go build -o ../bin/ ./exposure
+	cd sandbox/exposure/argo && go build -trimpath -o ../../../bin/ $(ARGO)/cmd/rollouts-controller
+	bin/exposure --argo bin/rollouts-controller --argo-kinds "$$(cd sandbox/exposure/argo && go list -m -f '{{.Dir}}' $(ARGO))/manifests/crds" $(EXPOSURE)
+
 demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
 	bin/sandbox run -- examples/quickstart/demo.sh
 
@@ -81,5 +89,5 @@ bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
 lint: ## staticcheck, actionlint, shellcheck
 	go run $(STATICCHECK) -tags cluster,realnode,prometheus ./...
 	cd sandbox && go run $(STATICCHECK) ./...
-	go run $(ACTIONLINT)
+	go run $(ACTIONLINT) .github/workflows/*.yml examples/*/*.yml
 	@if command -v shellcheck >/dev/null || test -n "$$CI"; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: skipped"; fi

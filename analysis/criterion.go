@@ -150,6 +150,11 @@ func (c Criterion) Text() string {
 	return c.Name + ": " + what + " " + string(c.Op) + " " + c.Limit.Unit.Exact(c.Limit.Value)
 }
 
+// Concurrent tells whether a criterion compares the new pods with the old ones under the same traffic.
+func (c Criterion) Concurrent() bool {
+	return c.Baseline != nil && c.Baseline.Kind == BaselineConcurrent
+}
+
 // Uses reports whether the criterion names a variable.
 func (c Criterion) Uses(variable string) bool {
 	text := c.Query

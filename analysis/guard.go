@@ -82,7 +82,7 @@ func (w *asking) until(ctx context.Context, due time.Time, scheduled, slot int) 
 // follows says whether the looks at this criterion follow the data. A comparison side by side needs what both versions
 // counted in the same time, which samples that come one by one do not show.
 func (w *asking) follows() bool {
-	return w.byPod() && !w.c.Report && (w.c.Baseline == nil || w.c.Baseline.Kind != BaselineConcurrent)
+	return w.byPod() && !w.c.Report && !w.c.Concurrent()
 }
 
 // nextLook is when the next look is worth it: when a sample is expected, or else the regular one, which also sees what

@@ -64,7 +64,7 @@ func (w *asking) measure(ctx context.Context, due time.Time, inWindow bool) Poin
 		w.tracker.setTotals(at, tallies)
 		return w.c.share(at, w.tracker, w.alpha, w.facts.reference)
 	}
-	if w.c.Baseline != nil && w.c.Baseline.Kind == BaselineConcurrent {
+	if w.c.Concurrent() {
 		if failed := w.sideBySide(ctx, due, vars, pods, tallies); failed != nil {
 			return *failed
 		}

@@ -9,14 +9,15 @@ import (
 
 // Recheck asks the criteria that failed again, until they hold or ctx ends, and notes in their results whether they
 // do: whether an undo has repaired what it was meant to repair. since is when the undo was complete. Each criterion is
-// asked as soon as an answer can be about nothing else than the time since then.
+// asked as soon as an answer can be about nothing else than the time since then. One that compares new pods with old ones has
+// nothing to compare any more, and is not asked.
 func (s Session) Recheck(ctx context.Context, results []Result, since time.Time, observe func(Measurement)) {
 	s.Timing = s.Timing.With(s.Facts.Scrape, s.Facts.Lag)
 	r := &run{Session: s, slots: make(chan struct{}, maxConcurrent)}
 	for {
 		var next time.Time // the next question; zero when none is open
 		for i, c := range s.Criteria {
-			if i >= len(results) || results[i].Verdict != Fail || results[i].Recovered != nil && *results[i].Recovered {
+			if i >= len(results) || c.Concurrent() || results[i].Verdict != Fail || results[i].Recovered != nil && *results[i].Recovered {
 				continue
 			}
 			again := r.recheck(ctx, c, i, &results[i], since, observe)

@@ -64,7 +64,7 @@ func (c Criterion) shareOf(at time.Time, g *group, alpha float64, ref *reference
 		p.State, p.Note = NoData, "no events"
 		return p
 	}
-	if c.Baseline != nil && c.Baseline.Kind == BaselineConcurrent {
+	if c.Concurrent() {
 		p.Bad, p.Events = g.ours.bad, g.ours.all
 		if p.Events <= 0 {
 			p.State, p.Note = NoData, "no events while old and new pods ran side by side"

@@ -95,20 +95,7 @@ func TestGitHubActions(t *testing.T) {
 	t.Parallel()
 	env := environment(t)
 	dir := repository(t, "github-actions/deploy.yml", ".github/workflows/deploy.yml")
-	action, err := filepath.Abs("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	args := []string{
-		"run", act, "push", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode",
-		"--local-repository", "rolloutgate/rolloutgate@v0.1.0=" + action,
-	}
-	for _, name := range []string{"KUBECONFIG", "ROLLOUTGATE_NAMESPACE", "GOCACHE", "GOMODCACHE", "GOPATH"} {
-		args = append(args, "--env", name+"="+value(env, name))
-	}
-	args = append(args, "--env", "ROLLOUTGATE_GRACE=ImageNotFound=5s")
-	env = append(env, "HOME="+t.TempDir(), "XDG_CACHE_HOME=", "GOFLAGS=")
-
+	args, env := onGitHub(t, env)
 	out, code := execute(t, dir, env, "go", args...)
 	const passed = "verdict=passed reason="
 	if code != 0 || !strings.Contains(out, "| "+passed+"\n") {
@@ -129,6 +116,24 @@ func TestGitHubActions(t *testing.T) {
 			t.Errorf("a bad version: exit code %d, and there is no %q in\n%s", code, want, out)
 		}
 	}
+}
+
+// onGitHub are the arguments of go by which act runs a workflow, and its environment.
+func onGitHub(t *testing.T, env []string) (args, acts []string) {
+	t.Helper()
+	action, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	args = []string{
+		"run", act, "push", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server", "--action-offline-mode",
+		"--local-repository", "rolloutgate/rolloutgate@v0.1.0=" + action,
+	}
+	for _, name := range []string{"KUBECONFIG", "ROLLOUTGATE_NAMESPACE", "GOCACHE", "GOMODCACHE", "GOPATH"} {
+		args = append(args, "--env", name+"="+value(env, name))
+	}
+	args = append(args, "--env", "ROLLOUTGATE_GRACE=ImageNotFound=5s")
+	return args, append(slices.Clip(env), "HOME="+t.TempDir(), "XDG_CACHE_HOME=", "GOFLAGS=")
 }
 
 // TestGitLab runs the job with gitlab-ci-local.

@@ -50,6 +50,17 @@ func TestYAMLParses(t *testing.T) {
 	}
 }
 
+// TestSandboxFilesAreTheSame: what is tried in the sandbox is what the files for a real cluster say, in less time.
+func TestSandboxFilesAreTheSame(t *testing.T) {
+	times := regexp.MustCompile(`(?m)^ *(timeout|hold|settle|window|interval): .*\n|^ *#.*\n|^\n| +#.*`)
+	for _, dir := range []string{"canary", "blue-green"} {
+		whole, short := read(t, dir+"/rolloutgate.yaml"), read(t, dir+"/sandbox.yaml")
+		if a, b := times.ReplaceAll(whole, nil), times.ReplaceAll(short, nil); !bytes.Equal(a, b) {
+			t.Errorf("%s: but for times, rolloutgate.yaml is\n%s\nand sandbox.yaml\n%s", dir, a, b)
+		}
+	}
+}
+
 // TestEveryFolderIsListed holds the index to the folders.
 func TestEveryFolderIsListed(t *testing.T) {
 	index := string(read(t, "README.md"))

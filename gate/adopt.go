@@ -45,6 +45,9 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 	if err != nil {
 		return plan, r.fail(err)
 	}
+	for _, u := range unfinished {
+		r.goesOnPinned(u)
+	}
 	r.report.Changes = nil
 	if plan, err = r.plan(objects); err != nil {
 		return plan, err
@@ -184,7 +187,7 @@ func (r *run) record(state record.State) record.Record {
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
 		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
 	}
-	if d := r.g.Delivery; len(d.Parts) > 0 || d.HelmTests || d.Upgrade != nil {
+	if d := r.g.Delivery; len(d.Parts) > 0 || d.Drain || d.HelmTests || d.Upgrade != nil {
 		out.Delivery, _ = json.Marshal(r.g.Delivery) // names and numbers
 	}
 	for _, c := range r.g.Criteria {

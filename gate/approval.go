@@ -121,7 +121,9 @@ func MayDecide(a record.Awaits, who string) error {
 // answered takes an answer in.
 func (f *follower) answered(d record.Decision) {
 	f.approval.decision = &d
-	f.r.tell(manifest.Ref{}, Decided{Stage: d.Stage, By: d.By, Approved: d.Approved, Reason: d.Reason})
+	said := Decided{Stage: d.Stage, By: d.By, Approved: d.Approved, Reason: d.Reason}
+	f.r.decided(said)
+	f.r.tell(manifest.Ref{}, said)
 }
 
 // unapproved is the finding of a stage to which somebody said no, or nobody anything.

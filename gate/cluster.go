@@ -3,6 +3,9 @@ package gate
 import (
 	"context"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
@@ -37,6 +40,17 @@ type Cluster interface {
 	// FreeStuck deletes the pods of a revision that are not ready and keep a StatefulSet from moving; it returns their
 	// names.
 	FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error)
+	// Room reads what a namespace and the nodes have for more pods, as far as the account may.
+	Room(ctx context.Context, namespace string, withClaims bool) (diagnosis.Room, error)
+	// Front reads what stands before the pods of one revision of a Deployment; an empty one is that of its template now.
+	Front(ctx context.Context, of manifest.Ref, revision string) (rollout.Front, error)
+	// NextOld are the old pods of a DaemonSet that are to be deleted next, so that as many nodes as its goal says have a new
+	// one; atOnce is how many nodes may be without an available one. note says what is not known of the nodes. It changes
+	// nothing. Replace deletes one of them.
+	NextOld(ctx context.Context, w rollout.Workload, atOnce int32) (next []*corev1.Pod, note string, err error)
+	Replace(ctx context.Context, p *corev1.Pod) error
+	// Routes lists the HTTPRoutes of a namespace; served is false for a cluster that does not have the kind.
+	Routes(ctx context.Context, namespace string) (routes []*unstructured.Unstructured, served bool, err error)
 	// PodsOf lists the pods below the objects, ServicesOf names the Services that select an object's pods.
 	PodsOf(ctx context.Context, objects []rollout.Object) ([]rollout.RunningPod, error)
 	ServicesOf(ctx context.Context, object rollout.Object) ([]string, error)

@@ -123,7 +123,13 @@ func undoState(undone []patch.Undone, result UndoResult) string {
 func plannedState(p patch.Plan) string {
 	counts := map[patch.Action]int{}
 	for _, w := range p.Writes {
-		counts[w.Action]++
+		switch {
+		case w.Test > 0:
+		case w.Manager == patch.PinManager && w.Object.Unstructured != nil:
+			counts[patch.Unchanged]++ // it is pinned for a while, and ends as it is
+		case w.Manager != patch.PinManager && !w.OfRun:
+			counts[w.Action]++
+		}
 	}
 	return fmt.Sprintf("%s: %d to create, %d to change, %d as they are", nothingChanged, counts[patch.Created], counts[patch.Configured], counts[patch.Unchanged])
 }

@@ -16,6 +16,8 @@ import (
 type Delivery struct {
 	// Parts are the stages before the last one, in their order. After them all pods become new.
 	Parts []Part `json:"parts,omitempty"`
+	// Drain takes the old pods out of the traffic of their Services before they end.
+	Drain bool `json:"drain,omitempty"`
 	// HelmTests runs Helm's tests at the end.
 	HelmTests bool `json:"helmTests,omitempty"`
 	// Upgrade says whether something of the release was there before the run, which decides about Helm's hooks; nil: the
@@ -27,16 +29,46 @@ type Delivery struct {
 type Part struct {
 	// Canary is how many new pods run beside the old ones: more than in the part before.
 	Canary Share `json:"canary,omitzero"`
+	// Preview is all new pods beside the old ones, with no user sent to them.
+	Preview *Preview `json:"preview,omitempty"`
+	// Switch sends the users to the new pods of the preview before it; the old ones stay.
+	Switch bool `json:"switch,omitempty"`
+	// Traffic is how much of the requests that come by an HTTPRoute goes to the new pods, in percent: more than in the
+	// part before.
+	Traffic float64 `json:"traffic,omitempty"`
 
+	// Test has to succeed when everything has come to where it should be, before Hold begins; nil: there is none.
+	Test *Test `json:"test,omitempty"`
 	// Hold is how long it goes on after it has come to where it should be.
 	Hold time.Duration `json:"hold,omitempty"`
 	// Approval is asked for after that; nil: nobody has to say anything.
 	Approval *Approval `json:"approval,omitempty"`
 }
 
+// preview is the part in which no user reaches the new pods; nil when there is none.
+func (d Delivery) preview() *Part {
+	for i := range d.Parts {
+		if d.Parts[i].Preview != nil {
+			return &d.Parts[i]
+		}
+	}
+	return nil
+}
+
 // canaries tells whether a few pods become new first.
 func (d Delivery) canaries() bool {
 	return slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Canary != Share{} })
+}
+
+// shares tells whether requests are shared between old and new pods.
+func (d Delivery) shares() bool {
+	return slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Traffic > 0 })
+}
+
+// Preview is how the new pods can be reached before users are sent to them.
+type Preview struct {
+	// Service is one that is pointed at the new pods; empty: there is none.
+	Service string `json:"service,omitempty"`
 }
 
 // Approval is a stage that goes on only when somebody says so.

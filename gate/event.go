@@ -29,7 +29,7 @@ type EventType string
 const (
 	EventStep        EventType = "step"        // Step
 	EventPlan        EventType = "plan"        // Planned
-	EventApplied     EventType = "applied"     // Applied
+	EventApplied     EventType = "applied"     // Applied, Replaced
 	EventStatus      EventType = "status"      // Status
 	EventWaiting     EventType = "waiting"     // Waiting
 	EventWarning     EventType = "warning"     // Warning, Foreign, Trouble
@@ -37,6 +37,7 @@ const (
 	EventVerdict     EventType = "verdict"     // Judged
 	EventUndo        EventType = "undo"        // Taken, Freed
 	EventRun         EventType = "run"         // Queued, Adopted, Asked, Decided
+	EventTest        EventType = "test"        // Said, Tested
 )
 
 // Payload is one of the types below.
@@ -52,6 +53,8 @@ type Step struct {
 	Stage string
 	// Objects, Workloads and Criteria count what the step is about; zero where it is not about that.
 	Objects, Workloads, Criteria int
+	// What is what the step is about, in a word: of a test its command.
+	What string
 	// Limit is the time that the step may take; zero where none is set. Of an analysis it is the window, which follows
 	// on Settle.
 	Limit, Settle time.Duration
@@ -66,6 +69,7 @@ const (
 	StepPreflight StepName = "preflight"
 	StepApply     StepName = "apply"
 	StepWatch     StepName = "watch"
+	StepTest      StepName = "test"
 	StepHold      StepName = "hold"
 	StepAnalyze   StepName = "analyze"
 	StepBacktest  StepName = "backtest"
@@ -79,7 +83,14 @@ const (
 type Planned struct{ Action patch.Action }
 
 // Applied is one object that was written.
-type Applied struct{ Action patch.Action }
+type Applied struct {
+	Action patch.Action
+	Pin    *patch.Pin   // of a Service that was pinned; nil for all others
+	Split  *patch.Split // of an HTTPRoute whose requests were split; nil for all others
+}
+
+// Replaced is an old pod of a DaemonSet that was deleted, so that its node gets a new one.
+type Replaced struct{ Pod, Node string }
 
 // Status is a workload that has come further, or has not.
 type Status struct{ rollout.Status }
@@ -88,7 +99,12 @@ type Status struct{ rollout.Status }
 type Waiting struct {
 	Since, Limit time.Duration
 	Workloads    []rollout.Status // those that are not complete, at most three
-	More         int              // how many beyond these; with none at all the criteria are awaited
+	More         int              // how many beyond these; with none at all the criteria are awaited, or the test
+	Test         bool             // that goes on
+	Stage        string           // empty where there is only one
+	Hold         time.Duration    // what is left of the stage's hold; zero outside of it
+	Approve      string           // the run that has to be approved; empty while nobody is asked
+	Staged       []rollout.Status // of the stage that is held or waits for somebody: what runs
 }
 
 // Warning is a finding that may decide later.
@@ -176,9 +192,23 @@ type Decided struct {
 	Approved          bool
 }
 
+// Said is a line that the command of a test has printed.
+type Said struct {
+	Line   string
+	Missed int // lines that are missing here, instead of one
+}
+
+// Tested is how the command of a test has ended.
+type Tested struct {
+	Stage   string
+	Took    time.Duration
+	Failure string // empty: it has passed
+}
+
 func (Step) eventType() EventType     { return EventStep }
 func (Planned) eventType() EventType  { return EventPlan }
 func (Applied) eventType() EventType  { return EventApplied }
+func (Replaced) eventType() EventType { return EventApplied }
 func (Status) eventType() EventType   { return EventStatus }
 func (Waiting) eventType() EventType  { return EventWaiting }
 func (Warning) eventType() EventType  { return EventWarning }
@@ -194,6 +224,8 @@ func (Queued) eventType() EventType   { return EventRun }
 func (Adopted) eventType() EventType  { return EventRun }
 func (Asked) eventType() EventType    { return EventRun }
 func (Decided) eventType() EventType  { return EventRun }
+func (Said) eventType() EventType     { return EventTest }
+func (Tested) eventType() EventType   { return EventTest }
 
 // NewEvent is what happened to an object, or to the whole run when it is zero.
 func NewEvent(at time.Time, object manifest.Ref, p Payload) Event {
@@ -211,7 +243,7 @@ func (r *run) tell(object manifest.Ref, p Payload) {
 		said := statusText{s.Phase, s.Message}
 		again, r.said[object] = r.said[object] == said, said
 	}
-	if e.Type != EventWaiting && !again && len(r.report.Timeline) < maxTimeline {
+	if _, chatter := p.(Said); e.Type != EventWaiting && !chatter && !again && len(r.report.Timeline) < maxTimeline {
 		r.report.Timeline = append(r.report.Timeline, e)
 	}
 	if r.g.Progress != nil {

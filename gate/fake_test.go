@@ -32,6 +32,7 @@ type world struct {
 
 	refusals    []patch.Refusal
 	cannotUndo  []string
+	room        diagnosis.Room
 	secret      string        // the value of a Secret of the plan
 	goneAfter   time.Duration // how long a deleted object takes to be gone
 	planErr     error
@@ -41,6 +42,8 @@ type world struct {
 	writeTakes,
 	undoTakes,
 	readTakes time.Duration
+	front  rollout.Front // of every workload
+	routes func() (routes []*unstructured.Unstructured, served bool, err error)
 	// fault is asked before each write, undo and deletion, counted from 1 over all of them.
 	fault func(n int, what string) fault
 	count int
@@ -266,7 +269,7 @@ func (w *world) Plan(ctx context.Context, objects []manifest.Object) (patch.Plan
 		case !t.existed:
 			write.Action = patch.Created
 		}
-		if write.Hook = o.Hook; o.Hook {
+		if write.Hook, write.Test = o.Hook, o.Test; o.Hook {
 			write.Before, write.Action = t.object(t.version), patch.Created
 		}
 		if write.Before != nil && o.Replace {
@@ -377,7 +380,10 @@ func (w *world) Exist(_ context.Context, objects []manifest.Object) (bool, error
 	if w.existErr != nil {
 		return false, w.existErr
 	}
-	return slices.ContainsFunc(objects, func(o manifest.Object) bool { return w.objects[o.GetName()].version > 0 }), nil
+	return slices.ContainsFunc(objects, func(o manifest.Object) bool {
+		t, known := w.objects[o.GetName()]
+		return known && t.version > 0
+	}), nil
 }
 
 func (w *world) Remove(ctx context.Context, write patch.Write, uid string) error {
@@ -404,6 +410,12 @@ func (w *world) FreeStuck(_ context.Context, live rollout.Object, revision strin
 	return []string{live.GetName() + "-0"}, nil
 }
 
+func (w *world) NextOld(context.Context, rollout.Workload, int32) ([]*corev1.Pod, string, error) {
+	return nil, "", nil
+}
+
+func (w *world) Replace(context.Context, *corev1.Pod) error { return nil }
+
 func (w *world) Foreign(_ context.Context, write patch.Write) ([]patch.Kept, error) {
 	return w.objects[write.Ref.Name].theirs, nil
 }
@@ -411,6 +423,19 @@ func (w *world) Foreign(_ context.Context, write patch.Write) ([]patch.Kept, err
 func (w *world) PodsOf(context.Context, []rollout.Object) ([]rollout.RunningPod, error) {
 	return nil, nil
 }
+
+func (w *world) Front(_ context.Context, of manifest.Ref, _ string) (rollout.Front, error) {
+	return w.front, nil
+}
+
+func (w *world) Routes(context.Context, string) ([]*unstructured.Unstructured, bool, error) {
+	if w.routes == nil {
+		return nil, false, nil
+	}
+	return w.routes()
+}
+
+func (w *world) Room(context.Context, string, bool) (diagnosis.Room, error) { return w.room, nil }
 
 func (w *world) ServicesOf(context.Context, rollout.Object) ([]string, error) { return nil, nil }
 

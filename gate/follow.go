@@ -25,10 +25,12 @@ type follower struct {
 	states  []state
 	// undone is set while an undo is followed: the revision that was taken back, by object.
 	undone map[manifest.Ref]string
-	// stage is what is followed; held is since when it is where it should be, and approval what somebody has to say then.
+	// stage is what is followed; trial is the command that tests it when it is where it should be, held is since when it is
+	// held after that, and approval what somebody has to say then.
 	stage    Stage
 	held     time.Time
 	approval approval
+	trial    trial
 	// measurement asks the criteria meanwhile, and news is what it has to tell; both are nil while there is none, and when
 	// it has results. asking is how far it is.
 	measurement *criteria.Measurement
@@ -47,6 +49,7 @@ type intent struct {
 	kind     intentKind
 	target   int
 	revision string // of the pods to free
+	atOnce   int32  // how many nodes may be without a pod while some are replaced
 }
 
 type intentKind int
@@ -55,6 +58,7 @@ const (
 	readEnvironment intentKind = iota // what else is there that explains the trouble of a target
 	readEvidence                      // everything, because a finding is about to decide
 	freePods                          // the pods of a revision that keep a StatefulSet from moving
+	replacePods                       // old pods of a DaemonSet, of which some nodes are to get new ones
 	readForeign                       // who has changed the target meanwhile
 )
 
@@ -63,6 +67,8 @@ type answer struct {
 	intent
 	evidence diagnosis.Evidence
 	pods     []string
+	replaced []Replaced
+	note     string
 	kept     []patch.Kept
 	err      error
 }
@@ -84,12 +90,17 @@ func (r *run) follow(targets []rollout.Target) (f *follower, stop func()) {
 
 // writeOf is what this run wrote of an object; nil when it is none of its objects.
 func (r *run) writeOf(ref manifest.Ref) *patch.Write {
+	var unchanged *patch.Write
 	for i := len(r.writes) - 1; i >= 0; i-- { // the last step of several
-		if r.writes[i].Ref == ref {
-			return &r.writes[i]
+		switch w := &r.writes[i]; {
+		case w.Ref != ref:
+		case w.Action != patch.Unchanged:
+			return w
+		case unchanged == nil:
+			unchanged = w
 		}
 	}
-	return nil
+	return unchanged
 }
 
 // until follows the targets until there is a verdict, at the latest when ctx ends. judged says that the criteria are
@@ -101,7 +112,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 	defer recheck.Stop()
 	reading, stopReading := context.WithCancel(ctx)
 	defer func() { stopReading(); f.pending.Wait() }()
-	if judged && len(f.r.g.Criteria) > 0 {
+	if judged && len(f.r.criteria.Criteria) > 0 {
 		f.measure(ctx)
 		defer f.finishMeasuring()
 	}
@@ -121,7 +132,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 		if f.measurement != nil {
 			f.measurement.Update(f.workloads())
 		}
-		if f.asking == Rolling && complete(f.observed()) {
+		if f.asking == Rolling && complete(f.observed()) && !f.awaitsTest() {
 			f.openWindow()
 		}
 		recheck.Reset(next)
@@ -136,6 +147,10 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 			f.take(a)
 		case n := <-f.news:
 			f.hear(n)
+		case <-f.trial.more():
+			f.testSaid()
+		case err := <-f.trial.ended:
+			f.tested(err)
 		case d := <-f.approval.answers:
 			f.answered(d)
 		}
@@ -154,7 +169,7 @@ func wait(ctx context.Context, d time.Duration) {
 
 // perform does what an intent wants, beside the loop. A target has at most one reading at a time.
 func (f *follower) perform(ctx context.Context, x intent) {
-	state, live := &f.states[x.target], f.w.Workload(x.target).Live
+	state, workload := &f.states[x.target], f.w.Workload(x.target)
 	state.busy[x.kind] = true
 	status, write := state.status, state.write
 	f.pending.Go(func() {
@@ -162,8 +177,10 @@ func (f *follower) perform(ctx context.Context, x intent) {
 		switch x.kind {
 		case readEnvironment, readEvidence:
 			a.evidence = f.w.Read(ctx, x.target, status, diagnosis.Needs)
+		case replacePods:
+			a.replaced, a.note, a.err = f.r.replace(ctx, workload, x.atOnce)
 		case freePods:
-			a.pods, a.err = f.r.g.Cluster.FreeStuck(ctx, live, x.revision)
+			a.pods, a.err = f.r.g.Cluster.FreeStuck(ctx, workload.Live, x.revision)
 		case readForeign:
 			a.kept, a.err = f.r.g.Cluster.Foreign(ctx, *write)
 		}
@@ -183,6 +200,9 @@ func (f *follower) take(a answer) {
 		state.environment = a.evidence.Environment()
 	case readEvidence:
 		f.confirm(a.target, a.evidence)
+	case replacePods:
+		f.replaced(a)
+		return
 	case freePods:
 		for _, pod := range a.pods {
 			f.r.tell(ref, Freed{Pod: pod, Undone: f.undone != nil})
@@ -204,29 +224,35 @@ func (f *follower) situation(ctx context.Context, p Phase) Situation {
 		Policy: f.r.g.Policy, RequirePods: f.r.g.RequirePods, Ended: f.r.course.response(ctx, p),
 	}
 	s.Signal, _ = f.r.course.cancelled()
-	s.Holding, s.Approval = f.inHold(), f.approval.state()
+	s.Holding, s.Test, s.Approval = f.inHold() || f.awaitsTest(), f.trial.state, f.approval.state()
 	return s
 }
 
 // inHold tells whether the stage is to go on although everything is where it should be.
 func (f *follower) inHold() bool {
-	return f.stage.Hold > 0 && (f.held.IsZero() || time.Since(f.held) < f.stage.Hold)
+	least := max(f.stage.Hold, f.stage.Rest)
+	return least > 0 && (f.held.IsZero() || time.Since(f.held) < least)
 }
 
-// holding begins the hold when everything has come to where it should be, and asks for the approval after it. It returns
-// when to look again because of that.
+// holding begins the test when everything has come to where it should be, the hold after it, and asks for the approval
+// after that. It returns when to look again because of that.
 func (f *follower) holding(ctx context.Context) time.Duration {
-	if f.stage.Hold <= 0 && f.stage.Approval == nil || f.held.IsZero() && !complete(f.observed()) {
+	least := max(f.stage.Hold, f.stage.Rest)
+	if least <= 0 && f.stage.Approval == nil && !f.awaitsTest() || f.held.IsZero() && !complete(f.observed()) {
+		return longest
+	}
+	if f.awaitsTest() {
+		f.testing(ctx)
 		return longest
 	}
 	if f.held.IsZero() {
 		f.held = time.Now()
-		if f.stage.Hold > 0 {
-			f.r.step(Step{Name: StepHold, Stage: f.r.stage, Limit: f.stage.Hold})
+		if least > 0 {
+			f.r.step(Step{Name: StepHold, Stage: f.r.stage, Limit: least})
 		}
 	}
 	if f.inHold() {
-		return max(f.stage.Hold-time.Since(f.held), coalesce)
+		return max(least-time.Since(f.held), coalesce)
 	}
 	return f.ask(ctx)
 }
@@ -252,12 +278,21 @@ func (f *follower) statuses() []rollout.Status {
 
 // tellWaiting names what is not complete yet.
 func (f *follower) tellWaiting(since time.Duration, ctx context.Context) {
-	w := Waiting{Since: since}
+	w := Waiting{Since: since, Test: f.trial.state == Testing, Stage: f.r.stage}
+	switch {
+	case f.held.IsZero():
+	case f.inHold():
+		w.Hold = max(f.stage.Hold, f.stage.Rest) - time.Since(f.held)
+	case f.approval.state() == Awaited:
+		w.Approve = f.r.report.Run.ID
+	}
 	if deadline, limited := ctx.Deadline(); limited {
 		w.Limit = since + time.Until(deadline)
 	}
 	for _, s := range f.observed() {
 		switch {
+		case s.Status.Phase == rollout.Complete && s.Status.Reason == rollout.ReasonBeside && len(w.Staged) < 3:
+			w.Staged = append(w.Staged, s.Status)
 		case s.Status.Phase == rollout.Complete || s.Before:
 		case len(w.Workloads) == 3:
 			w.More++

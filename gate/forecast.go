@@ -44,6 +44,16 @@ func (s Stage) text() string {
 	if len(pods) > 0 {
 		text += ": new pods " + strings.Join(pods, ", ")
 	}
+	for n, ref := range s.routes() {
+		if n == 0 {
+			text += " of the requests by " + ref.String()
+			continue
+		}
+		text += ", " + ref.String()
+	}
+	if s.Test != nil {
+		text += ", tested by " + s.Test.name()
+	}
 	if s.Hold > 0 {
 		text += ", held for " + wording.Duration(s.Hold)
 	}

@@ -82,6 +82,11 @@ type Gate struct {
 	// Secrets hears the values of the Secrets that the run touches, before any text about them; nil: nobody does.
 	Secrets func(values []string)
 
+	// RunTest carries out the command of a stage's test, with variables beside those of this process, and hands on what it
+	// says, a line at a time, from any goroutine. When ctx ends it ends the command with everything that it began; the error
+	// says why a test has not passed. Nil: there are no such tests.
+	RunTest func(ctx context.Context, t Test, env []string, line func(string)) error
+
 	// Delivery says in which stages the users get a release; the zero value: all of them at once.
 	Delivery Delivery
 
@@ -135,6 +140,7 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 	if err != nil {
 		return r.failed(err)
 	}
+	r.reportStages(stages, StagePlanned)
 	r.forecast(stages)
 	r.tryBack(plan)
 	r.exit(Passed, plannedState(plan))

@@ -29,6 +29,10 @@ func (r *run) arrange(objects []manifest.Object) ([]manifest.Object, error) {
 			err = r.order.NotEmpty()
 		}
 	}
+	var tests []manifest.Object
+	if err == nil {
+		tests, err = r.testObjects(ctx)
+	}
 	if ended := r.interrupted(ctx, "asking the API server what there is"); ended != nil {
 		return nil, r.fail(ended)
 	}
@@ -45,7 +49,7 @@ func (r *run) arrange(objects []manifest.Object) ([]manifest.Object, error) {
 			all = append(all, g.Objects[i].Object)
 		}
 	}
-	return all, nil
+	return append(all, tests...), nil
 }
 
 // orderOf splits objects. Whether this is an upgrade is found out once: a run that goes on with this one finds what this
@@ -144,7 +148,7 @@ func (r *run) clear(refs []manifest.Ref) {
 			continue
 		}
 		w.Ended = true
-		r.tell(ref, Applied{patch.Cleared})
+		r.tell(ref, Applied{Action: patch.Cleared})
 	}
 }
 

@@ -35,6 +35,8 @@ type Situation struct {
 	RequirePods bool
 	// Approval is how far the answer is that the stage waits for.
 	Approval ApprovalState
+	// Test is how far the command is that the stage is tested by.
+	Test TestState
 	// Holding is set while a complete rollout is to go on before it has passed.
 	Holding bool
 	// Ended is what came from outside, GoOn while nothing did, and Signal the first signal.
@@ -94,6 +96,9 @@ func judge(s Situation) (v Verdict, over bool) {
 		if v := byCriteria(s); v.Outcome != Passed {
 			return v, true
 		}
+	}
+	if s.Test == TestFailed {
+		return Verdict{Outcome: RolloutFailed, Target: -1}, true
 	}
 	switch s.Approval {
 	case Refusal, Silence:

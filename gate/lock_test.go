@@ -483,8 +483,16 @@ func TestResume(t *testing.T) {
 					t.Errorf("on record: %s, want %s", got, c.want)
 				}
 				again, err := kept(b).Resume(t.Context(), Which{})
-				if again.Exit.Code != 0 || !strings.Contains(again.Exit.State, "has ended already") {
+				done := again.Exit.Code == 0 && strings.Contains(again.Exit.State, "has ended already")
+				if c.code != Passed { // it is no release that could be gone on with
+					done = again.Exit.Code == Refused.Code() && strings.Contains(err.Error(), "there is nothing to go on with")
+				}
+				if !done {
 					t.Errorf("%+v %v", again.Exit, err)
+				}
+				back, err := kept(b).Undo(t.Context(), Which{Run: "DEAD", Unfinished: true}) // its job ends later
+				if back.Exit.Code != 0 || !strings.Contains(back.Exit.State, "has come to its end (continued)") || w.versions() != c.after {
+					t.Errorf("%+v %v, versions %s", back.Exit, err, w.versions())
 				}
 			})
 		})

@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -52,6 +53,8 @@ type state struct {
 	environmentRead time.Time
 	evidenceRead    time.Time
 	freed           time.Time
+	asked           time.Time // which old pods are to be replaced next
+	cannotReplace   string    // what kept the last one from being replaced
 	busy            map[intentKind]bool
 	decided         *diagnosis.Finding
 	evidence        *diagnosis.Evidence
@@ -104,6 +107,9 @@ func (f *follower) lookAt(i int) (intents []intent, next time.Duration) {
 		f.w.LookAtServices(i)
 	}
 	if x, stuck := f.stuck(i, workload, status); stuck {
+		intents = append(intents, x)
+	}
+	if x, lacks := f.replacing(i, workload); lacks {
 		intents = append(intents, x)
 	}
 	ev := f.evidence(i, f.w.Evidence(i, status))
@@ -229,7 +235,7 @@ func (f *follower) stuck(i int, w rollout.Workload, s rollout.Status) (intent, b
 		return intent{}, false
 	}
 	revision := s.BlockedBy
-	if undone := f.undone[s.Ref]; undone != "" && undone != s.Revision { // an undo may have been carried out before this run
+	if undone := f.undone[s.Ref]; revision == "" && undone != "" && undone != s.Revision { // an undo may have been carried out before this run
 		revision = undone
 	}
 	if revision == "" || f.unchanged(i) || f.r.report.Run.Command == "watch" {
@@ -282,6 +288,9 @@ func (f *follower) changed(i int, status rollout.Status) {
 // controller that has not looked yet) is no trouble.
 func (f *follower) warn(i int, findings []diagnosis.Finding) {
 	warned := f.states[i].warned
+	maps.DeleteFunc(warned, func(code string, since time.Time) bool { // it did not stay, and begins anew when it comes again
+		return !since.IsZero() && !slices.ContainsFunc(findings, func(x diagnosis.Finding) bool { return x.Code == code })
+	})
 	for _, x := range findings {
 		since, known := warned[x.Code]
 		switch {

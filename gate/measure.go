@@ -43,8 +43,8 @@ func (f *follower) openWindow() {
 	f.asking = InWindow
 	r.report.Marks.Complete = now()
 	f.measurement.Complete(time.Now(), f.workloads())
-	t := r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
-	r.step(Step{Name: StepAnalyze, Criteria: len(r.g.Criteria), Settle: t.Settle, Limit: t.Window})
+	t := r.criteria.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
+	r.step(Step{Name: StepAnalyze, Criteria: len(r.criteria.Criteria), Settle: t.Settle, Limit: t.Window})
 }
 
 // hear takes news of the criteria in. Their results are the last that comes.
@@ -53,14 +53,14 @@ func (f *follower) hear(n criteria.News) {
 		f.r.measured(n.Measurement)
 		return
 	}
-	f.r.report.Criteria, f.asking = n.Results, Answered
+	f.r.report.Criteria, f.asking = append(n.Results, f.r.answered...), Answered
 	f.measurement, f.news = nil, nil
 }
 
 // finishMeasuring ends a measurement, if there is one, and takes what it has seen into the report.
 func (f *follower) finishMeasuring() {
 	if f.measurement != nil {
-		f.r.report.Criteria = f.measurement.Stop(errRolloutEnded, f.r.measured)
+		f.r.report.Criteria = append(f.measurement.Stop(errRolloutEnded, f.r.measured), f.r.answered...)
 		f.measurement, f.news = nil, nil
 	}
 }

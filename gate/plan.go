@@ -44,19 +44,35 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 		plan = restarts(plan, r.config, time.Now())
 	}
 	for _, w := range plan.Writes {
-		for _, warning := range w.Warnings {
-			r.note("%s: the API server warns: %s", w.Ref, warning)
+		if w.Test == 0 { // whether there is something to test, the stages tell
+			r.planned(w)
 		}
-		if why := patch.OneWay(w); why != "" {
-			r.note("%s: an undo could not bring it back: %s", w.Ref, why)
+	}
+	if r.resumed == "" {
+		r.forgottenPins(plan)
+	}
+	if plan, err = r.withPins(ctx, plan); err != nil {
+		if ended := r.interrupted(ctx, "asking the API server about Services"); ended != nil {
+			return plan, r.fail(ended)
 		}
-		if w.Replaces != "" {
-			r.note("%s: the one of an earlier run is deleted first, and an undo does not bring it back", w.Ref)
-		}
-		r.report.Changes = append(r.report.Changes, Change{Object: w.Ref, Source: w.Source, Action: string(w.Action), Diff: w.Diff()})
-		r.tell(w.Ref, Planned{w.Action})
+		return plan, r.fail(err)
 	}
 	return plan, nil
+}
+
+// planned tells of a write that is to be.
+func (r *run) planned(w patch.Write) {
+	for _, warning := range w.Warnings {
+		r.note("%s: the API server warns: %s", w.Ref, warning)
+	}
+	if why := patch.OneWay(w); why != "" {
+		r.note("%s: an undo could not bring it back: %s", w.Ref, why)
+	}
+	if w.Replaces != "" {
+		r.note("%s: the one of an earlier run is deleted first, and an undo does not bring it back", w.Ref)
+	}
+	r.report.Changes = append(r.report.Changes, Change{Object: w.Ref, Source: w.Source, Action: string(w.Action), Diff: w.Diff()})
+	r.tell(w.Ref, Planned{w.Action})
 }
 
 // tryBack says what an undo of the plan would meet.

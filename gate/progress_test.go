@@ -2,11 +2,13 @@ package gate
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
@@ -46,4 +48,31 @@ func TestHistory(t *testing.T) {
 	if h.falls["web"] != 2 {
 		t.Error("what the rules are given is not a copy")
 	}
+}
+
+// TestWarnings: a finding is told of when it has stayed for a while, once, and not when it only comes again and again.
+func TestWarnings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := 0
+		f := &follower{r: &run{g: Gate{Progress: func(e Event) {
+			if _, ok := e.Payload.(Warning); ok {
+				told++
+			}
+		}}}, states: []state{{warned: map[string]time.Time{}}}}
+		found := []diagnosis.Finding{{Code: "ControllerNotObserving"}}
+		for _, findings := range [][]diagnosis.Finding{found, nil, found, nil, found} {
+			f.warn(0, findings)
+			time.Sleep(2 * worthTelling)
+		}
+		if told != 0 {
+			t.Errorf("told %d times of what did not stay", told)
+		}
+		for range 3 {
+			f.warn(0, found)
+			time.Sleep(worthTelling)
+		}
+		if told != 1 {
+			t.Errorf("told %d times of what stayed", told)
+		}
+	})
 }

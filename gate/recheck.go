@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
@@ -8,11 +9,16 @@ import (
 )
 
 // recheck asks the criteria that failed again, once the previous version is back: whether the undo has repaired what
-// it was meant to repair. It changes nothing about the outcome.
+// it was meant to repair. It changes nothing about the outcome. What compares new pods with old ones has nothing to compare then.
 func (r *run) recheck() {
 	ctx, release := r.course.enter(Rechecking, r.g.Recovery)
 	defer release()
-	if ctx.Err() != nil {
+	compares := map[string]bool{}
+	for _, c := range r.g.Criteria {
+		compares[c.Name] = c.Concurrent()
+	}
+	asked := func(c analysis.Result) bool { return c.Verdict == analysis.Fail && !c.ReportOnly && !compares[c.Name] }
+	if ctx.Err() != nil || !slices.ContainsFunc(r.report.Criteria, asked) {
 		return
 	}
 	r.step(Step{Name: StepRecheck, Limit: r.g.Recovery})
@@ -23,7 +29,7 @@ func (r *run) recheck() {
 	}
 	for _, c := range r.report.Criteria {
 		switch {
-		case c.Verdict != analysis.Fail || c.ReportOnly:
+		case !asked(c):
 		case c.Recovered == nil:
 			r.note("after the undo criterion %q had no data within %s", c.Name, wording.Duration(time.Since(since)))
 		case *c.Recovered:

@@ -64,6 +64,9 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
+	if found.State.Ended() && found.State != record.Passed && found.State != record.Continued {
+		return r.failed(refusedError{fmt.Errorf("run %s has ended (%s), so there is nothing to go on with\n  hint: run again with the manifests", found.ID, found.State)})
+	}
 	if found.State.Ended() {
 		r.sweep()
 		r.exit(Passed, fmt.Sprintf("run %s has ended already (%s), so nothing was changed", found.ID, found.State))
@@ -82,18 +85,22 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 // goesOn makes this run one that goes on where another one was.
 func (r *run) goesOn(found record.Record) error {
 	r.resumed, r.aim = found.ID, found.ID
+	r.goesOnPinned(found)
 	for _, s := range found.Stages {
 		if s.Passed {
 			r.passed = append(r.passed, s.Name)
 		}
 	}
+	given := r.g.Delivery
+	r.g.Delivery = Delivery{} // the stages are those of that run
 	if len(found.Delivery) == 0 {
 		return nil
 	}
 	if err := json.Unmarshal(found.Delivery, &r.g.Delivery); err != nil {
 		return &record.FormatError{Why: fmt.Sprintf("the stages of run %s: %v", found.ID, err)}
 	}
-	return nil
+	r.g.Delivery.withJobs(found)
+	return r.g.Delivery.withCommands(given)
 }
 
 // find reads the record of a run.
@@ -140,7 +147,7 @@ func (r *run) findIn(ctx context.Context, which Which) (record.Record, error) {
 	if i < 0 {
 		return record.Record{}, notOnRecord{fmt.Errorf("there is no run on record in namespace %s%s\n  hint: `rolloutgate history` lists those that there are", r.g.Namespace, which)}
 	}
-	if r.report.Run.Command == "undo" {
+	if atItsEnd := which.Unfinished && !all[i].State.Unfinished(); r.report.Run.Command == "undo" && !atItsEnd {
 		if later := slices.IndexFunc(all[:i], all[i].Precedes); later >= 0 {
 			return record.Record{}, refusedError{fmt.Errorf("run %s has written the same objects after run %s\n  hint: undo that one first: rolloutgate undo %s", all[later].ID, all[i].ID, all[later].ID)}
 		}
@@ -337,7 +344,7 @@ func manifestsOf(found record.Record) []manifest.Object {
 	var objects []manifest.Object
 	for _, s := range found.Stages {
 		for _, w := range s.Writes {
-			if w.Sent == nil || w.Added {
+			if w.Sent == nil || w.Added || w.OfRun || w.Test > 0 {
 				continue
 			}
 			o := manifest.Object{Unstructured: w.Sent.DeepCopy(), Source: w.Source}

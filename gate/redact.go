@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // redactor takes secrets out of text. Every event and every report passes through it before anybody else sees it.
@@ -64,6 +65,11 @@ func (r redactor) report(rep *Report) {
 	rep.Exit.State = r.text(rep.Exit.State)
 	for i := range rep.Changes {
 		rep.Changes[i].Diff = r.text(rep.Changes[i].Diff)
+	}
+	for i := range rep.Stages {
+		if a := rep.Stages[i].Approval; a != nil {
+			a.By, a.Reason = r.text(a.By), r.text(a.Reason)
+		}
 	}
 	for i := range rep.Workloads {
 		rep.Workloads[i].Message = r.text(rep.Workloads[i].Message)
@@ -127,18 +133,33 @@ func (r redactor) finding(f *diagnosis.Finding) {
 	}
 }
 
-func (p Step) redacted(redactor) Payload    { return p }
-func (p Planned) redacted(redactor) Payload { return p }
-func (p Applied) redacted(redactor) Payload { return p }
-func (p Foreign) redacted(redactor) Payload { return p }
-func (p Source) redacted(redactor) Payload  { return p }
-func (p Freed) redacted(redactor) Payload   { return p }
-func (p Queued) redacted(redactor) Payload  { return p }
-func (p Adopted) redacted(redactor) Payload { return p }
-func (p Asked) redacted(redactor) Payload   { return p }
+func (p Planned) redacted(redactor) Payload  { return p }
+func (p Applied) redacted(redactor) Payload  { return p }
+func (p Foreign) redacted(redactor) Payload  { return p }
+func (p Source) redacted(redactor) Payload   { return p }
+func (p Freed) redacted(redactor) Payload    { return p }
+func (p Queued) redacted(redactor) Payload   { return p }
+func (p Adopted) redacted(redactor) Payload  { return p }
+func (p Asked) redacted(redactor) Payload    { return p }
+func (p Replaced) redacted(redactor) Payload { return p }
 
 func (p Decided) redacted(r redactor) Payload {
 	p.By, p.Reason = r.text(p.By), r.text(p.Reason)
+	return p
+}
+
+func (p Step) redacted(r redactor) Payload {
+	p.What = r.text(p.What)
+	return p
+}
+
+func (p Said) redacted(r redactor) Payload {
+	p.Line = cutLine(r.text(p.Line))
+	return p
+}
+
+func (p Tested) redacted(r redactor) Payload {
+	p.Failure = r.text(p.Failure)
 	return p
 }
 
@@ -148,9 +169,11 @@ func (p Status) redacted(r redactor) Payload {
 }
 
 func (p Waiting) redacted(r redactor) Payload {
-	p.Workloads = slices.Clone(p.Workloads)
-	for i := range p.Workloads {
-		p.Workloads[i].Message = r.text(p.Workloads[i].Message)
+	p.Workloads, p.Staged = slices.Clone(p.Workloads), slices.Clone(p.Staged)
+	for _, all := range [][]rollout.Status{p.Workloads, p.Staged} {
+		for i := range all {
+			all[i].Message = r.text(all[i].Message)
+		}
 	}
 	return p
 }

@@ -35,9 +35,9 @@ func timelineOf(text string) []Event {
 	status := rollout.Status{Message: text}
 	var all []Event
 	for _, p := range []Payload{
-		Step{}, Planned{}, Applied{}, Status{status}, Waiting{Workloads: []rollout.Status{status}}, Warning{Cause: text}, Foreign{},
+		Step{What: text}, Said{Line: text}, Tested{Failure: text}, Planned{}, Applied{}, Status{status}, Waiting{Workloads: []rollout.Status{status}}, Warning{Cause: text}, Foreign{},
 		Trouble{Text: text}, Source{}, Before{Problem: text}, Measured{Note: text}, Judged{Cause: text},
-		Taken{Why: text, Failure: text}, Freed{},
+		Taken{Why: text, Failure: text}, Freed{}, Replaced{},
 	} {
 		all = append(all, Event{Type: p.eventType(), Payload: p})
 	}
@@ -54,6 +54,7 @@ func TestRedactReport(t *testing.T) {
 	r.report = Report{
 		Exit:      Exit{State: secret},
 		Changes:   []Change{{Diff: secret}},
+		Stages:    []StageReport{{Approval: &StageApproval{By: secret, Reason: secret}}},
 		Workloads: []rollout.Status{status},
 		Findings:  []diagnosis.Finding{finding},
 		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}}},

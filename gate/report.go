@@ -20,6 +20,7 @@ type Report struct {
 	Exit          Exit   `json:"exit"`
 	// Changes lists what was written, in the order of writing; in a plan, what would be.
 	Changes   []Change            `json:"changes"`
+	Stages    []StageReport       `json:"stages,omitempty"` // in their order, where there are several
 	Workloads []rollout.Status    `json:"workloads"`
 	Findings  []diagnosis.Finding `json:"findings"`         // most important first; [0] is the headline
 	Layers    []diagnosis.Layered `json:"layers,omitempty"` // around the headline's workload: where the fault is and is not

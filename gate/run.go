@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -50,6 +54,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
+	r.endCarried(stages)
 	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
 	if r.changes {
@@ -57,6 +62,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 			return r.failed(err)
 		}
 	}
+	r.reportStages(stages, StageNotBegun)
 	r.begins()
 	r.writes = slices.Clone(r.carried)
 	verdict, err := r.perform(stages)
@@ -73,6 +79,9 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 // watch follows the targets to a verdict, and freezes the evidence of a bad one: the undo will destroy it. A complete
 // rollout is held for a while first.
 func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
+	for i := range targets {
+		targets[i].OldPods = s.Judge && r.criteria.WantsOldPods()
+	}
 	r.targets = targets
 	r.step(Step{Name: StepWatch, Stage: r.stage, Workloads: len(targets), Limit: r.g.Timeout})
 	f, stop := r.follow(targets)
@@ -86,6 +95,8 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	case v.Outcome == Interrupted, v.Outcome == Terminated: // the undo comes first, and explains nothing
 	case v.Outcome == Passed:
 		r.findings = append(r.findings, f.remarks(v)...)
+	case f.trial.state == TestFailed && v.Target < 0:
+		r.findings = append(r.findings, f.testFinding())
 	case v.Outcome == Rejected:
 		r.findings = append(r.findings, f.unapproved())
 	default:
@@ -117,6 +128,15 @@ type run struct {
 	resumed  string          // the run that this one goes on with
 	aim      string          // the run that this one goes on with, or puts back: it may be parked
 	passed   []string        // its stages that have passed
+	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
+	// pods; unsplit are the routes that it has split, as they were before; unpinnable is why nothing could be pinned.
+	pinned     map[manifest.Ref]string
+	unsplit    map[manifest.Ref]*unstructured.Unstructured
+	unpinnable error
+	// compared says that a stage has been judged in which old pods served beside new ones, and answered has what criteria
+	// said then that need both.
+	compared bool
+	answered []analysis.Result
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage
@@ -136,7 +156,8 @@ type run struct {
 	config         []diagnosis.Changed // the ConfigMaps and Secrets that this run changes
 
 	criteria criteria.Asker
-	unreach  func() // ends the way to the server of the criteria; nil when there is nothing to end
+	children sync.WaitGroup // commands that may not have ended yet
+	unreach  func()         // ends the way to the server of the criteria; nil when there is nothing to end
 }
 
 // begin makes a run, with the defaults of the gate filled in.
@@ -243,6 +264,7 @@ func (r *run) end() Report {
 	r.confirm()
 	r.seal()
 	r.course.stop()
+	r.children.Wait()
 	r.report.Findings = append(r.report.Findings, r.findings...)
 	r.report.Run.Finished = now()
 	r.redact.report(&r.report)

@@ -2,10 +2,12 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
@@ -20,6 +22,10 @@ type Stage struct {
 	Writes []patch.Write
 	// Goals are how many new pods of a workload are to run beside the old ones, for those that are not to be complete.
 	Goals map[manifest.Ref]int32
+	// Test has to succeed when the stage has come to where it should be, before its hold begins; nil: there is none.
+	Test *Test
+	// Service is one that leads to the new pods alone, for the test; empty: there is none.
+	Service string
 	// Hold is how long the stage goes on after it has come to where it should be. It takes the place of the criteria's
 	// window.
 	Hold time.Duration
@@ -28,11 +34,21 @@ type Stage struct {
 	// Judge says that the criteria are asked when the stage is complete, and that the stage passes when they hold.
 	// While a stage is going on they are asked in any case.
 	Judge bool
+	// Alone says that the old pods which are there have no users any more.
+	Alone bool
+	// Rest is how long the stage goes on at least after it has come to where it should be; the criteria's window is part of
+	// that.
+	Rest time.Duration
+	// Unsplit puts HTTPRoutes back that the run has written only to split their requests, when all else is written.
+	Unsplit bool
+	// Unpin puts back, before the stage writes anything, what the run has written only to lead traffic: those HTTPRoutes,
+	// and the Services that are pinned.
+	Unpin bool
 	// Hooks are those of the objects that do their work at their moment in the run: the stage is complete when they have
 	// done it.
 	Hooks []manifest.Ref
-	// Deletes are the hooks, of this stage and earlier ones, that are deleted when it has passed; DeletesFailed those of it
-	// that are deleted when they have failed.
+	// Deletes are the hooks of this stage and earlier ones, and what the run has made for itself, that are deleted when it has
+	// passed; DeletesFailed the hooks of it that are deleted when they have failed.
 	Deletes, DeletesFailed []manifest.Ref
 }
 
@@ -45,23 +61,36 @@ type Planner struct {
 }
 
 // planners are asked in this order, and the first that answers decides. The last one always does.
-func (g Gate) planners() []Planner { return append(g.Planners, canary(g.Delivery), plain) }
+func (g Gate) planners() []Planner {
+	return append(g.Planners, blueGreen(g.Delivery), traffic(g.Delivery), drain(g.Delivery), canary(g.Delivery), plain)
+}
 
 // plain writes everything at once.
 var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
+	p = unpinnedPlan(p)
 	return []Stage{{Name: "all", Writes: p.Writes, Judge: p.Changes()}}, nil
 }}
 
 // stagesOf asks the planners about what is written together, and then the API server about each step of an object that is written in several.
 func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
+	p, tests := withoutTests(p)
 	if err := checkHooks(p); err != nil {
 		return nil, refusedError{err}
 	}
+	if r.unpinnable != nil {
+		return nil, r.unpinnable
+	}
 	stages, err := inOrder(r.order, p, r.g.planners())
+	if err == nil {
+		stages, err = r.testedByJobs(stages, tests)
+	}
 	if err != nil {
 		return nil, refusedError{err}
 	}
-	if err := r.canWait(stages); err != nil {
+	if err := errors.Join(r.canCompare(), r.canWait(stages)); err != nil {
+		return nil, err
+	}
+	if err := r.hasRoom(stages); err != nil {
 		return nil, err
 	}
 	return stages, r.tryStages(stages)
@@ -70,6 +99,9 @@ func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 // canWait refuses stages that wait for somebody who could not answer, or could not go on.
 func (r *run) canWait(stages []Stage) error {
 	for _, s := range stages {
+		if s.Test.limit() > 0 && r.g.RunTest == nil {
+			return invalidError{fmt.Errorf("stage %s is tested by a command, and nobody here can carry one out", s.Name)}
+		}
 		switch {
 		case s.Approval == nil || r.report.Run.Command == "plan":
 		case r.lock == nil:
@@ -88,10 +120,14 @@ func (r *run) tryStages(stages []Stage) error {
 	for _, s := range stages {
 		for i := range s.Writes {
 			w := &s.Writes[i]
-			if _, partly := s.Goals[w.Ref]; !partly {
+			if _, partly := s.Goals[w.Ref]; !partly && !w.Steers() {
 				continue
 			}
-			if err := r.g.Cluster.TryStep(ctx, w); err != nil {
+			err := r.g.Cluster.TryStep(ctx, w)
+			if err == nil && w.Added && w.Step == 0 { // a pin that could not be taken away again would stay
+				err = r.g.Cluster.TryBack(ctx, *w)
+			}
+			if err != nil {
 				if ended := r.interrupted(ctx, "asking the API server about the stages"); ended != nil {
 					return ended
 				}
@@ -111,12 +147,20 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 		}
 		if len(stages) > 1 {
 			r.stage, r.between = s.Name, n < len(stages)-1
-			r.deadline = time.Now().Add(r.g.Timeout + s.Hold + s.answerTime())
+			r.deadline = time.Now().Add(r.g.Timeout + s.Test.limit() + s.Hold + s.answerTime())
 		}
 		r.begun = n + 1
+		r.enterStage(n, passed)
+		if err = r.resolve(r.course.root, n, s); err != nil && !passed {
+			r.failure = err
+			r.leaveStage(n, RolloutFailed)
+			return r.unwritten(r.course.root, err)
+		}
 		if v, err = r.write(s); v.Outcome == Passed && !passed {
 			v = r.watchStage(s, stages[n+1:])
 		}
+		r.leaveStage(n, v.Outcome)
+		r.compared = r.compared || s.Judge && len(s.Goals) > 0 && !s.Alone
 		if v.Outcome != Passed {
 			return v, err
 		}
@@ -124,6 +168,7 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 		if n < len(stages)-1 || len(s.Deletes) > 0 { // who goes on with this run must not run again what is deleted
 			r.stages[n].Passed = true
 			if s.Approval != nil && s.Approval.Park && !passed {
+				r.leaveStage(n, Parked)
 				return Verdict{Outcome: Parked, Target: -1}, nil
 			}
 			if err := r.keepOn(); err != nil {
@@ -169,11 +214,12 @@ func (r *run) toWatch(later []Stage) []patch.Write {
 	})
 }
 
-// comes tells whether a write of an unfinished run is to an object that only a later stage writes.
+// comes tells whether a write of an unfinished run is to an object that only a later stage writes. What has tested a stage
+// of that run says nothing about this one.
 func (r *run) comes(w patch.Write, later []Stage) bool {
 	own := r.writes[min(len(r.carried), len(r.writes)):]
 	of := func(o patch.Write) bool { return o.Ref == w.Ref }
-	return !slices.ContainsFunc(own, of) && slices.ContainsFunc(later, func(s Stage) bool { return slices.ContainsFunc(s.Writes, of) })
+	return !slices.ContainsFunc(own, of) && (w.Test > 0 || slices.ContainsFunc(later, func(s Stage) bool { return slices.ContainsFunc(s.Writes, of) }))
 }
 
 // asPassed is a stage that an earlier run has come through: what it has given to a few pods is there, and a hook that is
@@ -181,7 +227,7 @@ func (r *run) comes(w patch.Write, later []Stage) bool {
 func (s Stage) asPassed() Stage {
 	s.Writes = slices.Clone(s.Writes)
 	for i := range s.Writes {
-		if w := &s.Writes[i]; s.Goals[w.Ref] > 0 {
+		if w := &s.Writes[i]; s.Goals[w.Ref] > 0 || w.Steers() {
 			w.Written = w.Before
 		}
 	}
@@ -200,7 +246,41 @@ func (r *run) watchStage(s Stage, later []Stage) Verdict {
 		timing = within(timing, s.Hold)
 	}
 	r.criteria.Timing = timing
+	r.criteria.Criteria, r.answered = r.askedIn(s)
 	return r.watch(targets, s)
+}
+
+// askedIn are the criteria of a stage. Those that compare new pods with old ones under the same traffic have answered for
+// good in the stages in which both had some; answered is what they said.
+func (r *run) askedIn(s Stage) (asked []analysis.Criterion, answered []analysis.Result) {
+	if !r.compared || len(s.Goals) > 0 && !s.Alone {
+		return r.g.Criteria, nil
+	}
+	for _, c := range r.g.Criteria {
+		if !c.Concurrent() {
+			asked = append(asked, c)
+			continue
+		}
+		for _, result := range r.report.Criteria {
+			if result.Name == c.Name {
+				answered = append(answered, result)
+			}
+		}
+	}
+	return asked, answered
+}
+
+// canCompare refuses criteria that need users with old and new pods at once, where these change over together.
+func (r *run) canCompare() error {
+	if d := r.g.Delivery; !d.pins() || d.canaries() || d.shares() {
+		return nil
+	}
+	for _, c := range r.g.Criteria {
+		if c.Concurrent() {
+			return invalidError{fmt.Errorf("criterion %s compares the new pods with the old ones under the same traffic, and they never have any at the same time in this delivery\n  hint: baseline: before, or a canary", c.Name)}
+		}
+	}
+	return nil
 }
 
 // keepOn puts on record how far the run has come. A record that cannot be written now still says what there is to undo.

@@ -26,8 +26,8 @@ func canary(d Delivery) Planner {
 		var staged []patch.Write
 		for _, w := range p.Writes {
 			if changesPods(w) {
-				if err := canStage(w); err != nil {
-					return nil, err
+				if why := cannotStage(w); why != "" {
+					return nil, fmt.Errorf("%s cannot have a canary: %s\n  hint: change that, or run without --canary", w.Ref, why)
 				}
 				staged = append(staged, w)
 			}
@@ -41,10 +41,11 @@ func canary(d Delivery) Planner {
 
 // canaryStages are the stages of some writes, and in the first of them all others.
 func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, error) {
+	p = unpinnedPlan(p)
 	var stages []Stage
 	before := map[manifest.Ref]int32{}
 	for n, c := range d.Parts {
-		s := Stage{Name: "canary " + c.Canary.String(), Goals: map[manifest.Ref]int32{}, Hold: c.Hold, Approval: c.Approval, Judge: true}
+		s := Stage{Name: "canary " + c.Canary.String(), Goals: map[manifest.Ref]int32{}, Test: c.Test, Hold: c.Hold, Approval: c.Approval, Judge: true}
 		if n == 0 {
 			s.Writes = append(s.Writes, p.Writes...)
 		} else {
@@ -85,8 +86,11 @@ func changesPods(w patch.Write) bool {
 	return !equality.Semantic.DeepEqual(rollout.PodTemplate(rollout.Typed(w.Origin())), rollout.PodTemplate(rollout.Typed(w.After)))
 }
 
-// canStage refuses what cannot be given to a few pods first.
-func canStage(w patch.Write) error {
+// onDelete is why a workload with that strategy has no stages: there is nothing to promote it to.
+const onDelete = "spec.updateStrategy.type is OnDelete, by which pods become new when somebody deletes them"
+
+// cannotStage is why not only some pods of a workload can become new; empty when they can.
+func cannotStage(w patch.Write) string {
 	why := ""
 	switch o := rollout.Typed(w.After).(type) {
 	case *appsv1.Deployment:
@@ -98,7 +102,11 @@ func canStage(w patch.Write) error {
 		}
 	case *appsv1.StatefulSet:
 		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
-			why = "spec.updateStrategy.type is OnDelete, by which pods become new when somebody deletes them"
+			why = onDelete
+		}
+	case *appsv1.DaemonSet:
+		if o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
+			why = onDelete
 		}
 	default:
 		why = "no controller of its kind can keep some pods old"
@@ -106,10 +114,7 @@ func canStage(w patch.Write) error {
 	if why == "" && w.Deferred {
 		why = "it is not there yet"
 	}
-	if why == "" {
-		return nil
-	}
-	return fmt.Errorf("%s cannot have a canary: %s\n  hint: change that, or run without --canary", w.Ref, why)
+	return why
 }
 
 // goal is how many pods of a workload are to be new in a stage, after a stage with fewer.
@@ -119,11 +124,15 @@ func goal(w patch.Write, share Share, before int32) (int32, error) {
 	pods := share.of(desired)
 	k, _ := rollout.KindOf(w.Ref.GroupKind())
 	switch {
+	case desired == 0 && k.OnEachNode:
+		return 0, fmt.Errorf("%s cannot have a canary: no node is to run it\n  hint: run without --canary", w.Ref)
 	case desired == 0:
 		return 0, fmt.Errorf("%s cannot have a canary: it wants 0 pods\n  hint: scale it first, or run without --canary", w.Ref)
 	case k.Staged == rollout.ByPartition && pods >= desired:
 		return 0, fmt.Errorf("a canary of %s is %d of %s's %d %s: all of them\n  hint: give fewer, or more replicas, or run without --canary",
 			share, pods, w.Ref, desired, podsWord(desired))
+	case k.Staged == rollout.ByDeletion && pods == desired:
+		return 0, fmt.Errorf("a canary of %s is %d of %s's %d %s: all of them\n  hint: give fewer, or run without --canary", share, pods, w.Ref, desired, podsWord(desired))
 	case pods > desired:
 		return 0, fmt.Errorf("a canary of %s pods is more than the %d that %s wants\n  hint: give fewer, or a percentage", share, desired, w.Ref)
 	case desired == 1 && share.Percent > 0 && share.Percent < 50:
@@ -144,12 +153,16 @@ func podsWord(n int32) string {
 // few are the fields by which so many pods become new, and no more. They are tried on a real cluster.
 //
 // A Deployment makes that many beside all the old ones, and goes on only when they are available, which they will not be.
-// A StatefulSet replaces its highest ordinals.
+// A StatefulSet replaces its highest ordinals. A DaemonSet replaces none, and the run itself deletes the old pods of so
+// many nodes (see replacing); its minReadySeconds would not do, because they count for the old pods as well.
 func few(w patch.Write, pods int32) []patch.Set {
 	after := rollout.Typed(w.After)
 	k, _ := rollout.KindOf(w.Ref.GroupKind())
-	if k.Staged == rollout.ByPartition {
+	switch k.Staged {
+	case rollout.ByPartition:
 		return []patch.Set{{Path: "spec.updateStrategy.rollingUpdate.partition", Value: int64(rollout.Replicas(after) - pods)}}
+	case rollout.ByDeletion:
+		return []patch.Set{{Path: "spec.updateStrategy.type", Value: string(appsv1.OnDeleteDaemonSetStrategyType)}, {Path: "spec.updateStrategy.rollingUpdate"}}
 	}
 	return []patch.Set{
 		{Path: "spec.strategy.type", Value: "RollingUpdate"},

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -96,6 +97,55 @@ func TestCanaryStages(t *testing.T) {
 	}
 }
 
+// onNodes is a write to a DaemonSet that so many nodes are to run.
+func onNodes(nodes int64, strategy map[string]any) patch.Write {
+	fields := map[string]any{}
+	if strategy != nil {
+		fields["updateStrategy"] = strategy
+	}
+	w := staged("DaemonSet", 0, fields)
+	for _, of := range []*unstructured.Unstructured{w.Before, w.Sent, w.After} {
+		unstructured.RemoveNestedField(of.Object, "spec", "replicas")
+	}
+	for _, of := range []*unstructured.Unstructured{w.Before, w.After} {
+		of.Object["status"] = map[string]any{"desiredNumberScheduled": nodes}
+	}
+	return w
+}
+
+func deferred() patch.Write {
+	w := staged("Deployment", 4, nil)
+	w.Deferred = true
+	return w
+}
+
+// TestDaemonSetStages: the controller replaces nothing in them, and does so as the manifest says at the end. What is sent
+// has no field that only another strategy has.
+func TestDaemonSetStages(t *testing.T) {
+	rolling := map[string]any{"type": "RollingUpdate", "rollingUpdate": map[string]any{"maxUnavailable": "10%"}}
+	for name, strategy := range map[string]map[string]any{"its own": rolling, "none": nil} {
+		stages, err := canary(shares(t, "5%,50%", time.Minute)).Stages(patch.Plan{Writes: []patch.Write{onNodes(5, strategy)}})
+		if err != nil || len(stages) != 3 {
+			t.Fatalf("%s: %d stages, %v", name, len(stages), err)
+		}
+		for n, s := range stages {
+			w := s.Writes[0]
+			want := map[string]any{"type": "OnDelete"}
+			if n == 2 {
+				want = strategy
+			}
+			for _, of := range []*unstructured.Unstructured{w.Sent, w.After} {
+				if got, _, _ := unstructured.NestedMap(of.Object, "spec", "updateStrategy"); !equality.Semantic.DeepEqual(got, want) {
+					t.Errorf("%s: stage %s has the strategy %v", name, s.Name, got)
+				}
+			}
+			if w.Step != n || s.Goals[w.Ref] != []int32{1, 3, 0}[n] || patch.AtStep(stages[2].Writes[0], w.After) != (n == 2) {
+				t.Errorf("%s: stage %s: step %d, goal %d", name, s.Name, w.Step, s.Goals[w.Ref])
+			}
+		}
+	}
+}
+
 // TestNoCanary: what has no pods to replace goes out as ever.
 func TestNoCanary(t *testing.T) {
 	same, first := staged("Deployment", 4, nil), staged("Deployment", 4, nil)
@@ -120,7 +170,13 @@ func TestCanaryRefused(t *testing.T) {
 		"deployment/web cannot have a canary: spec.strategy.type is Recreate":        {staged("Deployment", 4, map[string]any{"strategy": map[string]any{"type": "Recreate"}}), "1"},
 		"deployment/web cannot have a canary: spec.paused is true":                   {staged("Deployment", 4, map[string]any{"paused": true}), "1"},
 		"statefulset/web cannot have a canary: spec.updateStrategy.type is OnDelete": {staged("StatefulSet", 4, map[string]any{"updateStrategy": map[string]any{"type": "OnDelete"}}), "1"},
-		"daemonset/web cannot have a canary: no controller of its kind":              {staged("DaemonSet", 4, nil), "1"},
+		"daemonset/web cannot have a canary: spec.updateStrategy.type is OnDelete":   {onNodes(4, map[string]any{"type": "OnDelete"}), "1"},
+		"daemonset/web cannot have a canary: no node is to run it":                   {onNodes(0, nil), "1"},
+		"a canary of 90% is 4 of daemonset/web's 4 pods: all of them":                {onNodes(4, nil), "90%"},
+		"a canary of 4 is 4 of daemonset/web's 4 pods: all of them":                  {onNodes(4, nil), "4"},
+		"a canary of 5 pods is more than the 4 that daemonset/web wants":             {onNodes(4, nil), "5"},
+		"a canary of 25% is no more than the stage before: 1 of 4 pods":              {onNodes(4, nil), "5%,25%"},
+		"deployment/web cannot have a canary: it is not there yet":                   {deferred(), "1"},
 		"deployment/web cannot have a canary: it wants 0 pods":                       {staged("Deployment", 0, nil), "5%"},
 		"a canary of 5 pods is more than the 4 that deployment/web wants":            {staged("Deployment", 4, nil), "5"},
 		"a canary of 90% is 3 of statefulset/web's 3 pods: all of them":              {staged("StatefulSet", 3, nil), "90%"},

@@ -86,8 +86,14 @@ func partsOf(p patch.Plan, groups []order.Group) []patch.Plan {
 	}
 	parts := make([]patch.Plan, len(groups))
 	for _, w := range p.Writes {
-		of := &parts[places[w.Ref].group]
-		of.Writes = append(of.Writes, w)
+		of := w.Ref
+		if _, known := places[of]; !known && w.Pin != nil { // it goes with the pods that it is about
+			of = w.Pin.Of
+		} else if !known && w.Split != nil {
+			of = w.Split.Of
+		}
+		part := &parts[places[of].group]
+		part.Writes = append(part.Writes, w)
 	}
 	for i := range parts {
 		slices.SortStableFunc(parts[i].Writes, func(a, b patch.Write) int { return places[a.Ref].object - places[b.Ref].object })

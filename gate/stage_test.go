@@ -67,6 +67,49 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestHoldIsTold: the window of the criteria is the hold, and where nobody measures its end is awaited.
+func TestHoldIsTold(t *testing.T) {
+	const hold = 40 * time.Second
+	one := Planner{Name: "one", Stages: func(p patch.Plan) ([]Stage, error) {
+		return []Stage{{Name: "one", Writes: p.Writes, Hold: hold, Judge: true}}, nil
+	}}
+	for _, measured := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(good("web"))
+			g := judging(t, w, &answers{})
+			if !measured {
+				g = gated(w)
+			}
+			g.Planners, g.Heartbeat = []Planner{one}, 10*time.Second
+			g.Timing, g.Timeout = analysis.DefaultTiming(), 10*time.Minute
+			var window time.Duration
+			var holding, asking int
+			g.Progress = func(e Event) {
+				switch p := e.Payload.(type) {
+				case Step:
+					if p.Name == StepAnalyze {
+						window = p.Settle + p.Limit
+					}
+				case Waiting:
+					if len(p.Workloads) == 0 && p.Hold > 0 {
+						holding++
+					} else if len(p.Workloads) == 0 {
+						asking++
+					}
+				}
+			}
+			report, _ := g.Run(t.Context(), w.manifests("web"))
+			check(t, report, w, Passed, "", "")
+			if measured && window != hold || !measured && window != 0 {
+				t.Errorf("measured %v: a window of %s is told", measured, window)
+			}
+			if !measured && (holding < 3 || asking > 0) {
+				t.Errorf("the end of the hold was awaited %d times, and the criteria %d times", holding, asking)
+			}
+		})
+	}
+}
+
 // answers writes a decision to the lease that waits for one, after a while.
 func (b *books) answers(after time.Duration, d record.Decision) {
 	go func() {
@@ -90,11 +133,12 @@ func TestApproval(t *testing.T) {
 		outcome  Outcome
 		cause    string
 		log      string
+		stages   string
 	}{
-		"approved":           {record.Decision{Approved: true, By: "ann@example.com"}, Passed, "", "write a, write b"},
-		"rejected":           {record.Decision{By: "ann@example.com", Reason: "too slow"}, Rejected, "ann@example.com has rejected stage first: too slow", "write a, undo a"},
-		"by somebody else":   {record.Decision{Approved: true, By: "bob@elsewhere.com"}, Rejected, "nobody has approved stage first within 5m", "write a, undo a"},
-		"nobody says a word": {record.Decision{}, Rejected, "nobody has approved stage first within 5m", "write a, undo a"},
+		"approved":           {record.Decision{Approved: true, By: "ann@example.com"}, Passed, "", "write a, write b", "first passed by ann@example.com; rest passed"},
+		"rejected":           {record.Decision{By: "ann@example.com", Reason: "too slow"}, Rejected, "ann@example.com has rejected stage first: too slow", "write a, undo a", "first ended by ann@example.com; rest not-begun"},
+		"by somebody else":   {record.Decision{Approved: true, By: "bob@elsewhere.com"}, Rejected, "nobody has approved stage first within 5m", "write a, undo a", "first ended; rest not-begun"},
+		"nobody says a word": {record.Decision{}, Rejected, "nobody has approved stage first within 5m", "write a, undo a", "first ended; rest not-begun"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -116,6 +160,9 @@ func TestApproval(t *testing.T) {
 				}
 				report, _ := g.Run(t.Context(), w.manifests("a", "b"))
 				check(t, report, w, c.outcome, "", "")
+				if got := stageStates(report); got != c.stages {
+					t.Errorf("stages %s, want %s", got, c.stages)
+				}
 				if c.cause != "" && (len(report.Findings) == 0 || report.Findings[0].Cause != c.cause) {
 					t.Errorf("findings %+v, want %s", report.Findings, c.cause)
 				}
@@ -125,6 +172,19 @@ func TestApproval(t *testing.T) {
 			})
 		})
 	}
+}
+
+// stageStates are the stages of a report with what has become of them, in one line.
+func stageStates(r Report) string {
+	var all []string
+	for _, s := range r.Stages {
+		text := s.Name + " " + string(s.State)
+		if s.Approval != nil && s.Approval.By != "" {
+			text += " by " + s.Approval.By
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, "; ")
 }
 
 // TestParked: a parked run keeps others away, and goes on or goes back when somebody says so.
@@ -238,5 +298,26 @@ func TestUnjudgedStage(t *testing.T) {
 			t.Log(name)
 			check(t, report, w, c.outcome, "", c.versions)
 		})
+	}
+}
+
+// TestWriteOf: what an unfinished run has written and this one leaves as it is counts as changed by this one: it is no
+// excuse that it was broken before. Of several steps the last one counts.
+func TestWriteOf(t *testing.T) {
+	web := good("web").ref()
+	of := func(step int, a patch.Action) patch.Write { return patch.Write{Ref: web, Step: step, Action: a} }
+	for name, c := range map[string]struct {
+		writes []patch.Write
+		step   int
+		action patch.Action
+	}{
+		"unchanged":      {[]patch.Write{of(0, patch.Unchanged)}, 0, patch.Unchanged},
+		"taken over":     {[]patch.Write{of(7, patch.Configured), of(0, patch.Unchanged)}, 7, patch.Configured},
+		"steps":          {[]patch.Write{of(0, patch.Configured), of(1, patch.Configured)}, 1, patch.Configured},
+		"written by two": {[]patch.Write{of(7, patch.Configured), of(0, patch.Configured)}, 0, patch.Configured},
+	} {
+		if w := (&run{writes: c.writes}).writeOf(web); w == nil || w.Step != c.step || w.Action != c.action {
+			t.Errorf("%s: %+v", name, w)
+		}
 	}
 }

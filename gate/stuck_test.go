@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -85,5 +86,33 @@ func TestFreeOnly(t *testing.T) {
 				t.Errorf("%s: freed %v after asking %d times, in %s", name, w.freed, w.asked, took)
 			}
 		})
+	}
+}
+
+// TestInTheWay: the pods that stand in the way are freed, whichever run has made them.
+func TestInTheWay(t *testing.T) {
+	ref := manifest.Ref{Group: "apps", Kind: "StatefulSet", Namespace: "shop", Name: "db"}
+	live := rollout.Typed(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": map[string]any{"name": "db"}}})
+	for name, c := range map[string]struct {
+		blockedBy, undone string
+		keep              bool
+		want              string
+	}{
+		"nothing":                        {},
+		"what the undo has taken back":   {undone: "db-bad", want: "db-bad"},
+		"the version of an earlier run":  {blockedBy: "db-older", undone: "db-bad", want: "db-older"},
+		"an undo that was there already": {undone: "db-old"},
+		"a good new version is blocked":  {blockedBy: "db-bad", want: "db-bad"},
+		"as it was asked for":            {blockedBy: "db-bad", keep: true},
+	} {
+		r := Gate{Cluster: newWorld(), KeepStuckPods: c.keep}.begin(t.Context(), "run")
+		target := rollout.Target{Ref: ref}
+		f := &follower{r: r, targets: []rollout.Target{target}, states: []state{newState(target, diagnosis.Patience{})}, undone: map[manifest.Ref]string{ref: c.undone}}
+		f.states[0].write = &patch.Write{Ref: ref, Action: patch.Configured}
+		got, stuck := f.stuck(0, rollout.Workload{Live: live}, rollout.Status{Ref: ref, Revision: "db-old", BlockedBy: c.blockedBy})
+		if got.revision != c.want || stuck != (c.want != "") {
+			t.Errorf("%s: frees %q, %v", name, got.revision, stuck)
+		}
+		r.course.stop()
 	}
 }

@@ -61,7 +61,7 @@ func targetsOfUndo(undone []patch.Undone) []rollout.Target {
 func targetsOfPlan(plan patch.Plan) []rollout.Target {
 	var targets []rollout.Target
 	for _, w := range plan.Writes {
-		if rollout.Watched(w.Ref.GroupKind()) {
+		if rollout.Watched(w.Ref.GroupKind()) && w.Test == 0 {
 			targets = append(targets, rollout.Target{Ref: w.Ref, Resource: w.Resource, Applied: rollout.Typed(w.After), Previous: rollout.Typed(w.Before)})
 		}
 	}
@@ -115,7 +115,7 @@ func changedConfig(plan patch.Plan) []diagnosis.Changed {
 func servicesBefore(writes []patch.Write) []*corev1.Service {
 	var all []*corev1.Service
 	for _, w := range writes {
-		if w.Ref.Group != "" || w.Ref.Kind != "Service" || w.Action != patch.Configured || w.Before == nil {
+		if w.Ref.Group != "" || w.Ref.Kind != "Service" || w.Action != patch.Configured || w.Before == nil || w.Pin != nil {
 			continue
 		}
 		var before corev1.Service

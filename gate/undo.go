@@ -26,9 +26,10 @@ func (r *run) undo(v Verdict) {
 	r.report.Marks.Undone = now()
 	r.step(Step{Name: StepUndo, Limit: r.g.UndoTimeout})
 	r.hooksRan()
-	undone := r.takeBack()
+	undone, pinned := r.goBack()
 	if overslept(started, r.g.UndoTimeout) && slices.ContainsFunc(undone, failedToUndo) {
-		undone, started = r.takeBack(), time.Now()
+		undone, pinned = r.goBack()
+		started = time.Now()
 	}
 	undo := &Undo{Result: UndoUnverified, Objects: undoneObjects(undone)}
 	r.report.Undo = undo
@@ -47,6 +48,9 @@ func (r *run) undo(v Verdict) {
 		if verified {
 			undo.Result = UndoVerified
 		}
+	}
+	if pinned {
+		undone = r.unpinLast(undone, undo)
 	}
 	undo.Duration = time.Since(began).Seconds()
 	if v.Outcome == CriteriaFailed && undo.Result != UndoFailed {
@@ -93,16 +97,65 @@ func (r *run) outcomeOfNothing(verdict Outcome) Outcome {
 	return OutcomeOf(r.failure)
 }
 
+// goBack takes back what the run has written. Where it leads traffic, the old pods get that first, from routes and by
+// Services that are pinned to them; pinned says that they have it, and that the pins are still there. Otherwise routes and
+// pins go first: there would be no pods behind them.
+func (r *run) goBack() (undone []patch.Undone, pinned bool) {
+	if len(r.carriers()) == 0 {
+		return r.takeBack(func(patch.Write) bool { return true }), false
+	}
+	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
+	var serve, moved bool
+	if r.mayWrite(ctx) == nil {
+		serve, moved = r.pinBack(ctx)
+	}
+	release()
+	rest := func(w patch.Write) bool { return !r.carries(w) }
+	if !serve {
+		undone = r.takeBack(r.carries)
+		return append(undone, r.takeBack(rest)...), false
+	}
+	undone = r.takeBack(func(w patch.Write) bool { return r.carries(w) && isSplit(*r.writeOf(w.Ref)) })
+	if moved || slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Action == patch.Restored && u.Err == nil }) {
+		r.rest()
+	}
+	return append(undone, r.takeBack(rest)...), true
+}
+
+// unpinLast gives the Services back to all pods when the old version has come back. Whoever has cancelled the run waits
+// for that only as long as it takes the controller to end the new pods.
+func (r *run) unpinLast(undone []patch.Undone, undo *Undo) []patch.Undone {
+	if undo.Result == UndoFailed {
+		for _, ref := range r.carriers() {
+			if pin := r.writeOf(ref).Pin; pin == nil || pin.Old == "" {
+				continue
+			}
+			r.note("%s sends traffic to the pods of the old version alone, because not everything could be put back; `rolloutgate undo` tries again", ref)
+		}
+		return undone
+	}
+	r.awaitEndOfNew()
+	pins := r.takeBack(func(w patch.Write) bool {
+		return r.carries(w) && !slices.ContainsFunc(undone, func(u patch.Undone) bool { return u.Write.Ref == w.Ref })
+	})
+	undone = append(undone, pins...)
+	undo.Objects = undoneObjects(undone)
+	if slices.ContainsFunc(pins, failedToUndo) {
+		undo.Result = UndoFailed
+	}
+	return undone
+}
+
 // takeBack sends the inverse of every write. An error with one of them does not stop the others. A write that was never
 // carried out, which shows only now, is not among the answers.
-func (r *run) takeBack() []patch.Undone {
+func (r *run) takeBack(part func(patch.Write) bool) []patch.Undone {
 	ctx, release := r.course.enter(Undoing, r.g.UndoTimeout)
 	defer release()
 	var undone []patch.Undone
 	behind := map[manifest.Ref]bool{}  // those that are back behind everything that was written before
 	stepped := map[manifest.Ref]bool{} // those that are back behind the earlier steps of this run
 	for i, w := range slices.Backward(r.writes) {
-		if w.Action == patch.Unchanged || w.Ended || behind[w.Ref] || stepped[w.Ref] && i >= len(r.carried) {
+		if !part(w) || w.Action == patch.Unchanged || w.Ended || behind[w.Ref] || stepped[w.Ref] && i >= len(r.carried) {
 			continue
 		}
 		if r.mayWrite(ctx); r.course.yielded() != nil {

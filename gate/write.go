@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
@@ -19,6 +20,14 @@ func (r *run) write(s Stage) (Verdict, error) {
 	r.step(Step{Name: StepApply, Stage: r.stage})
 	ctx, release := r.course.enter(Writing, r.remaining())
 	defer release()
+	if s.Unpin {
+		if err := r.mayWrite(ctx); err != nil {
+			return r.unwritten(ctx, err)
+		}
+		if r.failure = r.unpin(ctx); r.failure != nil {
+			return r.unwritten(ctx, r.failure)
+		}
+	}
 	for _, w := range s.Writes {
 		if err := r.mayWrite(ctx); err != nil {
 			return r.unwritten(ctx, err)
@@ -31,7 +40,7 @@ func (r *run) write(s Stage) (Verdict, error) {
 			err = r.writeOne(w)
 		}
 		if err != nil {
-			r.findings = append(r.findings, diagnosis.ExplainApply(err, w.Object))
+			r.findings = append(r.findings, diagnosis.ExplainApply(err, sent(w)))
 			r.failure = fmt.Errorf("applying %s: %w", w.Ref, err)
 			return r.unwritten(ctx, r.failure)
 		}
@@ -42,7 +51,23 @@ func (r *run) write(s Stage) (Verdict, error) {
 			}
 		}
 	}
+	if s.Unsplit {
+		if err := r.mayWrite(ctx); err != nil {
+			return r.unwritten(ctx, err)
+		}
+		if _, r.failure = r.giveBack(r.course.root, isSplit); r.failure != nil {
+			return r.unwritten(ctx, r.failure)
+		}
+	}
 	return Verdict{Outcome: Passed, Target: -1}, nil
+}
+
+// sent is what a write sends, as the manifest that it came from where there is one.
+func sent(w patch.Write) manifest.Object {
+	if w.Object.Unstructured != nil {
+		return w.Object
+	}
+	return manifest.Object{Unstructured: w.Sent, Source: w.Source}
 }
 
 // moveIn takes the lease in a namespace that was just made, and puts the run on record there when that is where it belongs.
@@ -74,7 +99,7 @@ func (r *run) writeOne(w patch.Write) error {
 		r.writes = append(r.writes, w)
 	}
 	if err == nil {
-		r.tell(w.Ref, Applied{w.Action})
+		r.tell(w.Ref, Applied{Action: w.Action, Pin: w.Pin, Split: w.Split})
 	}
 	return err
 }

@@ -57,7 +57,9 @@ func (c *console) bar(s rollout.Status, width int) string {
 	}
 	bar := strings.Repeat("█", full) + strings.Repeat("░", cells-full)
 	text := fmt.Sprintf("  %d of %d ready", s.Ready, s.Desired)
-	if s.Phase != rollout.Progressing {
+	if s.Reason == rollout.ReasonBeside {
+		text = "  " + flat(s.Message)
+	} else if s.Phase != rollout.Progressing {
 		text += "  " + strings.ToLower(string(s.Phase))
 	}
 	if s.Message != "" && s.Phase != rollout.Complete {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -31,7 +32,9 @@ func onCluster(t *testing.T, dir string) {
 	}
 	host, port := publishPrometheus(t)
 	commands := requestCommands()
-	commands["exits"], commands["report"] = exits, reports
+	maps.Copy(commands, sampleCommands())
+	maps.Copy(commands, gatewayCommands())
+	commands["exits"], commands["report"], commands["gatewayapi"] = exits, reports, gatewayAPI
 	testscript.Run(t, testscript.Params{
 		Dir:  dir,
 		Cmds: commands,
@@ -52,6 +55,7 @@ func onCluster(t *testing.T, dir string) {
 			env.Setenv("NAMESPACE", ns)
 			env.Setenv("PATH", os.Getenv("PATH")+":"+env.Getenv("PATH"))
 			env.Setenv("PROMETHEUS", os.Getenv("ROLLOUTGATE_PROMETHEUS_URL"))
+			env.Setenv("GATEWAY", os.Getenv("GATEWAY"))
 			env.Setenv("HOST", host)
 			env.Setenv("PORT", port)
 			env.Setenv("ROLLOUTGATE_REPORT_DIR", filepath.Join(env.WorkDir, "report"))

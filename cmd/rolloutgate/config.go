@@ -26,6 +26,9 @@ const envPrefix = "ROLLOUTGATE_"
 // serverKey is the key of the server's settings in the config file.
 const serverKey = "prometheus"
 
+// stagesKey is the key of the stages in the config file.
+const stagesKey = "stages"
+
 // notInFile are the flags that a config file cannot set: where it is itself, and who runs it.
 var notInFile = []string{"config", "help", "kubeconfig", "as", "context"}
 
@@ -56,24 +59,31 @@ func (e *usageError) Error() string {
 	return e.text + "\n  hint: " + e.hint
 }
 
-// fillFlags fills the flags that were not given from the environment, then from the config file, and returns what the
-// file says about criteria, and about the server that answers them.
-func fillFlags(c *cobra.Command, getenv func(string) string) (analysis.Spec, prometheus.Settings, error) {
+// configFile is what a config file says beyond flags.
+type configFile struct {
+	spec   analysis.Spec
+	server prometheus.Settings
+	stages []gate.Part
+}
+
+// fillFlags fills the flags that were not given from the environment, then from the config file, and returns what else
+// the file says.
+func fillFlags(c *cobra.Command, getenv func(string) string) (configFile, error) {
 	flags := c.Flags()
-	spec, server := analysis.Spec{Timing: analysis.DefaultTiming()}, prometheus.Settings{}
+	none := configFile{spec: analysis.Spec{Timing: analysis.DefaultTiming()}}
 	if err := fromEnvironment(flags, getenv); err != nil {
-		return spec, server, err
+		return none, err
 	}
 	path, err := flags.GetString("config")
 	if err != nil {
-		return spec, server, nil // the command has no config file
+		return none, nil // the command has no config file
 	}
 	data, err := os.ReadFile(orDefault(path, defaultConfig))
 	if errors.Is(err, fs.ErrNotExist) && path == "" {
-		return spec, server, nil
+		return none, nil
 	}
 	if err != nil {
-		return spec, server, &usageError{fmt.Sprintf("reading the config file: %v", err), "check the path given by --config"}
+		return none, &usageError{fmt.Sprintf("reading the config file: %v", err), "check the path given by --config"}
 	}
 	return fromFile(flags, keysOf(c.Root()), orDefault(path, defaultConfig), data)
 }
@@ -129,20 +139,20 @@ func setAll(flags *pflag.FlagSet, f *pflag.Flag, values []string) error {
 	return nil
 }
 
-// fromFile reads a config file: keys named after flags, and the keys of analysis.Spec. A key that only another command knows
-// is that one's.
-func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (analysis.Spec, prometheus.Settings, error) {
-	spec, server := analysis.Spec{Timing: analysis.DefaultTiming()}, prometheus.Settings{}
+// fromFile reads a config file: keys named after flags, the keys of analysis.Spec, and those of tables of their own. A key
+// that only another command knows is that one's.
+func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (configFile, error) {
+	file := configFile{spec: analysis.Spec{Timing: analysis.DefaultTiming()}}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
-		return spec, server, &usageError{fmt.Sprintf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")), "the file must be valid YAML"}
+		return file, &usageError{fmt.Sprintf("%s: %s", path, strings.TrimPrefix(err.Error(), "yaml: ")), "the file must be valid YAML"}
 	}
 	if len(document.Content) == 0 {
-		return spec, server, nil
+		return file, nil
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return spec, server, &usageError{fmt.Sprintf("%s:%d: not a mapping", path, root.Line), "write it as lines of 'key: value'"}
+		return file, &usageError{fmt.Sprintf("%s:%d: not a mapping", path, root.Line), "write it as lines of 'key: value'"}
 	}
 	criteria := &yaml.Node{Kind: yaml.MappingNode, Line: root.Line, Column: root.Column, Tag: root.Tag}
 	var errs []error
@@ -154,12 +164,20 @@ func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (a
 			criteria.Content = append(criteria.Content, key, value)
 		case key.Value == serverKey:
 			var err error
-			server, err = prometheus.ParseConfig(path, value)
+			file.server, err = prometheus.ParseConfig(path, value)
+			errs = append(errs, err)
+		case key.Value == stagesKey:
+			var err error
+			file.stages, err = readStages(path, root, value)
 			errs = append(errs, err)
 		case key.Value == "apiVersion" || key.Value == "kind":
 		case f == nil && slices.Contains(known, key.Value):
 		case f == nil:
-			errs = append(errs, &usageError{fmt.Sprintf("%s:%d: unknown key %q", path, key.Line, key.Value), "known keys are " + strings.Join(known, ", ")})
+			hint := "known keys are " + strings.Join(known, ", ")
+			if near := analysis.Closest(key.Value, known); near != "" {
+				hint = fmt.Sprintf("did you mean %q?", near)
+			}
+			errs = append(errs, &usageError{fmt.Sprintf("%s:%d: unknown key %q", path, key.Line, key.Value), hint})
 		case !f.Changed:
 			if err := setFromNode(flags, f, value); err != nil {
 				errs = append(errs, &usageError{fmt.Sprintf("%s:%d: reading %s: %v", path, value.Line, key.Value, err), ""})
@@ -167,7 +185,8 @@ func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (a
 		}
 	}
 	spec, err := analysis.ParseSpec(path, criteria)
-	return spec, server, errors.Join(append(errs, err)...)
+	file.spec = spec
+	return file, errors.Join(append(errs, err)...)
 }
 
 func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
@@ -181,7 +200,7 @@ func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
 }
 
 func knownKeys(flags *pflag.FlagSet) []string {
-	keys := append(analysis.SpecKeys(), serverKey)
+	keys := append(analysis.SpecKeys(), serverKey, stagesKey)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if key := fileKey(f.Name); !slices.Contains(notInFile, f.Name) && !slices.Contains(keys, key) {
 			keys = append(keys, key)

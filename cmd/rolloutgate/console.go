@@ -133,6 +133,8 @@ func (c *console) note(e gate.Event) (permanent bool) {
 	switch p := e.Payload.(type) {
 	case gate.Step:
 		c.step = text
+	case gate.Asked:
+		c.step = fmt.Sprintf("waiting for rolloutgate approve %s (stage %s)", flat(p.Run), flat(p.Stage))
 	case gate.Waiting:
 		return !c.Live // the block says it
 	case gate.Measured:

@@ -160,6 +160,28 @@ func (s *screen) frame() string {
 	return "\n" + strings.Join(s.lines, "\n") + "\n"
 }
 
+// TestStagedFrame: of a workload that is to get no further, the block says what runs; and whom it waits for.
+func TestStagedFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &screen{t: t, width: 130}
+		c := newConsole(s, consoleOptions{Live: true, Width: func() int { return s.width }})
+		c.event(eventAt(0, deploymentWeb, gate.Status{Status: rollout.Status{
+			Ref: deploymentWeb, Watched: true, Phase: rollout.Complete, Reason: rollout.ReasonBeside, Message: "1 new pod beside 4 old", Ready: 1, Desired: 4,
+		}}))
+		c.event(eventAt(1, manifest.Ref{}, gate.Asked{Stage: "canary 1", Run: "NSAPYIE5V5", Limit: time.Hour}))
+		want := `
+    0s  deployment/web  1 new pod beside 4 old
+    1s  stage canary 1 waits for at most 1h until somebody says so: rolloutgate approve NSAPYIE5V5, or reject NSAPYIE5V5
+  deployment/web  █████░░░░░░░░░░░░░░░  1 new pod beside 4 old
+  0s  waiting for rolloutgate approve NSAPYIE5V5 (stage canary 1)
+`
+		if diff := cmp.Diff(want, s.frame()); diff != "" {
+			t.Errorf("frame (-want +got):\n%s", diff)
+		}
+		c.close()
+	})
+}
+
 func TestLiveFrames(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &screen{t: t, width: 70}

@@ -330,8 +330,8 @@ func TestBlocksParse(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(found[1]), &document); err != nil {
 				t.Errorf("%s: %v in\n%s", path, err, found[1])
 			}
-			if regexp.MustCompile(`(?m)^(criteria|prometheus):`).MatchString(found[1]) {
-				if _, _, err := fromFile((&program{}).runCommand().Flags(), nil, path, []byte(found[1])); err != nil {
+			if regexp.MustCompile(`(?m)^(criteria|prometheus|stages):`).MatchString(found[1]) {
+				if _, err := fromFile((&program{}).runCommand().Flags(), nil, path, []byte(found[1])); err != nil {
 					t.Errorf("%s: %v in\n%s", path, err, found[1])
 				}
 			}
@@ -342,7 +342,7 @@ func TestBlocksParse(t *testing.T) {
 // TestConfigFilesParse reads the config files of the examples as rolloutgate does.
 func TestConfigFilesParse(t *testing.T) {
 	for _, path := range []string{"examples/success-criteria/rolloutgate.yaml", "examples/quickstart/criteria.yaml"} {
-		if _, _, err := fromFile((&program{}).runCommand().Flags(), nil, path, readFile(t, path)); err != nil {
+		if _, err := fromFile((&program{}).runCommand().Flags(), nil, path, readFile(t, path)); err != nil {
 			t.Error(err)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,6 +47,10 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	if _, err := o.patience(); err != nil {
 		return err
 	}
+	jobs, err := o.readJobs()
+	if err = errors.Join(o.findCommands(false), err); err != nil {
+		return err
+	}
 	if longest := o.spec.Timing.Longest(criteria); len(criteria) > 0 && longest > o.timeout {
 		return tooLong(longest, o.timeout)
 	}
@@ -59,7 +64,7 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 			return err
 		}
 	}
-	for _, note := range append(read.Notes(), leftOut...) {
+	for _, note := range slices.Concat(jobs.Notes(), read.Notes(), leftOut) {
 		fmt.Fprintf(p.stdout, "note: %s\n", printable(errors.New(note)))
 	}
 	for _, remark := range analysis.Lint(criteria, o.spec.Known(vars)) {
@@ -69,7 +74,7 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	for _, n := range []struct {
 		n         int
 		one, many string
-	}{{len(criteria), "criterion", "criteria"}, {len(read.Objects), "object", "objects"}} {
+	}{{len(criteria), "criterion", "criteria"}, {stagesIn(o.stages), "stage", "stages"}, {len(jobs.Objects), "object that tests", "objects that test"}, {len(read.Objects), "object", "objects"}} {
 		switch n.n {
 		case 0:
 		case 1:

@@ -46,7 +46,7 @@ type options struct {
 	window, recovery                 time.Duration
 	canaries                         []string
 	hold                             time.Duration
-	approve, park                    bool
+	blueGreen, drain, approve, park  bool
 	approveTimeout                   time.Duration
 	approveBy                        string
 	helmTests                        bool
@@ -59,6 +59,8 @@ type options struct {
 
 	spec   analysis.Spec       // from the config file
 	server prometheus.Settings // from there, too
+	stages []gate.Part         // from there, too
+	staged bool                // the command has stages
 }
 
 func (p *program) newOptions() *options {
@@ -169,39 +171,57 @@ func (o *options) takingBack(flags *pflag.FlagSet) {
 
 // staging are the flags that say in which stages a release goes out.
 func (o *options) staging(flags *pflag.FlagSet) {
+	o.staged = true
 	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
-	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins")
-	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary only when somebody says so with 'rolloutgate approve'")
-	flags.DurationVar(&o.approveTimeout, "approve-timeout", time.Hour, "how long to wait for that; then everything goes back")
+	flags.BoolVar(&o.blueGreen, "blue-green", false, "make all new pods beside the old ones, and give them the traffic of the Services at once when they are ready")
+	flags.BoolVar(&o.drain, "drain", false, "take the old pods out of the traffic of their Services before they end; twice as many pods need room for that")
+	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins, or the new pods of --blue-green have the traffic before the old ones end")
+	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary, or give the traffic to the new pods of --blue-green, only when somebody says so with 'rolloutgate approve'")
+	flags.DurationVar(&o.approveTimeout, "approve-timeout", approveTime, "how long to wait for that; then everything goes back")
 	flags.StringVar(&o.approveBy, "approve-by", "", "regular expression for the whole name of who may say so, as the API server knows them")
-	flags.BoolVar(&o.park, "park", false, "end after the last canary with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
+	flags.BoolVar(&o.park, "park", false, "end where --approve would wait, with exit code 0; 'rolloutgate resume' goes on, in a job that somebody has to start")
 	flags.BoolVar(&o.helmTests, "helm-tests", false, "run Helm's test hooks when everything else is complete; a test that fails undoes the release")
 }
 
-// delivery reads the flags about stages.
+// delivery reads the flags about stages. Those of the config file are left alone when a flag says which there are.
 func (o *options) delivery() (gate.Delivery, error) {
-	d := gate.Delivery{HelmTests: o.helmTests}
-	for _, text := range o.canaries {
+	d := gate.Delivery{HelmTests: o.helmTests, Drain: o.drain}
+	inFile := o.staged && len(o.canaries) == 0 && !o.blueGreen && len(o.stages) > 0
+	waits := 0 // the part that waits for somebody
+	for i, text := range o.canaries {
 		share, err := gate.ParseShare(text)
 		if err != nil {
 			what, hint, _ := strings.Cut(err.Error(), "\n  hint: ")
 			return d, &usageError{"reading --canary: " + what, hint}
 		}
-		d.Parts = append(d.Parts, gate.Part{Canary: share, Hold: o.hold})
+		d.Parts, waits = append(d.Parts, gate.Part{Canary: share, Hold: o.hold}), i
+	}
+	if o.blueGreen {
+		if len(o.canaries) > 0 || o.drain {
+			return d, &usageError{"--blue-green excludes --canary and --drain", "it gives all users to the new pods at once, and drains the old ones in any case"}
+		}
+		d.Parts = []gate.Part{{Preview: &gate.Preview{}}, {Switch: true, Hold: o.hold}}
 	}
 	for flag, given := range map[string]bool{"hold": o.hold > 0, "approve": o.approve, "park": o.park} {
+		if given && inFile {
+			return d, &usageError{"--" + flag + " does not go with the stages of the config file", "write it there, or say all of them in flags: --canary 5%"}
+		}
 		if given && len(d.Parts) == 0 {
-			return d, &usageError{"--" + flag + " without a canary", "say how many pods become new first: --canary 5%"}
+			return d, &usageError{"--" + flag + " without stages", "say how many pods become new first: --canary 5%, or --blue-green"}
 		}
 	}
 	switch {
+	case inFile:
+		d.Parts = o.stages
+		_, err := o.readJobs()
+		return d, errors.Join(o.findCommands(true), err)
 	case o.approve && o.park:
 		return d, &usageError{"--approve and --park exclude each other", "the job that resumes a parked run is the one to be approved"}
 	case o.approve || o.park:
 		if _, err := regexp.Compile(o.approveBy); err != nil {
 			return d, &usageError{"reading --approve-by: " + err.Error(), ""}
 		}
-		d.Parts[len(d.Parts)-1].Approval = &gate.Approval{Timeout: o.approveTimeout, By: o.approveBy, Park: o.park}
+		d.Parts[waits].Approval = &gate.Approval{Timeout: o.approveTimeout, By: o.approveBy, Park: o.park}
 	}
 	return d, nil
 }
@@ -231,11 +251,12 @@ func (o *options) keeping(flags *pflag.FlagSet) {
 func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	given := map[string]bool{}
 	c.Flags().VisitAll(func(f *pflag.Flag) { given[f.Name] = f.Changed || getenv(envName(f.Name)) != "" })
-	spec, server, err := fillFlags(c, getenv)
+	file, err := fillFlags(c, getenv)
 	if err != nil {
 		return err
 	}
-	o.server = server
+	spec := file.spec
+	o.server, o.stages = file.server, file.stages
 	for name, from := range map[string]struct{ flag, file *time.Duration }{
 		"settle": {(*time.Duration)(&o.settle), &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window},
 		"interval": {(*time.Duration)(&o.interval), &spec.Timing.Interval},

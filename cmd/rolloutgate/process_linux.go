@@ -44,3 +44,6 @@ func processStarted(id int) (when string, known bool) {
 	}
 	return fields[19], true
 }
+
+// endsWithUs has the kernel ask a command to end when this process is killed.
+func endsWithUs(a *syscall.SysProcAttr) { a.Pdeathsig = syscall.SIGTERM }

@@ -56,6 +56,15 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if err != nil {
 		return err
 	}
+	delivery, err := o.delivery()
+	if err != nil {
+		return err
+	}
+	for _, part := range delivery.Parts {
+		if part.Test != nil {
+			written = append(written, part.Test.Objects...)
+		}
+	}
 	to, err := parseAccount(account, o.namespace())
 	if err != nil {
 		return err
@@ -87,10 +96,21 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 
 // use is what a run with these flags may do, without its objects.
 func (o *options) use(getenv func(string) string) (rights.Use, error) {
+	d, err := o.delivery()
+	if err != nil {
+		return rights.Use{}, err
+	}
+	shares := slices.ContainsFunc(d.Parts, func(p gate.Part) bool { return p.Traffic > 0 })
+	previews := slices.ContainsFunc(d.Parts, func(p gate.Part) bool { return p.Preview != nil })
 	u := rights.Use{
 		Home: o.namespace(), Record: gate.Keeping(o.keep) == gate.KeepInCluster && o.dryRun != "server",
-		NeverUndo: o.undo == "never" || o.dryRun == "server", KeepStuckPods: !o.deleteStuck,
+		NeverUndo: o.undo == "never" || o.dryRun == "server", Pins: previews || shares || o.drain, Shares: shares, KeepStuckPods: !o.deleteStuck,
 	}
+	delivery, err := o.delivery()
+	if err != nil {
+		return u, err
+	}
+	u.Canaries = len(delivery.Parts) > 0
 	criteria, err := o.criteria(o.variables(getenv))
 	if err != nil || len(criteria) == 0 {
 		return u, err

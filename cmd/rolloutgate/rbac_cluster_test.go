@@ -40,6 +40,8 @@ spec:
       containers: [{name: app, image: "registry.example/web:v1"}]
 ---
 `
+	apart     = "apiVersion: v1\nkind: Service\nmetadata: {name: apart}\nspec: {selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}\n---\n"                  // in no manifest
+	route     = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: public}\nspec: {rules: [{backendRefs: [{name: web, port: 80}]}]}\n---\n" // in no manifest
 	configMap = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {size: small}\n---\n"
 	migration = `apiVersion: batch/v1
 kind: Job
@@ -82,6 +84,7 @@ type deed struct {
 	manifest string // what is written into a file for -f; empty: none is given
 	args     []string
 	code     int
+	bare     bool // without the flags of the scenario
 }
 
 // ended tells whether a command ended as it should. Whether a bad rollout is found out before its time is up depends on
@@ -95,6 +98,7 @@ type scenario struct {
 	before     string   // what the administrator has deployed by rolloutgate
 	byKubectl  string   // and with a client-side apply
 	flags      []string // of rbac and of every run
+	config     string   // of these, too
 	env        map[string]string
 	prometheus bool // there is one inside the namespace
 	steps      []deed
@@ -128,6 +132,9 @@ func scenarios() map[string]scenario {
 		"daemon": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: missing, steps: []deed{
 			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":missing"), code: 10},
 		}},
+		"nodes-first": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: append([]string{"--canary", "1"}, missing...), steps: []deed{
+			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":v2")},
+		}},
 		"never": {before: deployment, flags: append([]string{"--undo", "never"}, missing...), steps: []deed{
 			{manifest: with(deployment, ":v1", ":missing"), code: 21},
 		}},
@@ -137,6 +144,23 @@ func scenarios() map[string]scenario {
 		"hook": {before: migration + deployment, flags: missing, steps: []deed{
 			{manifest: migration + with(deployment, ":v1", ":v2")},
 			{manifest: migration + with(deployment, ":v1", ":missing"), code: 10},
+		}},
+		"bluegreen": {before: service + deployment, byKubectl: apart, flags: []string{"--blue-green"}, steps: []deed{
+			{manifest: with(service, "port: 80,", "port: 81,") + with(deployment, ":v1", ":v2")},
+			{args: []string{"undo", "deployment/web"}, bare: true},
+		}},
+		"bluebad": {before: service + deployment, byKubectl: apart, flags: append([]string{"--blue-green"}, missing...), steps: []deed{
+			{manifest: service + with(deployment, ":v1", ":missing"), code: 10},
+		}},
+		"drain": {before: service + deployment, byKubectl: apart, flags: []string{"--drain"}, steps: []deed{
+			{manifest: service + with(deployment, ":v1", ":v2")},
+		}},
+		"traffic": {before: service + deployment, byKubectl: route, config: "stages:\n- traffic: 50%\n", steps: []deed{
+			{manifest: with(deployment, ":v1", ":v2")},
+			{args: []string{"undo", "deployment/web"}, bare: true},
+		}},
+		"traffbad": {before: service + deployment, byKubectl: route, config: "stages:\n- traffic: 50%\n  test: {command: ['false']}\n", steps: []deed{
+			{manifest: with(deployment, ":v1", ":v2"), code: 10},
 		}},
 		"criteria": {prometheus: true, before: deployment, flags: []string{
 			"--prometheus-service", "NAMESPACE/prometheus:web", "--check", "sum(up) >= 1", "--settle", "1s", "--window", "4s", "--interval", "2s",
@@ -151,6 +175,9 @@ func scenarios() map[string]scenario {
 // could not be read, and ask for nothing else; and no right that rbac calls necessary is there for nothing.
 func TestRightsAreExact(t *testing.T) {
 	needsAudit(t)
+	if err := installGatewayAPI("httproutes"); err != nil {
+		t.Fatal(err)
+	}
 	host, port := publishPrometheus(t)
 	ctx, cancel := context.WithTimeout(t.Context(), rightsTime)
 	defer cancel()
@@ -196,8 +223,18 @@ func (t *tenant) play(ctx context.Context, s scenario, host, port string, change
 	for i, f := range s.flags {
 		flags[i] = strings.ReplaceAll(f, "NAMESPACE", t.namespace)
 	}
+	if s.config != "" {
+		path, err := t.write("rolloutgate.yaml", s.config)
+		if err != nil {
+			return err
+		}
+		flags = append(flags, "--config", path)
+	}
 	for n, step := range s.steps {
 		args := slices.Concat(step.args, flags)
+		if step.bare {
+			args = step.args
+		}
 		if step.manifest != "" {
 			path, err := t.write(fmt.Sprintf("step%d.yaml", n), step.manifest)
 			if err != nil {
@@ -288,7 +325,13 @@ func (t *tenant) check(s scenario) ([]string, error) {
 
 // needed are the rights that a scenario is told to need.
 func (t *tenant) needed(s scenario) ([]rights.Right, error) {
-	use := rights.Use{Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never")}
+	use := rights.Use{
+		Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Canaries: slices.Contains(s.flags, "--canary"),
+		Pins: slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
+	}
+	if s.config != "" {
+		use.Pins, use.Shares = true, true
+	}
 	if s.prometheus {
 		use.Prometheus = rights.Service{Namespace: t.namespace, Name: "prometheus", NoProxy: s.env[tokenEnv] != ""}
 	}

@@ -68,7 +68,16 @@ func losses() map[string]loss {
 		"put back what it has changed":                                                {bad(denied, missing), "cannot update deployments"},
 		"remove what it has created":                                                  {all["removed"].ends(denied), "cannot delete"},
 		"delete a hook that has ended, and one of an earlier run before it runs anew": {all["hook"].ends(denied), "cannot delete"},
+		"give some nodes of a DaemonSet the new version first":                        {all["nodes-first"].ends(denied), "cannot delete pods"},
+		"see which nodes of a DaemonSet have the new version by then":                 {all["nodes-first"].ends(denied), "cannot list pods"},
 		"ask Prometheus through the API server's proxy":                               {all["criteria"].ends(denied), "get services/proxy"},
+
+		"give the traffic of Services to one version alone, with --blue-green, --drain and shares of traffic":   {all["traffic"].ends(denied), "services"},
+		"find the pods of each version behind these Services, with --blue-green, --drain and shares of traffic": {all["traffic"].ends(denied), "cannot list resource"},
+		"make a Service for the new pods, and delete it again, with shares of traffic/create":                   {all["traffic"].ends(denied), "cannot create"},
+		"make a Service for the new pods, and delete it again, with shares of traffic/delete":                   {all["traffic"].ends(denied), "cannot delete services"},
+		"share the requests of routes between two versions, with shares of traffic":                             {all["traffic"].ends(denied), "httproutes"},
+		"see when these routes are followed, with shares of traffic":                                            {all["traffic"].ends(0), "it is read every few seconds instead"},
 
 		"keep other runs away from the same objects/create":           {bad(10, missing), "may not use leases"},
 		"keep other runs away from the same objects/list":             {bad(10, missing), "may not use leases"},
@@ -79,21 +88,22 @@ func losses() map[string]loss {
 
 		"keep the run on record in a ConfigMap if it may not use Secrets, and find those that are kept there": {bad(10, missing), ""}, // it may
 
-		"follow the rollout/list":                                           {bad(10, missing), ""}, // a watch begins with what is there
-		"follow the rollout/watch":                                          {bad(10, missing), "it is read every few seconds instead"},
-		"tell the new pods of a Deployment from the old ones":               {bad(11, missing).ends(11, "--timeout", "30s"), "replicasets"},
-		"tell the new pods of a StatefulSet or DaemonSet from the old ones": {all["daemon"].ends(11, "--timeout", "30s"), "controllerrevisions"},
-		"see what is wrong with pods/list":                                  {bad(10, missing), "pods"},
-		"see what is wrong with pods/watch":                                 {bad(10, missing), "pods"},
-		"read the warnings about pods":                                      {bad(10, missing), "events in"},
-		"read why a container ended":                                        {all["crash"], "pods/log"},
-		"find the Services that select the pods":                            {bad(0, better), "Services of deployment/web"},
-		"see whether Services send traffic to the new pods/list":            {bad(0, better), ""},
-		"see whether Services send traffic to the new pods/watch":           {bad(0, better), "whether Services send traffic to the new pods is not checked"},
-		"see which ports Ingresses and routes send traffic to":              {bad(0, better), "Ingresses in"},
-		"leave the number of replicas to an autoscaler":                     {bad(10, missing), "horizontalpodautoscalers"},
-		"free a StatefulSet that a broken pod blocks":                       {all["stuck"].ends(20, "--undo-timeout", "10s"), "cannot delete resource"},
-		"see whether quotas stop pods":                                      {bad(10, missing), "resourcequotas"},
+		"follow the rollout/list":                                            {bad(10, missing), ""}, // a watch begins with what is there
+		"follow the rollout/watch":                                           {bad(10, missing), "it is read every few seconds instead"},
+		"tell the new pods of a Deployment from the old ones":                {bad(11, missing).ends(11, "--timeout", "30s"), "replicasets"},
+		"tell the new pods of a StatefulSet or DaemonSet from the old ones":  {all["daemon"].ends(11, "--timeout", "30s"), "controllerrevisions"},
+		"see what is wrong with pods/list":                                   {bad(10, missing), "pods"},
+		"see what is wrong with pods/watch":                                  {bad(10, missing), "pods"},
+		"read the warnings about pods":                                       {bad(10, missing), "events in"},
+		"read why a container ended":                                         {all["crash"], "pods/log"},
+		"find the Services that select the pods":                             {bad(0, better), "Services of deployment/web"},
+		"see whether Services send traffic to the new pods/list":             {bad(0, better), ""},
+		"see whether Services send traffic to the new pods/watch":            {bad(0, better), "whether Services send traffic to the new pods is not checked"},
+		"see which ports Ingresses and routes send traffic to":               {bad(0, better), "Ingresses in"},
+		"leave the number of replicas to an autoscaler":                      {bad(10, missing), "horizontalpodautoscalers"},
+		"free a StatefulSet that a broken pod blocks":                        {all["stuck"].ends(20, "--undo-timeout", "10s"), "cannot delete resource"},
+		"choose the nodes of a canary by their label, and none that is down": {all["nodes-first"], "chosen by name alone"},
+		"see whether quotas stop pods":                                       {bad(10, missing), "resourcequotas"},
 		"see whether the namespace is going away, and which pods it refuses": {
 			bad(10, missing), "namespaces"},
 		"see what network policies keep away from pods": {bad(10, missing), "networkpolicies"},
@@ -128,6 +138,9 @@ var onRealNodes = []string{
 // refuses the run before anything is changed; without any other the run ends as it should, and says what it went without.
 func TestRightsMayBeMissing(t *testing.T) {
 	needsAudit(t)
+	if err := installGatewayAPI("httproutes"); err != nil {
+		t.Fatal(err)
+	}
 	host, port := publishPrometheus(t)
 	ctx, cancel := context.WithTimeout(t.Context(), rightsTime)
 	defer cancel()

@@ -79,25 +79,38 @@ func (a answers) String() string {
 type asking struct {
 	cmd  *exec.Cmd
 	read chan struct{} // closed when all lines are read
+	mu   sync.Mutex
 	got  answers
 	err  error
+}
+
+// soFar are the answers that have come.
+func (a *asking) soFar() answers {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.got)
 }
 
 // ask has clients ask a Service of the kubeconfig's namespace at its address, without pause, until stop. Flags are those
 // of `sandbox requests`.
 func ask(kubeconfig, service string, flags ...string) (*asking, error) {
-	program := os.Getenv("SANDBOX")
-	if program == "" {
-		return nil, errors.New("SANDBOX is not set: run this test with `sandbox run --real-node --nodes 0 -- go test -tags realnode`")
-	}
 	get := exec.Command("kubectl", "--kubeconfig="+kubeconfig, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}:{.spec.ports[0].port}")
 	address, err := get.Output()
 	if err != nil {
 		return nil, fmt.Errorf("looking for the address of service %s: %w", service, err)
 	}
+	return askAt("http://"+string(address)+"/", flags...)
+}
+
+// askAt is ask at a URL.
+func askAt(url string, flags ...string) (*asking, error) {
+	program := os.Getenv("SANDBOX")
+	if program == "" {
+		return nil, errors.New("SANDBOX is not set: run this test with `sandbox run --real-node --nodes 0 -- go test -tags realnode`")
+	}
 	// The limit is for a test that is killed: nobody would end the clients.
 	args := append([]string{"requests", "--for=10m"}, flags...)
-	a := &asking{cmd: exec.Command(program, append(args, "http://"+string(address)+"/")...), read: make(chan struct{})}
+	a := &asking{cmd: exec.Command(program, append(args, url)...), read: make(chan struct{})}
 	lines, err := a.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -112,7 +125,9 @@ func ask(kubeconfig, service string, flags ...string) (*asking, error) {
 			if a.err = json.Unmarshal(scan.Bytes(), &one); a.err != nil {
 				return
 			}
+			a.mu.Lock()
 			a.got = append(a.got, one)
+			a.mu.Unlock()
 		}
 	}()
 	return a, nil
@@ -127,11 +142,22 @@ func (a *asking) stop() (answers, error) {
 	return a.got, errors.Join(a.err, a.cmd.Wait())
 }
 
-// requestCommands are `ask SERVICE [FLAG…]`, which begins to ask it, and `answers SERVICE [failed=N] versions=V,…`, which
-// ends that, prints what came back, and compares: how many failed, and which versions answered, no other.
+// requestCommands are `ask SERVICE [FLAG…]`, which begins to ask it, and `answers SERVICE [failed=N] [least=N] versions=V,…`,
+// which ends that, prints what came back, and compares: how many failed, how many there are at least, and which versions
+// answered, no other. `sofar` does the same while the clients go on.
 func requestCommands() map[string]func(*testscript.TestScript, bool, []string) {
 	type key struct{ dir, service string } // scripts run at the same time
 	var clients sync.Map                   // of key and *asking
+	asks := func(ts *testscript.TestScript, neg bool, args []string) *asking {
+		if neg || len(args) < 2 {
+			ts.Fatalf("usage: answers|sofar SERVICE [failed=N] [least=N] versions=V,…")
+		}
+		a, ok := clients.Load(key{ts.Getenv("WORK"), args[0]})
+		if !ok {
+			ts.Fatalf("nobody asks %s", args[0])
+		}
+		return a.(*asking)
+	}
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"ask": func(ts *testscript.TestScript, neg bool, args []string) {
 			if neg || len(args) == 0 {
@@ -142,28 +168,36 @@ func requestCommands() map[string]func(*testscript.TestScript, bool, []string) {
 			ts.Defer(func() { a.cmd.Process.Kill() })
 			clients.Store(key{ts.Getenv("WORK"), args[0]}, a)
 		},
-		"answers": func(ts *testscript.TestScript, neg bool, args []string) {
-			if neg || len(args) < 2 {
-				ts.Fatalf("usage: answers SERVICE [failed=N] versions=V,…")
-			}
-			a, ok := clients.LoadAndDelete(key{ts.Getenv("WORK"), args[0]})
-			if !ok {
-				ts.Fatalf("nobody asks %s", args[0])
-			}
-			got, err := a.(*asking).stop()
-			ts.Check(err)
-			ts.Logf("%s: %s", args[0], got)
-			for _, want := range args[1:] {
-				what, value, _ := strings.Cut(want, "=")
-				is := map[string]string{
-					"failed":   strconv.Itoa(got.failed()),
-					"versions": strings.Join(slices.Sorted(maps.Keys(got.versions())), ","),
-				}
-				if actual, known := is[what]; !known || actual != value {
-					ts.Fatalf("%s is %q, want %q", what, actual, value)
-				}
-			}
+		"sofar": func(ts *testscript.TestScript, neg bool, args []string) {
+			asks(ts, neg, args).soFar().compare(ts, args)
 		},
+		"answers": func(ts *testscript.TestScript, neg bool, args []string) {
+			got, err := asks(ts, neg, args).stop()
+			clients.Delete(key{ts.Getenv("WORK"), args[0]})
+			ts.Check(err)
+			got.compare(ts, args)
+		},
+	}
+}
+
+// compare holds answers to what a script expects of them, which stands behind the name of the Service.
+func (a answers) compare(ts *testscript.TestScript, args []string) {
+	ts.Logf("%s: %s", args[0], a)
+	for _, want := range args[1:] {
+		what, value, _ := strings.Cut(want, "=")
+		if what == "least" {
+			if least, err := strconv.Atoi(value); err != nil || len(a) < least {
+				ts.Fatalf("%d requests, want at least %s (%v)", len(a), value, err)
+			}
+			continue
+		}
+		is := map[string]string{
+			"failed":   strconv.Itoa(a.failed()),
+			"versions": strings.Join(slices.Sorted(maps.Keys(a.versions())), ","),
+		}
+		if actual, known := is[what]; !known || actual != value {
+			ts.Fatalf("%s is %q, want %q", what, actual, value)
+		}
 	}
 }
 

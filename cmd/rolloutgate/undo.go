@@ -46,7 +46,7 @@ func (p *program) resumeCommand() *cobra.Command {
 		Short: "Go on with a run that was killed, from where it was",
 		Long: `Goes on with a run on record that did not come to its end: the newest of the namespace, the one with this id, or the
 newest that wrote these objects. It writes what is still to be written, watches, judges, and ends as that run would have.
-Criteria are not on record: give the same --config and --check again.`,
+Criteria and the commands of tests are not on record: give the same --config and --check again.`,
 		Example: "  rolloutgate resume",
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.onRun(c, o, args, true, gate.Gate.Resume)
@@ -55,6 +55,7 @@ Criteria are not on record: give the same --config and --check again.`,
 	o.connection(c.Flags())
 	o.applying(c.Flags())
 	o.releasing(c.Flags())
+	o.staged = true // the stages are on record; their commands are not
 	return c
 }
 

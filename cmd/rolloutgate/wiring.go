@@ -38,7 +38,7 @@ func (o *options) objects(p *program) (manifest.Manifests, error) {
 		return manifest.Manifests{}, &usageError{"nothing to apply", "name files or folders with -f, or a kustomization with -k"}
 	}
 	return manifest.Read(manifest.Options{Filenames: o.filenames, Recursive: o.recursive, Kustomize: o.kustomize, Stdin: p.stdin,
-		Skip: []string{defaultConfig, o.config}})
+		Skip: append(o.jobFiles(), defaultConfig, o.config)})
 }
 
 // written are the objects that a run writes, be it a first install or an upgrade, and notes about those that it leaves out
@@ -104,7 +104,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
 		Store: o.store(client), Keep: gate.Keeping(o.keep), History: o.history, WaitForLock: o.waitForLock, TakeOver: o.takeOver,
 		FieldManager: o.fieldManager, Force: o.forceConflicts, Pipeline: o.pipeline(getenv), Here: thisMachine(),
-		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery,
+		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery, RunTest: runTest,
 	}
 	var err error
 	if g.Patience, err = o.patience(); err != nil {

@@ -62,8 +62,21 @@ func (c *Client) writeStep(ctx context.Context, w *patch.Write) error {
 	return err
 }
 
-// TryStep asks the API server what a step would make of the object as it is before the run, and sets After.
+// TryStep asks the API server what a step would make of the object as it is before the run, and sets After. It refuses one
+// that the account could not go on from. What the run makes for itself, it has to be allowed to delete.
 func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
+	if w.OfRun {
+		if lacks := c.cannotUndo(ctx, []patch.Write{*w}); len(lacks) > 0 {
+			why := fmt.Errorf("the run could not delete it at its end: this account cannot %s\n  hint: grant it; `rolloutgate rbac` prints all that is needed", lacks[0])
+			return apierrors.NewForbidden(w.Resource.GVR().GroupResource(), w.Ref.Name, why)
+		}
+	}
+	if w.Added {
+		if _, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{}); err != nil { // each further step begins with that
+			return err
+		}
+		return c.tryAdding(ctx, w)
+	}
 	asking, warned := collectWarnings(ctx)
 	if err := c.dryRun(asking, w); err != nil {
 		return err
@@ -72,7 +85,7 @@ func (c *Client) TryStep(ctx context.Context, w *patch.Write) error {
 	if w.Merge != nil {
 		return &localError{fmt.Errorf("%s cannot be written in steps: the API server takes the new version only when a field is removed first", w.Ref)}
 	}
-	return nil
+	return c.mayReplace(ctx, w)
 }
 
 func (c *Client) writeOne(ctx context.Context, w *patch.Write) error {
@@ -142,6 +155,16 @@ func (c *Client) add(ctx context.Context, w *patch.Write) error {
 	if err == nil {
 		w.Written, w.At = written, writeTime(written, w.Manager, c.Now())
 	}
+	return err
+}
+
+// tryAdding asks what an object would become by what is added to it, and sets After.
+func (c *Client) tryAdding(ctx context.Context, w *patch.Write) error {
+	change, err := json.Marshal(w.Sent)
+	if err != nil {
+		return &localError{fmt.Errorf("encoding %s: %w", w.Ref, err)}
+	}
+	w.After, err = c.mergeAs(ctx, w, w.Manager, change, "")
 	return err
 }
 

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -77,9 +78,15 @@ func (t *following) readServices(ctx context.Context, live rollout.Object) error
 	if err == nil || IsDenied(err) {
 		t.selecting = []*corev1.Service{} // also when denied: asking again would not help
 	}
+	selected := labels.Set{}
+	maps.Copy(selected, template.Labels)
+	if revision := rollout.NewRevision(t.workload()); revision != "" { // a Service may be pinned to it
+		k, _ := rollout.KindOf(t.target.Ref.GroupKind())
+		selected[k.RevisionLabel] = revision
+	}
 	for i := range all {
 		// One that is going away, as after the undo of a run that made it, sends nothing any more.
-		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(template.Labels)) {
+		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(selected) {
 			t.selecting = append(t.selecting, s)
 		}
 	}
@@ -127,16 +134,22 @@ func (t *following) readNodes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var down []string
-	for _, n := range list.Items {
+	names := down(list.Items)
+	t.set(func() { t.nodesDown = names })
+	return nil
+}
+
+// down are the names of the nodes that are not ready.
+func down(nodes []corev1.Node) []string {
+	var names []string
+	for _, n := range nodes {
 		if !slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
 			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 		}) {
-			down = append(down, n.Name)
+			names = append(names, n.Name)
 		}
 	}
-	t.set(func() { t.nodesDown = down })
-	return nil
+	return names
 }
 
 // readStorageClass learns whether a claim waits for its first consumer.

@@ -66,6 +66,8 @@ const (
 	toRead   = "read what is there, which is what an undo goes back to"
 	toApply  = "try the manifests out and apply them"
 	toFollow = "follow the rollout"
+	toPin    = "give the traffic of Services to one version alone, with --blue-green, --drain and shares of traffic"
+	toShare  = "share the requests of routes between two versions, with shares of traffic"
 	toDelete = "delete a hook that has ended, and one of an earlier run before it runs anew"
 )
 
@@ -74,7 +76,7 @@ var untyped = map[string]string{
 	"planWrite get": toRead, "reread get": toRead, "awaitEstablished get": toRead, "undoOnce get": toRead, "restoreOwners get": toRead,
 	"Gone get": toRead, "Foreign get": toRead, "Trace get": toRead, "poll get": toRead, "find get": toRead, "writers get": toRead,
 	"Exist get": toRead, "Remove get": toRead, "delete delete": toDelete, "Live get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
-	"mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
+	"Front list": toPin, "Routes list": toShare, "TryStep get": toRead, "mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
 	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",
 	"list list":     "keep the run on record, for undo, resume and history",
@@ -252,7 +254,7 @@ func everything(t *testing.T) rights.Use {
 	if err != nil {
 		t.Fatal(err)
 	}
-	use := rights.Use{Home: "shop", Record: true, Prometheus: rights.Service{Namespace: "shop", Name: "prometheus"}}
+	use := rights.Use{Home: "shop", Record: true, Canaries: true, Prometheus: rights.Service{Namespace: "shop", Name: "prometheus"}}
 	if use.Objects, err = rights.Find(read.Objects, "shop", nil); err != nil {
 		t.Fatal(err)
 	}

@@ -130,7 +130,7 @@ func (t *following) watchPods(ctx context.Context, live rollout.Object) {
 		return
 	}
 	text, revision := selector.String(), ""
-	if k, _ := rollout.KindOf(t.target.Ref.GroupKind()); k.RevisionLabel != "" && !k.OldPodsMatter {
+	if k, _ := rollout.KindOf(t.target.Ref.GroupKind()); k.RevisionLabel != "" && !k.OldPodsMatter && !t.target.OldPods {
 		if revision = rollout.NewRevision(t.workload()); revision == "" {
 			return
 		}

@@ -25,13 +25,13 @@ var byHand = []string{"kubectl-create", "kubectl-edit", "kubectl-replace", "kube
 
 // takenOver are the managers by Update whose fields become ours before an apply, so that what the manifest has no more
 // goes. Ours is one of them: a write of ours that was no apply leaves such an entry, and so is that of an undo which did not
-// come to give the fields back to their owners. With --force-conflicts the
+// come to give the fields back to their owners, and that of a pin which was forgotten. With --force-conflicts the
 // manifest is the truth, so what people wrote by hand is taken over too. What other tools own stays, and the plan says
 // so: an injector cannot be told from a tool that is not used any more.
 func (c *Client) takenOver() sets.Set[string] { return takenOver(c.fieldManager, c.force) }
 
 func takenOver(manager string, force bool) sets.Set[string] {
-	managers := sets.New(kubectlManager, manager, undoManagerOf(manager))
+	managers := sets.New(kubectlManager, manager, undoManagerOf(manager), patch.PinManager)
 	if force {
 		managers.Insert(byHand...)
 	}

@@ -92,7 +92,7 @@ func (e *localError) Unwrap() error { return e.error }
 func (c *Client) locate(ctx context.Context, o manifest.Object, defined map[schema.GroupKind]string) (patch.Write, error) {
 	gvk := o.GroupVersionKind()
 	r, err := c.resourceFor(ctx, gvk)
-	w := patch.Write{Resource: r, Source: o.Source, Manager: c.fieldManager, At: c.Now(), Object: o, Hook: o.Hook}
+	w := patch.Write{Resource: r, Source: o.Source, Manager: c.fieldManager, At: c.Now(), Object: o, Hook: o.Hook, Test: o.Test}
 	scope, inPlan := defined[gvk.GroupKind()]
 	switch {
 	case meta.IsNoMatchError(err) && inPlan:

@@ -200,6 +200,38 @@ func TestArrivedInTheSameSecond(t *testing.T) {
 	}
 }
 
+// TestHalfBack: a pin of which no field is left and no owner either was there when our undo has written since. One that was
+// never written has left no such trace.
+func TestHalfBack(t *testing.T) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	service := func(selector, manager string, at metav1.Time) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "web", "uid": "u"}, "spec": map[string]any{"selector": map[string]any{"app": selector}},
+		}}
+		u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, Time: &at}})
+		return u
+	}
+	undo := undoManagerOf(DefaultFieldManager)
+	for name, c := range map[string]struct {
+		live *unstructured.Unstructured
+		half bool
+	}{
+		"half back":          {service("web", undo, now), true},
+		"never written":      {service("web", "kubectl-create", now), false},
+		"of an earlier run":  {service("web", undo, metav1.NewTime(now.Add(-time.Minute))), false},
+		"changed since":      {service("shop", undo, now), false},
+		"by another manager": {service("web", patch.PinManager, now), false},
+	} {
+		w := patch.Write{Added: true, Manager: patch.PinManager, At: now.Time, Before: service("web", "kubectl-create", now), After: service("web", patch.PinManager, now)}
+		if got := halfBack(w, c.live, undo); got != c.half {
+			t.Errorf("%s: %v", name, got)
+		}
+		if w.Added = false; halfBack(w, c.live, undo) {
+			t.Errorf("%s: of a write that leaves an entry", name)
+		}
+	}
+}
+
 // TestLostCreation: an object whose creation was answered by nothing is ours when our manager alone has written it since the
 // plan, although it has another address than the dry-run made up. One that somebody else has made is not.
 func TestLostCreation(t *testing.T) {
@@ -223,5 +255,30 @@ func TestLostCreation(t *testing.T) {
 		if (live != nil) != ours || errors.As(err, &stale) == ours {
 			t.Errorf("made by %s: %v, %v", manager, live != nil, err)
 		}
+	}
+}
+
+// TestIsAt: an object is at the step whose fields it has, also when it was so before the run: that one took over another,
+// which had come as far.
+func TestIsAt(t *testing.T) {
+	object := func(surge int64) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web", "namespace": "shop", "uid": "1"},
+			"spec": map[string]any{"paused": true, "strategy": map[string]any{"rollingUpdate": map[string]any{"maxSurge": surge}}},
+		}}
+	}
+	step := func(surge int64) patch.Write {
+		return patch.Write{Step: 1, Stepped: []string{"spec.strategy.rollingUpdate.maxSurge"}, Before: object(2), Sent: object(surge), After: object(surge)}
+	}
+	for surge, want := range map[int64]bool{1: false, 2: true, 3: false} {
+		if got := isAt(step(surge), object(2)); got != want {
+			t.Errorf("step with %d at 2: %v", surge, got)
+		}
+	}
+	if w := step(2); carriedOut(w, object(2)) {
+		t.Error("what changes nothing tells nothing of whether it was carried out")
+	}
+	if isAt(patch.Write{Step: 1}, object(2)) {
+		t.Error("nothing is known of what it should be")
 	}
 }

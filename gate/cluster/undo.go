@@ -96,10 +96,14 @@ func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
 	}
 	if err == nil {
 		w.Written = arrived(w, live)
-		if w.Step > 0 && w.Written != nil && !carriedOut(*w, live) {
+		// An object at a later step may be as it was when the run was planned, which took over one that had come as far.
+		if w.Step > 0 && w.Written != nil && !isAt(*w, live) {
 			w.Written = nil
 		}
 		w.Prepared = w.Step == 0 && w.Written == nil && onlyPrepared(w, live)
+		if w.Written == nil && w.Step == 0 && halfBack(*w, live, c.undoManagerFor(*w)) {
+			w.Written = w.After.DeepCopy()
+		}
 	}
 	return err
 }
@@ -156,6 +160,26 @@ func arrived(w *patch.Write, live *unstructured.Unstructured) *unstructured.Unst
 // times to the second: of two writes in one second that own the same fields, they do not tell which one was the last.
 func carriedOut(w patch.Write, live *unstructured.Unstructured) bool {
 	if w.After == nil || equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.Before)) {
+		return false
+	}
+	return isAt(w, live)
+}
+
+// halfBack tells whether a write that is only there to lead traffic has gone back with all fields, and the process died
+// before it gave them to their owners. The fields that it wrote had no others beside them, so nothing is left of its entry.
+func halfBack(w patch.Write, live *unstructured.Unstructured, undoManager string) bool {
+	if !w.Added || w.Before == nil || w.After == nil || live.GetUID() != w.Before.GetUID() || !equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.Before)) {
+		return false
+	}
+	return slices.ContainsFunc(live.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
+		return m.Manager == undoManager && m.Operation == metav1.ManagedFieldsOperationUpdate && m.Subresource == "" &&
+			m.Time != nil && !m.Time.Time.Before(w.At.Add(-clocksDiffer))
+	})
+}
+
+// isAt tells whether an object is what a write was to make of it, at the step of that write.
+func isAt(w patch.Write, live *unstructured.Unstructured) bool {
+	if w.After == nil {
 		return false
 	}
 	w.Written = w.After

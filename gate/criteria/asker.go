@@ -43,6 +43,13 @@ func (a *Asker) AboutPods() []string {
 	return out
 }
 
+// WantsOldPods tells whether a criterion is about the pods of the version before.
+func (a *Asker) WantsOldPods() bool {
+	return slices.ContainsFunc(a.Criteria, func(c analysis.Criterion) bool {
+		return c.Scope == analysis.ScopeOld || c.Concurrent() || c.Uses("oldPods")
+	})
+}
+
 // WantsService returns the workload whose Service ${service} stands for, if a criterion wants to know and there is
 // exactly one. object is nil where the workload does not exist and will not.
 func (a *Asker) WantsService(workloads []rollout.Workload) (object rollout.Object, ref manifest.Ref, wanted bool) {

@@ -96,9 +96,9 @@ var rules = []Rule{
 	ruleApply, ruleController, ruleCircumstances, ruleDrift, ruleAutoscaling, ruleCreate,
 	ruleScheduling, ruleDisruption, ruleNode, ruleClaim, ruleVolume, ruleSandbox,
 	ruleImage, rulePullTime, ruleConfig, ruleStart, ruleInit, ruleExit,
-	ruleStartupProbe, ruleProbe, ruleFlapping, ruleReadinessGate, ruleService, ruleNetworkPolicy, ruleTraffic, ruleTrafficSkew,
+	ruleStartupProbe, ruleProbe, ruleFlapping, ruleReadinessGate, ruleService, ruleServicePin, ruleNetworkPolicy, ruleTraffic, ruleTrafficSkew,
 	ruleDaemonset, ruleStatefulset, ruleJob, ruleOldPods, ruleTimeout,
-	ruleCriterion, ruleApproval, ruleUndo, ruleUnexplained, ruleItself,
+	ruleCriterion, ruleApproval, ruleStage, ruleUndo, ruleUnexplained, ruleItself,
 }
 
 // Catalogue is a set of rules and every cause that they can find.

@@ -29,6 +29,7 @@ type fixture struct {
 	Since    time.Time        `json:"since"`
 	Workload string           `json:"workload"` // Kind/name
 	Timeout  string           `json:"timeout"`
+	Goal     int32            `json:"goal"`     // of a canary
 	Together []string         `json:"together"` // Kind/name
 	Manifest string           `json:"manifest"`
 	Previous map[string]any   `json:"previous"`
@@ -90,6 +91,7 @@ func load(t *testing.T, dir string) Evidence {
 	ev.Timeout, _ = time.ParseDuration(fix.Timeout)
 	w := &ev.Workload
 	w.Now, w.Since, w.PodsKnown, w.ServicesKnown = fix.Now, fix.Since, true, fix.Services
+	w.Goal = fix.Goal
 	for _, m := range fix.Objects {
 		place(t, &ev, m, kind, name)
 	}

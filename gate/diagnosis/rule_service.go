@@ -52,6 +52,9 @@ func explainServices(s *facts) []Finding {
 		return nil
 	}
 	for _, v := range s.services() {
+		if _, elsewhere := s.pinnedElsewhere(v); elsewhere {
+			continue // that has a rule of its own
+		}
 		switch now, before := selects(v.Spec.Selector, s.labels()), selects(v.Spec.Selector, s.labelsBefore()); {
 		case before && !now && s.Status.Desired > 0:
 			found = append(found, s.drops(v))

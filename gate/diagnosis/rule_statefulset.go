@@ -55,7 +55,7 @@ func explainStatefulSet(s *facts) []Finding {
 	return found
 }
 
-// onDelete counts the pods that somebody has to delete.
+// onDelete counts the pods that somebody has to delete. In a stage in which only some are to become new, that is the run.
 func (s *facts) onDelete() (Finding, bool) {
 	onDelete := false
 	switch o := s.w.Live.(type) {
@@ -64,7 +64,7 @@ func (s *facts) onDelete() (Finding, bool) {
 	case *appsv1.DaemonSet:
 		onDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType
 	}
-	if !onDelete || len(s.old) == 0 {
+	if !onDelete || len(s.old) == 0 || s.w.Goal > 0 {
 		return Finding{}, false
 	}
 	f := s.finding("UpdateStrategyOnDelete")
@@ -149,7 +149,7 @@ func ordinal(p *corev1.Pod) int {
 // spec.ordinals.start 5, partition 1 leaves pod 5 alone.
 func (s *facts) partition(set *appsv1.StatefulSet) (Finding, bool) {
 	u := set.Spec.UpdateStrategy.RollingUpdate
-	if u == nil || u.Partition == nil || *u.Partition == 0 || len(s.old) == 0 {
+	if u == nil || u.Partition == nil || *u.Partition == 0 || len(s.old) == 0 || s.w.Goal > 0 { // a canary sets it itself
 		return Finding{}, false
 	}
 	replicas, first := 1, 0

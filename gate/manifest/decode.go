@@ -12,7 +12,10 @@ import (
 )
 
 // decode returns the objects of one file, hooks included.
-func decode(path string, data []byte) ([]Object, error) {
+func decode(path string, data []byte) ([]Object, error) { return decodeAs(path, data, false) }
+
+// decodeAs decodes a file whose objects are all hooks, or are what they say.
+func decodeAs(path string, data []byte, hooks bool) ([]Object, error) {
 	text, err := plainText(path, data)
 	if err != nil {
 		return nil, err
@@ -24,6 +27,7 @@ func decode(path string, data []byte) ([]Object, error) {
 			docs = []document{piece}
 		}
 		for _, doc := range docs {
+			doc.hooks = hooks
 			found, err := doc.objects(isJSON)
 			if err != nil {
 				return nil, err

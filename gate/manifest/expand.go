@@ -149,7 +149,7 @@ func (d document) identity(content map[string]any, node *yaml.Node, path string)
 	hint := fileHint(d.path, content)
 	switch value := value.(type) {
 	case nil:
-		if generated := key == "name" && hint == "" && parent["generateName"] != nil; generated && hooked(content) {
+		if generated := key == "name" && hint == "" && parent["generateName"] != nil; generated && (d.hooks || hooked(content)) {
 			return d.identity(content, node, "metadata.generateName")
 		} else if generated {
 			return d.at(o, "metadata.generateName", "write a fixed metadata.name; a gate must be able to find and undo "+

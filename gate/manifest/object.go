@@ -67,6 +67,9 @@ type Object struct {
 	// Replace: an older object of that name may be deleted first, so that this one does its work anew.
 	Replace bool
 
+	// Test is the number of the stage, from 1, that the object tests; 0: none. It is a hook then.
+	Test int
+
 	// wrong is what is wrong with a hook.
 	wrong *Error
 

@@ -24,6 +24,8 @@ type Options struct {
 	Stdin     io.Reader
 	// Skip are files that are passed over when they are found in a folder, such as rolloutgate's own configuration.
 	Skip []string
+	// Hooks says that all objects are hooks, whatever their annotations say: they may have generated names.
+	Hooks bool
 }
 
 // Manifests is what was read.
@@ -57,7 +59,7 @@ func Read(o Options) (Manifests, error) {
 		if err != nil {
 			return read, err
 		}
-		found, err := decode(path, data)
+		found, err := decodeAs(path, data, o.Hooks)
 		if err != nil {
 			return read, err
 		}
@@ -74,7 +76,7 @@ func Read(o Options) (Manifests, error) {
 		return read, nothing(o)
 	}
 	// Of hooks a run writes only some: two of them, for different moments, may have one name.
-	return read, Unique(slices.DeleteFunc(slices.Clone(read.Objects), func(o Object) bool { return hooked(o.Object) }))
+	return read, Unique(slices.DeleteFunc(slices.Clone(read.Objects), func(o Object) bool { return hooked(o.Object) || o.GetName() == "" }))
 }
 
 // Unique says whether an object is among objects twice, naming both places. Read has done so for all but hooks, with the

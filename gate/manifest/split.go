@@ -10,6 +10,8 @@ type document struct {
 	path string
 	text []byte // UTF-8, lines end with "\n"
 	line int    // of the document's first line in the file, counted from 1
+
+	hooks bool // its objects are hooks, whatever they say
 }
 
 // split cuts a file at the lines "---" and "...", which YAML allows nowhere else but between documents. Pieces without

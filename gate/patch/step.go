@@ -12,7 +12,7 @@ import (
 // Set is a field of an object and the value that it gets; the path is as in spec.strategy.
 type Set struct {
 	Path  string
-	Value any // as in JSON
+	Value any // as in JSON; nil removes the field
 }
 
 // AsStep is the write to an object as a step of its run: the same with other values in some fields. stepped are the paths
@@ -25,7 +25,12 @@ func (w Write) AsStep(step int, stepped []string, fields ...Set) (Write, error) 
 		}
 		*of = (*of).DeepCopy()
 		for _, f := range fields {
-			if err := unstructured.SetNestedField((*of).Object, runtime.DeepCopyJSONValue(f.Value), strings.Split(f.Path, ".")...); err != nil {
+			at := strings.Split(f.Path, ".")
+			if f.Value == nil {
+				unstructured.RemoveNestedField((*of).Object, at...)
+				continue
+			}
+			if err := unstructured.SetNestedField((*of).Object, runtime.DeepCopyJSONValue(f.Value), at...); err != nil {
 				return w, fmt.Errorf("setting %s of %s: %w", f.Path, w.Ref, err)
 			}
 		}
@@ -33,7 +38,8 @@ func (w Write) AsStep(step int, stepped []string, fields ...Set) (Write, error) 
 	return w, nil
 }
 
-// AtStep tells whether an object has the values of a step in the fields in which the steps differ.
+// AtStep tells whether an object has the values of a step in the fields in which the steps differ. A field that one of
+// them does not have differs from any value.
 func AtStep(w Write, live *unstructured.Unstructured) bool {
 	for _, path := range w.Stepped {
 		at := strings.Split(path, ".")

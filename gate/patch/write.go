@@ -25,6 +25,10 @@ const (
 	Unchanged  Action = "unchanged"
 	// Cleared is a hook that has done its work, and that the run itself deletes.
 	Cleared Action = "deleted"
+	// Unpinned is a Service that gets traffic for all its pods again.
+	Unpinned Action = "given back to all its pods"
+	// Unsplit is an HTTPRoute that is as it was before the run.
+	Unsplit Action = "sends all requests to its own Services again"
 )
 
 // Write is one object that a run writes, and all that an undo needs. As JSON it can be kept and read again by another
@@ -63,8 +67,18 @@ type Write struct {
 	// Hook says that the object is to do its work at its moment in the run, as a migration: what it has done no undo takes
 	// back.
 	Hook bool `json:"hook,omitempty"`
+	// Test is the number of the stage, from 1, that the object tests; 0: none. It is a hook then, and no part of the release.
+	Test int `json:"test,omitempty"`
 	// Replaces is the UID of an older object of that name, which is deleted first. To the write there is none before it.
 	Replaces string `json:"replaces,omitempty"`
+	// Pin says that the write makes a Service send traffic to the pods of one revision alone, as far as it is a step that
+	// does; nil for all others.
+	Pin *Pin `json:"pin,omitempty"`
+	// Split says that the write makes an HTTPRoute send a share of its requests to other Services, as far as it is a step
+	// that does; nil for all others.
+	Split *Split `json:"split,omitempty"`
+	// OfRun says that the object is no part of the release: the run makes it for itself, and deletes it at its end.
+	OfRun bool `json:"ofRun,omitempty"`
 	// Step counts the earlier writes of the same run to the same object. Before is that of the first one.
 	Step int `json:"step,omitempty"`
 	// Stepped are the paths of the fields in which the steps differ, as in spec.minReadySeconds; empty where there is one.
@@ -96,9 +110,9 @@ type Plan struct {
 	Notes      []string
 }
 
-// Changes tells whether carrying the plan out would write anything.
+// Changes tells whether carrying the plan out would write anything of the release.
 func (p Plan) Changes() bool {
-	return slices.ContainsFunc(p.Writes, func(w Write) bool { return w.Action != Unchanged })
+	return slices.ContainsFunc(p.Writes, func(w Write) bool { return w.Action != Unchanged && w.Test == 0 })
 }
 
 // Refusal is one object that the API server will not take.

@@ -27,6 +27,7 @@ func Markdown(w io.Writer, r gate.Report) error {
 	d.criteria(r)
 	d.backtest(r)
 	d.drill(r)
+	d.stages(r.Stages)
 	d.workloads(r)
 	d.undo(r.Undo)
 	d.changes(r)

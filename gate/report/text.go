@@ -50,6 +50,7 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	if err := p.diffs(w, r); err != nil {
 		return err
 	}
+	p.stages(r.Stages)
 	p.workloads(r.Workloads)
 	p.criteria(r)
 	p.backtest(r.Backtest)

@@ -20,7 +20,7 @@ func EventText(e gate.Event) string {
 	case gate.Planned:
 		return plannedText(p.Action)
 	case gate.Applied:
-		return string(p.Action)
+		return appliedText(p)
 	case gate.Status:
 		return statusText(p.Status)
 	case gate.Waiting:
@@ -41,6 +41,8 @@ func EventText(e gate.Event) string {
 		return judgedText(p)
 	case gate.Taken:
 		return takenText(p)
+	case gate.Replaced:
+		return fmt.Sprintf("pod %s on node %s is replaced", p.Pod, p.Node)
 	case gate.Freed:
 		return freedText(p)
 	case gate.Queued:
@@ -49,10 +51,42 @@ func EventText(e gate.Event) string {
 		return askedText(p)
 	case gate.Decided:
 		return decidedText(p)
+	case gate.Said:
+		return saidText(p)
+	case gate.Tested:
+		return testedText(p)
 	case gate.Adopted:
 		return fmt.Sprintf("taking over run %s, which began at %s and did not come to its end%s", p.Run, p.Since.UTC().Format("2006-01-02 15:04:05"), linked(p.Pipeline))
 	}
 	return e.Text // read from JSON
+}
+
+// appliedText says of a Service that was pinned which pods have its traffic now, and of a route how much goes to the new
+// ones.
+func appliedText(a gate.Applied) string {
+	switch {
+	case a.Split != nil:
+		return fmt.Sprintf("%g%% of the requests to the new pods", a.Split.Percent)
+	case a.Pin == nil:
+		return string(a.Action)
+	case a.Pin.To == a.Pin.Old:
+		return "pinned to the old pods (" + a.Pin.To + ")"
+	}
+	return "pinned to the new pods (" + a.Pin.To + ")"
+}
+
+func saidText(s gate.Said) string {
+	if s.Missed > 0 {
+		return "| … " + counted(s.Missed, "line is", "lines are") + " missing"
+	}
+	return "| " + s.Line
+}
+
+func testedText(t gate.Tested) string {
+	if t.Failure != "" {
+		return fmt.Sprintf("the test of stage %s has failed after %s: %s", t.Stage, Duration(t.Took), t.Failure)
+	}
+	return fmt.Sprintf("the test of stage %s has passed after %s", t.Stage, Duration(t.Took))
 }
 
 func askedText(a gate.Asked) string {
@@ -90,6 +124,8 @@ func stepText(s gate.Step) string {
 			text += "settling " + Duration(s.Settle) + ", then "
 		}
 		text += "watching " + Duration(s.Limit)
+	case gate.StepTest:
+		text += ": " + s.What + ", for at most " + Duration(s.Limit)
 	case gate.StepHold:
 		text += ": for " + Duration(s.Limit)
 	case gate.StepBacktest:
@@ -140,7 +176,15 @@ func waitingText(w gate.Waiting) string {
 	for _, s := range w.Workloads {
 		parts = append(parts, fmt.Sprintf("%s: %s", s.Ref, statusText(s)))
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) > 0:
+	case w.Test:
+		parts = []string{"the test of the stage"}
+	case w.Approve != "":
+		parts = append(staged(w), fmt.Sprintf("stage %s is to be approved: rolloutgate approve %s, or reject %s", w.Stage, w.Approve, w.Approve))
+	case w.Hold > 0:
+		parts = append(staged(w), fmt.Sprintf("stage %s is held for another %s", w.Stage, Duration(w.Hold.Round(time.Second))))
+	default:
 		parts = []string{"the criteria"}
 	}
 	if w.More > 0 {
@@ -151,6 +195,15 @@ func waitingText(w gate.Waiting) string {
 		limit = " of " + Duration(w.Limit)
 	}
 	return fmt.Sprintf("waiting %s%s: %s", Duration(w.Since), limit, strings.Join(parts, "; "))
+}
+
+// staged is what runs in a stage.
+func staged(w gate.Waiting) []string {
+	var parts []string
+	for _, s := range w.Staged {
+		parts = append(parts, fmt.Sprintf("%s: %s", s.Ref, statusText(s)))
+	}
+	return parts
 }
 
 func sourceText(s gate.Source) string {

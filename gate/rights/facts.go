@@ -27,6 +27,8 @@ func factsOf(o Object) facts {
 }
 
 func undone(u Use, _ facts) bool    { return !u.NeverUndo }
+func pinned(u Use, f facts) bool    { return u.Pins && f.kind.Staged == rollout.BySurge }
+func shared(u Use, f facts) bool    { return u.Shares && f.kind.Staged == rollout.BySurge }
 func isHook(_ Use, f facts) bool    { return f.object.Hook }
 func watched(_ Use, f facts) bool   { return f.watched }
 func watchedIn(_ Use, f facts) bool { return f.watched && f.object.Resource.Namespaced }
@@ -42,6 +44,9 @@ func owns(r rollout.Revisions) func(Use, facts) bool {
 func getsStuck(u Use, f facts) bool {
 	return !u.KeepStuckPods && rollout.OneByOne(f.typed)
 }
+
+// replacesPods is true of kinds whose old pods a run deletes, so that some become new first.
+func replacesPods(u Use, f facts) bool { return u.Canaries && f.kind.Staged == rollout.ByDeletion }
 
 // mountsClaims is true of claims and of workloads that mount some.
 func mountsClaims(u Use, f facts) bool {

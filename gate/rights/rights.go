@@ -27,6 +27,9 @@ type Use struct {
 	Prometheus Service
 
 	NeverUndo     bool // nothing is taken back
+	Pins          bool // Services get traffic for one version alone
+	Canaries      bool // a few pods become new first
+	Shares        bool // new pods get shares of the requests that come by routes
 	KeepStuckPods bool // no pod is deleted
 }
 

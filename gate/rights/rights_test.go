@@ -29,11 +29,14 @@ func TestYAML(t *testing.T) {
 		"never-undo":  {use: Use{NeverUndo: true}},
 		"statefulset": {account: Account{"ci", "deployer"}},
 		"stuck-stays": {use: Use{KeepStuckPods: true}},
+		"canary":      {use: Use{Canaries: true}},
 		"prometheus":  {use: Use{Prometheus: Service{Namespace: "monitoring", Name: "prometheus"}}},
 		"no-proxy":    {use: Use{Prometheus: Service{Namespace: "monitoring", Name: "prometheus", NoProxy: true}}},
 		"definition":  {},
 		"namespaces":  {},
 		"config":      {},
+		"blue-green":  {use: Use{Pins: true}},
+		"traffic":     {use: Use{Pins: true, Shares: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var err error
@@ -143,7 +146,7 @@ func mustFind(t *testing.T, name string) []Object {
 func objects(t *testing.T, name string) []manifest.Object {
 	t.Helper()
 	switch name {
-	case "never-undo", "prometheus", "no-proxy":
+	case "never-undo", "prometheus", "no-proxy", "blue-green", "traffic":
 		name = "deployment"
 	case "stuck-stays":
 		name = "statefulset"

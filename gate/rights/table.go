@@ -44,6 +44,13 @@ func Table() []Row {
 		{Purpose: "remove what it has created", Verbs: []string{"delete"}, wanted: undone},
 		{Purpose: "delete a hook that has ended, and one of an earlier run before it runs anew", Verbs: []string{"delete"}, wanted: isHook},
 		{
+			Purpose: "give some nodes of a DaemonSet the new version first", Verbs: []string{"delete"}, On: []Place{{Resource: "pods"}}, wanted: replacesPods,
+		},
+		{
+			Purpose: "see which nodes of a DaemonSet have the new version by then", Verbs: []string{"list"},
+			On: []Place{{Resource: "pods"}, {Group: "apps", Resource: "controllerrevisions"}}, wanted: replacesPods,
+		},
+		{
 			Purpose: "ask Prometheus through the API server's proxy", Verbs: []string{"get"}, of: proxied, words: "services/proxy",
 		},
 		{
@@ -97,6 +104,27 @@ func Table() []Row {
 			Without: "the pods of a DaemonSet are not looked at while the rollout goes on, and a bad one is noticed when its time is up",
 		},
 		{
+			Purpose: "give the traffic of Services to one version alone, with --blue-green, --drain and shares of traffic", Verbs: []string{"get", "list", "patch", "update"},
+			On: []Place{{Resource: "services"}}, wanted: pinned,
+		},
+		{
+			Purpose: "find the pods of each version behind these Services, with --blue-green, --drain and shares of traffic", Verbs: []string{"list"},
+			On: []Place{{Resource: "pods"}, {Group: "apps", Resource: "replicasets"}}, wanted: pinned,
+		},
+		{
+			Purpose: "make a Service for the new pods, and delete it again, with shares of traffic", Verbs: []string{"create", "delete"},
+			On: []Place{{Resource: "services"}}, wanted: shared,
+		},
+		{
+			Purpose: "share the requests of routes between two versions, with shares of traffic", Verbs: []string{"get", "list", "patch", "update"},
+			On: []Place{{Group: "gateway.networking.k8s.io", Resource: "httproutes"}}, wanted: shared,
+		},
+		{
+			Purpose: "see when these routes are followed, with shares of traffic", Verbs: []string{"watch"},
+			On: []Place{{Group: "gateway.networking.k8s.io", Resource: "httproutes"}}, wanted: shared,
+			Without: "a route is read every two seconds instead",
+		},
+		{
 			Purpose: "see what is wrong with pods", Verbs: []string{"list", "watch"}, On: []Place{{Resource: "pods"}}, wanted: hasPods,
 			Without: "a bad rollout is noticed when its time is up, and most causes are not known",
 		},
@@ -130,6 +158,10 @@ func Table() []Row {
 		{
 			Purpose: "free a StatefulSet that a broken pod blocks", Verbs: []string{"delete"}, On: []Place{{Resource: "pods"}}, wanted: getsStuck,
 			Without: "the undo of a StatefulSet can stay blocked by a pod that never became ready, and ends with 20",
+		},
+		{
+			Purpose: "choose the nodes of a canary by their label, and none that is down", Verbs: []string{"list"}, On: []Place{{Resource: "nodes"}}, wanted: replacesPods, wide: true,
+			Without: "the nodes of a canary are chosen by name alone, and one that is down may be among them",
 		},
 		{
 			Purpose: "see whether quotas stop pods", Verbs: []string{"list"}, On: []Place{{Resource: "resourcequotas"}}, wanted: watchedIn,

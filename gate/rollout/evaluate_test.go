@@ -42,6 +42,7 @@ type fixture struct {
 	Revisions        []*appsv1.ControllerRevision
 	Pods             []*corev1.Pod
 	PodsKnown        bool
+	Goal             int32
 	NodesDown        []string
 	Services         []Service
 	ServicesKnown    bool
@@ -53,7 +54,7 @@ func (f fixture) workload(t *testing.T) Workload {
 	w := Workload{
 		Live: object(t, f.Live), Since: f.Since, Now: f.Now, ReplicaSets: f.ReplicaSets, Revisions: f.Revisions,
 		Pods: f.Pods, PodsKnown: f.PodsKnown, NodesDown: f.NodesDown, Services: f.Services, ServicesKnown: f.ServicesKnown,
-		WaitsForConsumer: f.WaitsForConsumer, Restored: f.Restored,
+		WaitsForConsumer: f.WaitsForConsumer, Restored: f.Restored, Goal: f.Goal,
 	}
 	w.Ref = manifest.Object{Unstructured: w.Live.(*unstructured.Unstructured)}.Ref()
 	if !f.Foreign {

@@ -20,6 +20,8 @@ type Target struct {
 	Restored bool
 	// Goal is how many pods are to be of the new revision, beside the old ones; zero: all of them, and no old one.
 	Goal int32
+	// OldPods says that the pods of old revisions are to be followed, too.
+	OldPods bool
 	// Ends says that the object is to run to its end. A Job does so anyway, a Pod may do either.
 	Ends bool
 	// Since is the API server's time of the write that began the rollout.

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,6 +49,24 @@ func callOf(method string, u *url.URL) call {
 		query.Get("dryRun") == "" && group != "authorization.k8s.io" && group != "authentication.k8s.io"
 	return c
 }
+
+// triesDelete tells that a request to delete something is a dry-run: a client says that in the body.
+func triesDelete(request *http.Request) bool {
+	if request.Method != http.MethodDelete || request.Body == nil {
+		return false
+	}
+	body, err := io.ReadAll(request.Body)
+	request.Body = io.NopCloser(io.MultiReader(bytes.NewReader(body), failing{err}))
+	var options struct {
+		DryRun []string `json:"dryRun"`
+	}
+	return json.Unmarshal(body, &options) == nil && len(options.DryRun) > 0
+}
+
+// failing ends a body as it ended when it was read first.
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, cmp.Or(f.err, io.EOF) }
 
 // anyTime tells that a write comes when its time has come, whatever the run is doing: the renewal of a lease.
 func (c call) anyTime() bool { return c.resource == leases && c.Verb == http.MethodPatch }

@@ -1,7 +1,11 @@
 package main
 
 import (
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -32,6 +36,22 @@ func TestCalls(t *testing.T) {
 		got := callOf(c.method, u)
 		if got != c.want || got.kept() != c.kept || got.anyTime() != c.any {
 			t.Errorf("%s %s: got %+v, kept %t, at any time %t", c.method, c.url, got, got.kept(), got.anyTime())
+		}
+	}
+}
+
+func TestDeletesThatAreTried(t *testing.T) {
+	for body, want := range map[string]bool{
+		``:                         false,
+		`{"kind":"DeleteOptions"}`: false,
+		`{"kind":"DeleteOptions","dryRun":["All"]}`: true,
+	} {
+		request := httptest.NewRequest(http.MethodDelete, "/apis/batch/v1/namespaces/shop/jobs/migrate", strings.NewReader(body))
+		if got := triesDelete(request); got != want {
+			t.Errorf("%s: %t", body, got)
+		}
+		if left, err := io.ReadAll(request.Body); err != nil || string(left) != body {
+			t.Errorf("%s: passed on is %q, %v", body, left, err)
 		}
 	}
 }

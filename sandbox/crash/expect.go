@@ -76,14 +76,14 @@ type follower struct {
 func followers() []follower {
 	return []follower{
 		{name: "undo", about: "`rolloutgate undo`", args: func(scenario) []string { return undoArgs() }, endings: endingsOfUndo},
-		{name: "run-good", about: "`run` with a good version", args: func(scenario) []string { return runArgs(good) },
+		{name: "run-good", about: "`run` with a good version", args: func(s scenario) []string { return s.runArgs(good) },
 			endings: func(string, scenario) endings { return endings{exitPassed: after} }},
-		{name: "run-bad", about: "`run` with a bad version", args: func(scenario) []string { return runArgs(bad) }, endings: endingsOfBad},
+		{name: "run-bad", about: "`run` with a bad version", args: func(s scenario) []string { return s.runArgs(bad) }, endings: endingsOfBad},
 		{name: "resume", about: "`rolloutgate resume`", args: func(scenario) []string { return resumeArgs() }, endings: endingsOfResume},
 		{name: "killed-again", about: "a `run` that takes over and is killed as well, then `undo`", args: func(scenario) []string { return undoArgs() },
 			again: true, endings: endingsOfUndo},
 		{name: "later", about: "nothing for two minutes, then `run` with a good version on another machine",
-			args: func(scenario) []string { return runArgs(good) }, later: true,
+			args: func(s scenario) []string { return s.runArgs(good) }, later: true,
 			endings: func(string, scenario) endings { return endings{exitPassed: after} }},
 	}
 }
@@ -100,22 +100,21 @@ func endingsOfUndo(state string, _ scenario) endings {
 // but what was there before it, unless that run has passed.
 func endingsOfBad(state string, _ scenario) endings {
 	if state == passed {
-		return endings{exitFailed: after}
+		return endings{exitFailed: again}
 	}
 	return endings{exitFailed: before}
 }
 
-// endingsOfResume: it goes on where the run was, which then ends as it would have. What is over stays as it is.
+// endingsOfResume: it goes on where the run was, which then ends as it would have. What is over stays as it is, and
+// with what was taken back nobody can go on.
 func endingsOfResume(state string, s scenario) endings {
 	switch state {
 	case running:
 		return own(s.bad)
 	case passed:
 		return endings{exitPassed: after}
-	case none:
-		return endings{exitRefused: before}
 	}
-	return endings{exitPassed: before}
+	return endings{exitRefused: before}
 }
 
 // The arguments of commands. The patience is short, for nothing in the sandbox takes long.
@@ -124,8 +123,11 @@ func runArgs(v version) []string {
 }
 
 func judging() []string {
-	return []string{"--timeout", "90s", "--undo-timeout", "60s", "--grace", "ImageNotFound=2s", "--wait-for-lock", "100s"}
+	return []string{"--timeout", "90s", "--undo-timeout", "60s", "--grace", "ImageNotFound=2s", "--grace", "PodAntiAffinityUnsatisfied=2s", "--wait-for-lock", "100s"}
 }
+
+// runArgs are those of a run in the stages of the scenario.
+func (s scenario) runArgs(v version) []string { return append(runArgs(v), s.canary...) }
 
 func undoArgs() []string   { return []string{"undo", "--undo-timeout", "60s", "--wait-for-lock", "100s"} }
 func resumeArgs() []string { return append([]string{"resume"}, judging()...) }

@@ -45,13 +45,13 @@ func TestEndingsOfFollowers(t *testing.T) {
 		{"run-good", undone, true, endings{0: after}},
 		{"run-bad", none, false, endings{10: before}},
 		{"run-bad", running, false, endings{10: before}}, // the last state that was known to be good
-		{"run-bad", passed, false, endings{10: after}},
+		{"run-bad", passed, false, endings{10: again}},
 		{"run-bad", undone, true, endings{10: before}},
 		{"resume", none, false, endings{3: before}},
 		{"resume", running, false, endings{0: after}},
 		{"resume", running, true, endings{10: before}},
 		{"resume", passed, false, endings{0: after}},
-		{"resume", undone, true, endings{0: before}},
+		{"resume", undone, true, endings{3: before}},
 		{"later", running, false, endings{0: after}},
 	} {
 		some, err := chosenFollowers([]string{c.follower})

@@ -23,7 +23,7 @@ func (o options) play(ctx context.Context) (results, error) {
 	if err != nil {
 		return r, err
 	}
-	j, err := openJournal(o.journal, o.Rolloutgate, o.sample.Seed)
+	j, err := harness.OpenJournal[result](o.journal, o.Rolloutgate, o.sample.Seed)
 	if err != nil {
 		return r, err
 	}
@@ -49,7 +49,7 @@ type stage struct {
 
 	mu      sync.Mutex
 	results *results
-	journal *journal
+	journal *harness.Journal[result]
 	number  int // of the namespaces so far
 }
 
@@ -67,9 +67,12 @@ func (s *stage) run(ctx context.Context, with []follower) error {
 	// Cases that wait and cases that work come in a mixture.
 	random := rand.New(rand.NewPCG(o.sample.Seed, 1))
 	random.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
-	s.results.Cases = s.journal.past
-	all = slices.DeleteFunc(all, func(p prepared) bool { return s.journal.played(p.moment.String()) })
-	fmt.Fprintf(os.Stderr, "%d cases, seed %d; %d were played before\n", len(all), o.sample.Seed, len(s.journal.past))
+	past := played(s.journal.Past)
+	s.results.Cases = past
+	all = slices.DeleteFunc(all, func(p prepared) bool {
+		return slices.ContainsFunc(past, func(r result) bool { return r.Name == p.moment.String() })
+	})
+	fmt.Fprintf(os.Stderr, "%d cases, seed %d; %d were played before\n", len(all), o.sample.Seed, len(past))
 	began := time.Now()
 	var beside sync.WaitGroup // neither of them keeps the machine busy
 	var pairsErr, soakErr error
@@ -83,6 +86,11 @@ func (s *stage) run(ctx context.Context, with []follower) error {
 	fmt.Fprintf(os.Stderr, "%d cases in %s\n", len(all), time.Since(began).Round(time.Second))
 	beside.Wait()
 	return errors.Join(pairsErr, soakErr)
+}
+
+// played are the results of cases that need not be played again.
+func played(past []result) []result {
+	return slices.DeleteFunc(slices.Clone(past), func(r result) bool { return r.Error != "" })
 }
 
 // idlers is how many cases may go on for each one that works, when most of their time they wait.
@@ -150,7 +158,7 @@ func (s *stage) rehearse(ctx context.Context, sc scenario) (writes int, state ma
 	if err := t.prepare(ctx); err != nil {
 		return 0, nil, err
 	}
-	p, err := t.launch(ctx, launch{name: "run", args: runArgs(sc.next())})
+	p, err := t.launch(ctx, launch{name: "run", args: sc.runArgs(sc.next())})
 	if err != nil {
 		return 0, nil, err
 	}
@@ -173,11 +181,39 @@ func (s *stage) rehearse(ctx context.Context, sc scenario) (writes int, state ma
 			what = append(what, w.String())
 		}
 	}
+	if sc.canary != nil && !sc.bad {
+		plain, err := s.plainly(ctx, sc)
+		if err != nil {
+			return 0, nil, err
+		}
+		r.complain(prefixed("other than without stages: ", differences(plain, t.after))...)
+	}
 	fmt.Fprintf(os.Stderr, "%s: %d writes in %.1fs: %s\n", sc.name, writes, p.ran.Seconds, strings.Join(what, ", "))
 	if len(r.Wrong) > 0 {
 		return 0, nil, fmt.Errorf("%s\n%s", strings.Join(r.Wrong, "; "), p.ran.Output)
 	}
 	return writes, t.after, nil
+}
+
+// plainly is what a run without stages leaves of a scenario.
+func (s *stage) plainly(ctx context.Context, sc scenario) (map[string]form, error) {
+	sc.canary = nil
+	t := s.trial(moment{scenario: sc}, "plain-"+sc.name)
+	defer s.cluster.DropNamespace(ctx, t.namespace)
+	if err := t.prepare(ctx); err != nil {
+		return nil, err
+	}
+	p, err := t.launch(ctx, launch{name: "run", args: runArgs(sc.next())})
+	if err != nil {
+		return nil, err
+	}
+	defer p.relay.front.Close()
+	<-p.gone
+	now, err := look(ctx, s.cluster, t.namespace)
+	if err = errors.Join(p.err, err); err == nil && p.ran.Exit != exitPassed {
+		err = fmt.Errorf("without stages it ends with %d:\n%s", p.ran.Exit, p.ran.Output)
+	}
+	return now.forms(false), err
 }
 
 func (s *stage) trial(m moment, name string) *trial {
@@ -210,7 +246,7 @@ func (s *stage) try(ctx context.Context, p prepared) {
 		r.Writes, r.Run.Output, r.Then.Output = nil, "", ""
 	}
 	s.results.Cases = append(s.results.Cases, r)
-	if err := s.journal.keep(r); err != nil {
+	if err := s.journal.Keep(r); err != nil {
 		fmt.Fprintf(os.Stderr, "keeping the result of %s: %v\n", r.Name, err)
 	}
 	fmt.Fprintln(os.Stderr, r.progress())

@@ -19,6 +19,7 @@ type side string
 const (
 	before side = "before"
 	after  side = "after"
+	again  side = "again" // as after, but by an undo of a later release
 	either side = ""
 )
 

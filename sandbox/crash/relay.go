@@ -102,6 +102,7 @@ func (r *relay) serve(api http.Handler, w http.ResponseWriter, request *http.Req
 		fate{reset: true}.meet(w, request)
 	}
 	c := callOf(request.Method, request.URL)
+	c.write = c.write && !triesDelete(request)
 	if c.watch {
 		ctx, cancel := context.WithCancel(request.Context())
 		defer cancel()

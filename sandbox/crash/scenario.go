@@ -11,7 +11,7 @@ import (
 )
 
 // manifests are those of the scenarios. What differs between versions stands in them as ${tag} of the image that a bad
-// version lacks, ${good} that every version has, ${version} and ${secret}.
+// version lacks, ${good} that every version has, ${version}, ${secret}, and ${apart}.
 //
 //go:embed scenarios/*.yaml
 var manifests embed.FS
@@ -23,6 +23,8 @@ type scenario struct {
 	about string
 	bad   bool     // the new version never becomes ready
 	base  []string // how kubectl writes what was there before; none: nothing was there
+	// canary are the flags by which it goes out in stages; none: all at once. Its pods tell their version in a label.
+	canary []string
 }
 
 // How kubectl writes what was there before: as rolloutgate would have, and as most people do.
@@ -44,6 +46,11 @@ func scenarios() []scenario {
 		{name: "created", about: "a ConfigMap, a Service and a Deployment that are new"},
 		{name: "three", about: "three Deployments, of which the last one may be bad", base: applied},
 		{name: "job", about: "a new Job and a Deployment", base: applied},
+		{name: "canary", about: "a Deployment, of which one pod is new first, then two; a bad one fails in the second stage", base: applied,
+			canary: []string{"--canary", "1,2", "--hold", "1s"}},
+		{name: "canary-statefulset", about: "a StatefulSet, of which one pod is new first, then two", base: applied,
+			canary: []string{"--canary", "1,2", "--hold", "1s"}},
+		{name: "order", about: "a Job that is a hook before the Deployment, in the place of that of the release before", base: applied},
 	} {
 		if s.file == "" {
 			s.file = s.name
@@ -83,6 +90,14 @@ func (v version) tag() string {
 	return string(v)
 }
 
+// apart is what no two pods of a version may share: their node, or what is the same everywhere.
+func (v version) apart() string {
+	if v == bad {
+		return "os"
+	}
+	return "hostname"
+}
+
 // payload is the data of the Secret in a version. Nothing else may ever have it.
 func (v version) payload() string { return "payload-of-" + string(v) + "-Xk29vQ" }
 
@@ -107,7 +122,7 @@ func (s scenario) manifest(v version) (string, error) {
 	if v == first {
 		always = first
 	}
-	return strings.NewReplacer("${tag}", v.tag(), "${good}", string(always), "${version}", string(v), "${secret}", v.payload()).Replace(string(text)), nil
+	return strings.NewReplacer("${tag}", v.tag(), "${good}", string(always), "${apart}", v.apart(), "${version}", string(v), "${secret}", v.payload()).Replace(string(text)), nil
 }
 
 // write puts the manifests of all versions into a folder.

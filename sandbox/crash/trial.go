@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -36,7 +38,9 @@ type trial struct {
 	short     bool
 
 	before map[string]form // what was there, exactly
+	hooks  []string        // those among it
 	after  map[string]form // what the good version is, in no namespace
+	census *census         // of the pods of a scenario with stages
 }
 
 // prepare makes the namespace and what was there before.
@@ -58,7 +62,7 @@ func (t *trial) prepare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		t.before = now.forms(true)
+		t.before, t.hooks = now.forms(true), slices.DeleteFunc(now.names("job"), func(name string) bool { return !isHook(now[name]) })
 		return allComplete(now)
 	})
 }
@@ -80,7 +84,8 @@ func (t *trial) play(ctx context.Context) (result, error) {
 	if err := t.prepare(ctx); err != nil {
 		return r, fmt.Errorf("preparing: %w", err)
 	}
-	p, err := t.launch(ctx, launch{name: "run", args: runArgs(t.moment.scenario.next()), at: t.moment.at, end: &t.moment.end, short: t.short})
+	t.census = t.count(ctx)
+	p, err := t.launch(ctx, launch{name: "run", args: t.moment.scenario.runArgs(t.moment.scenario.next()), at: t.moment.at, end: &t.moment.end, short: t.short})
 	if err != nil {
 		return r, err
 	}
@@ -92,6 +97,9 @@ func (t *trial) play(ctx context.Context) (result, error) {
 	}
 	r.Writes = p.relay.all()
 	r.Missed = !p.relay.wasStruck()
+	wrong, counted := t.census.end()
+	r.complain(wrong...)
+	err = errors.Join(err, counted)
 	if err != nil {
 		return r, err
 	}
@@ -111,6 +119,13 @@ func (t *trial) follow(ctx context.Context, p *process, r *result) error {
 	}
 	if err := t.judge(ctx, p, e, r); err != nil {
 		return err
+	}
+	if t.moment.end.leads == dies {
+		wrong, err := t.stand(ctx)
+		if err != nil {
+			return err
+		}
+		r.complain(wrong...)
 	}
 	late := t.moment.follower.later
 	if late && !t.short {
@@ -193,6 +208,7 @@ func (t *trial) putRight(ctx context.Context, late bool, r *result) error {
 			return err
 		}
 	}
+	going := t.beginsToGoOn(now)
 	l := launch{name: f.name, args: f.args(t.moment.scenario), elsewhere: late}
 	if late && t.short {
 		l.aged = silence
@@ -206,7 +222,17 @@ func (t *trial) putRight(ctx context.Context, late bool, r *result) error {
 	if p.err != nil {
 		return p.err
 	}
-	return t.judge(ctx, p, f.endings(r.State, t.moment.scenario), r)
+	if err := t.judge(ctx, p, f.endings(r.State, t.moment.scenario), r); err != nil {
+		return err
+	}
+	if f.name != "resume" || r.State != running || p.ran.Exit != exitPassed {
+		return nil
+	}
+	if now, err = look(ctx, t.cluster, t.namespace); err != nil {
+		return err
+	}
+	r.complain(going.wrong(now, t.census, p.relay.all())...)
+	return nil
 }
 
 // takesOver is how many writes a run makes that takes another one over, until it writes the first object.
@@ -216,7 +242,7 @@ const takesOver = 6
 func (t *trial) dieAgain(ctx context.Context, r *result) error {
 	kill := ends()[0]
 	at := point{write: 2 + t.moment.at.write%takesOver, after: t.moment.at.after}
-	p, err := t.launch(ctx, launch{name: "again", args: runArgs(good), at: at, end: &kill})
+	p, err := t.launch(ctx, launch{name: "again", args: t.moment.scenario.runArgs(good), at: at, end: &kill})
 	if err != nil {
 		return err
 	}
@@ -311,10 +337,25 @@ func (t *trial) settled(ctx context.Context, where side, within time.Duration) (
 
 // wrongSide says in what the written objects are not on a side.
 func (t *trial) wrongSide(now world, where side) []string {
-	if where == before {
-		return differences(t.before, now.forms(true))
+	switch where {
+	case before:
+		return differences(t.withoutGone(t.before, now), now.forms(true))
+	case again:
+		return differences(t.withoutGone(t.after, now), now.forms(false))
 	}
 	return differences(t.after, now.forms(false))
+}
+
+// withoutGone is what has to be there again, without the hooks that are gone: a run has deleted them for its own, and no
+// undo brings them back.
+func (t *trial) withoutGone(wanted map[string]form, now world) map[string]form {
+	wanted = maps.Clone(wanted)
+	for _, name := range t.hooks {
+		if now[name] == nil {
+			delete(wanted, name)
+		}
+	}
+	return wanted
 }
 
 // writesAfter lists what a process has had carried out after a moment at which it should have stopped.

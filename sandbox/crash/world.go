@@ -27,8 +27,13 @@ type world map[string]*unstructured.Unstructured
 
 // look reads a namespace.
 func look(ctx context.Context, c client.Cluster, namespace string) (world, error) {
+	return lookAt(ctx, c, namespace, slices.Concat(writtenKinds, madeKinds)...)
+}
+
+// lookAt reads some kinds of a namespace.
+func lookAt(ctx context.Context, c client.Cluster, namespace string, kinds ...string) (world, error) {
 	w := world{}
-	for _, kind := range slices.Concat(writtenKinds, madeKinds) {
+	for _, kind := range kinds {
 		all, err := c.Dynamic.Resource(client.Resources[kind]).Namespace(namespace).List(ctx, v1.ListOptions{})
 		if err != nil {
 			return nil, fmt.Errorf("looking at %s: %w", namespace, err)

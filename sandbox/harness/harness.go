@@ -1,4 +1,4 @@
-// Package harness is what the programs share that judge rolloutgate from outside: accuracy, trials, bench and crash.
+// Package harness is what the programs share that judge rolloutgate from outside: accuracy, trials, bench, crash and exposure.
 //
 // It takes the paths of the binaries and a name for the sandbox, brings it up and takes it down, runs commands in it
 // with an environment that holds nothing of the caller's, and renders what was measured: tables, JSON, percentiles.

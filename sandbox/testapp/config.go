@@ -28,6 +28,7 @@ type config struct {
 
 	errorRate    float64
 	errorAfter   time.Duration
+	errorOver    time.Duration // 0: the share is there at once
 	latency      time.Duration
 	latencyAfter time.Duration
 
@@ -70,6 +71,7 @@ func readConfig(get func(string) string) (config, error) {
 
 		errorRate:    env.number("ERROR_RATE", 0, 1),
 		errorAfter:   env.duration("ERROR_AFTER", 0),
+		errorOver:    env.duration("ERROR_OVER", 0),
 		latency:      env.milliseconds("LATENCY_MS", usualLatency),
 		latencyAfter: env.duration("LATENCY_AFTER", 0),
 

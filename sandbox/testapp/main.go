@@ -40,6 +40,7 @@
 //
 //	ERROR_RATE         share of the requests to / that answer 500, from 0 to 1
 //	ERROR_AFTER        ... from this long after start
+//	ERROR_OVER         ... and it grows to that evenly, for this long
 //	LATENCY_MS         each request to / takes about this long (default 5; exponential around a floor of a half)
 //	LATENCY_AFTER      ... from this long after start; before that, 5
 //

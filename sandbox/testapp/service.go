@@ -53,12 +53,24 @@ func (s *service) serve() (code int, took time.Duration) {
 	begin := time.Now()
 	time.Sleep(s.delay())
 	code = http.StatusOK
-	if s.since(s.cfg.errorAfter) && s.chance() < s.cfg.errorRate {
+	if s.chance() < s.errorRate() {
 		code = http.StatusInternalServerError
 	}
 	took = time.Since(begin)
 	s.stats.add(code, took)
 	return code, took
+}
+
+// errorRate is the share of requests that fail now.
+func (s *service) errorRate() float64 {
+	failing := time.Since(s.start) - s.cfg.errorAfter
+	switch {
+	case failing < 0:
+		return 0
+	case failing < s.cfg.errorOver:
+		return s.cfg.errorRate * failing.Seconds() / s.cfg.errorOver.Seconds()
+	}
+	return s.cfg.errorRate
 }
 
 // delay is half the configured latency plus an exponential share with the other half as its mean: a distribution with

@@ -66,6 +66,19 @@ func TestHealthTurns(t *testing.T) {
 	})
 }
 
+func TestErrorsGrow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := configOf(t, map[string]string{"ERROR_RATE": "0.5", "ERROR_AFTER": "10s", "ERROR_OVER": "20s"})
+		s := newService(cfg, time.Now(), nil)
+		for _, want := range []float64{0, 0, 0.25, 0.5, 0.5} {
+			if got := s.errorRate(); got != want {
+				t.Errorf("%s after the start the share is %g, want %g", time.Since(s.start), got, want)
+			}
+			time.Sleep(10 * time.Second)
+		}
+	})
+}
+
 func TestErrorsBeginLate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := configOf(t, map[string]string{"ERROR_RATE": "0.5", "ERROR_AFTER": "1m", "VERSION": "v2"})

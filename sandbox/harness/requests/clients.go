@@ -1,11 +1,12 @@
-// Package requests asks a URL without pause and remembers what became of each request: which version answered, which
-// pod, when, and how the others failed.
+// Package requests asks a URL without pause, or at a fixed rate, and remembers what became of each request: which version
+// answered, which pod, when, and how the others failed.
 //
 // It takes a URL at which the test application answers and how many clients ask. Each client is a net/http client of its
 // own that asks again as soon as it has an answer, over a new connection each time or over one that it keeps; after a
-// failure it waits for a moment, as refusals come fast enough to take a whole core. What failed is not asked again, but
-// for what net/http does by itself, like most clients: a request that meets a kept connection that the other side has
-// just closed goes out over a new one. Nothing is judged.
+// failure it waits for a moment, as refusals come fast enough to take a whole core. At a fixed rate they do not wait for
+// answers: a service that becomes slow is asked as often as before. What failed is not asked again, but for what net/http
+// does by itself, like most clients: a request that meets a kept connection that the other side has just closed goes out
+// over a new one. Nothing is judged.
 package requests
 
 import (
@@ -28,6 +29,7 @@ const afterFailure = 10 * time.Millisecond
 type Config struct {
 	URL       string
 	Clients   int           // default 4
+	Rate      float64       // requests a second, of all clients together; 0: each asks when it has its answer
 	KeepAlive bool          // one connection for many requests; otherwise each has a new one
 	Timeout   time.Duration // of each request; default 5s
 	Each      func(Answer)  // is told of each request as soon as it is over, of one at a time; nil: nobody is
@@ -83,19 +85,44 @@ func (c *Clients) run() {
 		transport = own
 	}
 	client := &http.Client{Transport: transport, Timeout: c.cfg.Timeout}
+	if c.cfg.Rate > 0 {
+		c.atRate(client)
+		return
+	}
 	for {
 		select {
 		case <-c.quit:
 			return
 		default:
 		}
-		begin := time.Now()
-		a := ask(client, c.cfg.URL)
-		c.add(a, begin)
-		if a.Failure != "" {
+		if a := c.askOnce(client); a.Failure != "" {
 			time.Sleep(afterFailure)
 		}
 	}
+}
+
+// atRate asks at even intervals, whether there are answers or not. What a stall of this machine kept it from asking is
+// not made up for.
+func (c *Clients) atRate(client *http.Client) {
+	ticks := time.NewTicker(time.Duration(float64(c.cfg.Clients) / c.cfg.Rate * float64(time.Second)))
+	defer ticks.Stop()
+	var under sync.WaitGroup
+	defer under.Wait()
+	for {
+		select {
+		case <-c.quit:
+			return
+		case <-ticks.C:
+			under.Go(func() { c.askOnce(client) })
+		}
+	}
+}
+
+func (c *Clients) askOnce(client *http.Client) Answer {
+	begin := time.Now()
+	a := ask(client, c.cfg.URL)
+	c.add(a, begin)
+	return a
 }
 
 // add gives the answer its time while it holds the lock: that is what keeps the log in order.

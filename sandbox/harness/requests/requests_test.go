@@ -55,6 +55,21 @@ type transport func() (*http.Response, error)
 
 func (f transport) RoundTrip(*http.Request) (*http.Response, error) { return f() }
 
+// A service that takes a second for each answer is asked as often as one that is quick.
+func TestRateDoesNotWaitForAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := Start(Config{Clients: 4, Rate: 100, transport: transport(func() (*http.Response, error) {
+			time.Sleep(time.Second)
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(""))}, nil
+		})})
+		time.Sleep(2005 * time.Millisecond)
+		log := c.Stop()
+		if len(log) != 200 || log[0].Took != time.Second {
+			t.Errorf("%d requests in two seconds, the first took %s", len(log), log[0].Took)
+		}
+	})
+}
+
 // Two clients, answers that take 10ms, a new version after a second: the log says when.
 func TestClientsAskWithoutPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

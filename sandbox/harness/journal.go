@@ -1,4 +1,4 @@
-package main
+package harness
 
 import (
 	"bytes"
@@ -8,41 +8,42 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strings"
 )
 
-// journal keeps the results of cases in a file as they come, one JSON object a line, so that hours of playing can be
-// interrupted and gone on with. Its first line says what was judged: results of another program do not mix with these.
-type journal struct {
+// Journal keeps results in a file as they come, one JSON object a line, so that hours of playing can be interrupted and
+// gone on with. Its first line says what was judged: results of another program do not mix with these.
+type Journal[R any] struct {
+	Past []R // what was in the file when it was opened
 	file *os.File
-	past []result
 }
 
-// openJournal reads what was played before of the same program and with the same seed. Without a path nothing is kept.
-func openJournal(path, program string, seed uint64) (*journal, error) {
+// OpenJournal reads what was played before of the same program and with the same seed. Without a path nothing is kept.
+func OpenJournal[R any](path, program string, seed uint64) (*Journal[R], error) {
 	if path == "" {
-		return &journal{}, nil
+		return &Journal[R]{}, nil
 	}
 	version, err := exec.Command(program, "version").Output()
 	if err != nil {
 		return nil, fmt.Errorf("asking %s for its version: %w", program, err)
 	}
-	head, err := json.Marshal(map[string]any{"version": string(bytes.TrimSpace(version)), "seed": seed})
+	head, err := json.Marshal(map[string]any{"version": strings.TrimSpace(string(version)), "seed": seed})
 	if err != nil {
 		return nil, err
 	}
-	j := &journal{}
+	j := &Journal[R]{}
 	data, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	for n, line := range bytes.Split(bytes.TrimSpace(data), []byte("\n")) {
-		var r result
+		var r R
 		switch {
 		case len(line) == 0:
 		case n == 0 && !bytes.Equal(line, head):
 			return nil, fmt.Errorf("%s has results of another program or seed: %s, and not %s", path, line, head)
-		case n > 0 && json.Unmarshal(line, &r) == nil && r.Error == "": // a line that was cut off is no result
-			j.past = append(j.past, r)
+		case n > 0 && json.Unmarshal(line, &r) == nil: // a line that was cut off is no result
+			j.Past = append(j.Past, r)
 		}
 	}
 	if j.file, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644); err != nil {
@@ -57,18 +58,8 @@ func openJournal(path, program string, seed uint64) (*journal, error) {
 	return j, err
 }
 
-// played tells whether a case was played before.
-func (j *journal) played(name string) bool {
-	for _, r := range j.past {
-		if r.Name == name {
-			return true
-		}
-	}
-	return false
-}
-
-// keep adds a result.
-func (j *journal) keep(r result) error {
+// Keep adds a result. It is called by one at a time.
+func (j *Journal[R]) Keep(r R) error {
 	if j.file == nil {
 		return nil
 	}
