@@ -12,10 +12,13 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
+// leadTime is how long the API server may take to move traffic from some pods to others, when no undo waits for it.
+const leadTime = time.Minute
+
 // unpin puts back what this run has written only to lead traffic. A route goes first, and the Services when whatever sends
 // its requests has noticed that.
 func (r *run) unpin(ctx context.Context) error {
-	routes, err := r.giveBack(r.course.root, isSplit)
+	routes, err := r.giveBack(isSplit)
 	if err != nil {
 		return err
 	}
@@ -25,7 +28,7 @@ func (r *run) unpin(ctx context.Context) error {
 	if err := r.mayWrite(ctx); err != nil {
 		return err
 	}
-	_, err = r.giveBack(r.course.root, func(w patch.Write) bool { return !isSplit(w) })
+	_, err = r.giveBack(func(w patch.Write) bool { return !isSplit(w) })
 	return err
 }
 
@@ -34,7 +37,9 @@ func isSplit(w patch.Write) bool { return w.Split != nil }
 // giveBack puts back some of the objects by which this run leads traffic: they are as they were before it. What is among
 // the manifests has a step of its own for that, and what the run has made for itself it deletes. It tells whether there
 // was something to give back.
-func (r *run) giveBack(ctx context.Context, part func(patch.Write) bool) (gave bool, err error) {
+func (r *run) giveBack(part func(patch.Write) bool) (gave bool, err error) {
+	ctx, cancel := context.WithTimeout(r.course.root, leadTime)
+	defer cancel()
 	var errs []error
 	for _, ref := range r.carriers() {
 		w := r.writeOf(ref)
@@ -82,6 +87,9 @@ func (r *run) pinBack(ctx context.Context) (serve, moved bool) {
 			continue
 		}
 		back, err := w.PinnedTo(w.Step+1, w.Pin.Old)
+		if err == nil {
+			err = r.mayWrite(ctx)
+		}
 		if err == nil {
 			back.Written = nil
 			err = r.writeOne(back)

@@ -190,7 +190,9 @@ func (r *run) goesOnPinned(found record.Record) {
 
 // resolve finds out which revision the new pods are of, where a stage is about to pin a Service to them, and puts that on
 // record before it is written.
-func (r *run) resolve(ctx context.Context, n int, s Stage) error {
+func (r *run) resolve(n int, s Stage) error {
+	ctx, cancel := context.WithTimeout(r.course.root, leadTime)
+	defer cancel()
 	known := false
 	for i, w := range s.Writes {
 		if w.Pin == nil || w.Pin.To != "" || w.Written != nil {
@@ -217,7 +219,7 @@ func (r *run) resolve(ctx context.Context, n int, s Stage) error {
 	})
 }
 
-// forgottenPins says which Services of a plan are pinned by a run that is not on record.
+// forgottenPins says which Services of a plan an earlier run has left pinned.
 func (r *run) forgottenPins(plan patch.Plan) {
 	for _, w := range plan.Writes {
 		if w.Before == nil || w.Ref.Group != "" || w.Ref.Kind != "Service" {

@@ -482,6 +482,25 @@ func TestDrainGoesOn(t *testing.T) {
 	}
 }
 
+// TestTrafficThatHangs: an API server that answers nothing more ends a run within its limits.
+func TestTrafficThatHangs(t *testing.T) {
+	for name, hangs := range map[string]func(*storefront){
+		"before the switch": func(f *storefront) { f.hangs = true },
+		"at the end":        func(f *storefront) { f.undoTakes = time.Hour },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newStorefront("svc", "apart apart")
+			hangs(f)
+			g, _ := f.gate(t, previewed(0))
+			began := time.Now()
+			report, _ := g.Run(t.Context(), f.release())
+			if took := time.Since(began); report.Exit.Code != UndoBroken.Code() || took > leadTime+5*g.UndoTimeout+time.Minute {
+				t.Errorf("%s: exit %d %s after %s", name, report.Exit.Code, report.Exit.State, took)
+			}
+		})
+	}
+}
+
 // TestUndoThatFails: what could not be put back stays behind its pin, and another undo goes on from there.
 func TestUndoThatFails(t *testing.T) {
 	for what, left := range map[string]string{

@@ -151,7 +151,7 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 		}
 		r.begun = n + 1
 		r.enterStage(n, passed)
-		if err = r.resolve(r.course.root, n, s); err != nil && !passed {
+		if err = r.resolve(n, s); err != nil && !passed {
 			r.failure = err
 			r.leaveStage(n, RolloutFailed)
 			return r.unwritten(r.course.root, err)

@@ -39,6 +39,7 @@ type storefront struct {
 	unmade   bool // the controller makes no ReplicaSet of the new template
 	others   int32
 	frontErr error
+	hangs    bool // nothing of the fronts is answered any more once the new pods run
 	dead     bool // nothing that the run asks for is done any more
 	outages  []string
 }
@@ -226,6 +227,13 @@ func (f *storefront) noteOutages(what string) {
 	}
 }
 
+// templateNow is version, for who does not hold the lock.
+func (f *storefront) templateNow() (version int, beside bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.version()
+}
+
 func (f *storefront) fails(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -325,7 +333,11 @@ func (f *storefront) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	return u
 }
 
-func (f *storefront) Front(_ context.Context, of manifest.Ref, revision string) (rollout.Front, error) {
+func (f *storefront) Front(ctx context.Context, of manifest.Ref, revision string) (rollout.Front, error) {
+	if version, _ := f.templateNow(); f.hangs && version == 2 {
+		<-ctx.Done()
+		return rollout.Front{}, ctx.Err()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	front := rollout.Front{Revision: revision, Wanted: 3, Shared: f.shared}

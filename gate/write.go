@@ -55,7 +55,7 @@ func (r *run) write(s Stage) (Verdict, error) {
 		if err := r.mayWrite(ctx); err != nil {
 			return r.unwritten(ctx, err)
 		}
-		if _, r.failure = r.giveBack(r.course.root, isSplit); r.failure != nil {
+		if _, r.failure = r.giveBack(isSplit); r.failure != nil {
 			return r.unwritten(ctx, r.failure)
 		}
 	}

@@ -53,7 +53,7 @@ func (p *program) answerCommand(approved bool, c *cobra.Command) *cobra.Command 
 			p.code = gate.OutcomeOf(err).Code()
 			return err
 		}
-		fmt.Fprintln(p.stdout, text)
+		fmt.Fprintln(p.stdout, flat(text)) // a lease is text of the cluster
 		return nil
 	}
 	o.connection(c.Flags())

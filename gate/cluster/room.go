@@ -31,11 +31,11 @@ func (c *Client) Room(ctx context.Context, namespace string, withClaims bool) (r
 		}
 	}
 	nodes, err := core.Nodes().List(ctx, metav1.ListOptions{Limit: maxNodes})
-	if err == nil {
+	if err == nil && nodes.Continue == "" { // of a part of them nothing follows
 		for i := range nodes.Items {
 			room.Nodes = append(room.Nodes, &nodes.Items[i])
 		}
-	} else if !IsDenied(err) {
+	} else if err != nil && !IsDenied(err) {
 		return room, err
 	}
 	return room, nil
