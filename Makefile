@@ -45,14 +45,14 @@ prometheus: sandbox ## tests on real Prometheus servers, one of each major versi
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
 
-fuzz: ## every fuzz target of what reads files and records and what writes back, 20 seconds each
-	.ci/fuzz 20s ./gate/manifest ./gate/order ./gate/patch ./gate/record
+fuzz: ## every fuzz target of what reads files and records and what writes back, 15,000 inputs each
+	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	go vet -tags cluster,realnode,prometheus ./...
 	cd sandbox && go vet ./... && go test ./...
-	bin/sandbox run -- go test -tags cluster -timeout 40m ./...
+	bin/sandbox run -- go test -tags cluster -timeout 40m -parallel 4 ./...
 
 e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
