@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
+
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -69,13 +71,18 @@ func (r *run) giveBack(part func(patch.Write) bool) (gave bool, err error) {
 	return gave, errors.Join(errs...)
 }
 
-// pinBack gives the traffic back to the old pods before anything else goes back, where all of them are still there. It
-// tells whether they have it: then the pins stay until the new pods are gone. moved says that the new ones had it.
+// pinBack gives the traffic back to the old pods before anything else goes back, where all of them are still there and
+// stay: those that have to end by a write that was sent do not, and neither do those of a version that is left behind. It tells
+// whether they have it: then the pins stay until the new pods are gone. moved says that the new ones had it.
 func (r *run) pinBack(ctx context.Context) (serve, moved bool) {
 	serve = true
 	for _, ref := range r.carriers() {
 		w := *r.writeOf(ref)
 		if w.Pin == nil || w.Pin.Old == "" {
+			continue
+		}
+		if w.Pin.Passing || r.promoted(w.Pin.Of) {
+			serve = false
 			continue
 		}
 		front, err := r.front(ctx, w.Pin.Of, w.Pin.Old)
@@ -101,6 +108,16 @@ func (r *run) pinBack(ctx context.Context) (serve, moved bool) {
 		moved = true
 	}
 	return serve, moved
+}
+
+// promoted tells whether the controller has been told to end the old pods of a workload, though they may all be there yet.
+func (r *run) promoted(of manifest.Ref) bool {
+	w := r.writeOf(of)
+	if w == nil || w.Step == 0 {
+		return false
+	}
+	d, is := rollout.Typed(w.After).(*appsv1.Deployment)
+	return is && d.Spec.MinReadySeconds < int32(pinned.Seconds())
 }
 
 // front asks for a front, again when the API server has a moment of trouble.

@@ -30,14 +30,19 @@ func (r *run) withPins(ctx context.Context, plan patch.Plan) (patch.Plan, error)
 		return plan, nil
 	}
 	for _, w := range slices.Clone(plan.Writes) {
-		old, goesOn := r.pinned[w.Ref]
+		last, goesOn := r.pinned[w.Ref]
 		if w.Before == nil || !goesOn && !changesPods(w) {
 			continue
 		}
 		if k, _ := rollout.KindOf(w.Ref.GroupKind()); k.Staged != rollout.BySurge {
 			continue // the planner says so
 		}
-		front, err := r.g.Cluster.Front(ctx, w.Ref, old)
+		front, err := r.g.Cluster.Front(ctx, w.Ref, last.Old)
+		// Those that had the traffic may be gone by now; then what is there has it, and must be all there is.
+		over := err == nil && goesOn && changesPods(w) && r.resumed == "" && !allThere(front)
+		if over {
+			front, err = r.g.Cluster.Front(ctx, w.Ref, "")
+		}
 		if err != nil {
 			return plan, fmt.Errorf("finding the Services of %s: %w", w.Ref, err)
 		}
@@ -47,25 +52,32 @@ func (r *run) withPins(ctx context.Context, plan patch.Plan) (patch.Plan, error)
 			}
 		}
 		front.Services = slices.DeleteFunc(front.Services, isBeside)
-		if r.unpinnable = pinnable(w, front, goesOn); r.unpinnable != nil {
+		if r.unpinnable = pinnable(w, front, goesOn, over); r.unpinnable != nil {
 			return plan, nil
 		}
+		pin := patch.Pin{Of: w.Ref, Old: front.Revision, Passing: last.Passing || over}
 		for _, service := range front.Services {
-			plan.Writes = pinIn(plan.Writes, service, w, front.Revision)
+			plan.Writes = pinIn(plan.Writes, service, w, pin)
 		}
 	}
 	return r.withSplits(ctx, r.withPreview(plan), beside)
 }
 
-// pinnable refuses what cannot be told apart by a revision.
-func pinnable(w patch.Write, front rollout.Front, goesOn bool) error {
+// allThere tells whether a revision has all the pods that its workload is to have, and none of them ends.
+func allThere(front rollout.Front) bool { return front.Ready > 0 && front.Pods >= front.Wanted }
+
+// pinnable refuses what cannot be told apart by a revision. goesOn says that this run goes on with another one's pins, over
+// that the pods are gone that had the traffic before that.
+func pinnable(w patch.Write, front rollout.Front, goesOn, over bool) error {
 	switch {
 	case len(front.Shared) > 0:
 		return refusedError{fmt.Errorf("the traffic of service/%s cannot be given to one revision of %s: it goes to pods of other workloads as well\n  hint: give its selector a label that only these pods have, or run without --blue-green, --drain and shares of traffic", front.Shared[0], w.Ref)}
-	case goesOn:
+	case goesOn && !over:
 		return nil
 	case front.Revision == "" || front.Others > 0:
 		return refusedError{fmt.Errorf("%s is not complete: %d of its pods are not of its present version, so it is not clear where its traffic is to stay\n  hint: wait until it is, or undo or resume the run that left it so", w.Ref, front.Others)}
+	case goesOn:
+		return nil
 	case len(pinnedAlready(front)) > 0:
 		return refusedError{fmt.Errorf("service/%s is pinned to one revision of %s by a run that is not on record\n  hint: kubectl patch service %[1]s -n %[3]s --type json -p '[{\"op\":\"remove\",\"path\":\"/spec/selector/pod-template-hash\"}]'", pinnedAlready(front)[0], w.Ref, w.Ref.Namespace)}
 	}
@@ -115,9 +127,9 @@ func (r *run) endCarried(stages []Stage) {
 }
 
 // pinIn adds the write that pins a Service to a plan, before everything else; or notes it on the plan's own write of it.
-func pinIn(writes []patch.Write, service *unstructured.Unstructured, of patch.Write, old string) []patch.Write {
+func pinIn(writes []patch.Write, service *unstructured.Unstructured, of patch.Write, to patch.Pin) []patch.Write {
 	ref := manifest.Object{Unstructured: service}.Ref()
-	pin := &patch.Pin{Of: of.Ref, Old: old}
+	pin := &to
 	w := patch.Write{
 		Ref: ref, Resource: servicesAt, Action: patch.Configured, Manager: patch.PinManager, Added: true, Before: service, After: service.DeepCopy(), At: of.At,
 		Pin: pin,
@@ -161,10 +173,10 @@ func (r *run) withPreview(plan patch.Plan) patch.Plan {
 		}
 		w.Pin = &patch.Pin{Of: plan.Writes[of].Ref}
 		if w.Action == patch.Unchanged {
-			plan.Writes = pinIn(plan.Writes, w.Before, plan.Writes[of], "")
+			plan.Writes = pinIn(plan.Writes, w.Before, plan.Writes[of], *w.Pin)
 		}
 	}
-	plan.Writes[i].Pin.Old = ""
+	plan.Writes[i].Pin.Old, plan.Writes[i].Pin.Passing = "", false
 	return plan
 }
 
@@ -182,9 +194,9 @@ func (r *run) goesOnPinned(found record.Record) {
 			continue
 		}
 		if r.pinned == nil {
-			r.pinned = map[manifest.Ref]string{}
+			r.pinned = map[manifest.Ref]patch.Pin{}
 		}
-		r.pinned[w.Pin.Of] = w.Pin.Old
+		r.pinned[w.Pin.Of] = *w.Pin
 	}
 }
 

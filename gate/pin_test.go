@@ -149,7 +149,7 @@ func once(what string, f fault) func(int, string) fault {
 // TestBlueGreenKilled: whatever a killed run has left, each command makes something whole of it, and no Service is without
 // pods meanwhile.
 func TestBlueGreenKilled(t *testing.T) {
-	const before, after, passed = "web=1 apart:80 svc:80", "web=2 apart:80 svc:81", "continued passed; 0 leases"
+	const before, after, third, passed = "web=1 apart:80 svc:80", "web=2 apart:80 svc:81", "web=3 apart:80 svc:80", "continued passed; 0 leases"
 	run := func(change func(*storefront, *Gate)) func(Gate, *storefront) (Report, error) {
 		return func(g Gate, f *storefront) (Report, error) {
 			if change != nil {
@@ -169,15 +169,21 @@ func TestBlueGreenKilled(t *testing.T) {
 			g.Delivery = Delivery{} // it is on record
 			return g.Resume(context.Background(), Which{})
 		}, Passed, after, passed},
-		"run again":             {run(nil), Passed, after, passed},
-		"a plain run":           {run(func(_ *storefront, g *Gate) { g.Delivery = Delivery{} }), Passed, after, passed},
-		"a drained run":         {run(func(_ *storefront, g *Gate) { g.Delivery = Delivery{Drain: true} }), Passed, after, passed},
-		"the version of before": {run(func(f *storefront, g *Gate) { f.wants = 1 }), Passed, before, passed},
-		"run again, and bad":    {run(func(f *storefront, g *Gate) { f.breaks = "beside" }), RolloutFailed, before, "continued undone; 0 leases"},
-		"plain, and bad":        {run(func(f *storefront, g *Gate) { f.breaks, g.Delivery = "promote", Delivery{} }), RolloutFailed, before, "continued undone; 0 leases"},
+		"run again":                      {run(nil), Passed, after, passed},
+		"a plain run":                    {run(func(_ *storefront, g *Gate) { g.Delivery = Delivery{} }), Passed, after, passed},
+		"a drained run":                  {run(func(_ *storefront, g *Gate) { g.Delivery = Delivery{Drain: true} }), Passed, after, passed},
+		"the version of before":          {run(func(f *storefront, g *Gate) { f.wants = 1 }), Passed, before, passed},
+		"a third version":                {run(func(f *storefront, g *Gate) { f.wants = 3 }), Passed, third, passed},
+		"a third one, plain":             {run(func(f *storefront, g *Gate) { f.wants, g.Delivery = 3, Delivery{} }), Passed, third, passed},
+		"a third one, drained":           {run(func(f *storefront, g *Gate) { f.wants, g.Delivery = 3, Delivery{Drain: true} }), Passed, third, passed},
+		"a third one, bad":               {run(func(f *storefront, g *Gate) { f.wants, f.breaks = 3, "beside" }), RolloutFailed, before, "continued undone; 0 leases"},
+		"a third one, bad in the switch": {run(func(f *storefront, g *Gate) { f.wants, f.breaks = 3, "switch" }), RolloutFailed, before, "continued undone; 0 leases"},
+		"a third one, drained and bad":   {run(func(f *storefront, g *Gate) { f.wants, f.breaks, g.Delivery = 3, "beside", Delivery{Drain: true} }), RolloutFailed, before, "continued undone; 0 leases"},
+		"run again, and bad":             {run(func(f *storefront, g *Gate) { f.breaks = "beside" }), RolloutFailed, before, "continued undone; 0 leases"},
+		"plain, and bad":                 {run(func(f *storefront, g *Gate) { f.breaks, g.Delivery = "promote", Delivery{} }), RolloutFailed, before, "continued undone; 0 leases"},
 	} {
 		for _, at := range []string{"pin apart to OLD", "pin svc to OLD", "web beside", "pin apart to NEW", "pin svc to NEW", "web", "undo apart", "svc"} {
-			if gone := at == "web" || at == "undo apart" || at == "svc"; gone && strings.HasSuffix(then, "and bad") {
+			if gone := at == "web" || at == "undo apart" || at == "svc"; gone && strings.HasSuffix(then, ", and bad") {
 				continue // there is nothing to run beside the old pods any more
 			}
 			t.Run(then+" after "+at, func(t *testing.T) {
@@ -211,7 +217,7 @@ func TestBlueGreenCancelled(t *testing.T) {
 		"web beside":       toOld + ", web beside, undo web, undo svc, undo apart",
 		"pin apart to NEW": toOld + ", web beside, pin apart to NEW, pin apart to OLD, undo web, undo apart, undo svc",
 		"pin svc to NEW":   toOld + ", web beside, " + toNew + ", " + toOld + ", undo web, undo svc, undo apart",
-		"web":              toOld + ", web beside, " + toNew + ", web, " + toOld + ", undo web, undo svc, undo apart", // all old pods still serve
+		"web":              toOld + ", web beside, " + toNew + ", web, undo svc, undo apart, undo web", // the old pods are about to end
 		"undo apart":       toOld + ", web beside, " + toNew + ", web, undo apart, undo svc, undo web",
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -130,7 +130,7 @@ type run struct {
 	passed   []string        // its stages that have passed
 	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
 	// pods; unsplit are the routes that it has split, as they were before; unpinnable is why nothing could be pinned.
-	pinned     map[manifest.Ref]string
+	pinned     map[manifest.Ref]patch.Pin
 	unsplit    map[manifest.Ref]*unstructured.Unstructured
 	unpinnable error
 	// compared says that a stage has been judged in which old pods served beside new ones, and answered has what criteria

@@ -35,7 +35,7 @@ func fronted(services string, workloads ...patch.Write) patch.Plan {
 		if how == "preview" {
 			old = ""
 		}
-		p.Writes = pinIn(p.Writes, live, workloads[0], old)
+		p.Writes = pinIn(p.Writes, live, workloads[0], patch.Pin{Of: workloads[0].Ref, Old: old})
 	}
 	return p
 }

@@ -49,6 +49,13 @@ func drain(d Delivery) Planner {
 		if len(b.replaced) == 0 || len(b.pins()) == 0 {
 			return nil, nil
 		}
+		first := &beside
+		if len(stages) > 0 {
+			first = &stages[0]
+		}
+		if err := b.unpinFirst(first); err != nil {
+			return nil, err
+		}
 		if err := b.surge(&beside); err != nil {
 			return nil, err
 		}
@@ -68,4 +75,22 @@ func drain(d Delivery) Planner {
 		}
 		return all, nil
 	}}
+}
+
+// unpinFirst has a stage give the Services back to all pods that an unfinished run has pinned: those that it had given to
+// its new pods would have none, as soon as these are replaced.
+func (b *builder) unpinFirst(s *Stage) error {
+	var steps []patch.Write
+	for _, w := range b.pins() {
+		if !w.IsPinned() || b.steps[w.Ref] > 0 {
+			continue
+		}
+		step, err := w.Unpinned(b.next(w.Ref))
+		if err != nil {
+			return err
+		}
+		steps = append(steps, step)
+	}
+	s.Writes = append(steps, s.Writes...)
+	return nil
 }

@@ -22,7 +22,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// storefront is a made-up cluster with one Deployment, web, whose three pods are of the revisions OLD and NEW, and with Services
+// storefront is a made-up cluster with one Deployment, web, whose three pods are of the revisions OLD, NEW and THIRD, and with Services
 // in front of them. Its log has the writes as "web beside", "web", "pin svc to OLD", "svc", "undo web" and "undo svc".
 type storefront struct {
 	*world
@@ -32,9 +32,10 @@ type storefront struct {
 	apart   []string                              // Services that are not among the manifests
 	creates []string                              // Services that only the manifests have
 
-	wants    int    // the version of the manifests
-	breaks   string // the stage in which the new pods fail: beside, switch, promote or unpin
-	oldGone  bool   // the old pods have ended, since the new ones have been all there is
+	wants    int              // the version of the manifests
+	breaks   string           // the stage in which the new pods fail: beside, switch, promote or unpin
+	pods     map[string]int32 // how many were there of each revision when the template was written last
+	aside    string           // the revision whose pods were only to run beside the others then
 	shared   []string
 	unmade   bool // the controller makes no ReplicaSet of the new template
 	others   int32
@@ -45,7 +46,7 @@ type storefront struct {
 }
 
 func newStorefront(services ...string) *storefront {
-	f := &storefront{world: newWorld(), wants: 2, live: map[string]*unstructured.Unstructured{"web": deploymentOf(1)}, at: map[string]time.Time{}}
+	f := &storefront{world: newWorld(), wants: 2, pods: map[string]int32{"OLD": 3}, live: map[string]*unstructured.Unstructured{"web": deploymentOf(1)}, at: map[string]time.Time{}}
 	for _, name := range services {
 		name, how, _ := strings.Cut(name, " ")
 		switch how {
@@ -62,8 +63,10 @@ func newStorefront(services ...string) *storefront {
 func deploymentOf(version int) *unstructured.Unstructured {
 	w := staged("Deployment", 3, map[string]any{"strategy": map[string]any{"type": "RollingUpdate"}})
 	u := w.Before
-	if version == 2 {
+	if version > 1 {
 		u = w.After
+		spec := u.Object["spec"].(map[string]any)["template"].(map[string]any)["spec"].(map[string]any)
+		spec["containers"].([]any)[0].(map[string]any)["image"] = fmt.Sprintf("web:v%d", version)
 	}
 	u.SetUID("uid-web")
 	u.SetGeneration(1)
@@ -126,47 +129,58 @@ func portOf(u *unstructured.Unstructured) int64 {
 // version is that of the template, beside whether the new pods are to run beside the old ones.
 func (f *storefront) version() (version int, beside bool) {
 	d := rollout.Typed(f.live["web"]).(*appsv1.Deployment)
-	if d.Spec.Template.Spec.Containers[0].Image == "web:v2" {
-		return 2, d.Spec.MinReadySeconds > 0
-	}
-	return 1, false
+	version = int(d.Spec.Template.Spec.Containers[0].Image[len("web:v")] - '0')
+	return version, version > 1 && d.Spec.MinReadySeconds > 0
 }
 
-// pods are how many run of each revision. New ones take three seconds, ending ones take one.
-func (f *storefront) pods() (old, fresh, ready int32) {
+// revisions are those of versions 1, 2 and 3.
+var revisions = []string{"", "OLD", "NEW", "THIRD"}
+
+// running are how many pods run of each revision, and how many of the one of the template are ready. New ones take three seconds;
+// ending ones take one, or as long as it takes to replace them. Of pods that were only to run beside others the controller thinks
+// that they are not available yet, so they go first when there is a newer template.
+func (f *storefront) running() (pods map[string]int32, ready int32) {
 	version, beside := f.version()
-	age := time.Since(f.at["web"])
-	switch {
-	case version == 2 && beside:
-		if age < 3*time.Second || f.broken(3*time.Second) {
-			return 3, 3, 0
+	now, age := revisions[version], time.Since(f.at["web"])
+	there := f.pods[now] > 0
+	pods = map[string]int32{now: 3}
+	for name, n := range f.pods {
+		if name == now {
+			continue
 		}
-		return 3, 3, 3
-	case version == 2:
-		if age < time.Second {
-			return 3, 3, 3
+		switch passed := age >= time.Second; {
+		case name == f.aside && passed:
+		case beside, !passed, !there && age < 3*time.Second:
+			pods[name] = n
 		}
-		f.oldGone = true
-		if f.breaks == "promote" || f.broken(0) {
-			return 0, 3, 0
-		}
-		return 0, 3, 3
-	case f.oldGone && age < 3*time.Second:
-		return 0, 3, 3
-	case age < time.Second && !f.at["web"].IsZero():
-		return 3, 3, 3
 	}
-	f.oldGone = false
-	return 3, 0, 0
+	switch {
+	case !there && age < 3*time.Second, beside && f.broken(3*time.Second), f.breaks == "promote" && version > 1 && !beside && age >= time.Second, version > 1 && !beside && f.broken(0):
+		return pods, 0
+	}
+	return pods, 3
+}
+
+// written notes what is there when the template is written.
+func (f *storefront) written(name string) {
+	if name == "web" {
+		version, beside := f.version()
+		f.pods, _ = f.running()
+		f.aside = ""
+		if beside {
+			f.aside = revisions[version]
+		}
+	}
+	f.at[name] = time.Now()
 }
 
 // broken tells whether the new pods fail by now.
 func (f *storefront) broken(after time.Duration) bool {
-	_, beside := f.version()
+	version, beside := f.version()
 	of := map[string]func() bool{
 		"":        func() bool { return false },
 		"beside":  func() bool { return beside },
-		"switch":  func() bool { return beside && pinOf(f.live["svc"]) == "NEW" },
+		"switch":  func() bool { return beside && pinOf(f.live["svc"]) == revisions[version] },
 		"promote": func() bool { return !beside },
 		"unpin":   func() bool { return !beside && pinOf(f.live["svc"]) == "" },
 	}
@@ -214,14 +228,17 @@ func (f *storefront) dies(b *books, after string) (revive func()) {
 	}
 }
 
-// noteOutages notes Services that send their traffic to a revision without pods.
+// noteOutages notes Services that send their traffic to a revision without pods, or as pods of another one have it.
 func (f *storefront) noteOutages(what string) {
+	pods, _ := f.running()
 	version, _ := f.version()
-	f.pods()
 	for _, name := range f.services() {
-		if to := pinOf(f.live[name]); name == "try" {
-			continue // no user asks it
-		} else if to == "NEW" && version == 1 || to == "OLD" && (f.oldGone || portOf(f.live[name]) != 80) {
+		to := pinOf(f.live[name])
+		if name == "try" || to == "" {
+			continue // no user asks it, or all pods answer
+		}
+		gone := pods[to] == 0 || to == f.aside && to != revisions[version]
+		if gone || to == "OLD" && portOf(f.live[name]) != 80 {
 			f.outages = append(f.outages, what+": "+name+" to "+to)
 		}
 	}
@@ -292,7 +309,9 @@ func (f *storefront) Write(ctx context.Context, w *patch.Write) error {
 		if before := f.live[w.Ref.Name]; before != nil {
 			now.SetGeneration(before.GetGeneration() + 1)
 		}
-		f.live[w.Ref.Name], f.at[w.Ref.Name] = now, time.Now()
+		f.noteOutages("before " + f.called(*w))
+		f.written(w.Ref.Name)
+		f.live[w.Ref.Name] = now
 		f.noteOutages(f.called(*w))
 	})
 	if w.At = time.Now(); err == nil {
@@ -318,7 +337,8 @@ func (f *storefront) Undo(ctx context.Context, w patch.Write) patch.Undone {
 		return u
 	}
 	u.Err = f.step(ctx, f.undoTakes, "undo "+w.Ref.Name, func() {
-		f.at[w.Ref.Name] = time.Now()
+		f.noteOutages("before undo " + w.Ref.Name)
+		f.written(w.Ref.Name)
 		if origin == nil {
 			u.Action = patch.Deleted
 			delete(f.live, w.Ref.Name)
@@ -344,16 +364,22 @@ func (f *storefront) Front(ctx context.Context, of manifest.Ref, revision string
 	if f.frontErr != nil || f.dead {
 		return front, cmp.Or(f.frontErr, error(errRefused))
 	}
-	if version, _ := f.version(); revision == "" && version == 1 {
-		front.Revision = "OLD"
-	} else if revision == "" && !f.unmade {
-		front.Revision = "NEW"
+	version, _ := f.version()
+	if revision == "" && (version == 1 || !f.unmade) {
+		front.Revision = revisions[version]
 	}
-	old, fresh, ready := f.pods()
-	if front.Pods, front.Ready, front.Others = fresh, ready, old; front.Revision == "OLD" {
-		front.Pods, front.Ready, front.Others = old, old, fresh
+	pods, ready := f.running()
+	front.Others = f.others
+	for name, n := range pods {
+		switch {
+		case name != front.Revision:
+			front.Others += n
+		case name == revisions[version]:
+			front.Pods, front.Ready = n, ready
+		default:
+			front.Pods, front.Ready = n, n
+		}
 	}
-	front.Others += f.others
 	for _, name := range f.services() {
 		front.Services = append(front.Services, f.live[name].DeepCopy())
 	}
@@ -380,15 +406,19 @@ func (w storefrontWatch) Workload(i int) rollout.Workload {
 	defer w.f.mu.Unlock()
 	target := w.targets[i]
 	d := rollout.Typed(w.f.live["web"]).(*appsv1.Deployment).DeepCopy()
-	old, fresh, ready := w.f.pods()
+	pods, ready := w.f.running()
 	version, beside := w.f.version()
-	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: old + fresh, UpdatedReplicas: fresh, ReadyReplicas: old + ready, AvailableReplicas: old + ready}
-	if version == 1 {
-		d.Status.UpdatedReplicas = old
-	} else if beside {
+	var old int32
+	for name, n := range pods {
+		if name != revisions[version] {
+			old += n
+		}
+	}
+	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: old + 3, UpdatedReplicas: 3, ReadyReplicas: old + ready, AvailableReplicas: old + ready}
+	if beside {
 		d.Status.AvailableReplicas = old
 	}
-	if version == 2 && fresh > 0 && w.f.broken(2*time.Second) {
+	if version > 1 && w.f.broken(2*time.Second) {
 		d.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: rollout.ReasonDeadline, Message: "has timed out", LastUpdateTime: metav1.Now()}}
 	}
 	set := func(name, image string, number string, ready int32) *appsv1.ReplicaSet {
@@ -402,9 +432,17 @@ func (w storefrontWatch) Workload(i int) rollout.Workload {
 		rs.Status.ReadyReplicas = ready
 		return rs
 	}
+	var sets []*appsv1.ReplicaSet
+	for v := 1; v <= max(version, 2); v++ {
+		n := pods[revisions[v]]
+		if v == version {
+			n = ready
+		}
+		sets = append(sets, set(revisions[v], fmt.Sprintf("web:v%d", v), fmt.Sprint(v), n))
+	}
 	return rollout.Workload{
 		Ref: target.Ref, Applied: target.Applied, Previous: target.Previous, Goal: target.Goal, Since: target.Since, Now: time.Now(), Live: d, ServicesKnown: true,
-		ReplicaSets: []*appsv1.ReplicaSet{set("OLD", "web:v1", "1", old), set("NEW", "web:v2", "2", ready)}, PodsKnown: true,
+		ReplicaSets: sets, PodsKnown: true,
 	}
 }
 

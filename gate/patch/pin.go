@@ -20,6 +20,9 @@ type Pin struct {
 	Of manifest.Ref `json:"of"` // the workload
 	// Old is the revision that had the traffic before the run; empty for a Service that had none to keep.
 	Old string `json:"old,omitempty"`
+	// Passing says that Old is the version of a run that did not come to its end, and whose old pods are gone: an undo goes
+	// back behind it.
+	Passing bool `json:"passing,omitempty"`
 	// To is the revision that this step gives the traffic to; empty while it is not there yet.
 	To string `json:"to,omitempty"`
 }
@@ -36,7 +39,11 @@ func (w Write) PinnedTo(step int, revision string) (Write, error) {
 		value = unmade
 	}
 	var fields []Set
-	if origin := w.Origin(); revision != "" && revision == w.Pin.Old && !w.Added && origin != nil {
+	origin := w.Origin()
+	if w.Pin.Passing {
+		origin = w.Before
+	}
+	if revision != "" && revision == w.Pin.Old && !w.Added && origin != nil {
 		for _, path := range []string{"spec.selector", "spec.ports"} {
 			if was, there, _ := unstructured.NestedFieldNoCopy(origin.Object, strings.Split(path, ".")...); there {
 				fields = append(fields, Set{Path: path, Value: was})
@@ -52,7 +59,20 @@ func (w Write) PinnedTo(step int, revision string) (Write, error) {
 
 // Unpinned is a write as the step that leaves its Service as the manifest has it.
 func (w Write) Unpinned(step int) (Write, error) {
-	out, err := w.AsStep(step, []string{PinPath})
+	var fields []Set
+	if w.Added { // it is planned as it was found
+		fields = []Set{{Path: PinPath}}
+	}
+	out, err := w.AsStep(step, []string{PinPath}, fields...)
 	out.Pin = nil
 	return out, err
+}
+
+// IsPinned tells whether the Service was pinned when the write was planned.
+func (w Write) IsPinned() bool {
+	if w.Before == nil {
+		return false
+	}
+	_, pinned, _ := unstructured.NestedString(w.Before.Object, strings.Split(PinPath, ".")...)
+	return pinned
 }
