@@ -128,7 +128,7 @@ func judging() []string {
 }
 
 // runArgs are those of a run in the stages of the scenario.
-func (s scenario) runArgs(v version) []string { return append(runArgs(v), s.canary...) }
+func (s scenario) runArgs(v version) []string { return append(runArgs(v), s.stages...) }
 
 func undoArgs() []string   { return []string{"undo", "--undo-timeout", "60s", "--wait-for-lock", "100s"} }
 func resumeArgs() []string { return append([]string{"resume"}, judging()...) }
