@@ -200,6 +200,38 @@ func TestArrivedInTheSameSecond(t *testing.T) {
 	}
 }
 
+// TestHalfBack: a pin of which no field is left and no owner either was there when our undo has written since. One that was
+// never written has left no such trace.
+func TestHalfBack(t *testing.T) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	service := func(selector, manager string, at metav1.Time) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "v1", "kind": "Service", "metadata": map[string]any{"name": "web", "uid": "u"}, "spec": map[string]any{"selector": map[string]any{"app": selector}},
+		}}
+		u.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, Time: &at}})
+		return u
+	}
+	undo := undoManagerOf(DefaultFieldManager)
+	for name, c := range map[string]struct {
+		live *unstructured.Unstructured
+		half bool
+	}{
+		"half back":          {service("web", undo, now), true},
+		"never written":      {service("web", "kubectl-create", now), false},
+		"of an earlier run":  {service("web", undo, metav1.NewTime(now.Add(-time.Minute))), false},
+		"changed since":      {service("shop", undo, now), false},
+		"by another manager": {service("web", patch.PinManager, now), false},
+	} {
+		w := patch.Write{Added: true, Manager: patch.PinManager, At: now.Time, Before: service("web", "kubectl-create", now), After: service("web", patch.PinManager, now)}
+		if got := halfBack(w, c.live, undo); got != c.half {
+			t.Errorf("%s: %v", name, got)
+		}
+		if w.Added = false; halfBack(w, c.live, undo) {
+			t.Errorf("%s: of a write that leaves an entry", name)
+		}
+	}
+}
+
 // TestLostCreation: an object whose creation was answered by nothing is ours when our manager alone has written it since the
 // plan, although it has another address than the dry-run made up. One that somebody else has made is not.
 func TestLostCreation(t *testing.T) {

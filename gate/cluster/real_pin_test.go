@@ -117,6 +117,29 @@ func TestPinTraced(t *testing.T) {
 	}
 }
 
+// TestPinHalfGivenBack: who comes after a process that died between the two writes by which a Service is given back gives
+// its fields back to their owners.
+func TestPinHalfGivenBack(t *testing.T) {
+	f := onCluster(t, Options{})
+	f.kubectl(fronting, "-n", f.ns, "create", "-f", "-")
+	planned := f.pinning("old", 0)
+	w := planned
+	if err := f.Write(t.Context(), &w); err != nil {
+		t.Fatal(err)
+	}
+	inverse, err := patch.Invert(w, f.live(w), f.undoManagerFor(w), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.of(&w).Update(t.Context(), inverse.Object, metav1.UpdateOptions{FieldManager: f.undoManagerFor(w)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Trace(t.Context(), &planned); err != nil || planned.Written == nil {
+		t.Fatalf("it is found written: %v, %v", planned.Written != nil, err)
+	}
+	f.exact(planned)
+}
+
 // TestPinOfAnother: a Service that somebody else has changed since it was planned is not pinned, and what somebody else
 // writes into it later stays.
 func TestPinOfAnother(t *testing.T) {

@@ -101,6 +101,9 @@ func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
 			w.Written = nil
 		}
 		w.Prepared = w.Step == 0 && w.Written == nil && onlyPrepared(w, live)
+		if w.Written == nil && w.Step == 0 && halfBack(*w, live, c.undoManagerFor(*w)) {
+			w.Written = w.After.DeepCopy()
+		}
 	}
 	return err
 }
@@ -160,6 +163,18 @@ func carriedOut(w patch.Write, live *unstructured.Unstructured) bool {
 		return false
 	}
 	return isAt(w, live)
+}
+
+// halfBack tells whether a write that is only there to lead traffic has gone back with all fields, and the process died
+// before it gave them to their owners. The fields that it wrote had no others beside them, so nothing is left of its entry.
+func halfBack(w patch.Write, live *unstructured.Unstructured, undoManager string) bool {
+	if !w.Added || w.Before == nil || w.After == nil || live.GetUID() != w.Before.GetUID() || !equality.Semantic.DeepEqual(patch.Authored(live), patch.Authored(w.Before)) {
+		return false
+	}
+	return slices.ContainsFunc(live.GetManagedFields(), func(m metav1.ManagedFieldsEntry) bool {
+		return m.Manager == undoManager && m.Operation == metav1.ManagedFieldsOperationUpdate && m.Subresource == "" &&
+			m.Time != nil && !m.Time.Time.Before(w.At.Add(-clocksDiffer))
+	})
 }
 
 // isAt tells whether an object is what a write was to make of it, at the step of that write.
