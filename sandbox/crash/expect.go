@@ -105,17 +105,16 @@ func endingsOfBad(state string, _ scenario) endings {
 	return endings{exitFailed: before}
 }
 
-// endingsOfResume: it goes on where the run was, which then ends as it would have. What is over stays as it is.
+// endingsOfResume: it goes on where the run was, which then ends as it would have. What has passed stays as it is, and with
+// what was taken back, or was never there, nobody goes on.
 func endingsOfResume(state string, s scenario) endings {
 	switch state {
 	case running:
 		return own(s.bad)
 	case passed:
 		return endings{exitPassed: after}
-	case none:
-		return endings{exitRefused: before}
 	}
-	return endings{exitPassed: before}
+	return endings{exitRefused: before}
 }
 
 // The arguments of commands. The patience is short, for nothing in the sandbox takes long.

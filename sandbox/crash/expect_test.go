@@ -51,7 +51,7 @@ func TestEndingsOfFollowers(t *testing.T) {
 		{"resume", running, false, endings{0: after}},
 		{"resume", running, true, endings{10: before}},
 		{"resume", passed, false, endings{0: after}},
-		{"resume", undone, true, endings{0: before}},
+		{"resume", undone, true, endings{3: before}},
 		{"later", running, false, endings{0: after}},
 	} {
 		some, err := chosenFollowers([]string{c.follower})
