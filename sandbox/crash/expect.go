@@ -105,8 +105,8 @@ func endingsOfBad(state string, _ scenario) endings {
 	return endings{exitFailed: before}
 }
 
-// endingsOfResume: it goes on where the run was, which then ends as it would have. What is over stays as it is, and
-// with what was taken back nobody can go on.
+// endingsOfResume: it goes on where the run was, which then ends as it would have. What has passed stays as it is, and with
+// what was taken back, or was never there, nobody goes on.
 func endingsOfResume(state string, s scenario) endings {
 	switch state {
 	case running:
@@ -127,7 +127,7 @@ func judging() []string {
 }
 
 // runArgs are those of a run in the stages of the scenario.
-func (s scenario) runArgs(v version) []string { return append(runArgs(v), s.canary...) }
+func (s scenario) runArgs(v version) []string { return append(runArgs(v), s.stages...) }
 
 func undoArgs() []string   { return []string{"undo", "--undo-timeout", "60s", "--wait-for-lock", "100s"} }
 func resumeArgs() []string { return append([]string{"resume"}, judging()...) }

@@ -181,7 +181,7 @@ func (s *stage) rehearse(ctx context.Context, sc scenario) (writes int, state ma
 			what = append(what, w.String())
 		}
 	}
-	if sc.canary != nil && !sc.bad {
+	if sc.stages != nil && !sc.bad {
 		plain, err := s.plainly(ctx, sc)
 		if err != nil {
 			return 0, nil, err
@@ -197,7 +197,7 @@ func (s *stage) rehearse(ctx context.Context, sc scenario) (writes int, state ma
 
 // plainly is what a run without stages leaves of a scenario.
 func (s *stage) plainly(ctx context.Context, sc scenario) (map[string]form, error) {
-	sc.canary = nil
+	sc.stages = nil
 	t := s.trial(moment{scenario: sc}, "plain-"+sc.name)
 	defer s.cluster.DropNamespace(ctx, t.namespace)
 	if err := t.prepare(ctx); err != nil {

@@ -230,13 +230,14 @@ func obsolete(o, owner *unstructured.Unstructured) string {
 	return ""
 }
 
-// kept lists what runs have left of themselves: leases, records of runs that are not over, and more records than are
+// kept lists what runs have left of themselves: leases, pins, records of runs that are not over, and more records than are
 // asked for.
 func kept(now world) []string {
 	var out []string
 	for _, name := range now.leases() {
 		out = append(out, name+" is left")
 	}
+	out = append(out, pins(now)...)
 	all, err := now.records()
 	if err != nil {
 		return append(out, err.Error())

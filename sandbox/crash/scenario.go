@@ -23,8 +23,11 @@ type scenario struct {
 	about string
 	bad   bool     // the new version never becomes ready
 	base  []string // how kubectl writes what was there before; none: nothing was there
-	// canary are the flags by which it goes out in stages; none: all at once. Its pods tell their version in a label.
-	canary []string
+	// stages are the flags by which it goes out in stages; none: all at once. Its pods tell their version in a label.
+	stages []string
+	shares []int  // the new pods of each stage
+	apart  string // the file of a Service that is in no manifest, and its name; empty: there is none
+	hidden bool   // no user may meet a new pod until the Services are switched
 }
 
 // How kubectl writes what was there before: as rolloutgate would have, and as most people do.
@@ -47,9 +50,15 @@ func scenarios() []scenario {
 		{name: "three", about: "three Deployments, of which the last one may be bad", base: applied},
 		{name: "job", about: "a new Job and a Deployment", base: applied},
 		{name: "canary", about: "a Deployment, of which one pod is new first, then two; a bad one fails in the second stage", base: applied,
-			canary: []string{"--canary", "1,2", "--hold", "1s"}},
+			stages: []string{"--canary", "1,2", "--hold", "1s"}, shares: []int{1, 2}},
 		{name: "canary-statefulset", about: "a StatefulSet, of which one pod is new first, then two", base: applied,
-			canary: []string{"--canary", "1,2", "--hold", "1s"}},
+			stages: []string{"--canary", "1,2", "--hold", "1s"}, shares: []int{1, 2}},
+		{name: "canary-daemonset", about: "a DaemonSet, of which one pod is new first, then two", base: applied,
+			stages: []string{"--canary", "1,2", "--hold", "1s"}, shares: []int{1, 2}},
+		{name: "blue-green", about: "a Deployment and its Service, and another Service; a bad one fails in the preview", base: applied,
+			stages: []string{"--blue-green"}, shares: []int{3}, apart: "apart", hidden: true},
+		{name: "drain", file: "blue-green", about: "the same, drained", base: applied,
+			stages: []string{"--drain"}, shares: []int{3}, apart: "apart"},
 		{name: "order", about: "a Job that is a hook before the Deployment, in the place of that of the release before", base: applied},
 	} {
 		if s.file == "" {
@@ -132,7 +141,14 @@ func (s scenario) write(dir string) error {
 			return err
 		}
 	}
-	return nil
+	if s.apart == "" {
+		return nil
+	}
+	text, err := manifests.ReadFile("scenarios/" + s.apart + ".yaml")
+	if err != nil {
+		return fmt.Errorf("reading the Service of %s: %w", s.name, err)
+	}
+	return os.WriteFile(filepath.Join(dir, s.apart+".yaml"), text, 0o644)
 }
 
 func (s scenario) writeVersion(dir string, v version) error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -21,8 +22,8 @@ const (
 	countEvery = 300 * time.Millisecond
 )
 
-// stageShares are the new pods of each stage of a canary here.
-var stageShares = []int{1, 2}
+// countedKinds are what is counted, the slices before the Services that they are of.
+var countedKinds = []string{"endpointslice", "service", "deployment", "statefulset", "daemonset", "replicaset", "pod"}
 
 // crowd is the number of a workload's pods, without those that are being deleted.
 type crowd struct {
@@ -36,8 +37,14 @@ type crowd struct {
 // crowdOf counts the pods of the one workload of a scenario with stages. New are those of a version.
 func crowdOf(now world, v version) crowd {
 	var c crowd
-	for _, name := range now.names("deployment", "statefulset") {
+	for _, name := range now.names("deployment", "statefulset", "daemonset") {
 		o := now[name].Object
+		if now[name].GetKind() == "DaemonSet" {
+			desired, _, _ := unstructured.NestedInt64(o, "status", "desiredNumberScheduled")
+			strategy, _, _ := unstructured.NestedString(o, "spec", "updateStrategy", "type")
+			c.wants, c.limited, c.replaces = int(desired), strategy == "OnDelete", true
+			continue
+		}
 		replicas, _, _ := unstructured.NestedInt64(o, "spec", "replicas")
 		c.wants = int(replicas)
 		if now[name].GetKind() == "StatefulSet" {
@@ -62,6 +69,9 @@ func crowdOf(now world, v version) crowd {
 		if isReady(pod) {
 			c.ready++
 		}
+	}
+	if len(now.names("daemonset")) > 0 { // which of its pods are to be new is in no field
+		c.most = c.isNew
 	}
 	return c
 }
@@ -100,31 +110,36 @@ func (c crowd) wrong() error {
 
 // stand looks at what a dead run has left: the pods of its stage stay as they are.
 func (t *trial) stand(ctx context.Context) ([]string, error) {
-	if t.moment.scenario.canary == nil {
+	if t.moment.scenario.stages == nil {
 		return nil, nil
 	}
-	count := func() (crowd, error) {
-		now, err := look(ctx, t.cluster, t.namespace)
-		return crowdOf(now, t.moment.scenario.next()), err
+	count := func() (crowd, []route, error) {
+		now, err := lookAt(ctx, t.cluster, t.namespace, countedKinds...)
+		return crowdOf(now, t.moment.scenario.next()), routesOf(now), err
 	}
+	var isNew int
 	var wrong error
 	err := harness.Until(ctx, settles, "the pods of the stage", func() error {
-		c, err := count()
+		c, routes, err := count()
 		if err != nil {
 			return err
 		}
-		wrong = c.wrong()
+		isNew, wrong = c.isNew, errors.Join(c.wrong(), pinsStand(routes, c.wants))
 		return wrong
 	})
 	if err != nil && wrong == nil {
 		return nil, err
 	}
 	for until := time.Now().Add(stands); wrong == nil && time.Now().Before(until); {
-		c, err := count()
+		c, routes, err := count()
 		if err != nil {
 			return nil, err
 		}
-		if wrong = c.wrong(); wrong == nil {
+		wrong = errors.Join(c.wrong(), pinsStand(routes, c.wants))
+		if wrong == nil && c.limited && c.isNew != isNew {
+			wrong = fmt.Errorf("there were %d new pods, and then %d", isNew, c.isNew)
+		}
+		if wrong == nil {
 			wrong = harness.Pause(ctx, countEvery)
 		}
 	}
@@ -136,25 +151,27 @@ func (t *trial) stand(ctx context.Context) ([]string, error) {
 
 // census counts the pods of a case again and again.
 type census struct {
-	stop  context.CancelFunc
-	done  chan struct{}
-	mu    sync.Mutex
-	took  []crowd
-	times []time.Time
-	err   error
+	stop   context.CancelFunc
+	done   chan struct{}
+	mu     sync.Mutex
+	took   []crowd
+	times  []time.Time
+	behind error // in what a Service was wrong at some time
+	err    error
 }
 
 // count begins it; nil for a scenario without stages.
 func (t *trial) count(ctx context.Context) *census {
-	if t.moment.scenario.canary == nil {
+	if t.moment.scenario.stages == nil {
 		return nil
 	}
 	ctx, stop := context.WithCancel(ctx)
 	c := &census{stop: stop, done: make(chan struct{})}
+	var drawn curtain
 	go func() {
 		defer close(c.done)
 		for ctx.Err() == nil {
-			now, err := lookAt(ctx, t.cluster, t.namespace, "deployment", "statefulset", "pod")
+			now, err := lookAt(ctx, t.cluster, t.namespace, countedKinds...)
 			c.mu.Lock()
 			switch {
 			case ctx.Err() != nil:
@@ -162,12 +179,24 @@ func (t *trial) count(ctx context.Context) *census {
 				c.err = err
 			default:
 				c.took, c.times = append(c.took, crowdOf(now, t.moment.scenario.next())), append(c.times, time.Now())
+				c.lookBehind(routesOf(now), t.moment.scenario.hidden, &drawn)
 			}
 			c.mu.Unlock()
 			_ = harness.Pause(ctx, countEvery)
 		}
 	}()
 	return c
+}
+
+// lookBehind keeps the first thing that was wrong with a Service.
+func (c *census) lookBehind(routes []route, hidden bool, drawn *curtain) {
+	wrong := allReached(routes)
+	if hidden {
+		wrong = errors.Join(wrong, drawn.early(routes))
+	}
+	if c.behind == nil && wrong != nil {
+		c.behind = fmt.Errorf("%s after it began %w", c.times[len(c.times)-1].Sub(c.times[0]).Round(time.Millisecond), wrong)
+	}
 }
 
 // end stops it, and says what was wrong at some moment: users have missed pods.
@@ -177,6 +206,9 @@ func (c *census) end() ([]string, error) {
 	}
 	c.stop()
 	<-c.done
+	if c.behind != nil {
+		return []string{c.behind.Error()}, c.err
+	}
 	for i, one := range c.took {
 		least := one.wants
 		if one.replaces {
@@ -215,8 +247,8 @@ type goesOn struct {
 func (t *trial) beginsToGoOn(now world) goesOn {
 	v := t.moment.scenario.next()
 	c := crowdOf(now, v)
-	g := goesOn{began: time.Now(), isNew: c.isNew, most: len(stageShares) + 1, hooks: map[string]string{}}
-	if passed := slices.Index(stageShares, c.most); c.limited && passed >= 0 { // the stages before the one it is in
+	g := goesOn{began: time.Now(), isNew: c.isNew, most: len(t.moment.scenario.shares) + 1, hooks: map[string]string{}}
+	if passed := slices.Index(t.moment.scenario.shares, c.most); c.limited && passed >= 0 { // the stages before the one it is in
 		g.most -= passed
 	}
 	for _, name := range now.names("job") {
@@ -232,7 +264,7 @@ func (g goesOn) wrong(now world, c *census, written []write) []string {
 	out := []string{c.shrank(g.began, g.isNew)}
 	writes := 0
 	for _, w := range written {
-		if w.carriedOut() && (w.resource == "deployments" || w.resource == "statefulsets") {
+		if w.carriedOut() && (w.resource == "deployments" || w.resource == "statefulsets" || w.resource == "daemonsets") {
 			writes++
 		}
 	}

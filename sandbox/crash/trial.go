@@ -57,12 +57,22 @@ func (t *trial) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.apart != "" {
+		if _, err := t.cluster.Kubectl(ctx, t.namespace, "", "create", "-f", filepath.Join(t.dir, s.apart+".yaml")); err != nil {
+			return err
+		}
+	}
 	return harness.Until(ctx, time.Minute, "what was there before", func() error {
 		now, err := look(ctx, t.cluster, t.namespace)
 		if err != nil {
 			return err
 		}
 		t.before, t.hooks = now.forms(true), slices.DeleteFunc(now.names("job"), func(name string) bool { return !isHook(now[name]) })
+		if s.stages != nil {
+			if err := allReached(routesOf(now)); err != nil {
+				return err
+			}
+		}
 		return allComplete(now)
 	})
 }
@@ -341,9 +351,24 @@ func (t *trial) wrongSide(now world, where side) []string {
 	case before:
 		return differences(t.withoutGone(t.before, now), now.forms(true))
 	case again:
-		return differences(t.withoutGone(t.after, now), now.forms(false))
+		return append(differences(t.withoutGone(t.after, now), now.forms(false)), t.touched(now)...)
 	}
-	return differences(t.after, now.forms(false))
+	return append(differences(t.after, now.forms(false)), t.touched(now)...)
+}
+
+// touched says in what the Service that is in no manifest is not exactly as it was.
+func (t *trial) touched(now world) []string {
+	if t.moment.scenario.apart == "" {
+		return nil
+	}
+	only := func(all map[string]form) map[string]form {
+		some := map[string]form{}
+		if f, ok := all["service/"+t.moment.scenario.apart]; ok {
+			some["service/"+t.moment.scenario.apart] = f
+		}
+		return some
+	}
+	return differences(only(t.before), only(now.forms(true)))
 }
 
 // withoutGone is what has to be there again, without the hooks that are gone: a run has deleted them for its own, and no

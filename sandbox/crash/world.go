@@ -19,7 +19,7 @@ import (
 // The kinds that are looked at: what people write, and what controllers and runs make of it.
 var (
 	writtenKinds = []string{"configmap", "secret", "service", "job", "deployment", "statefulset", "daemonset"}
-	madeKinds    = []string{"replicaset", "controllerrevision", "pod", "lease", "event"}
+	madeKinds    = []string{"replicaset", "controllerrevision", "pod", "endpointslice", "lease", "event"}
 )
 
 // world is all that is in a namespace, by kind and name: deployment/web.

@@ -24,6 +24,7 @@ var Resources = map[string]schema.GroupVersionResource{
 	"node":                  {Version: "v1", Resource: "nodes"},
 	"event":                 {Version: "v1", Resource: "events"},
 	"serviceaccount":        {Version: "v1", Resource: "serviceaccounts"},
+	"endpointslice":         {Group: "discovery.k8s.io", Version: "v1", Resource: "endpointslices"},
 	"lease":                 {Group: "coordination.k8s.io", Version: "v1", Resource: "leases"},
 	"namespace":             {Version: "v1", Resource: "namespaces"},
 	"logs":                  {Group: "kwok.x-k8s.io", Version: "v1alpha1", Resource: "logs"},
