@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
@@ -183,7 +184,8 @@ type tally struct {
 	pod        string
 	process    string // pod and what keeps counters apart
 	bad, total float64
-	age        float64 // of its newest sample, in seconds
+	age        float64   // of its newest sample, in seconds
+	taken      time.Time // when that sample was taken, by the server's clock; zero: unknown
 }
 
 // tallies reads the answer to a query of render. A total without bad events has none; bad or good events without a
@@ -192,6 +194,7 @@ func (c Counts) tallies(a Answer, each []string, podLabel string) ([]tally, erro
 	type counted struct {
 		tally
 		has map[string]float64
+		at  time.Time
 	}
 	found := map[string]*counted{}
 	var order []string
@@ -209,7 +212,7 @@ func (c Counts) tallies(a Answer, each []string, podLabel string) ([]tally, erro
 		t.process = strings.Join(append([]string{t.pod}, values(s.Labels, keepApart)...), "/")
 		key := t.group + "\x00" + t.process
 		if found[key] == nil {
-			found[key] = &counted{t, map[string]float64{}}
+			found[key] = &counted{t, map[string]float64{}, s.Time}
 			order = append(order, key)
 		}
 		role := s.Labels[roleLabel]
@@ -227,6 +230,9 @@ func (c Counts) tallies(a Answer, each []string, podLabel string) ([]tally, erro
 			continue
 		}
 		one.total, one.age = total, one.has["age"]
+		if _, known := one.has["age"]; known && !one.at.IsZero() {
+			one.taken = one.at.Add(-time.Duration(one.age * float64(time.Second)))
+		}
 		switch good, known := one.has["good"]; {
 		case c.Bad != "":
 			one.bad = one.has["bad"]

@@ -44,6 +44,8 @@ type Answer struct {
 type Sample struct {
 	Labels map[string]string
 	Value  float64
+	// Time is the time that the query was evaluated at, by the server's clock; zero when it does not say.
+	Time time.Time
 	// Moments are the values of a range query in the order of time; Value is then 0.
 	Moments []Moment
 

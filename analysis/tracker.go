@@ -61,17 +61,20 @@ type process struct {
 	group, pod        string
 	lastBad, lastAll  float64
 	bad, all, allowed float64
-	settled           bool // a sample was taken after the pod was ready
+	settled           bool      // a sample was taken after the pod was ready
+	taken             time.Time // when its newest sample was taken
+	told              float64   // how many of its bad events the group has counted
 }
 
 // group are the counts of one value of the labels of Each; the only one is "" when there are none.
 type group struct {
 	bad, all float64
 	// byLook is the growth of bad from look to look, except that what comes within oneBurst is counted at the first of
-	// these looks, which is the one with the number burstLook, at burstAt.
+	// these looks, which is the one with the number burstLook. Its sample was taken at burstAt.
 	byLook    []float64
 	burstLook int
 	burstAt   time.Time
+	newest    time.Time // when the newest sample was taken that has shown new bad events
 	// The course: the growth of bad and of all from part to part, which are looks or, where these follow the data, some
 	// looks each. open says that the last part is not over.
 	badByPart, allByPart []float64
@@ -107,10 +110,14 @@ func (t *tracker) observe(at time.Time, tallies []tally, pods []Pod) {
 			continue
 		}
 		key := now.group + "\x00" + now.process
+		taken := now.taken
+		if taken.IsZero() {
+			taken = at.Add(-time.Duration(now.age * float64(time.Second)))
+		}
 		p := t.processes[key]
 		if p == nil {
 			p = &process{group: now.group, pod: now.pod, lastBad: now.bad, lastAll: now.total}
-			p.settled = !t.fromBirth || pod.Reused
+			p.settled, p.taken = !t.fromBirth || pod.Reused, taken
 			if !p.settled {
 				p.bad, p.all = now.bad, now.total
 				p.allow(at, now, pod)
@@ -123,7 +130,7 @@ func (t *tracker) observe(at time.Time, tallies []tally, pods []Pod) {
 		} else {
 			p.bad, p.all = p.bad+max(now.bad-p.lastBad, 0), p.all+now.total-p.lastAll
 		}
-		p.lastBad, p.lastAll = now.bad, now.total
+		p.lastBad, p.lastAll, p.taken = now.bad, now.total, taken
 		p.allow(at, now, pod)
 	}
 	t.sum(at, before)
@@ -164,6 +171,10 @@ func (t *tracker) sum(at time.Time, before map[string][2]float64) {
 		p := t.processes[key]
 		g := t.group(p.group)
 		bad := max(p.bad-p.allowed, 0)
+		if bad > p.told && p.taken.After(g.newest) {
+			g.newest = p.taken
+		}
+		p.told = bad
 		g.bad += bad
 		g.all += max(p.all-p.allowed, bad)
 	}
@@ -189,7 +200,10 @@ func (t *tracker) grown(at time.Time, before map[string][2]float64) {
 	for name, g := range t.groups {
 		bad := max(g.bad-before[name][0], 0)
 		all := max(g.all-before[name][1], bad)
-		g.burst(at, bad, t.span)
+		if t.extrapolated {
+			g.newest = at
+		}
+		g.burst(bad, t.span)
 		if last := len(g.badByPart) - 1; g.open {
 			g.badByPart[last], g.allByPart[last] = g.badByPart[last]+bad, g.allByPart[last]+all
 		} else {
@@ -199,16 +213,17 @@ func (t *tracker) grown(at time.Time, before map[string][2]float64) {
 	}
 }
 
-// oneBurst is how far apart bad events of one pod have to be at least to have come at two times: a burst may lie across
-// a scrape, and then two samples show it.
+// oneBurst is how far apart the samples that show bad events of one pod have to be at least to show two times: a burst may
+// lie across a scrape, and then two samples show it. When we have looked at them says nothing about that.
 const oneBurst = 2 * time.Second
 
-// burst notes what bad events have come at a look.
-func (g *group) burst(at time.Time, bad float64, span time.Duration) {
+// burst notes what bad events have come at a look. Where looks are closer together than oneBurst because somebody wanted
+// it, two of their samples are enough. Samples are taken a little early or late.
+func (g *group) burst(bad float64, span time.Duration) {
 	g.byLook = append(g.byLook, 0)
-	// Two regular looks are never one burst, also when the second comes a little early.
-	if bad > 0 && (g.burstAt.IsZero() || at.Sub(g.burstAt) >= min(oneBurst, span-span/10)) {
-		g.burstLook, g.burstAt = len(g.byLook)-1, at
+	least := min(oneBurst, span)
+	if bad > 0 && (g.burstAt.IsZero() || g.newest.Sub(g.burstAt) >= least-least/10) {
+		g.burstLook, g.burstAt = len(g.byLook)-1, g.newest
 	}
 	g.byLook[g.burstLook] += bad
 }
@@ -227,8 +242,8 @@ func (t *tracker) setTotals(at time.Time, tallies []tally) {
 	for _, g := range t.groups {
 		g.bad = min(g.bad, g.all)
 	}
-	t.grown(at, before)
 	t.extrapolated = true
+	t.grown(at, before)
 }
 
 // bursts are the looks at which bad events came. Extrapolated counts wobble by some events from look to look; these are

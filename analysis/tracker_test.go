@@ -106,3 +106,36 @@ func TestTrackerOrder(t *testing.T) {
 		}
 	}
 }
+
+// Bad events came at two times when the samples that show them are two seconds apart, whenever somebody looks at these.
+func TestOneBurstIsAboutSamples(t *testing.T) {
+	c := Criterion{Counts: &Counts{Bad: "b", Total: "t"}}
+	pods := []Pod{{Name: "a", Ready: time.Unix(1e9-100, 0)}}
+	for name, tt := range map[string]struct {
+		looks, taken [2]time.Duration
+		skew         time.Duration // of the server's clock
+		want         int
+	}{
+		"looked at late and then at once":   {[2]time.Duration{900 * time.Millisecond, 2300 * time.Millisecond}, [2]time.Duration{0, 2 * time.Second}, 0, 2},
+		"looked at at once and then late":   {[2]time.Duration{100 * time.Millisecond, 2 * time.Second}, [2]time.Duration{0, time.Second}, 0, 1},
+		"the answer took its time":          {[2]time.Duration{100 * time.Millisecond, 5 * time.Second}, [2]time.Duration{0, time.Second}, 0, 1},
+		"a sample comes a little early":     {[2]time.Duration{300 * time.Millisecond, 2300 * time.Millisecond}, [2]time.Duration{0, 1990 * time.Millisecond}, 0, 2},
+		"a server whose clock is elsewhere": {[2]time.Duration{300 * time.Millisecond, 2300 * time.Millisecond}, [2]time.Duration{0, time.Second}, time.Hour, 1},
+	} {
+		began := time.Unix(1e9, 0)
+		tracker := newTracker(c, 0, time.Second, 15*time.Second)
+		for i, look := range []tally{{pod: "a", process: "a", bad: 3, total: 10}, {pod: "a", process: "a", bad: 9, total: 20}} {
+			look.taken = began.Add(tt.taken[i] + tt.skew)
+			tracker.observe(began.Add(tt.looks[i]), []tally{look}, pods)
+		}
+		times := 0
+		for _, bad := range tracker.groups[""].byLook {
+			if bad > 0 {
+				times++
+			}
+		}
+		if times != tt.want {
+			t.Errorf("%s: bad events came at %d times, want %d", name, times, tt.want)
+		}
+	}
+}

@@ -16,7 +16,9 @@ func (c *Client) answer(value model.Value, warnings v1.Warnings, infos v1.Infos)
 	case model.Vector:
 		a.Kind = analysis.Vector
 		for _, s := range v {
-			a.Samples = append(a.Samples, sample(s.Metric, s.Value, s.Histogram != nil))
+			one := sample(s.Metric, s.Value, s.Histogram != nil)
+			one.Time = s.Timestamp.Time().UTC()
+			a.Samples = append(a.Samples, one)
 		}
 	case *model.Scalar:
 		a.Kind = analysis.Scalar

@@ -46,18 +46,18 @@ func ask(c *Client) (analysis.Answer, error) {
 func TestAnswers(t *testing.T) {
 	vector := `{"status":"success","data":{"resultType":"vector","result":[%s]}%s}`
 	for name, tt := range map[string]struct{ body, want string }{
-		"one":       {one, `vector [{map[job:a] 1 [] false}] [] []`},
+		"one":       {one, `vector [{map[job:a] 1 2023-11-14 22:13:20 +0000 UTC [] false}] [] []`},
 		"empty":     {fmt.Sprintf(vector, "", ""), `vector [] [] []`},
-		"NaN":       {fmt.Sprintf(vector, `{"metric":{},"value":[1,"NaN"]}`, ""), `vector [{map[] NaN [] false}] [] []`},
-		"+Inf":      {fmt.Sprintf(vector, `{"metric":{},"value":[1,"+Inf"]}`, ""), `vector [{map[] +Inf [] false}] [] []`},
-		"two":       {fmt.Sprintf(vector, `{"metric":{"a":"1"},"value":[1,"2"]},{"metric":{"a":"2"},"value":[1,"3"]}`, ""), `vector [{map[a:1] 2 [] false} {map[a:2] 3 [] false}] [] []`},
-		"scalar":    {`{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}`, `scalar [{map[] 7 [] false}] [] []`},
+		"NaN":       {fmt.Sprintf(vector, `{"metric":{},"value":[1,"NaN"]}`, ""), `vector [{map[] NaN 1970-01-01 00:00:01 +0000 UTC [] false}] [] []`},
+		"+Inf":      {fmt.Sprintf(vector, `{"metric":{},"value":[1,"+Inf"]}`, ""), `vector [{map[] +Inf 1970-01-01 00:00:01 +0000 UTC [] false}] [] []`},
+		"two":       {fmt.Sprintf(vector, `{"metric":{"a":"1"},"value":[1,"2"]},{"metric":{"a":"2"},"value":[1,"3"]}`, ""), `vector [{map[a:1] 2 1970-01-01 00:00:01 +0000 UTC [] false} {map[a:2] 3 1970-01-01 00:00:01 +0000 UTC [] false}] [] []`},
+		"scalar":    {`{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}`, `scalar [{map[] 7 0001-01-01 00:00:00 +0000 UTC [] false}] [] []`},
 		"matrix":    {`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1,"7"]]}]}}`, `matrix [] [] []`},
 		"warnings":  {fmt.Sprintf(vector, "", `,"warnings":["store\nlost"],"infos":["hm"]`), `vector [] [store lost] [hm]`},
 		"old infos": {fmt.Sprintf(vector, "", `,"warnings":["PromQL info: hm"]`), `vector [] [] [PromQL info: hm]`},
 		"histogram": {
 			fmt.Sprintf(vector, `{"metric":{},"histogram":[1,{"count":"3","sum":"4","buckets":[[0,"1","2","3"]]}]}`, ""),
-			`vector [{map[] 0 [] true}] [] []`,
+			`vector [{map[] 0 1970-01-01 00:00:01 +0000 UTC [] true}] [] []`,
 		},
 	} {
 		a, err := ask(serve(t, 0, text(200, tt.body)))

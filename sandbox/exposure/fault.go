@@ -16,8 +16,11 @@ type fault struct {
 	slow   bool   // an answer that takes too long is a bad one
 }
 
-// slowAnswer is the limit of the criterion.
-const slowAnswer = 500 * time.Millisecond
+// slowCriterion is the criterion about slow answers, and the metric of the AnalysisTemplate; slowAnswer is its limit.
+const (
+	slowCriterion = "slow"
+	slowAnswer    = 500 * time.Millisecond
+)
 
 // faults are all there are.
 func faults() []fault {

@@ -5,7 +5,8 @@
 // has a fault, goes out in one of the ways. Who answered each request, and how, is what the clients saw; when the release
 // was taken back is what the API server told somebody who watched. It also rolls healthy releases out in stages, none of
 // which may be taken back. It prints a table, JSON and a section of a Markdown document. It fails when a healthy release
-// was taken back or when a trial could not be played; how long an undo takes is a figure, not a verdict.
+// was taken back, other than for slow answers on a machine on which version 1 had them as well, or when a trial could not be
+// played; how long an undo takes is a figure, not a verdict.
 //
 //	exposure --only error-burst/canary-1-of-4 --runs 1 --healthy 0 --artifacts /tmp/out
 //	exposure --argo bin/rollouts-controller --argo-kinds DIR --out docs/delivery.md

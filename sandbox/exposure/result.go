@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 	"github.com/rolloutgate/rolloutgate/sandbox/harness/requests"
@@ -19,10 +21,13 @@ type result struct {
 	Parallel int    `json:"parallel"`        // so many at once, this one included
 
 	figures
-	Exit   int    `json:"exit,omitempty"`   // of rolloutgate
-	Wrong  string `json:"wrong,omitempty"`  // what is wrong with the end of a release that had to pass
-	Output string `json:"output,omitempty"` // of rolloutgate, when something is wrong
-	Error  string `json:"error,omitempty"`  // of the harness: the trial was not played
+	Exit     int      `json:"exit,omitempty"`     // of rolloutgate
+	Wrong    string   `json:"wrong,omitempty"`    // what is wrong with the end of a release that had to pass
+	Undone   bool     `json:"undone,omitempty"`   // that is: it was taken back
+	Violated []string `json:"violated,omitempty"` // the criteria for which it was
+	TooSlow  string   `json:"too_slow,omitempty"` // in what the machine was too slow for a release that had to pass, until it was taken back
+	Output   string   `json:"output,omitempty"`   // of rolloutgate, when something is wrong
+	Error    string   `json:"error,omitempty"`    // of the harness: the trial was not played
 }
 
 func (r result) name() string { return fmt.Sprintf("%s/%s/%d", r.Fault, r.Way, r.Number) }
@@ -39,9 +44,6 @@ func (r *result) take(f fault, s seen) error {
 		return nil
 	}
 	r.Failed, r.Requests = len(s.log.Failed()), len(s.log)
-	if slow, all := slowOf(s.log, "v1"); 100*slow > all {
-		return fmt.Errorf("the machine is too slow: %d of %d answers of version 1 took more than %s meanwhile, which the criteria forbid", slow, all, slowAnswer)
-	}
 	switch {
 	case !s.undone.IsZero():
 		r.Wrong = fmt.Sprintf("it was taken back, exit %d", s.exit)
@@ -51,19 +53,29 @@ func (r *result) take(f fault, s seen) error {
 	if r.Wrong != "" {
 		r.Output = s.output
 	}
+	r.Undone, r.Violated, r.TooSlow = !s.undone.IsZero(), s.violated, tooSlow(s.log.Between(time.Time{}, s.undone))
 	return nil
 }
 
-// slowOf counts the answers of a version, and those that took too long. Where the old version breaks the limit at the same
-// time, a release is no healthy one, and nothing can be said about it, whether it passed or not.
-func slowOf(log requests.Log, version string) (slow, all int) {
+// tooSlow says that the old version broke the limit of the criterion as well, and how often; "" when it kept to it.
+func tooSlow(log requests.Log) string {
+	slow, all := 0, 0
 	for _, a := range log {
-		if a.Version == version {
+		if a.Version == "v1" {
 			all++
 			slow += harness.Count(a.Took > slowAnswer)
 		}
 	}
-	return slow, all
+	if 100*slow <= all {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d answers of version 1 took more than %s", slow, all, slowAnswer)
+}
+
+// excused tells whether the machine is what was wrong: the release was taken back for slow answers and nothing else, and
+// until then those of the old version were too slow as well.
+func (r *result) excused() bool {
+	return r.Undone && r.TooSlow != "" && slices.Equal(r.Violated, []string{slowCriterion})
 }
 
 // atOnce tells how many bad releases were played at once: what is gone on with may have been played with other flags.
@@ -88,10 +100,16 @@ func (r *result) progress() string {
 	switch {
 	case r.Error != "":
 		return fmt.Sprintf("ERROR %-32s %s", r.name(), r.Error)
+	case r.excused():
+		return fmt.Sprintf("SLOW  %-32s %s, for slow answers only%s", r.name(), r.Wrong, r.slowness())
 	case r.Wrong != "":
-		return fmt.Sprintf("WRONG %-32s %s", r.name(), r.Wrong)
+		why := ""
+		if len(r.Violated) > 0 {
+			why = ", violated: " + strings.Join(r.Violated, ", ")
+		}
+		return fmt.Sprintf("WRONG %-32s %s%s%s", r.name(), r.Wrong, why, r.slowness())
 	case r.Quiet:
-		return fmt.Sprintf("ok    %-32s passed; %d of %d requests failed", r.name(), r.Failed, r.Requests)
+		return fmt.Sprintf("ok    %-32s passed; %d of %d requests failed%s", r.name(), r.Failed, r.Requests, r.slowness())
 	}
 	undo := "never taken back"
 	if r.Undo != nil {
@@ -101,6 +119,14 @@ func (r *result) progress() string {
 		undo = fmt.Sprintf("scraped after %.1f s, %s", *r.Scraped, undo)
 	}
 	return fmt.Sprintf("ok    %-32s %s, gone after %.1f s; %d of %d requests failed", r.name(), undo, r.Gone, r.Failed, r.Requests)
+}
+
+// slowness is the end of the line of a trial in which the machine was too slow.
+func (r *result) slowness() string {
+	if r.TooSlow == "" {
+		return ""
+	}
+	return "; the machine was too slow: " + r.TooSlow
 }
 
 // succeeded are the results that need not come again.
@@ -153,6 +179,8 @@ func (r *results) boxes() []box {
 type quietBox struct {
 	kind, way           string
 	runs, wrong, errors int // wrong: they had to pass and did not
+	slow, slowUndone    int // the machine was too slow, and of these the ones that were taken back
+	excused             int // of the wrong ones
 	failed              []float64
 }
 
@@ -172,6 +200,9 @@ func (r *results) quietBoxes() []quietBox {
 		}
 		b.runs++
 		b.wrong += harness.Count(t.Wrong != "")
+		b.slow += harness.Count(t.TooSlow != "")
+		b.slowUndone += harness.Count(t.TooSlow != "" && t.Undone)
+		b.excused += harness.Count(t.excused())
 		b.failed = append(b.failed, float64(t.Failed))
 	}
 	return out

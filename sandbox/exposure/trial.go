@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,7 +50,8 @@ type seen struct {
 	scraped  time.Time // a pod of version 2, for the first time
 	exit     int       // of rolloutgate
 	output   string
-	version2 bool // all pods are of version 2 in the end
+	violated []string // the criteria for which it was taken back
+	version2 bool     // all pods are of version 2 in the end
 }
 
 // play has version 1 serve, releases version 2, and waits for the end of it.
@@ -82,6 +84,10 @@ func (t *trial) play(ctx context.Context) (seen, error) {
 // prepare has version 1 serve.
 func (t *trial) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(t.dir, 0o755); err != nil {
+		return err
+	}
+	// A report of an earlier run must not be taken for one of this.
+	if err := os.Remove(filepath.Join(t.dir, reportFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := t.writeFiles(); err != nil {
@@ -145,6 +151,9 @@ func (t *trial) release(ctx context.Context, clients *requests.Clients) (seen, e
 		s.version2, err = t.settled(ctx)
 	}
 	s.released, s.undone = watch.end()
+	if err == nil && !s.undone.IsZero() {
+		s.violated = t.violated(ctx)
+	}
 	return s, err
 }
 
