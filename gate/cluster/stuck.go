@@ -38,8 +38,13 @@ func (c *Client) FreeStuck(ctx context.Context, live rollout.Object, revision st
 		if rollout.IsReady(p) || p.DeletionTimestamp != nil {
 			continue
 		}
-		err := c.typed.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &p.UID}})
-		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		// One that becomes ready meanwhile must stay: the controller goes on with the next one then, and two would be missing.
+		seen := &metav1.Preconditions{UID: &p.UID, ResourceVersion: &p.ResourceVersion}
+		err := c.typed.CoreV1().Pods(p.Namespace).Delete(ctx, p.Name, metav1.DeleteOptions{Preconditions: seen})
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			continue // the next look tells
+		}
+		if err != nil {
 			return deleted, fmt.Errorf("deleting pod %s of revision %s: %w", p.Name, revision, err)
 		}
 		deleted = append(deleted, p.Name)
