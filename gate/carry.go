@@ -18,20 +18,20 @@ import (
 const leadTime = time.Minute
 
 // unpin puts back what this run has written only to lead traffic. A route goes first, and the Services when whatever sends
-// its requests has noticed that.
-func (r *run) unpin(ctx context.Context) error {
+// its requests has noticed that. It tells whether there was something to put back.
+func (r *run) unpin(ctx context.Context) (bool, error) {
 	routes, err := r.giveBack(isSplit)
 	if err != nil {
-		return err
+		return routes, err
 	}
 	if routes {
 		wait(ctx, drainTime)
 	}
 	if err := r.mayWrite(ctx); err != nil {
-		return err
+		return routes, err
 	}
-	_, err = r.giveBack(func(w patch.Write) bool { return !isSplit(w) })
-	return err
+	services, err := r.giveBack(func(w patch.Write) bool { return !isSplit(w) })
+	return routes || services, err
 }
 
 func isSplit(w patch.Write) bool { return w.Split != nil }

@@ -10,12 +10,17 @@ import (
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // Delivery says in which stages the users get a release. The zero value is all of them at once.
 type Delivery struct {
 	// Parts are the stages before the last one, in their order. After them all pods become new.
 	Parts []Part `json:"parts,omitempty"`
+	// Workloads are those that the stages are for, as KIND/NAME; empty: all whose pods change. The others become new in the
+	// first stage.
+	Workloads []string `json:"workloads,omitempty"`
 	// Drain takes the old pods out of the traffic of their Services before they end.
 	Drain bool `json:"drain,omitempty"`
 	// HelmTests runs Helm's tests at the end.
@@ -63,6 +68,31 @@ func (d Delivery) canaries() bool {
 // shares tells whether requests are shared between old and new pods.
 func (d Delivery) shares() bool {
 	return slices.ContainsFunc(d.Parts, func(p Part) bool { return p.Traffic > 0 })
+}
+
+// stages tells whether a write makes pods of a workload new that the stages are for.
+func (d Delivery) stages(w patch.Write) bool { return changesPods(w) && d.isFor(w) }
+
+func (d Delivery) isFor(w patch.Write) bool {
+	return len(d.Workloads) == 0 || slices.Contains(d.Workloads, w.Ref.String())
+}
+
+// unknown is an error when the stages are for something that is not among the writes.
+func (d Delivery) unknown(writes []patch.Write) error {
+	for _, name := range d.Workloads {
+		if slices.ContainsFunc(writes, func(w patch.Write) bool { return w.Ref.String() == name }) {
+			continue
+		}
+		hint := "write it as KIND/NAME, such as deployment/web"
+		for _, w := range writes {
+			if k, known := rollout.KindOf(w.Ref.GroupKind()); known && k.Replaces {
+				hint = "there is " + w.Ref.String()
+				break
+			}
+		}
+		return invalidError{fmt.Errorf("the stages are for %s, which is not among the manifests\n  hint: %s", name, hint)}
+	}
+	return nil
 }
 
 // Preview is how the new pods can be reached before users are sent to them.

@@ -31,8 +31,12 @@ func (r *run) withPins(ctx context.Context, plan patch.Plan) (patch.Plan, error)
 	}
 	for _, w := range slices.Clone(plan.Writes) {
 		last, goesOn := r.pinned[w.Ref]
-		if w.Before == nil || !goesOn && !changesPods(w) {
+		if w.Before == nil || !goesOn && !r.g.Delivery.stages(w) {
 			continue
+		}
+		if !r.g.Delivery.isFor(w) {
+			r.unpinnable = refusedError{fmt.Errorf("%s is in the stages of a run that did not come to its end, and not in those of this one\n  hint: let them be for it as well, or undo or resume that run", w.Ref)}
+			return plan, nil
 		}
 		if k, _ := rollout.KindOf(w.Ref.GroupKind()); k.Staged != rollout.BySurge {
 			continue // the planner says so
@@ -167,7 +171,7 @@ func (r *run) withPreview(plan patch.Plan) patch.Plan {
 	}
 	w := &plan.Writes[i]
 	if w.Pin == nil {
-		of := slices.IndexFunc(plan.Writes, func(o patch.Write) bool { return changesPods(o) })
+		of := slices.IndexFunc(plan.Writes, r.g.Delivery.stages)
 		if of < 0 {
 			return plan
 		}

@@ -77,6 +77,9 @@ func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 	if err := checkHooks(p); err != nil {
 		return nil, refusedError{err}
 	}
+	if err := r.g.Delivery.unknown(p.Writes); err != nil {
+		return nil, err
+	}
 	if r.unpinnable != nil {
 		return nil, r.unpinnable
 	}

@@ -22,11 +22,11 @@ func blueGreen(d Delivery) Planner {
 		if preview == nil {
 			return nil, nil
 		}
-		replaced, err := surged(p, "blue/green")
+		replaced, err := surged(d, p, "blue/green")
 		if err != nil || len(replaced) == 0 {
 			return nil, err
 		}
-		b := builder{plan: p, replaced: replaced}
+		b := builder{Delivery: d, plan: p, replaced: replaced}
 		first := b.stage("preview")
 		first.Writes = b.others()
 		for _, w := range b.pins() {
@@ -70,6 +70,7 @@ func switched(d Delivery) Part {
 
 // builder makes stages that pin Services.
 type builder struct {
+	Delivery
 	plan     patch.Plan
 	replaced []patch.Write        // the Deployments whose pods become new
 	steps    map[manifest.Ref]int // how many writes of an object there are so far
@@ -85,7 +86,7 @@ func (b *builder) pins() []patch.Write {
 
 // others are the writes of the plan that nothing is staged of.
 func (b *builder) others() []patch.Write {
-	return slices.DeleteFunc(slices.Clone(b.plan.Writes), func(w patch.Write) bool { return w.Steers() || changesPods(w) })
+	return slices.DeleteFunc(slices.Clone(b.plan.Writes), func(w patch.Write) bool { return w.Steers() || b.stages(w) })
 }
 
 // next is the number of a further write to an object.
@@ -158,15 +159,15 @@ func (b *builder) finish(stages []Stage, asked Part) ([]Stage, error) {
 }
 
 // surged are the writes of a plan that replace pods, all of which can run twice as many for a while.
-func surged(p patch.Plan, what string) ([]patch.Write, error) {
+func surged(d Delivery, p patch.Plan, what string) ([]patch.Write, error) {
 	var all []patch.Write
 	for _, w := range p.Writes {
-		if !changesPods(w) {
+		if !d.stages(w) {
 			continue
 		}
 		k, _ := rollout.KindOf(w.Ref.GroupKind())
 		if k.Staged != rollout.BySurge {
-			return nil, fmt.Errorf("%s cannot be %s: only a Deployment can run all its new pods beside all old ones\n  hint: release it in a run of its own", w.Ref, what)
+			return nil, fmt.Errorf("%s cannot be %s: only a Deployment can run all its new pods beside all old ones\n  hint: release it in a run of its own, or let the stages be for others: --workloads deployment/NAME", w.Ref, what)
 		}
 		if why := cannotStage(w); why != "" {
 			return nil, fmt.Errorf("%s cannot be %s: %s\n  hint: change that, or release it in another way", w.Ref, what, why)

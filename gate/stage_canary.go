@@ -25,7 +25,7 @@ func canary(d Delivery) Planner {
 		}
 		var staged []patch.Write
 		for _, w := range p.Writes {
-			if changesPods(w) {
+			if d.stages(w) {
 				if why := cannotStage(w); why != "" {
 					return nil, fmt.Errorf("%s cannot have a canary: %s\n  hint: change that, or run without --canary", w.Ref, why)
 				}
@@ -52,7 +52,7 @@ func canaryStages(d Delivery, p patch.Plan, staged []patch.Write) ([]Stage, erro
 			s.Writes = append(s.Writes, staged...)
 		}
 		for i, w := range s.Writes {
-			if !changesPods(w) {
+			if !d.stages(w) {
 				continue
 			}
 			pods, err := goal(w, c.Canary, before[w.Ref])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -229,4 +230,57 @@ func TestForecast(t *testing.T) {
 	if len(r.report.Notes) != 1 || r.report.Notes[0] != want {
 		t.Errorf("notes %q", r.report.Notes)
 	}
+}
+
+// TestStagesForSome: the stages are for some workloads, and the pods of all others become new in the first of them.
+func TestStagesForSome(t *testing.T) {
+	db := staged("StatefulSet", 3, nil)
+	db.Ref.Name = "db"
+	canaries, drained := shares(t, "1,2", time.Minute), shares(t, "1", time.Minute)
+	drained.Drain = true
+	for name, c := range map[string]struct {
+		planner func(Delivery) Planner
+		d       Delivery
+		want    string
+	}{
+		"canaries":         {canary, canaries, "canary 1: settings web+1 db svc (web 1) judged; canary 2: web+2 (web 2) judged; promote: web judged"},
+		"blue/green":       {blueGreen, previewed(0), "preview: settings db svc@OLD web+4 (web 4); switch: svc@new (web 4) judged; promote: web; unpin: svc unpins judged"},
+		"drain":            {drain, Delivery{Drain: true}, "beside: settings db web+4 (web 4); drain: svc@new (web 4) judged; promote: web; unpin: svc unpins judged"},
+		"drained canaries": {drain, drained, "canary 1: settings web+1 db svc (web 1) judged; beside: web+4 (web 4) judged; drain: svc@new (web 4) judged; promote: web; unpin: svc unpins judged"},
+	} {
+		c.d.Workloads = []string{"deployment/web"}
+		stages, err := c.planner(c.d).Stages(fronted("svc changed", staged("Deployment", 4, nil), db))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if got := inWords(t, stages); got != c.want {
+			t.Errorf("%s:\ngot  %s\nwant %s", name, got, c.want)
+		}
+	}
+}
+
+// TestStagesForNothing: a name that is not among the manifests is refused, and so are stages for others than those that a killed
+// run was in the middle of.
+func TestStagesForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newStorefront("svc")
+		g, b := f.gate(t, previewed(0))
+		g.Delivery.Workloads = []string{"deployment/wbe"}
+		report, err := g.Run(t.Context(), f.release())
+		if report.Exit.Code != Invalid.Code() || err == nil || !strings.Contains(err.Error(), "hint: there is deployment/web") || f.history() != "" {
+			t.Errorf("%+v %v, wrote %s", report.Exit, err, f.history())
+		}
+		g.Delivery.Workloads = []string{"deployment/web"}
+		revive := f.dies(b, "web beside")
+		g.Run(t.Context(), f.release())
+		revive()
+		time.Sleep(time.Minute)
+		g.Delivery.Workloads = []string{"service/svc"}
+		if report, err = g.Run(t.Context(), f.release()); report.Exit.Code != Refused.Code() || err == nil || f.history() != "" {
+			t.Errorf("%+v %v, wrote %s", report.Exit, err, f.history())
+		}
+		g.Delivery.Workloads = []string{"deployment/web"}
+		if report, err = g.Run(t.Context(), f.release()); report.Exit.Code != 0 || len(f.outages) > 0 {
+			t.Errorf("%+v %v, wrote %s", report.Exit, err, f.history())
+		}
+	})
 }

@@ -19,7 +19,7 @@ func drain(d Delivery) Planner {
 		if err != nil {
 			return nil, err
 		}
-		b := builder{plan: p, steps: map[manifest.Ref]int{}}
+		b := builder{Delivery: d, plan: p, steps: map[manifest.Ref]int{}}
 		beside := b.stage("beside")
 		if len(stages) > 0 {
 			stages = stages[:len(stages)-1] // all that promotes comes later here
@@ -32,7 +32,7 @@ func drain(d Delivery) Planner {
 			if w.Pin != nil && !w.Added && len(stages) > 0 {
 				b.steps[w.Ref] = 1 // the first canary has written it
 			}
-			if !changesPods(w) {
+			if !d.stages(w) {
 				continue
 			}
 			k, _ := rollout.KindOf(w.Ref.GroupKind())
@@ -82,7 +82,7 @@ func drain(d Delivery) Planner {
 func (b *builder) unpinFirst(s *Stage) error {
 	var steps []patch.Write
 	for _, w := range b.pins() {
-		if !w.IsPinned() || b.steps[w.Ref] > 0 {
+		if !w.Pinned() || b.steps[w.Ref] > 0 {
 			continue
 		}
 		step, err := w.Unpinned(b.next(w.Ref))

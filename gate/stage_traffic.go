@@ -23,11 +23,11 @@ func traffic(d Delivery) Planner {
 		if !d.shares() {
 			return nil, nil
 		}
-		replaced, err := surged(p, "given shares of the requests")
+		replaced, err := surged(d, p, "given shares of the requests")
 		if err != nil || len(replaced) == 0 {
 			return nil, err
 		}
-		b := builder{plan: p, replaced: replaced}
+		b := builder{Delivery: d, plan: p, replaced: replaced}
 		if err := b.leads(); err != nil {
 			return nil, err
 		}

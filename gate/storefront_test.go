@@ -32,10 +32,11 @@ type storefront struct {
 	apart   []string                              // Services that are not among the manifests
 	creates []string                              // Services that only the manifests have
 
-	wants    int              // the version of the manifests
-	breaks   string           // the stage in which the new pods fail: beside, switch, promote or unpin
-	pods     map[string]int32 // how many were there of each revision when the template was written last
-	aside    string           // the revision whose pods were only to run beside the others then
+	wants    int               // the version of the manifests
+	breaks   string            // the stage in which the new pods fail: beside, switch, promote or unpin
+	led      map[string]string // to which revision each Service led before it was written last; the nodes know that a while later
+	pods     map[string]int32  // how many were there of each revision when the template was written last
+	aside    string            // the revision whose pods were only to run beside the others then
 	shared   []string
 	unmade   bool // the controller makes no ReplicaSet of the new template
 	others   int32
@@ -46,7 +47,7 @@ type storefront struct {
 }
 
 func newStorefront(services ...string) *storefront {
-	f := &storefront{world: newWorld(), wants: 2, pods: map[string]int32{"OLD": 3}, live: map[string]*unstructured.Unstructured{"web": deploymentOf(1)}, at: map[string]time.Time{}}
+	f := &storefront{world: newWorld(), wants: 2, pods: map[string]int32{"OLD": 3}, led: map[string]string{}, live: map[string]*unstructured.Unstructured{"web": deploymentOf(1)}, at: map[string]time.Time{}}
 	for _, name := range services {
 		name, how, _ := strings.Cut(name, " ")
 		switch how {
@@ -170,6 +171,8 @@ func (f *storefront) written(name string) {
 		if beside {
 			f.aside = revisions[version]
 		}
+	} else if now := f.live[name]; now != nil {
+		f.led[name] = pinOf(now)
 	}
 	f.at[name] = time.Now()
 }
@@ -233,7 +236,10 @@ func (f *storefront) noteOutages(what string) {
 	pods, _ := f.running()
 	version, _ := f.version()
 	for _, name := range f.services() {
-		to := pinOf(f.live[name])
+		to, led := pinOf(f.live[name]), f.led[name]
+		if what == "web beside" && led != "" && led == f.aside && time.Since(f.at[name]) < time.Second {
+			f.outages = append(f.outages, what+": "+name+" still leads to "+led)
+		}
 		if name == "try" || to == "" {
 			continue // no user asks it, or all pods answer
 		}

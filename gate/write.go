@@ -20,15 +20,22 @@ func (r *run) write(s Stage) (Verdict, error) {
 	r.step(Step{Name: StepApply, Stage: r.stage})
 	ctx, release := r.course.enter(Writing, r.remaining())
 	defer release()
+	var moved bool // traffic has left pods
 	if s.Unpin {
 		if err := r.mayWrite(ctx); err != nil {
 			return r.unwritten(ctx, err)
 		}
-		if r.failure = r.unpin(ctx); r.failure != nil {
+		if moved, r.failure = r.unpin(ctx); r.failure != nil {
 			return r.unwritten(ctx, r.failure)
 		}
 	}
 	for _, w := range s.Writes {
+		if moved && changesPods(w) { // those that had the traffic of a killed run may end by this
+			r.step(Step{Name: StepHold, Stage: r.stage, Limit: drainTime})
+			wait(ctx, drainTime)
+			moved = false
+		}
+		moved = moved || w.Pinned() && w.Step == 0 && w.Written == nil && w.Action != patch.Unchanged
 		if err := r.mayWrite(ctx); err != nil {
 			return r.unwritten(ctx, err)
 		}

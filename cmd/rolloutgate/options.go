@@ -44,7 +44,7 @@ type options struct {
 	history                          int
 	keep, unfinished                 string
 	window, recovery                 time.Duration
-	canaries                         []string
+	canaries, workloads              []string
 	hold                             time.Duration
 	blueGreen, drain, approve, park  bool
 	approveTimeout                   time.Duration
@@ -174,6 +174,7 @@ func (o *options) staging(flags *pflag.FlagSet) {
 	o.staged = true
 	flags.StringSliceVar(&o.canaries, "canary", nil, "share of the pods that become new first, such as 5% or 1; several with commas are one stage after the other")
 	flags.BoolVar(&o.blueGreen, "blue-green", false, "make all new pods beside the old ones, and give them the traffic of the Services at once when they are ready")
+	flags.StringSliceVar(&o.workloads, "workloads", nil, "what the stages are for, such as deployment/web; the pods of all others become new in the first stage (default: all whose pods change)")
 	flags.BoolVar(&o.drain, "drain", false, "take the old pods out of the traffic of their Services before they end; twice as many pods need room for that")
 	flags.DurationVar(&o.hold, "hold", 0, "how long each canary goes on before the next stage begins, or the new pods of --blue-green have the traffic before the old ones end")
 	flags.BoolVar(&o.approve, "approve", false, "go on after the last canary, or give the traffic to the new pods of --blue-green, only when somebody says so with 'rolloutgate approve'")
@@ -185,7 +186,7 @@ func (o *options) staging(flags *pflag.FlagSet) {
 
 // delivery reads the flags about stages. Those of the config file are left alone when a flag says which there are.
 func (o *options) delivery() (gate.Delivery, error) {
-	d := gate.Delivery{HelmTests: o.helmTests, Drain: o.drain}
+	d := gate.Delivery{Workloads: o.workloads, HelmTests: o.helmTests, Drain: o.drain}
 	inFile := o.staged && len(o.canaries) == 0 && !o.blueGreen && len(o.stages) > 0
 	waits := 0 // the part that waits for somebody
 	for i, text := range o.canaries {
@@ -209,6 +210,9 @@ func (o *options) delivery() (gate.Delivery, error) {
 		if given && len(d.Parts) == 0 {
 			return d, &usageError{"--" + flag + " without stages", "say how many pods become new first: --canary 5%, or --blue-green"}
 		}
+	}
+	if len(o.workloads) > 0 && !inFile && len(d.Parts) == 0 && !o.drain {
+		return d, &usageError{"--workloads without stages", "say in which they become new: --canary 5%, --blue-green or --drain"}
 	}
 	switch {
 	case inFile:

@@ -68,8 +68,8 @@ func (w Write) Unpinned(step int) (Write, error) {
 	return out, err
 }
 
-// IsPinned tells whether the Service was pinned when the write was planned.
-func (w Write) IsPinned() bool {
+// Pinned tells whether the Service was pinned when the write was planned.
+func (w Write) Pinned() bool {
 	if w.Before == nil {
 		return false
 	}
