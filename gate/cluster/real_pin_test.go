@@ -82,7 +82,18 @@ func TestPinAdded(t *testing.T) {
 					t.Errorf("step %d: selector %s", step.Step, got)
 				}
 			}
-			f.exact(next)
+			last, err := next.Unpinned(2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			last.Last, last.Written = next.Written, nil
+			if err := f.Write(t.Context(), &last); err != nil {
+				t.Fatal(err)
+			}
+			if got := f.get("service front {.spec.selector}"); got != `{"app":"web"}` {
+				t.Errorf("unpinned: selector %s", got)
+			}
+			f.exact(last)
 		})
 	}
 }

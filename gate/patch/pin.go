@@ -64,6 +64,9 @@ func (w Write) Unpinned(step int) (Write, error) {
 		fields = []Set{{Path: PinPath}}
 	}
 	out, err := w.AsStep(step, []string{PinPath}, fields...)
+	if err == nil && w.Added { // in a patch only null takes something away
+		err = unstructured.SetNestedField(out.Sent.Object, nil, strings.Split(PinPath, ".")...)
+	}
 	out.Pin = nil
 	return out, err
 }
