@@ -3,6 +3,7 @@
 package scenario_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -162,9 +163,15 @@ func bornLate(t *testing.T, r *rig) {
 	a := r.app(t, "born-late", nil)
 	p := a.young("a")
 	p.Gauge("build_info", nil).Set(1)
-	after(t, 700*time.Millisecond, func() { p.Rate(requests, good, 300) })
-	after(t, 1700*time.Millisecond, func() { p.Counter(requests, bad).Add(40) })
-	result := a.one(a.session(errorRatio, short))
+	s := a.session(errorRatio, short)
+	var first sync.Once
+	s.Observe = func(analysis.Measurement) {
+		first.Do(func() {
+			p.Rate(requests, good, 300)
+			after(t, time.Second, func() { p.Counter(requests, bad).Add(40) })
+		})
+	}
+	result := a.one(s)
 	wants(t, result, analysis.Fail, "40 of ")
 	if first := result.Series[0]; first.State != analysis.NoData {
 		t.Errorf("the first look is %+v", first)
