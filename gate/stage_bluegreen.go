@@ -126,6 +126,9 @@ func (b *builder) finish(stages []Stage, asked Part) ([]Stage, error) {
 	change := b.stage("switch")
 	change.Test, change.Hold, change.Approval = asked.Test, asked.Hold, asked.Approval
 	change.Judge, change.Alone, change.Rest = true, true, drainTime
+	if change.Hold > 0 { // a forecast says how long it really is
+		change.Hold = max(change.Hold, change.Rest)
+	}
 	promote, last := Stage{Name: "promote"}, Stage{Name: "unpin", Judge: true, Unpin: true}
 	for _, w := range b.pins() {
 		if w.Pin.Old != "" {

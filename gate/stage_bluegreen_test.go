@@ -151,6 +151,10 @@ func TestBlueGreenHolds(t *testing.T) {
 	if stages[0].Hold != 0 || stages[0].Approval != nil || shown.Hold != 2*time.Minute || shown.Approval == nil || change.Hold != time.Minute || change.Rest != drainTime || change.Approval != nil {
 		t.Errorf("held: %+v", stages)
 	}
+	d.Parts[1].Hold = drainTime / 2 // which the old pods live on for in any case
+	if stages, err = blueGreen(d).Stages(p); err != nil || stages[2].Hold != drainTime {
+		t.Errorf("%+v, %v", stages, err)
+	}
 	d.Parts = d.Parts[:1] // the switch is not spoken of
 	if stages, err = blueGreen(d).Stages(p); err != nil || stages[2].Hold != 0 || stages[2].Rest != drainTime {
 		t.Errorf("%+v, %v", stages, err)
