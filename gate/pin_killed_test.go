@@ -232,3 +232,19 @@ func TestUndoThatFails(t *testing.T) {
 		})
 	}
 }
+
+// TestNothingBehindPins: a release that could not be written has still pinned Services, and is undone by unpinning them.
+func TestNothingBehindPins(t *testing.T) {
+	for _, err := range []error{errRefused, context.DeadlineExceeded} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newStorefront("svc", "apart apart")
+			f.fault = on("web beside", fault{err: err})
+			g, b := f.gate(t, previewed(0))
+			report, _ := g.Run(t.Context(), f.release())
+			check(t, report, f.world, RolloutFailed, "service/svc, service/apart are back at the previous version (verified)", "")
+			if f.history() != toOld+", undo svc, undo apart" || f.left() != "web=1 apart:80 svc:80" || len(b.leases) > 0 {
+				t.Errorf("%v: undo %+v\nwrote %s, left %s, on record %s", err, report.Undo, f.history(), f.left(), b.states())
+			}
+		})
+	}
+}

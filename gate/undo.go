@@ -34,7 +34,7 @@ func (r *run) undo(v Verdict) {
 	undo := &Undo{Result: UndoUnverified, Objects: undoneObjects(undone)}
 	r.report.Undo = undo
 	switch {
-	case len(undone) == 0 && r.found == nil:
+	case len(undone) == 0 && r.found == nil && !pinned:
 		undo.Result = UndoNothing
 	case slices.ContainsFunc(undone, failedToUndo):
 		undo.Result = UndoFailed
