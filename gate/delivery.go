@@ -12,6 +12,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // Delivery says in which stages the users get a release. The zero value is all of them at once.
@@ -84,10 +85,11 @@ func (d Delivery) unknown(writes []patch.Write) error {
 			continue
 		}
 		hint := "write it as KIND/NAME, such as deployment/web"
+		near := math.MaxInt
 		for _, w := range writes {
-			if k, known := rollout.KindOf(w.Ref.GroupKind()); known && k.Replaces {
-				hint = "there is " + w.Ref.String()
-				break
+			k, known := rollout.KindOf(w.Ref.GroupKind())
+			if far := wording.Distance(name, w.Ref.String()); known && k.Replaces && far < near {
+				near, hint = far, "there is "+w.Ref.String()
 			}
 		}
 		return invalidError{fmt.Errorf("the stages are for %s, which is not among the manifests\n  hint: %s", name, hint)}
