@@ -64,11 +64,13 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 	if err != nil {
 		return r.failed(err)
 	}
+	if found.State.Ended() {
+		r.sweep()
+	}
 	if found.State.Ended() && found.State != record.Passed && found.State != record.Continued {
 		return r.failed(refusedError{fmt.Errorf("run %s has ended (%s), so there is nothing to go on with\n  hint: run again with the manifests", found.ID, found.State)})
 	}
 	if found.State.Ended() {
-		r.sweep()
 		r.exit(Passed, fmt.Sprintf("run %s has ended already (%s), so nothing was changed", found.ID, found.State))
 		return r.end(), nil
 	}

@@ -151,6 +151,24 @@ func TestResume(t *testing.T) {
 	}
 }
 
+// TestResumeSweeps: a run that died when it had only its lease to give back has ended, and nothing of it stays.
+func TestResumeSweeps(t *testing.T) {
+	for state, code := range map[record.State]Outcome{record.Passed: Passed, record.Undone: Refused} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBooks(newWorld(good("web")))
+			b.dies("DEAD", 0, "web")
+			ended, err := b.LoadRecord(t.Context(), "shop", "DEAD")
+			ended.State = state
+			if err := errors.Join(err, b.SaveRecord(t.Context(), ended)); err != nil {
+				t.Fatal(err)
+			}
+			if r, err := kept(b).Resume(t.Context(), Which{}); r.Exit.Code != code.Code() || len(b.leases) != 0 {
+				t.Errorf("%s: exit %d %v, %d leases are left", state, r.Exit.Code, err, len(b.leases))
+			}
+		})
+	}
+}
+
 // TestResumeLacks: a record without the data of Secrets is not enough to go on with.
 func TestResumeLacks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
