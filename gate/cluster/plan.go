@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -118,7 +119,7 @@ func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers,
 		w.Action = patch.Created
 		return nil, nil
 	}
-	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
+	live, err := c.liveOf(ctx, w)
 	switch {
 	case apierrors.IsNotFound(err):
 		w.Action = patch.Created
@@ -156,6 +157,31 @@ func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers,
 		w.Action = patch.Unchanged
 	}
 	return append(notes, c.whatStays(ctx, w)...), nil
+}
+
+// deletionTime is how long an object may take to be gone that was deleted a moment ago, perhaps by the undo of a run that was
+// killed right then, and goneEvery how often is asked.
+const (
+	deletionTime = 30 * time.Second
+	goneEvery    = time.Second
+)
+
+// liveOf reads an object that is to be written. One that was just deleted is waited for until it is gone: what is written to
+// it would go with it.
+func (c *Client) liveOf(ctx context.Context, w *patch.Write) (*unstructured.Unstructured, error) {
+	waiting, cancel := context.WithTimeout(ctx, deletionTime)
+	defer cancel()
+	for {
+		live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
+		if err != nil || live.GetDeletionTimestamp() == nil || c.Now().Sub(live.GetDeletionTimestamp().Time) > deletionTime {
+			return live, err
+		}
+		select {
+		case <-waiting.Done():
+			return live, nil
+		case <-time.After(goneEvery):
+		}
+	}
 }
 
 // maxStays is how many parts are named of an object of which another manager keeps many.

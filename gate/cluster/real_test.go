@@ -379,6 +379,24 @@ func TestNamespaceOfTheSamePlan(t *testing.T) {
 	}
 }
 
+// TestPlannedWhileItIsDeleted: what would go with an object that is about to be gone is planned when it is gone.
+func TestPlannedWhileItIsDeleted(t *testing.T) {
+	f := onCluster(t, Options{})
+	const text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, finalizers: [rolloutgate.test/slow]}\n"
+	f.apply(text)
+	f.kubectl("", "-n", f.ns, "delete", "configmap", "settings", "--wait=false")
+	freed := make(chan time.Time, 1)
+	go func() {
+		time.Sleep(2 * time.Second)
+		freed <- time.Now()
+		f.kubectl("", "-n", f.ns, "patch", "configmap", "settings", "--type=merge", "-p", `{"metadata":{"finalizers":null}}`)
+	}()
+	plan := f.plan(text)
+	if planned := time.Now(); len(plan.Refusals) > 0 || plan.Writes[0].Action != patch.Created || planned.Before(<-freed) {
+		t.Errorf("%s %v", plan.Writes[0].Action, plan.Refusals)
+	}
+}
+
 func TestSecretsAreMasked(t *testing.T) {
 	f := onCluster(t, Options{})
 	f.apply(undoCases["secret"].before)
