@@ -167,7 +167,7 @@ const (
 )
 
 // liveOf reads an object that is to be written. One that was just deleted is waited for until it is gone: what is written to
-// it would go with it.
+// it would go with it. When that takes too long, it is returned as it is, for the caller to refuse.
 func (c *Client) liveOf(ctx context.Context, w *patch.Write) (*unstructured.Unstructured, error) {
 	waiting, cancel := context.WithTimeout(ctx, deletionTime)
 	defer cancel()
