@@ -7,6 +7,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -51,6 +52,8 @@ type Run struct {
 	Finished  time.Time `json:"finished"`
 	Namespace string    `json:"namespace"`
 	Context   string    `json:"context,omitempty"`
+	// Pipeline is the job that runs this, as far as the CI system tells.
+	Pipeline record.Pipeline `json:"pipeline,omitzero"`
 }
 
 // Exit is the verdict of the run and the state that the cluster was left in.

@@ -172,7 +172,7 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 			SchemaVersion: SchemaVersion,
 			Run: Run{
 				ID: cmp.Or(g.ID, record.NewID()), Command: command, Version: g.Version, Started: now(),
-				Namespace: g.Namespace, Context: g.Context,
+				Namespace: g.Namespace, Context: g.Context, Pipeline: g.Pipeline,
 			},
 		},
 	}

@@ -29,7 +29,7 @@ func (p *program) analyzeCommand() *cobra.Command {
 			if backtest < 0 {
 				return &usageError{fmt.Sprintf("reading --backtest: %s is negative", backtest), ""}
 			}
-			return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
+			return p.withGate(c.Context(), o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 				var targets []rollout.Target
 				if len(args) > 0 {
 					var err error

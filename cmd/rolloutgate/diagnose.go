@@ -39,7 +39,7 @@ func (p *program) onAll(c *cobra.Command, o *options, everywhere bool) error {
 	if err := o.complete(c, p.getenv); err != nil {
 		return err
 	}
-	return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
+	return p.withGate(c.Context(), o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 		ctx, cancel := context.WithTimeout(c.Context(), findTime)
 		defer cancel()
 		targets, notes, err := client.FindAll(ctx, everywhere)

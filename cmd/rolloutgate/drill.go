@@ -49,7 +49,7 @@ func (p *program) drill(c *cobra.Command, o *options, args, names []string, erro
 		return &usageError{fmt.Sprintf("reading --errors-with: %q is not NAME=VALUE", errorsWith), "for example FAULT=errors"}
 	}
 	p.writes = true
-	return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
+	return p.withGate(c.Context(), o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 		targets, err := o.targets(c.Context(), client, args)
 		if err != nil {
 			return gate.Report{}, err

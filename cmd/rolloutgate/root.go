@@ -26,6 +26,7 @@ type program struct {
 	writes         bool            // the command may change the cluster
 	moreCI         []ciSystem      // asked before those that are built in; nil: there are no others
 	moreFormats    []report.Format // after those that are built in; nil: there are no others
+	moreSinks      []newSink       // after those that are built in; nil: there are no others
 	code           int
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -40,7 +41,7 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 		return err
 	}
 	p.writes = !onlyPlan(o)
-	return p.withGate(o, func(g gate.Gate, _ *cluster.Client) (gate.Report, error) {
+	return p.withGate(c.Context(), o, func(g gate.Gate, _ *cluster.Client) (gate.Report, error) {
 		carryOut := gate.Gate.Plan
 		if !onlyPlan(o) {
 			carryOut = gate.Gate.Run
@@ -54,7 +55,7 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 
 // withGate builds the gate, shows its progress while it runs, prints the report in every form that is asked for, and
 // takes the exit code from it.
-func (p *program) withGate(o *options, run func(gate.Gate, *cluster.Client) (gate.Report, error)) error {
+func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, *cluster.Client) (gate.Report, error)) error {
 	client, err := o.client()
 	if err != nil {
 		return err
@@ -67,7 +68,15 @@ func (p *program) withGate(o *options, run func(gate.Gate, *cluster.Client) (gat
 	if err != nil {
 		return err
 	}
-	g.Progress, g.Signals = out.console.event, p.later
+	told, err := p.sinks(o)
+	if err != nil {
+		return err
+	}
+	g.Signals = p.later
+	g.Progress = func(e gate.Event) {
+		out.console.event(e)
+		told.event(e)
+	}
 	if out.log.mask != nil {
 		g.Secrets = func(values []string) { out.warn(out.log.mask(values)) }
 	}
@@ -81,5 +90,6 @@ func (p *program) withGate(o *options, run func(gate.Gate, *cluster.Client) (gat
 		fmt.Fprintf(p.stderr, "error: %s\n", printable(err)) // a finding would have said it better
 	}
 	out.print(r)
+	out.warn(told.finish(ctx, r))
 	return nil
 }

@@ -82,7 +82,7 @@ func (p *program) onRun(c *cobra.Command, o *options, args []string, releases bo
 	}
 	p.writes = true
 	defer forgetRunID(o.unfinished)
-	return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
+	return p.withGate(c.Context(), o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 		which, err := o.which(c.Context(), client, args)
 		if err != nil {
 			return gate.Report{}, err

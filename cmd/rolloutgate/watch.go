@@ -33,7 +33,7 @@ func (p *program) onTargets(c *cobra.Command, o *options, args []string, run tar
 	if err := o.complete(c, p.getenv); err != nil {
 		return err
 	}
-	return p.withGate(o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
+	return p.withGate(c.Context(), o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 		targets, err := o.targets(c.Context(), client, args)
 		if err != nil {
 			return gate.Report{}, err

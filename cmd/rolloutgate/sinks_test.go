@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+)
+
+func TestSinksCostAtMostTheirBudget(t *testing.T) {
+	hangs := sink{name: "a server that hangs", finish: func(ctx context.Context, _ gate.Report) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}}
+	told := 0
+	works := sink{name: "one that works", event: func(gate.Event) { told++ }, finish: func(context.Context, gate.Report) error { told++; return nil }}
+	fails := sink{name: "one that fails", finish: func(context.Context, gate.Report) error { return errors.New("no such host") }}
+	synctest.Test(t, func(t *testing.T) {
+		all := sinks{hangs, works, fails}
+		all.event(gate.Event{})
+		begin := time.Now()
+		err := all.finish(t.Context(), gate.Report{})
+		if took := time.Since(begin); took != sinkBudget {
+			t.Errorf("took %s, the budget is %s", took, sinkBudget)
+		}
+		if told != 2 {
+			t.Errorf("told %d times, want 2", told)
+		}
+		for _, want := range []string{"telling a server that hangs of the run: it took too long", "telling one that fails of the run: no such host"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%v does not say %q", err, want)
+			}
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		begin := time.Now()
+		_ = sinks{hangs}.finish(ctx, gate.Report{})
+		if took := time.Since(begin); took != cancelledSinkBudget {
+			t.Errorf("took %s after a signal, the budget is %s", took, cancelledSinkBudget)
+		}
+	})
+}
