@@ -23,6 +23,7 @@ func Formats() []Format {
 		{Name: "text", Write: Text},
 		{Name: "json", File: "report.json", Write: plain(JSON)},
 		{Name: "markdown", File: "report.md", Write: plain(Markdown)},
+		{Name: "html", File: "report.html", Write: plain(HTML)},
 	}
 }
 
