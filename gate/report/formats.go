@@ -29,6 +29,7 @@ func Formats() []Format {
 		{Name: "ndjson", File: "events.ndjson", Write: plain(NDJSON), Stream: StreamNDJSON},
 		{Name: "markdown", File: "report.md", Write: plain(Markdown)},
 		{Name: "junit", File: "report.junit.xml", Write: plain(JUnit)},
+		{Name: "html", File: "report.html", Write: plain(HTML)},
 		{Name: "openmetrics", File: "rolloutgate.prom", Write: plain(OpenMetrics), Has: Released},
 	}
 }
