@@ -35,7 +35,7 @@ const (
 	EventWarning     EventType = "warning"     // Warning, Foreign, Trouble
 	EventMeasurement EventType = "measurement" // Source, Before, Measured
 	EventVerdict     EventType = "verdict"     // Judged
-	EventUndo        EventType = "undo"        // Taken, Freed
+	EventUndo        EventType = "undo"        // Taken, Freed, KeptPod
 	EventRun         EventType = "run"         // Queued, Adopted, Asked, Decided
 	EventTest        EventType = "test"        // Said, Tested
 )
@@ -220,6 +220,7 @@ func (Measured) eventType() EventType { return EventMeasurement }
 func (Judged) eventType() EventType   { return EventVerdict }
 func (Taken) eventType() EventType    { return EventUndo }
 func (Freed) eventType() EventType    { return EventUndo }
+func (KeptPod) eventType() EventType  { return EventUndo }
 func (Queued) eventType() EventType   { return EventRun }
 func (Adopted) eventType() EventType  { return EventRun }
 func (Asked) eventType() EventType    { return EventRun }

@@ -67,6 +67,7 @@ func (out *output) print(r gate.Report) {
 		out.warn(out.format.Write(out.p.stdout, r, report.Options{}))
 	}
 	options := out.options
+	options.Dir = out.dir
 	if out.log.finish != nil {
 		options.BeforeLast = func() { out.warn(out.log.finish(r, path)) }
 	}
