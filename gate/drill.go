@@ -55,6 +55,7 @@ type Exercise struct {
 // run a release, with everything that the gate is told. The copy is removed whatever happens. The report says for each
 // fault whether it was noticed and taken back; the error is not nil when the drill could not be made.
 func (g Gate) Drill(ctx context.Context, d Drill) (Report, error) {
+	g.KeepLogs, g.KeepBadPod = false, false // it breaks its copies on purpose
 	quiet := g
 	quiet.Signals = nil // they are for the runs of the variants
 	r := quiet.begin(ctx, "drill")

@@ -36,7 +36,7 @@ const (
 	EventWarning     EventType = "warning"      // Warning, Foreign, Trouble
 	EventMeasurement EventType = "measurement"  // Source, Before, Measured
 	EventVerdict     EventType = "verdict"      // Judged
-	EventUndo        EventType = "undo"         // Taken, Freed
+	EventUndo        EventType = "undo"         // Taken, Freed, KeptPod
 	EventRun         EventType = "run"          // Queued, Adopted, Asked, Decided
 	EventTest        EventType = "test"         // Said, Tested
 	EventStarted     EventType = "run-started"  // Started, the first of all
@@ -276,6 +276,7 @@ func (Measured) eventType() EventType { return EventMeasurement }
 func (Judged) eventType() EventType   { return EventVerdict }
 func (Taken) eventType() EventType    { return EventUndo }
 func (Freed) eventType() EventType    { return EventUndo }
+func (KeptPod) eventType() EventType  { return EventUndo }
 func (Queued) eventType() EventType   { return EventRun }
 func (Adopted) eventType() EventType  { return EventRun }
 func (Asked) eventType() EventType    { return EventRun }

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -103,6 +104,19 @@ func (r redactor) report(rep *Report) {
 	for i := range rep.Notes {
 		rep.Notes[i] = r.text(rep.Notes[i])
 	}
+	r.logs(rep.Logs)
+}
+
+// logs redacts whole logs, several at a time: they are long.
+func (r redactor) logs(logs []KeptLog) {
+	var redacting sync.WaitGroup
+	for i := range logs {
+		redacting.Go(func() {
+			logs[i].Text = r.text(logs[i].Text)
+			logs[i].Bytes = len(logs[i].Text)
+		})
+	}
+	redacting.Wait()
 }
 
 func (r redactor) findings(rep *Report) {
@@ -138,6 +152,7 @@ func (p Applied) redacted(redactor) Payload  { return p }
 func (p Foreign) redacted(redactor) Payload  { return p }
 func (p Source) redacted(redactor) Payload   { return p }
 func (p Freed) redacted(redactor) Payload    { return p }
+func (p KeptPod) redacted(redactor) Payload  { return p }
 func (p Queued) redacted(redactor) Payload   { return p }
 func (p Adopted) redacted(redactor) Payload  { return p }
 func (p Asked) redacted(redactor) Payload    { return p }

@@ -37,7 +37,7 @@ func timelineOf(text string) []Event {
 	for _, p := range []Payload{
 		Step{What: text}, Said{Line: text}, Tested{Failure: text}, Planned{}, Applied{}, Status{status}, Waiting{Workloads: []rollout.Status{status}}, Warning{Cause: text}, Foreign{},
 		Trouble{Text: text}, Source{}, Before{Problem: text}, Measured{Note: text}, Judged{Cause: text},
-		Taken{Why: text, Failure: text}, Freed{}, Replaced{},
+		Taken{Why: text, Failure: text}, Freed{}, KeptPod{}, Replaced{},
 	} {
 		all = append(all, Event{Type: p.eventType(), Payload: p})
 	}
@@ -62,6 +62,7 @@ func TestRedactReport(t *testing.T) {
 		Timeline:  timelineOf(secret),
 		Layers:    []diagnosis.Layered{{Healthy: []string{secret}, Unknown: []string{secret}}},
 		Notes:     []string{secret},
+		Logs:      []KeptLog{{Text: secret}, {Text: "a line\nwith " + secret + "\n"}},
 	}
 	report := r.end()
 	var found []string

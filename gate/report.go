@@ -30,6 +30,7 @@ type Report struct {
 	Backtest  []analysis.Replay   `json:"backtest,omitempty"` // of analyze --backtest
 	Drill     []Exercise          `json:"drill,omitempty"`    // of drill
 	Undo      *Undo               `json:"undo,omitempty"`     // nil when the run did not come to it
+	Logs      []KeptLog           `json:"logs,omitempty"`     // files beside the report
 	Marks     Marks               `json:"marks,omitzero"`     // on the time axis of the criteria
 	Timeline  []Event             `json:"timeline"`
 	// Notes are things worth knowing that decided nothing: what could not be read, what was applied but not watched.
@@ -85,6 +86,8 @@ type Undo struct {
 	Objects  []Undone            `json:"objects"`
 	Duration float64             `json:"duration"` // seconds, from the first write of the undo to its proof
 	Findings []diagnosis.Finding `json:"findings,omitempty"`
+	// KeptPod was left out of it on purpose; nil when none was.
+	KeptPod *KeptPod `json:"keptPod,omitempty"`
 }
 
 // UndoResult is the word for the whole undo.

@@ -31,7 +31,7 @@ type options struct {
 
 	timeout, undoTimeout             time.Duration
 	undo, onCancel                   string
-	deleteStuck                      bool
+	deleteStuck, keepBadPod          bool
 	requirePods, restart             bool
 	exitOnFindings                   bool
 	grace                            []string
@@ -77,7 +77,7 @@ func (p *program) newOptions() *options {
 func (o *options) connection(flags *pflag.FlagSet) {
 	o.kube.AddFlags(flags)
 	flags.StringVarP(&o.output, "output", "o", o.formats[0].Name, "what to print: "+list(formatNames(o.formats), "or")+"; progress goes to stderr unless it is "+o.formats[0].Name)
-	flags.StringVar(&o.reportDir, "report-dir", "", "folder to write "+list(formatFiles(o.formats), "and")+" to")
+	flags.StringVar(&o.reportDir, "report-dir", "", "folder to write "+list(formatFiles(o.formats), "and")+" to, and the whole logs of bad containers")
 	flags.StringVar(&o.ci, "ci", ciAuto, "CI system to write for: "+strings.Join(ciNames(o.ciSystems), ", "))
 	flags.StringVar(&o.color, "color", "auto", "colours: auto, always or never")
 	flags.StringVar(&o.config, "config", "", "config file (default "+defaultConfig+" when present)")
@@ -105,6 +105,7 @@ func (o *options) releasing(flags *pflag.FlagSet) {
 	o.recording(flags)
 	o.keeping(flags)
 	o.undoing(flags)
+	flags.BoolVar(&o.keepBadPod, "keep-bad-pod", false, "leave one bad pod out of the undo, for a person to look at: its controller does not own it any more, and no Service finds it")
 }
 
 // gating are the flags that say how to judge.

@@ -80,6 +80,7 @@ func (out *output) event(e gate.Event) {
 func (out *output) print(r gate.Report) {
 	path := out.forMachines(r)
 	options := out.options
+	options.Dir = out.dir
 	if out.log.finish != nil {
 		options.BeforeLast = func() { out.warn(out.log.finish(r, path)) }
 	}

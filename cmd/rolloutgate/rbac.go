@@ -104,7 +104,7 @@ func (o *options) use(getenv func(string) string) (rights.Use, error) {
 	previews := slices.ContainsFunc(d.Parts, func(p gate.Part) bool { return p.Preview != nil })
 	u := rights.Use{
 		Home: o.namespace(), Record: gate.Keeping(o.keep) == gate.KeepInCluster && o.dryRun != "server",
-		NeverUndo: o.undo == "never" || o.dryRun == "server", Pins: previews || shares || o.drain, Shares: shares, KeepStuckPods: !o.deleteStuck,
+		NeverUndo: o.undo == "never" || o.dryRun == "server", Pins: previews || shares || o.drain, Shares: shares, KeepStuckPods: !o.deleteStuck, KeepBadPod: o.keepBadPod,
 	}
 	delivery, err := o.delivery()
 	if err != nil {

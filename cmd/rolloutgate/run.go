@@ -90,6 +90,8 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 		r.Exit.Because(err)
 		fmt.Fprintf(p.stderr, "error: %s\n", printable(err)) // a finding would have said it better
 	}
+	r.Logs, err = out.logs(r)
+	out.warn(err)
 	out.print(r)
 	out.warn(told.finish(ctx, r))
 	return nil

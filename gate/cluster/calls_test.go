@@ -254,7 +254,7 @@ func everything(t *testing.T) rights.Use {
 	if err != nil {
 		t.Fatal(err)
 	}
-	use := rights.Use{Home: "shop", Record: true, Canaries: true, Prometheus: rights.Service{Namespace: "shop", Name: "prometheus"}}
+	use := rights.Use{Home: "shop", Record: true, Canaries: true, KeepBadPod: true, Prometheus: rights.Service{Namespace: "shop", Name: "prometheus"}}
 	if use.Objects, err = rights.Find(read.Objects, "shop", nil); err != nil {
 		t.Fatal(err)
 	}

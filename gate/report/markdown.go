@@ -30,6 +30,8 @@ func Markdown(w io.Writer, r gate.Report) error {
 	d.stages(r.Stages)
 	d.workloads(r)
 	d.undo(r.Undo)
+	d.keptPod(r.Undo)
+	d.logs(r.Logs)
 	d.changes(r)
 	if len(r.Notes) > 0 {
 		d.section("\n### Notes\n\n")

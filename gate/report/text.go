@@ -20,6 +20,8 @@ type Options struct {
 	Color bool
 	Width int    // of a line; 0 means 100
 	Fold  Folder // nil: long parts stand as they are
+	// Dir is the folder that the report was written to, with the files that it names; empty: to none.
+	Dir string
 	// BeforeLast is called when only the last line is missing, for a CI system that wants something said before it.
 	BeforeLast func()
 }
@@ -56,6 +58,8 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	p.backtest(r.Backtest)
 	p.drill(r.Drill)
 	p.undo(r.Undo)
+	p.keptPod(r.Undo)
+	p.logs(r.Logs)
 	p.notes(r)
 	p.diagnosis(r)
 	if o.BeforeLast != nil {

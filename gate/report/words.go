@@ -45,6 +45,8 @@ func EventText(e gate.Event) string {
 		return fmt.Sprintf("pod %s on node %s is replaced", p.Pod, p.Node)
 	case gate.Freed:
 		return freedText(p)
+	case gate.KeptPod:
+		return p.Object.String() + " is kept: its controller does not own it any more, and no Service finds it"
 	case gate.Queued:
 		return fmt.Sprintf("waiting, for at most %s, for run %s, which began at %s%s", Duration(p.Limit), p.Run, p.Since.UTC().Format("15:04:05"), linked(p.Pipeline))
 	case gate.Asked:

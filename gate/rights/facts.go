@@ -45,6 +45,9 @@ func getsStuck(u Use, f facts) bool {
 	return !u.KeepStuckPods && rollout.OneByOne(f.typed)
 }
 
+// keepsPod is true of what runs pods of which a run leaves a bad one.
+func keepsPod(u Use, f facts) bool { return u.KeepBadPod && !u.NeverUndo && hasPods(u, f) }
+
 // replacesPods is true of kinds whose old pods a run deletes, so that some become new first.
 func replacesPods(u Use, f facts) bool { return u.Canaries && f.kind.Staged == rollout.ByDeletion }
 

@@ -160,6 +160,11 @@ func Table() []Row {
 			Without: "the undo of a StatefulSet can stay blocked by a pod that never became ready, and ends with 20",
 		},
 		{
+			Purpose: "leave one bad pod out of the undo, with --keep-bad-pod", Verbs: []string{"get", "patch"}, On: []Place{{Resource: "pods"}}, wanted: keepsPod,
+			Without: "no pod is left for a person to look at",
+			Beware:  "where the API server guards the owners of objects (OwnerReferencesPermissionEnforcement), the right to delete pods is needed as well",
+		},
+		{
 			Purpose: "choose the nodes of a canary by their label, and none that is down", Verbs: []string{"list"}, On: []Place{{Resource: "nodes"}}, wanted: replacesPods, wide: true,
 			Without: "the nodes of a canary are chosen by name alone, and one that is down may be among them",
 		},
