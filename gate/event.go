@@ -138,6 +138,8 @@ type Measured struct {
 	Limit     string // with its operator, or in words when it follows a baseline
 	State     analysis.State
 	Note      string // why there is no value
+	// ReportOnly is set when the criterion decides nothing (enforce: false).
+	ReportOnly bool
 }
 
 // Judged is the verdict on the rollout.
