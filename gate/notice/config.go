@@ -88,10 +88,11 @@ func (d *decoder) entry(path string, node *yaml.Node, kinds []Kind) Config {
 			c.settings = k.parse(d, path, value)
 		}})
 	}
+	before := len(d.errs)
 	present := d.mapping(path, node, append(fields, field{"on", readOn}))
 	present = slices.DeleteFunc(present, func(key string) bool { return !slices.Contains(names, key) })
 	switch {
-	case node.Kind != yaml.MappingNode || len(present) == 1 || len(d.errs) > 0 && len(present) == 0:
+	case len(present) == 1 || len(present) == 0 && len(d.errs) > before:
 	case len(present) == 0:
 		d.fault(node, "reading "+path+": it says nowhere whom to tell", "add one of "+strings.Join(names, ", "))
 	default:

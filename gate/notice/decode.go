@@ -131,9 +131,10 @@ func resolve(node *yaml.Node) *yaml.Node {
 	return node
 }
 
-// exactlyOne demands one of some keys, of which the first is the one to advise.
-func (d *decoder) exactlyOne(path string, node *yaml.Node, present []string, keys ...string) {
-	if node.Kind == yaml.MappingNode && !slices.ContainsFunc(keys, func(key string) bool { return slices.Contains(present, key) }) {
+// exactlyOne demands one of some keys. That none is there is not said where the mapping has another mistake, such as a letter
+// that is missing in the key: there were so many before it was read.
+func (d *decoder) exactlyOne(before int, path string, node *yaml.Node, present []string, keys ...string) {
+	if len(d.errs) == before && !slices.ContainsFunc(keys, func(key string) bool { return slices.Contains(present, key) }) {
 		d.fault(node, "reading "+path+": it says nowhere where the address is", "set "+keys[0]+" or "+keys[1])
 	}
 	d.atMostOne(path, node, present, keys...)

@@ -9,6 +9,7 @@ import (
 	"html"
 	"net"
 	netmail "net/mail"
+	"net/textproto"
 	"strings"
 	"time"
 
@@ -37,12 +38,13 @@ func emailKind() Kind {
 			{"from", d.address(&s.from)}, {"to", d.addresses(&s.to)},
 		}
 		fields = append(append(fields, d.named("username", &s.username)...), d.named("password", &s.password)...)
+		before := len(d.errs)
 		present := d.mapping(path, node, append(fields, field{"caFile", d.text(&s.caFile)}))
 		for _, key := range []struct {
 			name    string
 			missing bool
 		}{{"host", s.host == ""}, {"from", s.from == ""}, {"to", len(s.to) == 0}} {
-			if key.missing && node.Kind == yaml.MappingNode && len(d.errs) == 0 {
+			if key.missing && len(d.errs) == before {
 				d.fault(node, "reading "+path+": the key "+key.name+" is missing", "an email needs host, from and to")
 			}
 		}
@@ -111,15 +113,14 @@ func (s emailSender) send(ctx context.Context, m Message) error {
 	if err = s.deliver(ctx, message); err == nil || message.IsDelivered() {
 		return nil // what a server says after it has taken the mail does not matter
 	}
-	text, temporary := err.Error(), true
-	var refused *mail.SendError
-	switch {
-	case ctx.Err() != nil:
-		text = unanswered(ctx, "")
-	case errors.As(err, &refused):
-		temporary = refused.IsTemp()
+	if ctx.Err() != nil {
+		return &Error{Text: unanswered(ctx, ""), Temporary: true}
 	}
-	return &Error{Text: s.printable(text), Temporary: temporary}
+	var network *net.OpError
+	var refused *mail.SendError
+	var said *textproto.Error
+	temporary := errors.As(err, &network) || errors.As(err, &refused) && refused.IsTemp() || errors.As(err, &said) && said.Code < 500
+	return &Error{Text: s.printable(err.Error()), Temporary: temporary}
 }
 
 func (s emailSender) printable(text string) string {

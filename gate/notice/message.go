@@ -174,20 +174,26 @@ func endOf(r gate.Report) string {
 
 // undoText is the state of the undo, in words.
 func undoText(u gate.Undo) string {
-	text := map[gate.UndoResult]string{
-		gate.UndoVerified:   "verified: the previous version was seen serving",
-		gate.UndoUnverified: "NOT verified: everything is written back, but was not seen serving in time",
-		gate.UndoFailed:     "FAILED: a person has to look",
-		gate.UndoNothing:    "nothing to undo",
-		gate.UndoSkipped:    "skipped: the new version was left in place",
-	}[u.Result]
-	if text == "" {
-		text = string(u.Result)
+	word, more := string(u.Result), ""
+	switch u.Result {
+	case gate.UndoVerified:
+		more = "the previous version was seen serving"
+	case gate.UndoUnverified:
+		word, more = "NOT verified", "everything is written back, but was not seen serving in time"
+	case gate.UndoFailed:
+		word, more = "FAILED", "a person has to look"
+	case gate.UndoNothing:
+		word = "nothing to undo"
+	case gate.UndoSkipped:
+		more = "the new version was left in place"
 	}
 	if took := time.Duration(u.Duration * float64(time.Second)); took > 0 {
-		text += ", " + report.Elapsed(took)
+		word += " after " + report.Elapsed(took)
 	}
-	return text
+	if more == "" {
+		return word
+	}
+	return word + "; " + more
 }
 
 // factsOf is who ran what where, as far as that is known.

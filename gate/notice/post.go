@@ -2,6 +2,7 @@ package notice
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -103,11 +104,12 @@ func (p poster) refusal(ctx context.Context, resp *http.Response) error {
 
 func (p poster) failure(ctx context.Context, err error, last string) error {
 	var refused *redirectError
+	var unknown *tls.CertificateVerificationError
 	text := innermost(err).Error()
 	if ctx.Err() != nil {
 		text = unanswered(ctx, last)
 	}
-	return &Error{Text: p.printable(text), Temporary: !errors.As(err, &refused)}
+	return &Error{Text: p.printable(text), Temporary: !errors.As(err, &refused) && !errors.As(err, &unknown)}
 }
 
 // unanswered is why a context ended before anybody said yes.

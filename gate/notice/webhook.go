@@ -29,8 +29,9 @@ func webhookKind() Kind {
 		var s webhookSettings
 		fields := append([]field{{"url", d.text(&s.plain)}}, d.named("url", &s.url)...)
 		fields = append(fields, d.named("secret", &s.secret)...)
+		before := len(d.errs)
 		present := d.mapping(path, node, append(fields, field{"caFile", d.text(&s.caFile)}))
-		d.exactlyOne(path, node, present, "url", "urlEnv", "urlFile")
+		d.exactlyOne(before, path, node, present, "url", "urlEnv", "urlFile")
 		d.atMostOne(path, node, present, "secretEnv", "secretFile")
 		return s
 	}}
@@ -89,7 +90,8 @@ func (d *decoder) webhookURL(path string, node *yaml.Node) named {
 	asText := field{"url", func(path string, value *yaml.Node) {
 		d.fault(value, "reading "+path+": whoever has the address can write there, so that it must not stand in the file", "put it into a secret of the pipeline and name the variable: urlEnv")
 	}}
+	before := len(d.errs)
 	present := d.mapping(path, node, append(d.named("url", &url), asText))
-	d.exactlyOne(path, node, present, "urlEnv", "urlFile", "url")
+	d.exactlyOne(before, path, node, present, "urlEnv", "urlFile", "url")
 	return url
 }

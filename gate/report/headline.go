@@ -34,15 +34,18 @@ func HeadlineOf(r gate.Report) (Headline, bool) {
 	return h, true
 }
 
-// FailedCriteria says of each criterion that failed what was measured and why that is too much.
+// FailedCriteria says of each criterion that failed why, and what it was before.
 func FailedCriteria(r gate.Report) []string {
 	var lines []string
 	for _, c := range r.Criteria {
 		if c.Verdict != analysis.Fail || c.ReportOnly {
 			continue
 		}
-		cells := criterionCells(c)
-		lines = append(lines, cells[0]+": "+cells[2]+" (limit "+cells[3]+"), "+oneLine(c.Reason))
+		text := oneLine(c.Name) + ": " + oneLine(c.Reason)
+		if c.Before != nil {
+			text += "; before the rollout " + rough(c.Unit, *c.Before)
+		}
+		lines = append(lines, text)
 	}
 	return lines
 }
