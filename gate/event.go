@@ -189,6 +189,8 @@ type Measured struct {
 	Limit     string         `json:"limit"`            // with its operator, or in words when it follows a baseline
 	State     analysis.State `json:"state"`
 	Note      string         `json:"note,omitempty"` // why there is no value
+	// ReportOnly is set when the criterion decides nothing (enforce: false).
+	ReportOnly bool `json:"reportOnly,omitempty"`
 }
 
 // Judged is the verdict on the rollout.

@@ -330,7 +330,7 @@ func TestBlocksParse(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(found[1]), &document); err != nil {
 				t.Errorf("%s: %v in\n%s", path, err, found[1])
 			}
-			if regexp.MustCompile(`(?m)^(criteria|prometheus|stages):`).MatchString(found[1]) {
+			if regexp.MustCompile(`(?m)^(criteria|prometheus|stages|notify):`).MatchString(found[1]) {
 				if _, err := fromFile((&program{}).runCommand().Flags(), nil, path, []byte(found[1])); err != nil {
 					t.Errorf("%s: %v in\n%s", path, err, found[1])
 				}

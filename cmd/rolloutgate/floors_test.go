@@ -17,7 +17,7 @@ const module = "github.com/rolloutgate/rolloutgate/"
 // ground floor, those of its neighbours that neighbours names.
 var floors = [][]string{
 	{"cmd/rolloutgate"},
-	{"gate/report"},
+	{"gate/report", "gate/notice"},
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
@@ -34,6 +34,7 @@ var neighbours = map[string][]string{
 	"gate/rights":    {"gate/manifest", "gate/rollout"},
 	"gate/drill":     {"gate/record", "gate/rollout"},
 	"analysis":       {"analysis/stats"},
+	"gate/notice":    {"gate/report"},
 }
 
 // homes are modules that only some packages may import. A prefix that ends with a slash stands for all packages below;
@@ -42,7 +43,8 @@ var homes = map[string][]string{
 	"github.com/sethvargo/go-githubactions": {"cmd/rolloutgate"},
 	"github.com/spf13/":                     {"cmd/rolloutgate"},
 	"github.com/prometheus/client_golang/":  {"analysis/prometheus"},
-	"github.com/hashicorp/go-retryablehttp": {"analysis/prometheus"},
+	"github.com/hashicorp/go-retryablehttp": {"analysis/prometheus", "gate/notice"},
+	"github.com/wneessen/go-mail":           {"gate/notice"},
 	"github.com/prometheus/prometheus/":     {"analysis"},
 	"sigs.k8s.io/kustomize/":                {"gate/manifest"},
 	"k8s.io/client-go/":                     {"gate/cluster", "gate/tunnel"},
@@ -55,7 +57,7 @@ var homes = map[string][]string{
 	"golang.org/x/net/":                     {"analysis/prometheus"},
 	"k8s.io/cli-runtime/":                   {"cmd/rolloutgate"},
 	"k8s.io/apimachinery/pkg/watch":         {"gate/cluster"},
-	"net/http":                              {"gate/cluster", "gate/tunnel", "analysis/prometheus", "cmd/rolloutgate"},
+	"net/http":                              {"gate/cluster", "gate/tunnel", "analysis/prometheus", "gate/notice", "cmd/rolloutgate"},
 }
 
 type goPackage struct {

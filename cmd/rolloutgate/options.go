@@ -15,6 +15,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/notice"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
@@ -60,7 +61,10 @@ type options struct {
 	spec   analysis.Spec       // from the config file
 	server prometheus.Settings // from there, too
 	stages []gate.Part         // from there, too
+	notify []notice.Config     // from there, too
 	staged bool                // the command has stages
+
+	command string // its name
 }
 
 func (p *program) newOptions() *options {
@@ -261,7 +265,8 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		return err
 	}
 	spec := file.spec
-	o.server, o.stages = file.server, file.stages
+	o.server, o.stages, o.notify = file.server, file.stages, file.notify
+	o.command = c.Name()
 	for name, from := range map[string]struct{ flag, file *time.Duration }{
 		"settle": {(*time.Duration)(&o.settle), &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window},
 		"interval": {(*time.Duration)(&o.interval), &spec.Timing.Interval},
