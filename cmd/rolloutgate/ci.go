@@ -30,9 +30,14 @@ type ciLog struct {
 	folder report.Folder
 	// mask hides values in the log. It is called before any text that could have them.
 	mask func(values []string) error
-	// finish tells the system the result, when only the last line is left to print. reportJSON is the path of the JSON
-	// report, empty when none was written.
-	finish func(r gate.Report, reportJSON string) error
+	// finish tells the system the result, when only the last line is left to print.
+	finish func(r gate.Report, files reportFiles) error
+}
+
+// reportFiles are the files of a run's reports.
+type reportFiles struct {
+	dir   string            // empty: none were written
+	paths map[string]string // by the names of the formats
 }
 
 // ciSystems are those that are known, in the order in which they are looked for. The agents of Jenkins may run inside of

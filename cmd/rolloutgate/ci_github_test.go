@@ -99,7 +99,7 @@ func TestClusterTextIsNotObeyed(t *testing.T) {
 	fmt.Fprint(s, evil)
 	s.Close()
 	fmt.Fprint(s, evil)
-	if err := s.finish(failedReport(imageFinding()), ""); err != nil {
+	if err := s.finish(failedReport(imageFinding()), reportFiles{}); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprintln(s, "rolloutgate: failed (exit 10): …")
@@ -190,7 +190,7 @@ func TestNoAnnotationsWhenPassed(t *testing.T) {
 	s := newStep(t)
 	r := failedReport(imageFinding())
 	r.Exit = gate.Exit{Name: "passed", State: "fine"}
-	if err := s.finish(r, ""); err != nil {
+	if err := s.finish(r, reportFiles{}); err != nil {
 		t.Fatal(err)
 	}
 	if s.log.Len() > 0 {
@@ -261,7 +261,7 @@ func TestPathsInRepository(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	s := newStep(t)
-	if err := s.output(failedReport(imageFinding()), "report/report.json"); err != nil {
+	if err := s.output(failedReport(imageFinding()), reportFiles{"report", map[string]string{"json": "report/report.json", "html": "report/report.html"}}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
@@ -276,7 +276,8 @@ func TestOutputs(t *testing.T) {
 	}
 	want := map[string]string{
 		"verdict": "failed", "exit-code": "10", "reason": "ImageNotFound", "undo": "verified", "failed-kind": "Deployment",
-		"failed-name": "web", "duration-seconds": "58", "report-json": "report/report.json",
+		"failed-name": "web", "duration-seconds": "58", "report-dir": "report",
+		"report-json": "report/report.json", "report-html": "report/report.html", "report-junit": "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
@@ -289,7 +290,7 @@ func TestOutputsHoldWords(t *testing.T) {
 	r.Undo.Result = "$(rm -rf /)"
 	r.Findings[0].Code = "`id`"
 	r.Findings[0].Workload = manifest.Ref{Kind: "A B", Name: "x;y"}
-	for _, o := range outputs(r, "a\nb") {
+	for _, o := range outputs(r, reportFiles{"a\nb", map[string]string{"json": "a\nb", "html": "a\rb"}}) {
 		if o.name != "exit-code" && o.name != "duration-seconds" && o.value != "" {
 			t.Errorf("the output %s is %q", o.name, o.value)
 		}
@@ -351,7 +352,7 @@ func TestClosedLogIsAnError(t *testing.T) {
 	if err := g.mask([]string{"hunter22"}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("mask: %v", err)
 	}
-	err := g.finish(failedReport(imageFinding()), "")
+	err := g.finish(failedReport(imageFinding()), reportFiles{})
 	if !errors.Is(err, os.ErrClosed) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("finish: %v", err)
 	}
@@ -360,7 +361,7 @@ func TestClosedLogIsAnError(t *testing.T) {
 func TestOldRunnersHaveNoFiles(t *testing.T) {
 	var log bytes.Buffer
 	g := newGitHub(&log, environment(nil))
-	if err := g.finish(failedReport(imageFinding()), ""); err != nil {
+	if err := g.finish(failedReport(imageFinding()), reportFiles{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -373,7 +374,7 @@ func TestTextOnGitHub(t *testing.T) {
 	r.Changes = []gate.Change{{Object: r.Workloads[0].Ref, Action: "configured", Diff: "-a\n+b\n::error::owned\n"}}
 	err := report.Text(s, r, report.Options{
 		Fold:       s.github,
-		BeforeLast: func() { s.finish(r, "") },
+		BeforeLast: func() { s.finish(r, reportFiles{}) },
 	})
 	if err != nil {
 		t.Fatal(err)
