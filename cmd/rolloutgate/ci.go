@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/rolloutgate/rolloutgate/gate"
@@ -94,4 +95,19 @@ func parseCI(value string, systems []ciSystem, getenv func(string) string) (ciSy
 		}
 	}
 	return ciSystem{}, oneOf("ci", value, ciNames(systems)...)
+}
+
+// secretLines are the values for a system that hides them in its log. It hides line by line, because it compares with single
+// lines; very short lines are left alone: without every "1" no log can be read.
+func secretLines(values []string) []string {
+	var lines []string
+	for _, value := range values {
+		for line := range strings.Lines(value) {
+			if line = strings.TrimSpace(line); len(line) >= 4 {
+				lines = append(lines, line)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
 }

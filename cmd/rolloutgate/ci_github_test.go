@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -389,5 +391,41 @@ func TestTextOnGitHub(t *testing.T) {
 	log := s.log.String()
 	if strings.Index(log, "::endgroup::") > strings.Index(log, "━━ ImageNotFound") {
 		t.Error("the diagnosis is folded")
+	}
+}
+
+// TestGitHubToken asks a server that does what GitHub's does.
+func TestGitHubToken(t *testing.T) {
+	var asked []string
+	trouble := []int{http.StatusBadGateway}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Query().Get("audience")+" "+r.URL.Query().Get("job")+" "+r.Header.Get("Authorization"))
+		if len(trouble) > 0 {
+			w.WriteHeader(trouble[0])
+			fmt.Fprint(w, "::error::owned request-secret")
+			trouble = trouble[1:]
+			return
+		}
+		fmt.Fprint(w, `{"value": "a.b.c"}`)
+	}))
+	defer server.Close()
+	getenv := environment(map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": server.URL + "/token?job=7", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-secret"})
+	token, err := gitHubToken(getenv, "https://k8s.example/?a&b")(t.Context())
+	if err != nil || token != "a.b.c" || len(asked) != 2 || asked[1] != "https://k8s.example/?a&b 7 Bearer request-secret" {
+		t.Errorf("got %q, %v after asking for %q", token, err, asked)
+	}
+	trouble = []int{403, 403, 403}
+	if _, err := gitHubToken(getenv, "x")(t.Context()); err == nil || err.Error() != "asking GitHub for a token of the job: HTTP status 403" {
+		t.Errorf("refused: %v", err)
+	}
+}
+
+// TestGitHubTokenNeedsPermission: a job that may not ask is told what it lacks, before anything else is asked.
+func TestGitHubTokenNeedsPermission(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{getenv: environment(map[string]string{"GITHUB_ACTIONS": "true"}), stdout: &out, stderr: &out}
+	code := p.execute(t.Context(), []string{"run", "-f", "no-such-file", "--github-oidc-audience", "x"})
+	if code != 2 || !strings.Contains(out.String(), "hint: give the job 'permissions: {id-token: write}'") {
+		t.Errorf("exit code %d: %s", code, out.String())
 	}
 }
