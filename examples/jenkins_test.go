@@ -53,6 +53,7 @@ abstract class Jenkins extends Script {
   def fileExists(path) { new File(workspace, path.toString()).exists() }
   def readFile(path) { new File(workspace, path.toString()).text }
   def archiveArtifacts(Map given) { println "[archive] $given.artifacts" }
+  def checkout(ignored) {}
   def script(Closure body) { body() }
   def node(Closure body) { body() }
   def input(Map given) {
@@ -94,7 +95,9 @@ class Main {
 }
 
 Jenkins.vars = new File(args[0]); Jenkins.workspace = new File(args[1]); Jenkins.plugins = args[2].tokenize(',')
-Main.parse(new File(args[3]).text.replace("@Library('rolloutgate') _", '')).run()
+try {
+  Main.parse(new File(args[3]).text.replace("@Library('rolloutgate') _", '')).run()
+} catch (Exception e) { Jenkins.failed = true; println "[failed] $e.message" }
 System.exit(Jenkins.failed ? 1 : 0)
 `
 
