@@ -65,12 +65,17 @@ func gitlabDotenv(r gate.Report) string {
 	var text strings.Builder
 	all := append(outputs(r, reportFiles{}), stepOutput{"run", word(r.Run.ID, "-")})
 	for _, o := range all[:min(len(all), maxGitlabVariables)] {
-		line := gitlabPrefix + strings.ToUpper(strings.ReplaceAll(o.name, "-", "_")) + "=" + o.value + "\n"
+		line := gitlabVariable(o.name) + "=" + o.value + "\n"
 		if o.value != "" && text.Len()+len(line) <= maxGitlabBytes {
 			text.WriteString(line)
 		}
 	}
 	return text.String()
+}
+
+// gitlabVariable is the name of an output as a variable.
+func gitlabVariable(output string) string {
+	return gitlabPrefix + strings.ToUpper(strings.ReplaceAll(output, "-", "_"))
 }
 
 // gitlabLink is an entry of a report of annotations.
