@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 ARGO        = github.com/argoproj/argo-rollouts
-SCRIPTS     = .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.sh examples/blue-green/smoke.sh
+SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.sh examples/blue-green/smoke.sh
 
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md

@@ -168,6 +168,7 @@ func (o *options) up(ctx context.Context) error {
 	fmt.Printf("export KUBECONFIG=%q\n", state.Kubeconfig)
 	fmt.Printf("export ROLLOUTGATE_PROMETHEUS_URL=%q\n", state.Prometheus)
 	fmt.Printf("export SANDBOX_AUDIT_LOG=%q\n", state.AuditLog)
+	fmt.Printf("export SANDBOX_AUTHENTICATION=%q\n", state.Authentication)
 	fmt.Printf("export SANDBOX=%q\n", self)
 	fmt.Printf("export PATH=%q:\"$PATH\"\n", state.Bin)
 	return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/rolloutgate/rolloutgate/gate"
@@ -30,9 +31,14 @@ type ciLog struct {
 	folder report.Folder
 	// mask hides values in the log. It is called before any text that could have them.
 	mask func(values []string) error
-	// finish tells the system the result, when only the last line is left to print. reportJSON is the path of the JSON
-	// report, empty when none was written.
-	finish func(r gate.Report, reportJSON string) error
+	// finish tells the system the result, when only the last line is left to print.
+	finish func(r gate.Report, files reportFiles) error
+}
+
+// reportFiles are the files of a run's reports.
+type reportFiles struct {
+	dir   string            // empty: none were written
+	paths map[string]string // by the names of the formats
 }
 
 // ciSystems are those that are known, in the order in which they are looked for. The agents of Jenkins may run inside of
@@ -89,4 +95,19 @@ func parseCI(value string, systems []ciSystem, getenv func(string) string) (ciSy
 		}
 	}
 	return ciSystem{}, oneOf("ci", value, ciNames(systems)...)
+}
+
+// secretLines are the values for a system that hides them in its log. It hides line by line, because it compares with single
+// lines; very short lines are left alone: without every "1" no log can be read.
+func secretLines(values []string) []string {
+	var lines []string
+	for _, value := range values {
+		for line := range strings.Lines(value) {
+			if line = strings.TrimSpace(line); len(line) >= 4 {
+				lines = append(lines, line)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
 }

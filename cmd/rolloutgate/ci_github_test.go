@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -99,7 +101,7 @@ func TestClusterTextIsNotObeyed(t *testing.T) {
 	fmt.Fprint(s, evil)
 	s.Close()
 	fmt.Fprint(s, evil)
-	if err := s.finish(failedReport(imageFinding()), ""); err != nil {
+	if err := s.finish(failedReport(imageFinding()), reportFiles{}); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprintln(s, "rolloutgate: failed (exit 10): …")
@@ -190,7 +192,7 @@ func TestNoAnnotationsWhenPassed(t *testing.T) {
 	s := newStep(t)
 	r := failedReport(imageFinding())
 	r.Exit = gate.Exit{Name: "passed", State: "fine"}
-	if err := s.finish(r, ""); err != nil {
+	if err := s.finish(r, reportFiles{}); err != nil {
 		t.Fatal(err)
 	}
 	if s.log.Len() > 0 {
@@ -261,7 +263,7 @@ func TestPathsInRepository(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	s := newStep(t)
-	if err := s.output(failedReport(imageFinding()), "report/report.json"); err != nil {
+	if err := s.output(failedReport(imageFinding()), reportFiles{"report", map[string]string{"json": "report/report.json", "html": "report/report.html"}}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
@@ -276,7 +278,8 @@ func TestOutputs(t *testing.T) {
 	}
 	want := map[string]string{
 		"verdict": "failed", "exit-code": "10", "reason": "ImageNotFound", "undo": "verified", "failed-kind": "Deployment",
-		"failed-name": "web", "duration-seconds": "58", "report-json": "report/report.json",
+		"failed-name": "web", "duration-seconds": "58", "report-dir": "report",
+		"report-json": "report/report.json", "report-html": "report/report.html", "report-junit": "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
@@ -289,7 +292,7 @@ func TestOutputsHoldWords(t *testing.T) {
 	r.Undo.Result = "$(rm -rf /)"
 	r.Findings[0].Code = "`id`"
 	r.Findings[0].Workload = manifest.Ref{Kind: "A B", Name: "x;y"}
-	for _, o := range outputs(r, "a\nb") {
+	for _, o := range outputs(r, reportFiles{"a\nb", map[string]string{"json": "a\nb", "html": "a\rb"}}) {
 		if o.name != "exit-code" && o.name != "duration-seconds" && o.value != "" {
 			t.Errorf("the output %s is %q", o.name, o.value)
 		}
@@ -351,7 +354,7 @@ func TestClosedLogIsAnError(t *testing.T) {
 	if err := g.mask([]string{"hunter22"}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("mask: %v", err)
 	}
-	err := g.finish(failedReport(imageFinding()), "")
+	err := g.finish(failedReport(imageFinding()), reportFiles{})
 	if !errors.Is(err, os.ErrClosed) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("finish: %v", err)
 	}
@@ -360,7 +363,7 @@ func TestClosedLogIsAnError(t *testing.T) {
 func TestOldRunnersHaveNoFiles(t *testing.T) {
 	var log bytes.Buffer
 	g := newGitHub(&log, environment(nil))
-	if err := g.finish(failedReport(imageFinding()), ""); err != nil {
+	if err := g.finish(failedReport(imageFinding()), reportFiles{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -373,7 +376,7 @@ func TestTextOnGitHub(t *testing.T) {
 	r.Changes = []gate.Change{{Object: r.Workloads[0].Ref, Action: "configured", Diff: "-a\n+b\n::error::owned\n"}}
 	err := report.Text(s, r, report.Options{
 		Fold:       s.github,
-		BeforeLast: func() { s.finish(r, "") },
+		BeforeLast: func() { s.finish(r, reportFiles{}) },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -388,5 +391,41 @@ func TestTextOnGitHub(t *testing.T) {
 	log := s.log.String()
 	if strings.Index(log, "::endgroup::") > strings.Index(log, "━━ ImageNotFound") {
 		t.Error("the diagnosis is folded")
+	}
+}
+
+// TestGitHubToken asks a server that does what GitHub's does.
+func TestGitHubToken(t *testing.T) {
+	var asked []string
+	trouble := []int{http.StatusBadGateway}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Query().Get("audience")+" "+r.URL.Query().Get("job")+" "+r.Header.Get("Authorization"))
+		if len(trouble) > 0 {
+			w.WriteHeader(trouble[0])
+			fmt.Fprint(w, "::error::owned request-secret")
+			trouble = trouble[1:]
+			return
+		}
+		fmt.Fprint(w, `{"value": "a.b.c"}`)
+	}))
+	defer server.Close()
+	getenv := environment(map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": server.URL + "/token?job=7", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-secret"})
+	token, err := gitHubToken(getenv, "https://k8s.example/?a&b")(t.Context())
+	if err != nil || token != "a.b.c" || len(asked) != 2 || asked[1] != "https://k8s.example/?a&b 7 Bearer request-secret" {
+		t.Errorf("got %q, %v after asking for %q", token, err, asked)
+	}
+	trouble = []int{403, 403, 403}
+	if _, err := gitHubToken(getenv, "x")(t.Context()); err == nil || err.Error() != "asking GitHub for a token of the job: HTTP status 403" {
+		t.Errorf("refused: %v", err)
+	}
+}
+
+// TestGitHubTokenNeedsPermission: a job that may not ask is told what it lacks, before anything else is asked.
+func TestGitHubTokenNeedsPermission(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{getenv: environment(map[string]string{"GITHUB_ACTIONS": "true"}), stdout: &out, stderr: &out}
+	code := p.execute(t.Context(), []string{"run", "-f", "no-such-file", "--github-oidc-audience", "x"})
+	if code != 2 || !strings.Contains(out.String(), "hint: give the job 'permissions: {id-token: write}'") {
+		t.Errorf("exit code %d: %s", code, out.String())
 	}
 }

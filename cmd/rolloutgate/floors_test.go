@@ -53,7 +53,7 @@ var homes = map[string][]string{
 	"k8s.io/kube-openapi/":                  {"gate/patch", "gate/cluster"},
 	"sigs.k8s.io/structured-merge-diff/":    {"gate/patch"},
 	"k8s.io/streaming/":                     {"gate/tunnel"},
-	"golang.org/x/oauth2":                   {"analysis/prometheus"},
+	"golang.org/x/oauth2":                   {"analysis/prometheus", "gate/cluster"},
 	"golang.org/x/net/":                     {"analysis/prometheus"},
 	"k8s.io/cli-runtime/":                   {"cmd/rolloutgate"},
 	"k8s.io/apimachinery/pkg/watch":         {"gate/cluster"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -54,6 +55,8 @@ type options struct {
 	preflight                        string
 
 	config, output, reportDir, ci, color string
+	githubAudience                       string
+	token                                func(context.Context) (string, error) // instead of the kubeconfig's credentials; nil: there is none
 
 	formats   []report.Format // that are known
 	ciSystems []ciSystem
@@ -84,6 +87,7 @@ func (o *options) connection(flags *pflag.FlagSet) {
 	flags.StringVar(&o.reportDir, "report-dir", "", "folder to write "+list(formatFiles(o.formats), "and")+" to, and the whole logs of bad containers")
 	flags.StringVar(&o.ci, "ci", ciAuto, "CI system to write for: "+strings.Join(ciNames(o.ciSystems), ", "))
 	flags.StringVar(&o.color, "color", "auto", "colours: auto, always or never")
+	flags.StringVar(&o.githubAudience, "github-oidc-audience", "", "in GitHub Actions: instead of the kubeconfig's credentials, show the API server tokens of the job for this audience")
 	flags.StringVar(&o.config, "config", "", "config file (default "+defaultConfig+" when present)")
 }
 
@@ -276,6 +280,12 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		}
 	}
 	o.spec = spec
+	if o.githubAudience != "" {
+		if getenv("ACTIONS_ID_TOKEN_REQUEST_URL") == "" || getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN") == "" {
+			return &usageError{"--github-oidc-audience without a job of GitHub Actions that may ask for tokens", "give the job 'permissions: {id-token: write}'"}
+		}
+		o.token = gitHubToken(getenv, o.githubAudience)
+	}
 	return errors.Join(
 		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),
 		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),

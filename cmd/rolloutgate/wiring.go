@@ -70,6 +70,9 @@ func (o *options) client() (*cluster.Client, error) {
 	if err != nil {
 		return nil, noCluster(err)
 	}
+	if o.token != nil {
+		config = cluster.WithTokens(config, o.token)
+	}
 	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts})
 }
 
