@@ -54,22 +54,27 @@ func (r release) linkedModules(ctx context.Context, p platform) ([]linked, error
 		}
 		packages = append(packages, found)
 	}
-	return r.modulesOf(packages)
+	goroot, err := r.goTool(ctx, p, "env", "GOROOT")
+	if err != nil {
+		return nil, err
+	}
+	return r.modulesOf(packages, string(bytes.TrimSpace(goroot)))
 }
 
-func (r release) modulesOf(packages []listed) ([]linked, error) {
+func (r release) modulesOf(packages []listed, goroot string) ([]linked, error) {
 	home := map[string]string{} // module of a package
 	modules := map[string]*linked{}
 	needs := map[string]map[string]bool{}
 	main := ""
 	for _, p := range packages {
-		m, dir := &linked{path: standard, version: strings.TrimPrefix(r.toolchain, "go")}, ""
-		switch {
+		m, dir := &linked{path: standard, version: strings.TrimPrefix(r.toolchain, "go")}, goroot
+		switch { // what the standard library has copied from other modules is its own
+		case p.Standard:
 		case p.Module != nil && p.Module.Main:
 			main, dir, m = p.Module.Path, p.Module.Dir, &linked{path: p.Module.Path, version: r.version}
 		case p.Module != nil:
 			m, dir = &linked{path: p.Module.Path, version: p.Module.Version}, p.Module.Dir
-		case !p.Standard:
+		default:
 			return nil, fmt.Errorf("the package %s belongs to no module", p.ImportPath)
 		}
 		home[p.ImportPath] = m.path
@@ -78,8 +83,8 @@ func (r release) modulesOf(packages []listed) ([]linked, error) {
 		} else {
 			m.notices, modules[m.path], needs[m.path] = map[string][]byte{}, m, map[string]bool{}
 		}
-		if p.Standard {
-			continue
+		if p.Standard { // the licence below crypto/internal/boring is of code that is linked only when asked for
+			p.Dir = goroot
 		}
 		if err := addNotices(m.notices, dir, p.Dir); err != nil {
 			return nil, err

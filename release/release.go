@@ -109,7 +109,7 @@ func (r release) number() string { return strings.TrimPrefix(r.version, "v") }
 func (r release) artifact(rest string) string { return program + "_" + r.number() + "_" + rest }
 
 func toolchainOf(mod []byte) (string, error) {
-	file, err := modfile.ParseLax("go.mod", mod, nil)
+	file, err := modfile.Parse("go.mod", mod, nil)
 	if err != nil {
 		return "", err
 	}
