@@ -47,10 +47,7 @@ func writeTar(w io.Writer, date time.Time, files []file) error {
 }
 
 func tarGz(w io.Writer, date time.Time, files []file) error {
-	packed, err := gzip.NewWriterLevel(w, gzip.BestCompression)
-	if err != nil {
-		return err
-	}
+	packed := gzip.NewWriter(w)
 	if err := writeTar(packed, date, files); err != nil {
 		return err
 	}

@@ -52,7 +52,8 @@ func (l *licences) in(text []byte) []string {
 	}
 	names := []string{}
 	for _, match := range l.classifier.Match(text).Matches {
-		if match.MatchType == "License" && !slices.Contains(names, match.Name) {
+		// Some licences say only which one they mean, in the words that it has for the head of a file.
+		if (match.MatchType == "License" || match.MatchType == "Header") && !slices.Contains(names, match.Name) {
 			names = append(names, match.Name)
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // manuals are the manual pages: one of the program, and one of each command.
@@ -50,7 +52,7 @@ func overview(r reference, date time.Time) *roff {
 	page.line(r.Long)
 	page.section("commands")
 	for _, c := range r.Commands {
-		page.item(program+"-"+c.Name+"(1)", c.Short+".")
+		page.item(program+"-"+c.Name+"(1)", sentence(c.Short))
 	}
 	page.section("exit status")
 	for _, e := range r.Exits {
@@ -82,7 +84,8 @@ func overview(r reference, date time.Time) *roff {
 func tag(f flagOf) string {
 	text := "--" + f.Name
 	if f.Type != "bool" {
-		text += "=" + strings.ToUpper(f.Type)
+		// A flag that may be repeated takes one value at a time.
+		text += "=" + strings.ToUpper(strings.TrimSuffix(strings.TrimSuffix(f.Type, "Array"), "Slice"))
 	}
 	if f.Shorthand != "" {
 		text = "-" + f.Shorthand + ", " + text
@@ -100,11 +103,10 @@ func explained(f flagOf) string {
 
 // sentence begins with a capital and ends with a full stop.
 func sentence(text string) string {
-	if text == "" {
-		return ""
+	if first, size := utf8.DecodeRuneInString(text); size > 0 {
+		text = string(unicode.ToUpper(first)) + text[size:]
 	}
-	text = strings.ToUpper(text[:1]) + text[1:]
-	if strings.HasSuffix(text, ".") {
+	if text == "" || strings.HasSuffix(text, ".") || strings.HasSuffix(text, "?") {
 		return text
 	}
 	return text + "."

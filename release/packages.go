@@ -59,8 +59,7 @@ func (r release) pack(k packaging, p platform, all []file, work string) ([]byte,
 		Homepage:    project, License: licence, MTime: r.date, DisableGlobbing: true,
 		Overridables: nfpm.Overridables{
 			Contents: contents, Umask: 0o022,
-			RPM: nfpm.RPM{BuildHost: program, Summary: about, Group: "Applications/System", Compression: "gzip:9"},
-			Deb: nfpm.Deb{Compression: "gzip:9"},
+			RPM: nfpm.RPM{BuildHost: program, Summary: about, Group: "Applications/System"},
 		},
 	})
 	if err := nfpm.Validate(info); err != nil {

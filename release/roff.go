@@ -28,7 +28,7 @@ func (r *roff) item(tag, text string) {
 
 // verbatim keeps lines and their indentation.
 func (r *roff) verbatim(text string) {
-	r.text.WriteString(".PP\n.nf\n.RS\n")
+	r.text.WriteString(".nf\n.RS\n")
 	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
 		fmt.Fprintln(&r.text, lines(strings.TrimRight(line, "\n")))
 	}
