@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 ARGO        = github.com/argoproj/argo-rollouts
-SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.sh examples/blue-green/smoke.sh
+SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages .ci/dist sandbox/fetch.sh examples/quickstart/demo.sh examples/blue-green/smoke.sh
 
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
@@ -16,9 +16,16 @@ TRIALS   ?= --out docs/trials.md
 CRASH    ?= --out docs/reliability.md
 EXPOSURE ?= --out docs/delivery.md
 
+# Where `make sandbox` takes the sandbox from instead of building it, and its checksum: a URL, or the path of a file.
+SANDBOX_ARCHIVE ?=
+SANDBOX_SHA256  ?=
+
+# The compiler that a release is made with, so that it is the same bytes everywhere.
+TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
+
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint
+.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint dist dist-test sandbox-archive
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,8 +33,9 @@ help: ## show this help
 build: ## build bin/rolloutgate
 	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
 
-sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine
-	cd sandbox && go build -o ../bin/ . ./testapp
+sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine; or fetch SANDBOX_ARCHIVE, if SANDBOX_SHA256 is its checksum
+	@if test -n "$(SANDBOX_ARCHIVE)"; then sandbox/fetch.sh "$(SANDBOX_ARCHIVE)" "$(SANDBOX_SHA256)" bin; \
+	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; cd sandbox && go build -o ../bin/ . ./testapp; fi
 
 unit: ## tests that need no cluster, and how long they take
 	@go test -run '^$$' ./... >/dev/null # builds them, so that only their own time counts
@@ -89,5 +97,17 @@ bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
 lint: ## staticcheck, actionlint, shellcheck
 	go run $(STATICCHECK) -tags cluster,realnode,prometheus ./...
 	cd sandbox && go run $(STATICCHECK) ./...
+	cd release && go run $(STATICCHECK) -tags dist ./...
 	go run $(ACTIONLINT) .github/workflows/*.yml examples/*/*.yml
 	@if command -v shellcheck >/dev/null || test -n "$$CI"; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
+
+dist: export GOTOOLCHAIN = $(TOOLCHAIN)
+dist: ## all files of a release, in dist/; VERSION=v1.2.3 for one that has no tag yet
+	cd release && go run . dist --version "$(VERSION)" --out ../dist
+
+dist-test: ## make dist twice, byte for byte the same? and does each file do what it is for? (root on Debian)
+	.ci/dist
+
+sandbox-archive: export GOTOOLCHAIN = $(TOOLCHAIN)
+sandbox-archive: sandbox ## the sandbox with its components as one file in dist/, for SANDBOX_ARCHIVE
+	components=$$(bin/sandbox build) && cd release && go run . sandbox --version "$(VERSION)" --out ../dist --components "$$components"

@@ -124,7 +124,13 @@ func (o *options) wanted() []components.Component {
 	return want
 }
 
+// build finds the components beside this program, where an unpacked archive has them, or in the cache, or builds them.
 func (o *options) build(ctx context.Context) (components.Result, error) {
+	if self, err := os.Executable(); err == nil {
+		if dir := components.Packed(filepath.Join(filepath.Dir(self), "components"), o.module, o.wanted()); dir != "" {
+			return components.Result{Dir: dir}, nil
+		}
+	}
 	base, err := cache()
 	if err != nil {
 		return components.Result{}, err

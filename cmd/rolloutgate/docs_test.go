@@ -44,7 +44,7 @@ func TestFlagsPage(t *testing.T) {
 			if f.Shorthand != "" {
 				name = "`-" + f.Shorthand + "`, " + name
 			}
-			fmt.Fprintf(&page, "| %s | %s | %s |\n", name, defaultOf(f), strings.ReplaceAll(f.Usage, "|", `\|`))
+			fmt.Fprintf(&page, "| %s | %s | %s |\n", name, quoted(defaultOf(f)), strings.ReplaceAll(f.Usage, "|", `\|`))
 		})
 		page.WriteString("\n")
 	}
@@ -88,12 +88,11 @@ func firstSentence(text string) string {
 	return text
 }
 
-func defaultOf(f *pflag.Flag) string {
-	switch f.DefValue {
-	case "", "[]", "false":
+func quoted(value string) string {
+	if value == "" {
 		return ""
 	}
-	return "`" + f.DefValue + "`"
+	return "`" + value + "`"
 }
 
 // action is action.yml, as far as it is held to the code.
@@ -395,7 +394,7 @@ func generated(t *testing.T, path, name, want string) {
 
 // commands are the commands that a user sees, without cobra's own.
 func commands() []*cobra.Command {
-	return (&program{}).root().Commands()
+	return slices.DeleteFunc((&program{}).root().Commands(), func(c *cobra.Command) bool { return c.Hidden })
 }
 
 func readAction(t *testing.T) action {

@@ -30,7 +30,7 @@ func main() {
 
 	stderr := newOutlet(os.Stderr, nil)
 	stdout := newOutlet(os.Stdout, func(err error) { unprinted(stderr, err) })
-	p := &program{getenv: os.Getenv, stdin: os.Stdin, stdout: stdout, stderr: stderr, later: later}
+	p := &program{calledAs: os.Args[0], getenv: os.Getenv, stdin: os.Stdin, stdout: stdout, stderr: stderr, later: later}
 	code := p.execute(ctx, os.Args[1:])
 	p.drain(ctx, stdout, stderr)
 	os.Exit(code)

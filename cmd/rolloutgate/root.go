@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 
@@ -19,6 +20,7 @@ import (
 
 // program is one invocation: the world outside, and the exit code that came of it.
 type program struct {
+	calledAs       string           // the path of the program, as the one who called it wrote it
 	later          <-chan os.Signal // those after the first one, which cancels the context
 	getenv         func(string) string
 	stdin          io.Reader
@@ -65,14 +67,27 @@ proves that it is back, and exits with a code that tells the pipeline what happe
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	if p.isPlugin() {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl rollout-gate"}
+	}
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{err.Error(), fmt.Sprintf("see '%s --help'", c.CommandPath())}
 	})
-	root.AddCommand(p.runCommand(), p.planCommand(), p.approveCommand(), p.rejectCommand(), p.undoCommand(), p.resumeCommand(), p.historyCommand(), p.watchCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.drillCommand(), p.lintCommand(), p.rbacCommand(), p.versionCommand(), p.notifyCommand())
+	root.AddCommand(
+		p.runCommand(), p.planCommand(), p.approveCommand(), p.rejectCommand(), p.undoCommand(), p.resumeCommand(), p.historyCommand(),
+		p.watchCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.drillCommand(), p.lintCommand(), p.rbacCommand(), p.notifyCommand(),
+		p.versionCommand(), p.referenceCommand(),
+	)
 	return root
+}
+
+// isPlugin: kubectl runs it as one of its commands, whose help then names it so.
+func (p *program) isPlugin() bool {
+	name := filepath.Base(p.calledAs)
+	return strings.TrimSuffix(name, filepath.Ext(name)) == "kubectl-rollout_gate"
 }
 
 // fail prints an error that no report could carry, and sets the exit code that it means.

@@ -19,7 +19,7 @@ import (
 
 // TestMain lets scripts call the binary by its name: `exec rolloutgate …` runs this very test binary as rolloutgate.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rolloutgate": main})
+	testscript.Main(m, map[string]func(){"rolloutgate": main, "kubectl-rollout_gate": main})
 }
 
 // TestScript runs what needs no cluster: bad input, help, offline answers.
