@@ -78,8 +78,8 @@ proves that it is back, and exits with a code that tells the pipeline what happe
 	})
 	root.AddCommand(
 		p.runCommand(), p.planCommand(), p.approveCommand(), p.rejectCommand(), p.undoCommand(), p.resumeCommand(), p.historyCommand(),
-		p.watchCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.drillCommand(), p.lintCommand(), p.rbacCommand(), p.notifyCommand(),
-		p.versionCommand(), p.referenceCommand(),
+		p.watchCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.drillCommand(), p.lintCommand(), p.rbacCommand(), p.schemaCommand(),
+		p.notifyCommand(), p.versionCommand(), p.referenceCommand(),
 	)
 	return root
 }
