@@ -23,7 +23,7 @@ type Report struct {
 	Changes   []Change            `json:"changes"`
 	Stages    []StageReport       `json:"stages,omitempty"` // in their order, where there are several
 	Workloads []rollout.Status    `json:"workloads"`
-	Pods      []Pods              `json:"pods,omitempty"` // how many there were, oldest first: one each time that changed
+	Pods      []Pods              `json:"pods,omitempty"`   // how many there were, oldest first: one each time that changed
 	Findings  []diagnosis.Finding `json:"findings"`         // most important first; [0] is the headline
 	Layers    []diagnosis.Layered `json:"layers,omitempty"` // around the headline's workload: where the fault is and is not
 	Criteria  []analysis.Result   `json:"criteria"`

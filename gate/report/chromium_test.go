@@ -75,12 +75,19 @@ func TestPageInChromium(t *testing.T) {
 			})
 		}
 	}
-	if *pictures != "" {
-		for _, name := range []string{"staged", "failed-image"} {
-			for _, v := range views[:2] {
-				b.show(t, renderHTML(t, all[name]), v)
-				save(t, filepath.Join(*pictures, fmt.Sprintf("report-%s-%s.png", name, v.theme)), b.picture(t, v, 0, 1600))
-			}
+}
+
+// TestPicturesInChromium makes the pictures of the documentation, when -pictures asks for them.
+func TestPicturesInChromium(t *testing.T) {
+	if *pictures == "" {
+		return
+	}
+	b := startBrowser(t)
+	all := reports(t)
+	for name, height := range map[string]float64{"staged": 1500} {
+		for _, v := range views[:2] {
+			b.show(t, renderHTML(t, all[name]), v)
+			save(t, filepath.Join(*pictures, fmt.Sprintf("report-%s-%s.png", name, v.theme)), b.picture(t, v, 0, height))
 		}
 	}
 }
