@@ -25,7 +25,7 @@ TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint dist dist-test sandbox-archive
+.PHONY: help build sandbox unit race prometheus cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench lint dist dist-test sandbox-archive
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,13 @@ cover: ## statement coverage of the engine, which is 90 % or more
 
 fuzz: ## every fuzz target of what reads files and records and what writes back, 15,000 inputs each
 	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record
+
+chromium: ## the HTML report in a real browser: each page, wide and narrow, light and dark
+	.ci/packages chromium
+	go test -tags chromium -run Chromium ./gate/report
+
+pictures: ## the pictures of the documentation, made of reports in testdata
+	go test -tags chromium -count 1 -run TestPicturesInChromium ./gate/report -pictures "$(CURDIR)/docs/pictures"
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }

@@ -90,6 +90,9 @@ func (r redactor) report(rep *Report) {
 		for j := range c.Series {
 			c.Series[j].Note = r.text(c.Series[j].Note)
 		}
+		for j := range c.Courses {
+			c.Courses[j].Group = r.text(c.Courses[j].Group)
+		}
 	}
 	for i, e := range rep.Timeline {
 		rep.Timeline[i].Payload = e.Payload.redacted(r) // told before all secrets were known

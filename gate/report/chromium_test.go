@@ -60,7 +60,11 @@ func TestPageInChromium(t *testing.T) {
 					t.Errorf("words of a drawing cover each other or leave it:\n%s", covered)
 				}
 				if *shots != "" {
-					save(t, filepath.Join(*shots, fmt.Sprintf("%s-%d-%s.png", name, v.width, v.theme)), b.picture(t, v, 0))
+					for i := range 3 { // pieces that can be looked at without being made smaller
+						if png := b.picture(t, v, float64(i)*1400, 1400); png != nil {
+							save(t, filepath.Join(*shots, fmt.Sprintf("%s-%d-%s-%d.png", name, v.width, v.theme, i+1)), png)
+						}
+					}
 				}
 				for _, complaint := range b.complaints {
 					t.Errorf("the browser says: %s", complaint)
@@ -71,12 +75,19 @@ func TestPageInChromium(t *testing.T) {
 			})
 		}
 	}
-	if *pictures != "" {
-		for _, name := range []string{"staged", "failed-image"} {
-			for _, v := range views[:2] {
-				b.show(t, renderHTML(t, all[name]), v)
-				save(t, filepath.Join(*pictures, fmt.Sprintf("report-%s-%s.png", name, v.theme)), b.picture(t, v, 1600))
-			}
+}
+
+// TestPicturesInChromium makes the pictures of the documentation, when -pictures asks for them.
+func TestPicturesInChromium(t *testing.T) {
+	if *pictures == "" {
+		return
+	}
+	b := startBrowser(t)
+	all := reports(t)
+	for name, height := range map[string]float64{"staged": 1500} {
+		for _, v := range views[:2] {
+			b.show(t, renderHTML(t, all[name]), v)
+			save(t, filepath.Join(*pictures, fmt.Sprintf("report-%s-%s.png", name, v.theme)), b.picture(t, v, 0, height))
 		}
 	}
 }
@@ -87,7 +98,7 @@ const overlaps = `(() => {
 	for (const svg of document.querySelectorAll('svg.chart')) {
 		const frame = svg.getBoundingClientRect();
 		if (frame.width === 0) continue;
-		const words = [...svg.querySelectorAll('text')].filter(t => !t.classList.contains('glyph'))
+		const words = [...svg.querySelectorAll('text')].filter(t => !t.classList.contains('glyph-count'))
 			.map(t => ({text: t.textContent, box: t.getBoundingClientRect()}));
 		words.forEach((a, i) => {
 			if (a.box.left < frame.left - 1 || a.box.right > frame.right + 1 || a.box.bottom > frame.bottom + 1) out.push('outside: ' + a.text);
@@ -281,17 +292,17 @@ func (b *browser) eval(t *testing.T, expression string) any {
 	return answer.Result.Value
 }
 
-// picture is the whole page as a PNG, or its first part.
-func (b *browser) picture(t *testing.T, v view, most float64) []byte {
+// picture is a piece of the page as a PNG; nil beyond its end.
+func (b *browser) picture(t *testing.T, v view, from, most float64) []byte {
 	t.Helper()
-	height := b.eval(t, "document.documentElement.scrollHeight").(float64)
-	if most > 0 {
-		height = min(height, most)
+	height := b.eval(t, "document.documentElement.scrollHeight").(float64) - from
+	if height <= 0 {
+		return nil
 	}
 	var shot struct{ Data string }
 	if err := json.Unmarshal(b.call(t, "Page.captureScreenshot", map[string]any{
 		"format": "png", "captureBeyondViewport": true,
-		"clip": map[string]any{"x": 0, "y": 0, "width": v.width, "height": min(height, 12000), "scale": 1},
+		"clip": map[string]any{"x": 0, "y": from, "width": v.width, "height": min(height, most), "scale": 1},
 	}), &shot); err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func verdictFacts(r gate.Report) markup {
 	var cause, changed, undo markup
 	if explains(r) {
 		f := r.Findings[0]
-		cause = join(" ", code(f.Code), line(f.Cause))
+		cause = join(" ", code(f.Code), text(clip(oneLine(f.Cause), 300)))
 		if changes := changedWords(f); len(changes) > 0 {
 			changed = code(changes[0])
 		}
@@ -108,14 +108,12 @@ func verdictFacts(r gate.Report) markup {
 		undo = text(undoText(r.Undo))
 	}
 	p := r.Run.Pipeline
-	return facts(
-		fact{"Cause", cause}, fact{"Changed", changed}, fact{"Undo", undo},
-		fact{"Took", text(Elapsed(r.Run.Finished.Sub(r.Run.Started)))},
-		fact{"Began", clock(r.Run.Started)},
-		fact{"Namespace", code(r.Run.Namespace)}, fact{"Context", code(r.Run.Context)},
-		fact{"Pipeline", join(", ", link(p.URL), line(p.System))},
-		fact{"Commit", code(p.Commit)}, fact{"By", line(p.Actor)},
-	)
+	return facts("facts", fact{"Cause", cause}, fact{"Changed", changed}, fact{"Undo", undo}) +
+		facts("meta",
+			fact{"Took", text(Elapsed(r.Run.Finished.Sub(r.Run.Started)))}, fact{"Began", clock(r.Run.Started)},
+			fact{"Namespace", code(r.Run.Namespace)}, fact{"Context", code(r.Run.Context)},
+			fact{"Pipeline", join(", ", link(p.URL), line(p.System))}, fact{"Commit", code(p.Commit)}, fact{"By", line(p.Actor)},
+		)
 }
 
 // undoText is the result of an undo and how long it took.

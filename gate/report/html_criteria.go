@@ -49,7 +49,9 @@ func drawnCriteria(all []analysis.Result) []analysis.Result {
 func criterionCard(c analysis.Result, r gate.Report, id string) markup {
 	var said []markup
 	for _, f := range criterionFacts(c, r) {
-		said = append(said, line(f))
+		if f != oneLine(c.Reason) { // which stands in the table
+			said = append(said, line(f))
+		}
 	}
 	value, limit := criterionNumbers(c)
 	var query markup
@@ -217,8 +219,12 @@ func drawBound(s timeScale, v valueScale, b bound, words string) markup {
 	if at < v.top+8 {
 		at = y + 13
 	}
-	return shade + empty("line", attrs{"class", "limit", "stroke", "#cf222e", "x1", num(s.left), "x2", num(s.right), "y1", num(y), "y2", num(y)}) +
-		tag("text", attrs{"class", "limit-name", "x", num(s.left + 4), "y", num(at)}, text(words)) + "\n"
+	class := "limit"
+	if b.op == "" { // only to compare with
+		class = "before"
+	}
+	return shade + empty("line", attrs{"class", class, "stroke", "#cf222e", "x1", num(s.left), "x2", num(s.right), "y1", num(y), "y2", num(y)}) +
+		tag("text", attrs{"class", class + "-name", "x", num(s.left + 4), "y", num(at)}, text(clip(words, 50))) + "\n"
 }
 
 // segments are the places of a plot. A line breaks where there was no value for much longer than usual.

@@ -22,7 +22,7 @@ func (p *htmlPage) finding(title markup, f diagnosis.Finding, layers []diagnosis
 	}
 	inside := []markup{
 		tag("h2", nil, title, ": ", code(f.Code), about), tag("p", attrs{"class", "cause"}, line(f.Cause)),
-		facts(
+		facts("facts",
 			fact{"Changed", join("<br>", changed...)},
 			fact{"Manifest", join(" ", code(place(f.File, f.Line)), code(f.FieldPath))},
 			fact{"Fix", fixes(f.Fix)},

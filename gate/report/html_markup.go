@@ -116,7 +116,7 @@ type fact struct {
 }
 
 // facts is a list of labels with their values; those without a value are left out.
-func facts(all ...fact) markup {
+func facts(class string, all ...fact) markup {
 	var inside []markup
 	for _, f := range all {
 		if f.value != "" {
@@ -126,7 +126,7 @@ func facts(all ...fact) markup {
 	if len(inside) == 0 {
 		return ""
 	}
-	return tag("dl", attrs{"class", "facts"}, inside...) + "\n"
+	return tag("dl", attrs{"class", class}, inside...) + "\n"
 }
 
 // headCell is the head of one column of a table.
@@ -177,7 +177,7 @@ func grid(caption markup, head []headCell, rows []gridRow) markup {
 
 // badge is a word in the colour of what it means; the word says it all.
 func badge(color, word string) markup {
-	return tag("span", attrs{"class", "badge " + colorClass(color)}, markup(signs[color]), line(word))
+	return tag("span", attrs{"class", "badge " + colorClass(color)}, markup(signs[color]), text(clip(oneLine(word), 40)))
 }
 
 // colorClass is the class for a colour of the terminal.
@@ -189,4 +189,4 @@ func colorClass(color string) string {
 }
 
 // signs stand before a word, for who does not see its colour.
-var signs = map[string]string{green: "✓ ", red: "✕ ", yellow: "! "}
+var signs = map[string]string{green: "✓\u00a0", red: "✕\u00a0", yellow: "!\u00a0"}

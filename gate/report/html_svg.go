@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"strconv"
@@ -144,10 +145,11 @@ type placed struct {
 	end bool
 }
 
-// arrange puts labels into rows so that none covers another and none leaves the drawing.
+// arrange puts labels into rows so that none covers another and none leaves the drawing. The last one is the highest: so
+// the line of none crosses the words of another, unless they end at their column.
 func arrange(labels []label, right float64) (out []placed, rows int) {
 	labels = slices.Clone(labels)
-	slices.SortStableFunc(labels, func(a, b label) int { return int(math.Round(a.x - b.x)) })
+	slices.SortStableFunc(labels, func(a, b label) int { return cmp.Compare(b.x, a.x) })
 	var taken [][][2]float64 // the spans of each row
 	for _, l := range labels {
 		w := float64(width(l.text))*charWidth + 8
@@ -173,32 +175,34 @@ func arrange(labels []label, right float64) (out []placed, rows int) {
 // drawMarks draws a line for each label from top to bottom, and the labels below; it returns how high these are.
 func drawMarks(labels []label, top, bottom, right float64) (markup, float64) {
 	all, rows := arrange(labels, right)
-	var b strings.Builder
+	var lines, words []markup
 	for _, p := range all {
 		end := bottom + 4 + float64(p.row)*labelRow + 12
-		b.WriteString(string(empty("line", attrs{
+		lines = append(lines, empty("line", attrs{
 			"class", "mark " + p.class, "stroke", "#57606a", "x1", num(p.x), "x2", num(p.x), "y1", num(top), "y2", num(end),
-		})))
+		}), "\n")
 		a := attrs{"class", "label " + p.class, "x", num(p.x + 4), "y", num(end - 1)}
 		if p.end {
 			a = attrs{"class", "label " + p.class, "x", num(p.x - 4), "y", num(end - 1), "text-anchor", "end"}
 		}
-		b.WriteString(string(tag("text", a, line(p.text))) + "\n")
+		words = append(words, tag("text", a, line(p.text)), "\n")
 	}
-	return markup(b.String()), float64(rows)*labelRow + 4
+	return join("", append(lines, words...)...), float64(rows)*labelRow + 4
 }
 
 // timeAxis draws the ticks of time above a drawing, with fine lines down to its bottom.
 func timeAxis(s timeScale, zero time.Time, y, bottom float64) markup {
 	var b strings.Builder
+	free := 0.0 // from where on there is room for words
 	for _, t := range s.ticks(zero, 56) {
-		x := s.x(t)
-		b.WriteString(string(empty("line", attrs{"class", "grid", "stroke", "#d0d7de", "x1", num(x), "x2", num(x), "y1", num(y + 4), "y2", num(bottom)})))
-		anchor := "middle"
-		if words := tickText(t.Sub(zero)); x+float64(width(words))*charWidth/2 > s.right {
-			anchor = "end"
+		x, words := s.x(t), tickText(t.Sub(zero))
+		b.WriteString(string(empty("line", attrs{"class", "grid", "stroke", "#d0d7de", "x1", num(x), "x2", num(x), "y1", num(y + 4), "y2", num(bottom)})) + "\n")
+		half := float64(width(words)) * charWidth / 2
+		if x-half < free || x+half > s.right+5 {
+			continue
 		}
-		b.WriteString(string(tag("text", attrs{"class", "tick", "x", num(x), "y", num(y), "text-anchor", anchor}, text(tickText(t.Sub(zero))))) + "\n")
+		free = x + half + 6
+		b.WriteString(string(tag("text", attrs{"class", "tick", "x", num(x), "y", num(y), "text-anchor", "middle"}, text(words))) + "\n")
 	}
 	return markup(b.String())
 }
