@@ -120,6 +120,8 @@ func TestConfigSchemaHasEveryKey(t *testing.T) {
 		"basicAuth": "prometheus: {basicAuth: {%s}}", "bearer": "prometheus: {bearer: {%s}}", "oauth2": "prometheus: {oauth2: {%s}}",
 		"tls": "prometheus: {tls: {%s}}", "stage": "stages: [{canary: 1, %s}]", "preview": "stages: [{preview: {%s}}]",
 		"approve": "stages: [{canary: 1}, {approve: {%s}}]", "test": "stages: [{canary: 1, test: {%s}}]",
+		"notice": "notify: [{%s}]", "slack": "notify: [{slack: {%s}}]", "teams": "notify: [{teams: {%s}}]", "webhook": "notify: [{webhook: {%s}}]",
+		"email": "notify: [{email: {%s}}]",
 	}
 	for name, def := range document.Defs {
 		if len(def.Properties) == 0 {
