@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/notice"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated parts of the documentation")
@@ -454,5 +456,45 @@ func TestServerKeys(t *testing.T) {
 	}
 	if got := strings.Join(told, ", "); got != known || known == "" {
 		t.Errorf("the page has the keys %s, the code %s", got, known)
+	}
+}
+
+// TestNoticePage: the page of notices names each kind, each occasion and each key of a summary that the code knows, and no others.
+func TestNoticePage(t *testing.T) {
+	page := string(readFile(t, "docs/notices.md"))
+	table := func(title string) []string {
+		_, part, _ := strings.Cut(page, title)
+		part, _, _ = strings.Cut(part, "\n\n")
+		var words []string
+		for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|").FindAllStringSubmatch(part, -1) {
+			for _, word := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
+				words = append(words, word[1])
+			}
+		}
+		return words
+	}
+	var occasions, keys []string
+	for _, o := range notice.Occasions() {
+		occasions = append(occasions, string(o))
+	}
+	summary := reflect.TypeFor[notice.Summary]()
+	for i := range summary.NumField() {
+		key, _, _ := strings.Cut(summary.Field(i).Tag.Get("json"), ",")
+		keys = append(keys, key)
+	}
+	for title, want := range map[string][]string{"| word | when |\n": occasions, "out.\n\n| key | what it is |\n": keys} {
+		if diff := cmp.Diff(want, table(title)); diff != "" {
+			t.Errorf("the table after %q differs (-code +page):\n%s", title, diff)
+		}
+	}
+	for _, k := range notice.Kinds() {
+		if !strings.Contains(page, "- "+k.Name+":") {
+			t.Errorf("the page has no example of %s", k.Name)
+		}
+	}
+	for _, header := range []string{notice.HeaderOccasions, notice.HeaderDelivery, notice.HeaderTimestamp, notice.HeaderSignature} {
+		if !strings.Contains(page, "`"+header+"`") {
+			t.Errorf("the page does not name the header %s", header)
+		}
 	}
 }

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "utf16": inUTF16},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "utf16": inUTF16, "receiver": receiver, "received": received},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("KUBECONFIG", env.WorkDir+"/no-kubeconfig")
 			return nil
