@@ -504,3 +504,45 @@ func TestBuildkite(t *testing.T) {
 		isNot(t, env, "no-such-page")
 	}
 }
+
+// TestApprovalByFrontEnds runs the whole pipelines: the canary, and what goes on when somebody has said yes.
+func TestApprovalByFrontEnds(t *testing.T) {
+	t.Parallel()
+	short := func(path string) string {
+		return strings.NewReplacer("hold: 10m", "hold: 3s", "ROLLOUTGATE_HOLD: 10m", "ROLLOUTGATE_HOLD: 3s").Replace(string(read(t, path)))
+	}
+	begin := func(t *testing.T) (string, []string) {
+		env := environment(t)
+		if out, code := execute(t, "approval", env, rolloutgate(), "run", "-f", "web.yaml"); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, out)
+		}
+		dir := repository(t, "approval/deploy.yml", "unused.yml")
+		write(t, filepath.Join(dir, ".github/workflows/deploy.yml"), short("approval/deploy.yml"))
+		write(t, filepath.Join(dir, ".gitlab-ci.yml"), short("approval/.gitlab-ci.yml"))
+		deploy(t, dir, "approval/next.yaml")
+		return dir, env
+	}
+	t.Run("GitHub", func(t *testing.T) {
+		t.Parallel()
+		dir, env := begin(t)
+		args, acts := onGitHub(t, env)
+		out, code := execute(t, dir, acts, "go", args...)
+		for _, want := range []string{"rolloutgate: parked (exit 0)", "Success - Main Go on with the rest", "deployment/web is complete"} {
+			if code != 0 || !strings.Contains(out, want) {
+				t.Errorf("exit code %d, and there is no %q in\n%s", code, want, out)
+			}
+		}
+		isNot(t, env, "podinfo:6.9.0")
+	})
+	t.Run("GitLab", func(t *testing.T) {
+		t.Parallel()
+		dir, env := begin(t)
+		if out, code := gitlabLocal(t, dir, env, "canary"); code != 0 || !strings.Contains(out, "rolloutgate: parked (exit 0)") {
+			t.Fatalf("exit code %d\n%s", code, out)
+		}
+		if out, code := gitlabLocal(t, dir, env, "release"); code != 0 || !strings.Contains(out, "deployment/web is complete") {
+			t.Errorf("exit code %d\n%s", code, out)
+		}
+		isNot(t, env, "podinfo:6.9.0")
+	})
+}
