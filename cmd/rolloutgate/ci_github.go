@@ -232,6 +232,9 @@ func inWorkspace(file, workspace string) string {
 func gitHubToken(getenv func(string) string, audience string) func(context.Context) (string, error) {
 	action := githubactions.New(githubactions.WithWriter(io.Discard), githubactions.WithGetenv(getenv))
 	return func(ctx context.Context) (string, error) {
+		if getenv("ACTIONS_ID_TOKEN_REQUEST_URL") == "" || getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN") == "" {
+			return "", &usageError{"--github-oidc-audience without a job of GitHub Actions that may ask for tokens", "give the job 'permissions: {id-token: write}'"}
+		}
 		var refused *githubactions.RequestFailedError
 		for attempt := 1; ; attempt++ {
 			token, err := action.GetIDToken(ctx, audience)

@@ -420,11 +420,15 @@ func TestGitHubToken(t *testing.T) {
 	}
 }
 
-// TestGitHubTokenNeedsPermission: a job that may not ask is told what it lacks, before anything else is asked.
+// TestGitHubTokenNeedsPermission: a job that may not ask is told what it lacks.
 func TestGitHubTokenNeedsPermission(t *testing.T) {
 	var out bytes.Buffer
 	p := &program{getenv: environment(map[string]string{"GITHUB_ACTIONS": "true"}), stdout: &out, stderr: &out}
-	code := p.execute(t.Context(), []string{"run", "-f", "no-such-file", "--github-oidc-audience", "x"})
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(kubeconfig, []byte("{apiVersion: v1, kind: Config, current-context: x, contexts: [{name: x, context: {cluster: x}}], clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}]}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code := p.execute(t.Context(), []string{"run", "-f", root + "examples/quickstart/good.yaml", "--kubeconfig", kubeconfig, "--github-oidc-audience", "x"})
 	if code != 2 || !strings.Contains(out.String(), "hint: give the job 'permissions: {id-token: write}'") {
 		t.Errorf("exit code %d: %s", code, out.String())
 	}
