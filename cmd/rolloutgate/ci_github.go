@@ -155,8 +155,8 @@ func (g *github) mask(values []string) error {
 
 // finish tells GitHub the result: annotations, summary and outputs. After it text is printed unprotected; only the last
 // line of a run, which begins with our name, is left to print.
-func (g *github) finish(r gate.Report, files reportFiles) error {
-	err := errors.Join(g.annotate(r), g.summarize(r), g.output(r, files))
+func (g *github) finish(r gate.Report, reportJSON string) error {
+	err := errors.Join(g.annotate(r), g.summarize(r), g.output(r, filesBeside(reportJSON)))
 	g.ended = true
 	return errors.Join(err, g.command(func(*githubactions.Action) {}))
 }

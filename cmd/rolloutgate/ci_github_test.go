@@ -101,7 +101,7 @@ func TestClusterTextIsNotObeyed(t *testing.T) {
 	fmt.Fprint(s, evil)
 	s.Close()
 	fmt.Fprint(s, evil)
-	if err := s.finish(failedReport(imageFinding()), reportFiles{}); err != nil {
+	if err := s.finish(failedReport(imageFinding()), ""); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprintln(s, "rolloutgate: failed (exit 10): …")
@@ -192,7 +192,7 @@ func TestNoAnnotationsWhenPassed(t *testing.T) {
 	s := newStep(t)
 	r := failedReport(imageFinding())
 	r.Exit = gate.Exit{Name: "passed", State: "fine"}
-	if err := s.finish(r, reportFiles{}); err != nil {
+	if err := s.finish(r, ""); err != nil {
 		t.Fatal(err)
 	}
 	if s.log.Len() > 0 {
@@ -354,7 +354,7 @@ func TestClosedLogIsAnError(t *testing.T) {
 	if err := g.mask([]string{"hunter22"}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("mask: %v", err)
 	}
-	err := g.finish(failedReport(imageFinding()), reportFiles{})
+	err := g.finish(failedReport(imageFinding()), "")
 	if !errors.Is(err, os.ErrClosed) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("finish: %v", err)
 	}
@@ -363,7 +363,7 @@ func TestClosedLogIsAnError(t *testing.T) {
 func TestOldRunnersHaveNoFiles(t *testing.T) {
 	var log bytes.Buffer
 	g := newGitHub(&log, environment(nil))
-	if err := g.finish(failedReport(imageFinding()), reportFiles{}); err != nil {
+	if err := g.finish(failedReport(imageFinding()), ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -376,7 +376,7 @@ func TestTextOnGitHub(t *testing.T) {
 	r.Changes = []gate.Change{{Object: r.Workloads[0].Ref, Action: "configured", Diff: "-a\n+b\n::error::owned\n"}}
 	err := report.Text(s, r, report.Options{
 		Fold:       s.github,
-		BeforeLast: func() { s.finish(r, reportFiles{}) },
+		BeforeLast: func() { s.finish(r, "") },
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -61,14 +61,14 @@ func (out *output) forMachine() bool { return out.format.Name != out.p.formats()
 
 // print renders the report. A rendering that fails must not hide the verdict, so its error is only told.
 func (out *output) print(r gate.Report) {
-	files, err := out.files(r)
+	path, err := out.files(r)
 	out.warn(err)
 	if out.forMachine() {
 		out.warn(out.format.Write(out.p.stdout, r, report.Options{}))
 	}
 	options := out.options
 	if out.log.finish != nil {
-		options.BeforeLast = func() { out.warn(out.log.finish(r, files)) }
+		options.BeforeLast = func() { out.warn(out.log.finish(r, path)) }
 	}
 	out.warn(report.Text(out.log.text, r, options))
 	if queue, ok := out.people.(*outlet); ok && queue.failure() != nil && !out.forMachine() {
@@ -82,28 +82,26 @@ func (out *output) warn(err error) {
 	}
 }
 
-// files writes the report to --report-dir in every format that is a file.
-func (out *output) files(r gate.Report) (reportFiles, error) {
+// files writes the report to --report-dir in every format that is a file, and returns the path of the JSON file.
+func (out *output) files(r gate.Report) (reportJSON string, err error) {
 	if idle := r.Run.Command == "undo" && r.Undo == nil; out.dir == "" || idle {
-		return reportFiles{}, nil // the reports that are there tell more than an undo with nothing to do
+		return "", nil // the reports that are there tell more than an undo with nothing to do
 	}
 	if err := os.MkdirAll(out.dir, 0o755); err != nil {
-		return reportFiles{}, fmt.Errorf("writing the report: %w", err)
+		return "", fmt.Errorf("writing the report: %w", err)
 	}
-	files := reportFiles{dir: out.dir, paths: map[string]string{}}
 	var errs []error
 	for _, f := range out.p.formats() {
 		if f.File == "" {
 			continue
 		}
 		path := filepath.Join(out.dir, f.File)
-		err := writeFile(path, r, f)
-		if err == nil {
-			files.paths[f.Name] = path
+		errs = append(errs, writeFile(path, r, f))
+		if f.Name == "json" {
+			reportJSON = path
 		}
-		errs = append(errs, err)
 	}
-	return files, errors.Join(errs...)
+	return reportJSON, errors.Join(errs...)
 }
 
 // writeFile replaces the file in one step: whoever reads it while it is written sees the old one.
