@@ -5,7 +5,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 ARGO        = github.com/argoproj/argo-rollouts
-SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages .ci/dist sandbox/fetch.sh examples/quickstart/demo.sh examples/blue-green/smoke.sh
+SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages .ci/dist sandbox/fetch.sh examples/quickstart/demo.sh examples/blue-green/smoke.sh \
+	examples/buildkite/.buildkite/hooks/pre-exit
 
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
@@ -105,7 +106,7 @@ lint: ## staticcheck, actionlint, shellcheck
 	go run $(STATICCHECK) -tags cluster,realnode,prometheus ./...
 	cd sandbox && go run $(STATICCHECK) ./...
 	cd release && go run $(STATICCHECK) -tags dist ./...
-	go run $(ACTIONLINT) .github/workflows/*.yml examples/*/*.yml
+	go run $(ACTIONLINT) .github/workflows/*.yml examples/*/deploy.yml
 	@if command -v shellcheck >/dev/null || test -n "$$CI"; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
 
 dist: export GOTOOLCHAIN = $(TOOLCHAIN)

@@ -167,7 +167,12 @@ func program(t *testing.T, script string) (env []string) {
 	if err := os.WriteFile(filepath.Join(dir, "rolloutgate"), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	return append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "KUBECONFIG=/etc/kube/config")
+	for _, entry := range os.Environ() {
+		if !strings.HasPrefix(entry, "ROLLOUTGATE_") {
+			env = append(env, entry)
+		}
+	}
+	return append(env, "PATH="+dir+":"+os.Getenv("PATH"), "KUBECONFIG=/etc/kube/config")
 }
 
 const notes = `echo "called: $* with $(env | grep ^ROLLOUTGATE_ | sort | tr '\n' ' ')KUBECONFIG=$KUBECONFIG"

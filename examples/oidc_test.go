@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
-	"fmt"
 	"io/fs"
 	"maps"
 	"math/big"
@@ -227,7 +226,7 @@ func withoutCredentials(t *testing.T, text, kubeconfig, namespace string) string
 	} {
 		changed := regexp.MustCompile(from).ReplaceAllString(text, to)
 		if changed == text {
-			t.Fatal(fmt.Sprintf("the kubeconfig of the README has no %q", from))
+			t.Fatalf("the kubeconfig of the README has no %q", from)
 		}
 		text = changed
 	}

@@ -19,6 +19,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// plain is a log without its colours.
+func plain(log string) string { return regexp.MustCompile(`\x1b\[[0-9;]*m`).ReplaceAllString(log, "") }
+
 // snippet is a block of README.md, by the words before it.
 func snippet(t *testing.T, after, language string) string {
 	t.Helper()
@@ -64,7 +67,7 @@ func TestReadmeGitHub(t *testing.T) {
 	env := environment(t)
 	text := snippet(t, "GitHub Actions (", "yaml")
 	dir := repository(t, "github-actions/deploy.yml", "unused.yml")
-	write(t, filepath.Join(dir, ".github/workflows/deploy.yml"), "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n"+indent(text, "      "))
+	write(t, filepath.Join(dir, ".github/workflows/deploy.yml"), "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v6\n"+indent(text, "      "))
 	upload := t.TempDir()
 	write(t, filepath.Join(upload, "action.yml"), uploadArtifact)
 	uses := regexp.MustCompile(`actions/upload-artifact@[0-9a-f]{40}`).FindString(text)
@@ -125,7 +128,7 @@ func TestReadmeGitLab(t *testing.T) {
 	}
 	deploy(t, dir, "quickstart/image-missing.yaml")
 	out, code = gitlabLocal(t, dir, env)
-	for _, want := range []string{"ImageNotFound in deployment/web", "verdict=failed reason=ImageNotFound\n", "has come to its end"} {
+	for _, want := range []string{"ImageNotFound in deployment/web", "verdict=failed reason=ImageNotFound\n", "was undone already, so nothing was changed"} {
 		if code == 0 || !strings.Contains(out, want) {
 			t.Errorf("a bad version: exit code %d, and there is no %q in\n%s", code, want, out)
 		}
@@ -205,11 +208,13 @@ func TestCancelledTemplate(t *testing.T) {
 	_, job := templateJob(t, nil)
 	env := environment(t)
 	dir := repository(t, "gitlab-ci/.gitlab-ci.yml", "unused.yml")
-	job.play(t, dir, env, 0, "deployment/web is complete")
-	deploy(t, dir, "quickstart/never-ready.yaml")
 	for name, value := range job.Variables {
 		env = append(env, name+"="+value)
 	}
+	if out, code := execute(t, dir, env, "sh", "-e", script(t, strings.Join(job.Script, "\n"))); code != 0 {
+		t.Fatalf("exit code %d\n%s", code, out)
+	}
+	deploy(t, dir, "quickstart/never-ready.yaml")
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGKILL} {
 		interrupted(t, dir, env, signal, "sh", "-e", script(t, strings.Join(job.Script, "\n")))
 		job.after(t, dir, env, "canceled")
@@ -390,7 +395,7 @@ func TestAzurePipelines(t *testing.T) {
 	dir := repository(t, "azure-pipelines/azure-pipelines.yml", "azure-pipelines.yml")
 	j := azure(t, dir, env, nil)
 	const last = "rolloutgate: passed (exit 0): deployment/web is complete"
-	if j.failed || lastLine(j.log) != last || lastLine(j.after) != "verdict=passed reason=" || !strings.Contains(string(read(t, "azure-pipelines/README.md")), last) {
+	if j.failed || lastLine(plain(j.log)) != last || lastLine(j.after) != "verdict=passed reason=" || !strings.Contains(string(read(t, "azure-pipelines/README.md")), last) {
 		t.Fatalf("a good version:\n%s%s", j.log, j.after)
 	}
 	deploy(t, dir, "quickstart/image-missing.yaml")
@@ -400,7 +405,7 @@ func TestAzurePipelines(t *testing.T) {
 			t.Errorf("a bad version, and no %q:\n%s", want, j.log)
 		}
 	}
-	if !strings.Contains(j.after, "has come to its end") || lastLine(j.after) != "verdict=failed reason=ImageNotFound" {
+	if !strings.Contains(j.after, "was undone already, so nothing was changed") || lastLine(j.after) != "verdict=failed reason=ImageNotFound" {
 		t.Errorf("after a bad version:\n%s", j.after)
 	}
 
@@ -481,13 +486,13 @@ func TestBuildkite(t *testing.T) {
 	dir := repository(t, "buildkite/.buildkite/pipeline.yml", ".buildkite/pipeline.yml")
 	log, hook, annotation, code := buildkite(t, dir, env, 0)
 	const last = "rolloutgate: passed (exit 0): deployment/web is complete"
-	if code != 0 || lastLine(log) != last || hook != "" || !strings.HasPrefix(annotation, "annotate --style success --context rolloutgate\n") ||
+	if code != 0 || lastLine(plain(log)) != last || hook != "" || !strings.HasPrefix(annotation, "annotate --style success --context rolloutgate\n") ||
 		!strings.Contains(string(read(t, "buildkite/README.md")), last) {
 		t.Fatalf("a good version: exit code %d\n%s%s%s", code, log, hook, annotation)
 	}
 	deploy(t, dir, "quickstart/image-missing.yaml")
 	log, hook, annotation, code = buildkite(t, dir, env, 0)
-	if code != 10 || !strings.Contains(hook, "has come to its end") || !strings.HasPrefix(annotation, "annotate --style error ") || !strings.Contains(annotation, "ImageNotFound") {
+	if code != 10 || !strings.Contains(hook, "was undone already, so nothing was changed") || !strings.HasPrefix(annotation, "annotate --style error ") || !strings.Contains(annotation, "ImageNotFound") {
 		t.Errorf("a bad version: exit code %d\n%s%s%s", code, log, hook, annotation)
 	}
 	deploy(t, dir, "quickstart/never-ready.yaml")
@@ -498,4 +503,46 @@ func TestBuildkite(t *testing.T) {
 		}
 		isNot(t, env, "no-such-page")
 	}
+}
+
+// TestApprovalByFrontEnds runs the whole pipelines: the canary, and what goes on when somebody has said yes.
+func TestApprovalByFrontEnds(t *testing.T) {
+	t.Parallel()
+	short := func(path string) string {
+		return strings.NewReplacer("hold: 10m", "hold: 3s", "ROLLOUTGATE_HOLD: 10m", "ROLLOUTGATE_HOLD: 3s").Replace(string(read(t, path)))
+	}
+	begin := func(t *testing.T) (string, []string) {
+		env := environment(t)
+		if out, code := execute(t, "approval", env, rolloutgate(), "run", "-f", "web.yaml"); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, out)
+		}
+		dir := repository(t, "approval/deploy.yml", "unused.yml")
+		write(t, filepath.Join(dir, ".github/workflows/deploy.yml"), short("approval/deploy.yml"))
+		write(t, filepath.Join(dir, ".gitlab-ci.yml"), short("approval/.gitlab-ci.yml"))
+		deploy(t, dir, "approval/next.yaml")
+		return dir, env
+	}
+	t.Run("GitHub", func(t *testing.T) {
+		t.Parallel()
+		dir, env := begin(t)
+		args, acts := onGitHub(t, env)
+		out, code := execute(t, dir, acts, "go", args...)
+		for _, want := range []string{"rolloutgate: parked (exit 0)", "Success - Main Go on with the rest", "deployment/web is complete"} {
+			if code != 0 || !strings.Contains(out, want) {
+				t.Errorf("exit code %d, and there is no %q in\n%s", code, want, out)
+			}
+		}
+		isNot(t, env, "podinfo:6.9.0")
+	})
+	t.Run("GitLab", func(t *testing.T) {
+		t.Parallel()
+		dir, env := begin(t)
+		if out, code := gitlabLocal(t, dir, env, "canary"); code != 0 || !strings.Contains(out, "rolloutgate: parked (exit 0)") {
+			t.Fatalf("exit code %d\n%s", code, out)
+		}
+		if out, code := gitlabLocal(t, dir, env, "release"); code != 0 || !strings.Contains(out, "deployment/web is complete") {
+			t.Errorf("exit code %d\n%s", code, out)
+		}
+		isNot(t, env, "podinfo:6.9.0")
+	})
 }

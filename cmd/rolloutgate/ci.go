@@ -2,6 +2,8 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -31,14 +33,30 @@ type ciLog struct {
 	folder report.Folder
 	// mask hides values in the log. It is called before any text that could have them.
 	mask func(values []string) error
-	// finish tells the system the result, when only the last line is left to print.
-	finish func(r gate.Report, files reportFiles) error
+	// finish tells the system the result, when only the last line is left to print. reportJSON is the path of the JSON
+	// report, empty when none was written.
+	finish func(r gate.Report, reportJSON string) error
 }
 
 // reportFiles are the files of a run's reports.
 type reportFiles struct {
 	dir   string            // empty: none were written
 	paths map[string]string // by the names of the formats
+}
+
+// filesBeside are the report files in the folder of the JSON report, which is always there when any is.
+func filesBeside(reportJSON string) reportFiles {
+	if reportJSON == "" {
+		return reportFiles{}
+	}
+	files := reportFiles{dir: filepath.Dir(reportJSON), paths: map[string]string{}}
+	for _, f := range report.Formats() {
+		path := filepath.Join(files.dir, f.File)
+		if info, err := os.Stat(path); f.File != "" && err == nil && info.Mode().IsRegular() {
+			files.paths[f.Name] = path
+		}
+	}
+	return files
 }
 
 // ciSystems are those that are known, in the order in which they are looked for. The agents of Jenkins may run inside of

@@ -140,7 +140,8 @@ func (a *azure) mask(values []string) error {
 }
 
 // finish tells Azure the result: issues on the page of the run, the summary, and variables for later steps.
-func (a *azure) finish(r gate.Report, files reportFiles) error {
+func (a *azure) finish(r gate.Report, reportJSON string) error {
+	files := filesBeside(reportJSON)
 	a.Close()
 	var errs []error
 	all := report.Annotations(r)

@@ -58,13 +58,15 @@ func TestAzureResult(t *testing.T) {
 	finding.File = filepath.Join(dir, "deploy", "web.yaml")
 	finding.Cause = "100% of the pods;\nfail ]"
 	page := filepath.Join(dir, "report.md")
-	if err := os.WriteFile(page, nil, 0o644); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"report.md", "report.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := a.mask([]string{"pass;word]\nsecond%line", "1"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := a.finish(failedReport(finding), reportFiles{dir, map[string]string{"markdown": page}}); err != nil {
+	if err := a.finish(failedReport(finding), filepath.Join(dir, "report.json")); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
@@ -81,7 +83,7 @@ func TestAzureResult(t *testing.T) {
 		"##vso[task.setvariable variable=failedName;isOutput=true]web",
 		"##vso[task.setvariable variable=durationSeconds;isOutput=true]58",
 		"##vso[task.setvariable variable=reportDir;isOutput=true]" + dir,
-		"##vso[task.setvariable variable=reportJson;isOutput=true]",
+		"##vso[task.setvariable variable=reportJson;isOutput=true]" + filepath.Join(dir, "report.json"),
 		"##vso[task.setvariable variable=reportHtml;isOutput=true]",
 		"##vso[task.setvariable variable=reportJunit;isOutput=true]",
 	}
@@ -94,7 +96,7 @@ func TestAzurePassed(t *testing.T) {
 	var log bytes.Buffer
 	r := failedReport()
 	r.Exit = gate.Exit{Name: "passed"}
-	if err := ciNamed(t, "azure").log(&log, environment(nil)).finish(r, reportFiles{}); err != nil {
+	if err := ciNamed(t, "azure").log(&log, environment(nil)).finish(r, ""); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Contains(log.String(), "logissue") || !strings.Contains(log.String(), "variable=verdict;isOutput=true]passed") {

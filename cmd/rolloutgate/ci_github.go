@@ -155,8 +155,8 @@ func (g *github) mask(values []string) error {
 
 // finish tells GitHub the result: annotations, summary and outputs. After it text is printed unprotected; only the last
 // line of a run, which begins with our name, is left to print.
-func (g *github) finish(r gate.Report, files reportFiles) error {
-	err := errors.Join(g.annotate(r), g.summarize(r), g.output(r, files))
+func (g *github) finish(r gate.Report, reportJSON string) error {
+	err := errors.Join(g.annotate(r), g.summarize(r), g.output(r, filesBeside(reportJSON)))
 	g.ended = true
 	return errors.Join(err, g.command(func(*githubactions.Action) {}))
 }
@@ -232,6 +232,9 @@ func inWorkspace(file, workspace string) string {
 func gitHubToken(getenv func(string) string, audience string) func(context.Context) (string, error) {
 	action := githubactions.New(githubactions.WithWriter(io.Discard), githubactions.WithGetenv(getenv))
 	return func(ctx context.Context) (string, error) {
+		if getenv("ACTIONS_ID_TOKEN_REQUEST_URL") == "" || getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN") == "" {
+			return "", &usageError{"--github-oidc-audience without a job of GitHub Actions that may ask for tokens", "give the job 'permissions: {id-token: write}'"}
+		}
 		var refused *githubactions.RequestFailedError
 		for attempt := 1; ; attempt++ {
 			token, err := action.GetIDToken(ctx, audience)

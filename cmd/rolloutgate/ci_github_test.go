@@ -101,7 +101,7 @@ func TestClusterTextIsNotObeyed(t *testing.T) {
 	fmt.Fprint(s, evil)
 	s.Close()
 	fmt.Fprint(s, evil)
-	if err := s.finish(failedReport(imageFinding()), reportFiles{}); err != nil {
+	if err := s.finish(failedReport(imageFinding()), ""); err != nil {
 		t.Fatal(err)
 	}
 	fmt.Fprintln(s, "rolloutgate: failed (exit 10): …")
@@ -192,7 +192,7 @@ func TestNoAnnotationsWhenPassed(t *testing.T) {
 	s := newStep(t)
 	r := failedReport(imageFinding())
 	r.Exit = gate.Exit{Name: "passed", State: "fine"}
-	if err := s.finish(r, reportFiles{}); err != nil {
+	if err := s.finish(r, ""); err != nil {
 		t.Fatal(err)
 	}
 	if s.log.Len() > 0 {
@@ -354,7 +354,7 @@ func TestClosedLogIsAnError(t *testing.T) {
 	if err := g.mask([]string{"hunter22"}); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("mask: %v", err)
 	}
-	err := g.finish(failedReport(imageFinding()), reportFiles{})
+	err := g.finish(failedReport(imageFinding()), "")
 	if !errors.Is(err, os.ErrClosed) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("finish: %v", err)
 	}
@@ -363,7 +363,7 @@ func TestClosedLogIsAnError(t *testing.T) {
 func TestOldRunnersHaveNoFiles(t *testing.T) {
 	var log bytes.Buffer
 	g := newGitHub(&log, environment(nil))
-	if err := g.finish(failedReport(imageFinding()), reportFiles{}); err != nil {
+	if err := g.finish(failedReport(imageFinding()), ""); err != nil {
 		t.Error(err)
 	}
 }
@@ -376,7 +376,7 @@ func TestTextOnGitHub(t *testing.T) {
 	r.Changes = []gate.Change{{Object: r.Workloads[0].Ref, Action: "configured", Diff: "-a\n+b\n::error::owned\n"}}
 	err := report.Text(s, r, report.Options{
 		Fold:       s.github,
-		BeforeLast: func() { s.finish(r, reportFiles{}) },
+		BeforeLast: func() { s.finish(r, "") },
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -420,11 +420,15 @@ func TestGitHubToken(t *testing.T) {
 	}
 }
 
-// TestGitHubTokenNeedsPermission: a job that may not ask is told what it lacks, before anything else is asked.
+// TestGitHubTokenNeedsPermission: a job that may not ask is told what it lacks.
 func TestGitHubTokenNeedsPermission(t *testing.T) {
 	var out bytes.Buffer
 	p := &program{getenv: environment(map[string]string{"GITHUB_ACTIONS": "true"}), stdout: &out, stderr: &out}
-	code := p.execute(t.Context(), []string{"run", "-f", "no-such-file", "--github-oidc-audience", "x"})
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(kubeconfig, []byte("{apiVersion: v1, kind: Config, current-context: x, contexts: [{name: x, context: {cluster: x}}], clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}]}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code := p.execute(t.Context(), []string{"run", "-f", root + "examples/quickstart/good.yaml", "--kubeconfig", kubeconfig, "--github-oidc-audience", "x"})
 	if code != 2 || !strings.Contains(out.String(), "hint: give the job 'permissions: {id-token: write}'") {
 		t.Errorf("exit code %d: %s", code, out.String())
 	}

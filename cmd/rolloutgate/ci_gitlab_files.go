@@ -37,7 +37,8 @@ const docsURL = "https://github.com/rolloutgate/rolloutgate/blob/main/docs/"
 type gitlabFiles struct{ getenv func(string) string }
 
 // finish writes the files of a job that releases. What puts a killed run back says nothing new about the release.
-func (g gitlabFiles) finish(r gate.Report, files reportFiles) error {
+func (g gitlabFiles) finish(r gate.Report, reportJSON string) error {
+	files := filesBeside(reportJSON)
 	if files.dir == "" || r.Run.Command == "undo" {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // finished is what a job leaves for GitLab.
-func finished(t *testing.T, r gate.Report, vars map[string]string, formats ...string) (variables string, links map[string][]gitlabLink) {
+func finished(t *testing.T, r gate.Report, vars map[string]string) (variables string, links map[string][]gitlabLink) {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "rolloutgate-report")
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -26,14 +26,7 @@ func finished(t *testing.T, r gate.Report, vars map[string]string, formats ...st
 		vars = map[string]string{}
 	}
 	vars["CI_PROJECT_DIR"] = filepath.Dir(dir)
-	files := reportFiles{dir, map[string]string{}}
-	for _, f := range formats {
-		files.paths[f] = filepath.Join(dir, "report."+f)
-		if err := os.WriteFile(files.paths[f], nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := ciNamed(t, "gitlab").log(&bytes.Buffer{}, environment(vars)).finish(r, files); err != nil {
+	if err := ciNamed(t, "gitlab").log(&bytes.Buffer{}, environment(vars)).finish(r, filepath.Join(dir, "report.json")); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(filepath.Join(dir, gitlabVariables))
@@ -91,7 +84,13 @@ func TestGitLabTakesTheVariables(t *testing.T) {
 
 func TestGitLabLinks(t *testing.T) {
 	vars := map[string]string{"CI_JOB_URL": "https://gitlab.example/shop/web/-/jobs/7", "CI_PIPELINE_URL": "https://user:pw@gitlab.example/shop/web/-/pipelines/3"}
-	_, links := finished(t, failedReport(imageFinding()), vars, "json", "html", "junit")
+	dir := t.TempDir()
+	files := reportFiles{filepath.Join(dir, "rolloutgate-report"), map[string]string{}}
+	for _, format := range []string{"json", "html", "junit"} {
+		files.paths[format] = filepath.Join(files.dir, "report."+format)
+	}
+	vars["CI_PROJECT_DIR"] = dir
+	links := gitlabFiles{environment(vars)}.links(failedReport(imageFinding()), files)
 	var got []string
 	for _, l := range links["rolloutgate"] {
 		got = append(got, l.ExternalLink.Label+": "+l.ExternalLink.URL)
@@ -108,7 +107,7 @@ func TestGitLabLinks(t *testing.T) {
 		t.Error("docs/causes.md has no heading that the link leads to")
 	}
 	vars["CI_JOB_URL"] = "javascript:alert(1)"
-	if _, links := finished(t, failedReport(), vars, "html"); fmt.Sprint(links) != "map[rolloutgate:[]]" {
+	if links := (gitlabFiles{environment(vars)}).links(failedReport(), reportFiles{paths: map[string]string{"html": files.paths["html"]}}); fmt.Sprint(links) != "map[rolloutgate:[]]" {
 		t.Errorf("links: %v", links)
 	}
 }

@@ -34,7 +34,7 @@ const stagesKey = "stages"
 const notifyKey = "notify"
 
 // notInFile are the flags that a config file cannot set: where it is itself, and who runs it.
-var notInFile = []string{"config", "help", "kubeconfig", "as", "context"}
+var notInFile = []string{"config", "help", "kubeconfig", "as", "context", "github-oidc-audience"}
 
 // envName is the environment variable of a flag.
 func envName(flag string) string {

@@ -256,7 +256,11 @@ func TestWorkflows(t *testing.T) {
 		t.Fatalf("no workflows: %v", err)
 	}
 	pinned := regexp.MustCompile(`^(actions/[a-z-]+@[0-9a-f]{40}|\./|rolloutgate/rolloutgate@.+)$`)
-	for _, path := range append(paths, root+"examples/github-actions/deploy.yml") {
+	examples, err := filepath.Glob(root + "examples/*/deploy.yml")
+	if err != nil || len(examples) < 4 {
+		t.Fatalf("no workflows among the examples: %v", err)
+	}
+	for _, path := range append(paths, examples...) {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

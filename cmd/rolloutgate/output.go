@@ -78,11 +78,11 @@ func (out *output) event(e gate.Event) {
 
 // print renders the report. A rendering that fails must not hide the verdict, so its error is only told.
 func (out *output) print(r gate.Report) {
-	files := out.forMachines(r)
+	path := out.forMachines(r)
 	options := out.options
 	options.Dir = out.dir
 	if out.log.finish != nil {
-		options.BeforeLast = func() { out.warn(out.log.finish(r, files)) }
+		options.BeforeLast = func() { out.warn(out.log.finish(r, path)) }
 	}
 	out.warn(report.Text(out.log.text, r, options))
 	if queue, ok := out.people.(*outlet); ok && queue.failure() != nil && !out.forMachine() {
@@ -92,15 +92,15 @@ func (out *output) print(r gate.Report) {
 
 // printUnbegun renders the report of a run that did not come to begin, for machines only: a person has read the error.
 func (out *output) printUnbegun(r gate.Report) {
-	files := out.forMachines(r)
+	path := out.forMachines(r)
 	if out.log.finish != nil {
-		out.warn(out.log.finish(r, files))
+		out.warn(out.log.finish(r, path))
 	}
 }
 
-// forMachines writes the files and what a machine reads on stdout, and returns the files.
-func (out *output) forMachines(r gate.Report) reportFiles {
-	files, err := out.files(r)
+// forMachines writes the files and what a machine reads on stdout, and returns the path of the JSON file.
+func (out *output) forMachines(r gate.Report) (reportJSON string) {
+	path, err := out.files(r)
 	out.warn(err)
 	switch {
 	case out.stream != nil:
@@ -108,7 +108,7 @@ func (out *output) forMachines(r gate.Report) reportFiles {
 	case out.forMachine():
 		out.warn(out.format.Write(out.p.stdout, r, report.Options{}))
 	}
-	return files
+	return path
 }
 
 func (out *output) warn(err error) {
@@ -117,15 +117,14 @@ func (out *output) warn(err error) {
 	}
 }
 
-// files writes the report to --report-dir in every format that is a file.
-func (out *output) files(r gate.Report) (reportFiles, error) {
+// files writes the report to --report-dir in every format that is a file, and returns the path of the JSON file.
+func (out *output) files(r gate.Report) (reportJSON string, err error) {
 	if idle := r.Run.Command == "undo" && r.Undo == nil; out.dir == "" || idle {
-		return reportFiles{}, nil // the reports that are there tell more than an undo with nothing to do
+		return "", nil // the reports that are there tell more than an undo with nothing to do
 	}
 	if err := os.MkdirAll(out.dir, 0o755); err != nil {
-		return reportFiles{}, fmt.Errorf("writing the report: %w", err)
+		return "", fmt.Errorf("writing the report: %w", err)
 	}
-	files := reportFiles{dir: out.dir, paths: map[string]string{}}
 	var errs []error
 	for _, f := range out.p.formats() {
 		path := filepath.Join(out.dir, f.File)
@@ -136,13 +135,12 @@ func (out *output) files(r gate.Report) (reportFiles, error) {
 			errs = append(errs, removed(path)) // it would be that of another run
 			continue
 		}
-		err := writeFile(path, r, f)
-		if err == nil {
-			files.paths[f.Name] = path
+		errs = append(errs, writeFile(path, r, f))
+		if f.Name == "json" {
+			reportJSON = path
 		}
-		errs = append(errs, err)
 	}
-	return files, errors.Join(errs...)
+	return reportJSON, errors.Join(errs...)
 }
 
 // removed makes sure that a file is not there.

@@ -63,9 +63,12 @@ func (c *Client) Plan(ctx context.Context, objects []manifest.Object) (patch.Pla
 	return plan, transport(plan.Refusals)
 }
 
-// transport picks out a refusal that is no refusal: the API server did not answer.
+// transport picks out a refusal that is none of an object: the API server did not answer, or does not know who asks.
 func transport(refusals []patch.Refusal) error {
 	for _, r := range refusals {
+		if apierrors.IsUnauthorized(r.Err) {
+			return fmt.Errorf("the API server does not accept the credentials: %w\n  hint: a token may be over, or be meant for another cluster", r.Err)
+		}
 		if IsUnreachable(r.Err) {
 			return r.Err
 		}

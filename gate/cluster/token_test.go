@@ -13,7 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/rest"
+
+	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
 // jwt is a token that lives from one second to another.
@@ -164,4 +168,23 @@ func TestTokensReplaceCredentials(t *testing.T) {
 
 func pemOf(der []byte) []byte {
 	return fmt.Appendf(nil, "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n", base64.StdEncoding.EncodeToString(der))
+}
+
+// TestWhoeverIsNotKnown is not told that the manifest is wrong.
+func TestWhoeverIsNotKnown(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}`)
+	}))
+	defer server.Close()
+	client, err := New(&rest.Config{Host: server.URL}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "web"}}}
+	_, err = client.Plan(t.Context(), []manifest.Object{{Unstructured: web}})
+	if !apierrors.IsUnauthorized(err) || !strings.Contains(err.Error(), "does not accept the credentials") {
+		t.Errorf("planning: %v", err)
+	}
 }
