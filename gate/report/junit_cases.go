@@ -81,7 +81,7 @@ func unique(cases []junitCase) []junitCase {
 func (b *junitBook) verdict() junitCase {
 	c := junitCase{Class: junitRun, Name: b.Run.Command, Time: junitSeconds(b.Run.Finished.Sub(b.Run.Started))}
 	if b.Exit.Code != 0 {
-		kind, text := b.Exit.Name, LastLine(b.Report)+"\n"
+		kind, message, text := b.Exit.Name, LastLine(b.Report), LastLine(b.Report)+"\n"
 		if explains(b.Report) {
 			f := b.Findings[0]
 			kind = f.Code
@@ -91,9 +91,10 @@ func (b *junitBook) verdict() junitCase {
 				text += findingText(f, b.Report)
 			}
 		} else if b.Exit.Error != "" {
+			message += ": " + b.Exit.Error
 			text += b.Exit.Error
 		}
-		c.ends(b.Exit.Code, kind, LastLine(b.Report), text)
+		c.ends(b.Exit.Code, kind, message, text)
 		c.File, c.Line = fileOf(b.Exit.File), b.Exit.Line
 	}
 	return c
