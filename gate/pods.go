@@ -39,10 +39,19 @@ func (f *follower) count(w rollout.Workload, s rollout.Status) {
 	f.r.report.Pods = withPods(f.r.report.Pods, p, maxPods)
 }
 
+// atOnce is how close together two counts are one: what several watches tell of one change comes in parts.
+const atOnce = 100 * time.Millisecond
+
 // withPods adds a count, unless it says what the last one of that object says. Of more than most counts every second one
 // of each object is dropped, but for the last one.
 func withPods(all []Pods, p Pods, most int) []Pods {
-	if i := lastOf(all, p.Object); i >= 0 {
+	i := lastOf(all, p.Object)
+	if i >= 0 && p.Time.Sub(all[i].Time) < atOnce {
+		p.Time = all[i].Time
+		all = slices.Delete(all, i, i+1)
+		i = lastOf(all, p.Object)
+	}
+	if i >= 0 {
 		same := p
 		if same.Time = all[i].Time; same == all[i] {
 			return all
@@ -50,7 +59,11 @@ func withPods(all []Pods, p Pods, most int) []Pods {
 	} else if p.New+p.Old+p.Desired == 0 {
 		return all // a kind without pods
 	}
-	all = append(all, p)
+	at := len(all)
+	for at > 0 && all[at-1].Time.After(p.Time) {
+		at--
+	}
+	all = slices.Insert(all, at, p)
 	if len(all) <= most {
 		return all
 	}

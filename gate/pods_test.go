@@ -3,6 +3,7 @@ package gate
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -12,6 +13,10 @@ import (
 )
 
 func TestCountsOfPods(t *testing.T) {
+	synctest.Test(t, testCountsOfPods)
+}
+
+func testCountsOfPods(t *testing.T) {
 	ref := manifest.Ref{Group: "apps", Kind: "Deployment", Name: "web"}
 	r := &run{}
 	f := &follower{r: r}
@@ -20,6 +25,7 @@ func TestCountsOfPods(t *testing.T) {
 			Replicas: all, UpdatedReplicas: updated, ReadyReplicas: ready, AvailableReplicas: ready,
 		}}}
 		f.count(w, rollout.Evaluate(w))
+		time.Sleep(atOnce)
 	}
 	see(3, 0, 3)
 	see(3, 0, 3) // no news
@@ -29,6 +35,8 @@ func TestCountsOfPods(t *testing.T) {
 	f.undone = map[manifest.Ref]string{ref: "new"} // now the controller calls the old version the new one
 	see(4, 0, 4)
 	see(4, 3, 3)
+	see(3, 3, 3)
+	f.count(rollout.Workload{Ref: ref}, rollout.Status{Ref: ref, Watched: true, Updated: 3, Old: 1}) // the other half is on its way
 	see(3, 3, 3)
 	var got []string
 	for _, p := range r.report.Pods {

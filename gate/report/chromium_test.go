@@ -29,9 +29,12 @@ var (
 type view struct {
 	width int
 	theme string // light, dark
+	media string
 }
 
-var views = []view{{1280, "light"}, {1280, "dark"}, {380, "light"}, {380, "dark"}}
+var views = []view{
+	{1280, "light", "screen"}, {1280, "dark", "screen"}, {380, "light", "screen"}, {380, "dark", "screen"}, {720, "light", "print"},
+}
 
 // TestPageInChromium looks at pages in a real browser: they load nothing, complain of nothing, and need no scrolling
 // to the side.
@@ -42,7 +45,7 @@ func TestPageInChromium(t *testing.T) {
 	for name, r := range all {
 		page := renderHTML(t, r)
 		for _, v := range views {
-			t.Run(fmt.Sprintf("%s-%d-%s", name, v.width, v.theme), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s-%s-%d-%s", name, v.media, v.width, v.theme), func(t *testing.T) {
 				b.show(t, page, v)
 				dom := b.eval(t, "document.documentElement.outerHTML").(string)
 				for _, want := range []string{"<h1>", "rolloutgate " + r.Run.Command, fmt.Sprintf("exit %d", r.Exit.Code)} {
@@ -269,7 +272,7 @@ func (b *browser) read(t *testing.T) message {
 func (b *browser) show(t *testing.T, page string, v view) {
 	t.Helper()
 	b.call(t, "Emulation.setDeviceMetricsOverride", map[string]any{"width": v.width, "height": 900, "deviceScaleFactor": 1, "mobile": v.width < 600})
-	b.call(t, "Emulation.setEmulatedMedia", map[string]any{"media": "screen", "features": []any{map[string]any{"name": "prefers-color-scheme", "value": v.theme}}})
+	b.call(t, "Emulation.setEmulatedMedia", map[string]any{"media": v.media, "features": []any{map[string]any{"name": "prefers-color-scheme", "value": v.theme}}})
 	b.page, b.loaded, b.complaints, b.requests = page, false, nil, nil
 	b.call(t, "Page.navigate", map[string]any{"url": b.server.URL + "/"})
 	for !b.loaded {

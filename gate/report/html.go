@@ -25,7 +25,6 @@ func HTML(w io.Writer, r gate.Report) error {
 	p.head(r)
 	p.section(verdictHeader(r))
 	p.section(runSection(r))
-	p.section(planSection(r))
 	p.findings(r)
 	p.criteria(r)
 	p.section(backtestSection(r.Backtest))

@@ -146,15 +146,18 @@ func grid(caption markup, head []headCell, rows []gridRow) markup {
 	if len(rows) == 0 {
 		return ""
 	}
-	class := func(i int) attrs {
-		if i < len(head) && head[i].number {
-			return attrs{"class", "num"}
+	class := func(i int, cell markup) attrs {
+		switch {
+		case !head[i].number:
+			return nil
+		case len(cell) <= 32:
+			return attrs{"class", "num short"}
 		}
-		return nil
+		return attrs{"class", "num"}
 	}
 	var titles, body []markup
 	for i, h := range head {
-		titles = append(titles, tag("th", append(attrs{"scope", "col"}, class(i)...), h.title))
+		titles = append(titles, tag("th", append(attrs{"scope", "col"}, class(i, h.title)...), h.title))
 	}
 	for _, r := range rows {
 		var cells []markup
@@ -163,7 +166,7 @@ func grid(caption markup, head []headCell, rows []gridRow) markup {
 				cells = append(cells, tag("th", attrs{"scope", "row"}, c))
 				continue
 			}
-			cells = append(cells, tag("td", append(attrs{"data-head", html.UnescapeString(string(head[i].title))}, class(i)...), c))
+			cells = append(cells, tag("td", append(attrs{"data-head", html.UnescapeString(string(head[i].title))}, class(i, c)...), c))
 		}
 		a := attrs(nil)
 		if r.class != "" {

@@ -220,7 +220,7 @@ func drawPods(s timeScale, ref manifest.Ref, pods []gate.Pods, y float64) markup
 		x := s.x(p.Time)
 		sums := []int32{0, p.NewReady, p.New, p.New + p.OldReady, p.New + p.Old}
 		if n := len(xs); n > 0 && x-xs[n-1] < 0.5 { // nobody sees it: the later one counts
-			xs, wanted = xs[:n-1], wanted[:n-1]
+			x, xs, wanted = xs[n-1], xs[:n-1], wanted[:n-1]
 			for i := range levels {
 				levels[i] = levels[i][:n-1]
 			}

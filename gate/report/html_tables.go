@@ -132,14 +132,6 @@ func diffLines(diff string) markup {
 	return tag("pre", attrs{"class", "diff", "tabindex", "0"}, markup(b.String()))
 }
 
-// planSection says of a plan that nothing was written.
-func planSection(r gate.Report) markup {
-	if r.Run.Command != "plan" {
-		return ""
-	}
-	return tag("p", attrs{"class", "muted"}, "A plan: nothing was written.") + "\n"
-}
-
 func notesSection(notes []string) markup {
 	var items []markup
 	for _, n := range notes[:min(len(notes), maxRows)] {
@@ -212,7 +204,7 @@ func backtestSection(all []analysis.Replay) markup {
 		rows = append(rows, gridRow{cells: append(cells, line(replayProblem(b)))})
 	}
 	return tableSection("Backtest", markup("How each criterion would have judged the past. "+pastRollouts),
-		columns("Criterion", "#Windows", "#Empty", "#Would have failed", "#Limit", "#Median", "#Worst", "#Suggested limit", "Problem"), rows)
+		columns("Criterion", "#Windows", "#Empty", "#Would fail", "#Limit", "#Median", "#Worst", "#Suggested", "Problem"), rows)
 }
 
 func drillSection(all []gate.Exercise) markup {
