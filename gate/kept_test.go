@@ -96,7 +96,12 @@ func TestKeepLogs(t *testing.T) {
 		"as many as there are": {pods: many, log: say("x\n"), files: "20"},
 	} {
 		w := newWorld()
-		w.wholeLog = c.log
+		w.wholeLog = func(ctx context.Context, l diagnosis.LogTarget, most int) (string, bool, error) {
+			if most > maxKeptLog || len(c.pods) > maxKeptContainers && most*2*maxKeptContainers > maxKept {
+				t.Errorf("%s: %d bytes of one log", name, most)
+			}
+			return c.log(ctx, l, most)
+		}
 		r := keeping(t, w, c.gate, c.pods...)
 		r.keepLogs()
 		report := r.end()
