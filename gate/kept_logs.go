@@ -16,9 +16,12 @@ import (
 const (
 	// keptLogTime is how long the undo may be kept waiting for whole logs.
 	keptLogTime = 3 * time.Second
-	// maxKeptContainers is of how many containers logs are kept, and maxKeptLog how many bytes of each.
+	// maxKeptContainers is of how many containers logs are kept, maxKeptLog how many bytes of each, and maxKept how many
+	// altogether: the memory of a job may be small, and the undo is still to come. keptAtOnce are read at a time.
 	maxKeptContainers = 10
 	maxKeptLog        = 1 << 20
+	maxKept           = 8 << 20
+	keptAtOnce        = 4
 )
 
 // KeptLog is the log of one attempt of a container, which the undo takes away with its pod.
@@ -54,9 +57,15 @@ func (r *run) keepLogs() {
 	}
 	targets := r.wholeLogs()
 	errs := make([]error, len(targets))
+	most := min(maxKeptLog, maxKept/max(len(targets), 1))
 	var reading sync.WaitGroup
+	slots := make(chan struct{}, keptAtOnce)
 	for n := range targets {
-		reading.Go(func() { errs[n] = r.readWhole(ctx, &targets[n]) })
+		slots <- struct{}{}
+		reading.Go(func() {
+			defer func() { <-slots }()
+			errs[n] = r.readWhole(ctx, &targets[n], most)
+		})
 	}
 	reading.Wait()
 	for n, l := range targets {
@@ -88,9 +97,9 @@ func (r *run) wholeLogs() []KeptLog {
 }
 
 // readWhole fills in the text of a log. Colours go before anything else: within them a secret would not be recognised.
-func (r *run) readWhole(ctx context.Context, l *KeptLog) error {
+func (r *run) readWhole(ctx context.Context, l *KeptLog, most int) error {
 	t := diagnosis.LogTarget{Pod: l.Object.Name, Container: l.Container, Previous: l.Previous}
-	text, cut, err := r.g.Cluster.WholeLog(ctx, l.Object.Namespace, t, maxKeptLog)
+	text, cut, err := r.g.Cluster.WholeLog(ctx, l.Object.Namespace, t, most)
 	l.Text, l.Truncated = wording.Plain(text), cut
 	return err
 }

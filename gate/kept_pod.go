@@ -98,7 +98,7 @@ func (r *run) suspect() (s suspect, why string) {
 		}
 	}
 	if why == "" {
-		why = "none of the new version was there"
+		why = "no pod of a new version is known that the undo would end"
 	}
 	return suspect{}, why
 }

@@ -32,7 +32,7 @@ func keptCommands(k gate.KeptPod) []lookCommand {
 		{"state", "kubectl describe pod " + at},
 		{"log", "kubectl logs " + at + container},
 		{"inside", "kubectl exec -it " + at + container + " -- sh"},
-		{"delete it", "kubectl delete pod " + at},
+		{"delete", "kubectl delete pod " + at},
 	}
 }
 
