@@ -124,6 +124,11 @@ func toolchainOf(mod []byte) (string, error) {
 func sourceDate(ctx context.Context, root string) (time.Time, error) {
 	text := os.Getenv("SOURCE_DATE_EPOCH")
 	if text == "" {
+		shallow := exec.CommandContext(ctx, "git", "rev-parse", "--is-shallow-repository")
+		shallow.Dir = root
+		if out, err := shallow.Output(); err == nil && strings.TrimSpace(string(out)) == "true" {
+			return time.Time{}, fmt.Errorf("the clone is shallow and cannot say when the source was committed: git fetch --unshallow, or set SOURCE_DATE_EPOCH")
+		}
 		git := exec.CommandContext(ctx, "git", "log", "-1", "--format=%ct", "--", ".", ":!"+committedSums)
 		git.Dir = root
 		out, err := git.Output()
