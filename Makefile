@@ -21,7 +21,7 @@ SANDBOX_ARCHIVE ?=
 SANDBOX_SHA256  ?=
 
 # The compiler that a release is made with, so that it is the same bytes everywhere.
-TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
+TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
 
 export CGO_ENABLED = 0
 
