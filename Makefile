@@ -22,11 +22,12 @@ SANDBOX_ARCHIVE ?=
 SANDBOX_SHA256  ?=
 
 # The compiler that a release is made with, so that it is the same bytes everywhere.
-TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' go.mod)
+TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench lint dist dist-test sandbox-archive
+.PHONY: help build sandbox unit race prometheus cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench lint dist dist-test \
+	checksums checksums-check sandbox-archive
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -112,6 +113,12 @@ lint: ## staticcheck, actionlint, shellcheck
 dist: export GOTOOLCHAIN = $(TOOLCHAIN)
 dist: ## all files of a release, in dist/; VERSION=v1.2.3 for one that has no tag yet
 	cd release && go run . dist --version "$(VERSION)" --out ../dist
+
+checksums: dist ## write what the action downloads into .github/checksums.txt, to be committed before the tag
+	{ grep '^#' .github/checksums.txt; grep '[.]tar[.]gz$$' dist/checksums.txt; } >dist/committed && mv dist/committed .github/checksums.txt
+
+checksums-check: ## are the files in dist/ those whose checksums were committed?
+	grep -v '^#' .github/checksums.txt | { cd dist && sha256sum --check --strict -; }
 
 dist-test: ## make dist twice, byte for byte the same? and does each file do what it is for? (root on Debian)
 	.ci/dist

@@ -258,7 +258,7 @@ func TestCompletions(t *testing.T) {
 	}
 	typed := `source /usr/share/bash-completion/bash_completion; source completions/rolloutgate.bash
 		COMP_WORDS=(rolloutgate run --undo-t) COMP_CWORD=2 COMP_LINE='rolloutgate run --undo-t' COMP_POINT=24 COMP_TYPE=9 COMP_KEY=9
-		set +u; __start_rolloutgate; echo "${COMPREPLY[@]}"`
+		compopt() { :; }; set +u; __start_rolloutgate; echo "${COMPREPLY[@]}"`
 	if got := sh(t, dir, typed, path); !strings.Contains(got, "--undo-timeout") {
 		t.Errorf("bash completes --undo-t with %q", got)
 	}

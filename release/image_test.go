@@ -18,8 +18,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
-const crane = "github.com/google/go-containerregistry/cmd/crane@v0.22.1"
-
 // TestImage: the layout holds together, containerd runs it, and a registry takes it as it is.
 func TestImage(t *testing.T) {
 	r := made(t)
@@ -112,8 +110,8 @@ func pushImage(t *testing.T, r release, layout, digest string) {
 		return exec.Command("curl", "--fail", "--silent", "http://127.0.0.1:28543/v2/").Run() == nil
 	}, "docker-registry", "serve", filepath.Join(dir, "registry.yml"))
 	name := "127.0.0.1:28543/rolloutgate:" + r.version
-	sh(t, dir, "go run "+crane+" push "+layout+" "+name)
-	if got := sh(t, dir, "go run "+crane+" digest "+name); got != digest+"\n" {
+	sh(t, ".", "go tool crane push "+layout+" "+name)
+	if got := sh(t, ".", "go tool crane digest "+name); got != digest+"\n" {
 		t.Errorf("the registry has the digest %s, the layout %s", got, digest)
 	}
 }

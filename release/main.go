@@ -4,7 +4,7 @@
 //	release dist --version v1.2.3 --out ../dist
 //	release sandbox --version v1.2.3 --out ../dist --bin ../bin --components DIR
 //
-// It takes the checkout that it lies in and the Go toolchain that the product's go.mod names. It never publishes
+// It takes the checkout that it lies in and the Go toolchain that its own go.mod names. It never publishes
 // anything. The second command packs the programs of the sandbox, which are built elsewhere.
 package main
 

@@ -13,18 +13,24 @@ import (
 	"github.com/goreleaser/nfpm/v2/rpm"
 )
 
+const (
+	documents = "/usr/share/doc/" + program
+	terms     = "/usr/share/licenses/" + program
+)
+
 // packaging is one form of packages, and where it has what differs.
 type packaging struct {
 	ext     string
 	packer  nfpm.Packager
 	zsh     string
 	licence string
+	folders []string
 }
 
 func packagings() []packaging {
 	return []packaging{
-		{"deb", deb.Default, "/usr/share/zsh/vendor-completions", "/usr/share/doc/" + program + "/copyright"},
-		{"rpm", rpm.DefaultRPM, "/usr/share/zsh/site-functions", "/usr/share/licenses/" + program + "/LICENSE"},
+		{"deb", deb.Default, "/usr/share/zsh/vendor-completions", documents + "/copyright", nil},
+		{"rpm", rpm.DefaultRPM, "/usr/share/zsh/site-functions", terms + "/LICENSE", []string{documents, terms}},
 	}
 }
 
@@ -34,6 +40,10 @@ func (r release) pack(k packaging, p platform, all []file, work string) ([]byte,
 		Source: program, Destination: "/usr/bin/kubectl-rollout_gate", Type: files.TypeSymlink,
 		FileInfo: &files.ContentFileInfo{MTime: r.date},
 	}}
+	for _, dir := range k.folders { // rpm removes no folder that nobody owns
+		contents = append(contents, &files.Content{Destination: dir, Type: files.TypeDir,
+			FileInfo: &files.ContentFileInfo{Owner: "root", Group: "root", Mode: 0o755, MTime: r.date}})
+	}
 	for _, f := range all {
 		to := k.place(f.name)
 		if to == "" {
@@ -80,7 +90,7 @@ func (k packaging) place(name string) string {
 	case name == "LICENSE":
 		return k.licence
 	case path.Dir(name) == ".":
-		return "/usr/share/doc/" + program + "/" + name
+		return documents + "/" + name
 	case path.Dir(name) == "man/man1":
 		return "/usr/share/" + name + ".gz"
 	case name == "completions/rolloutgate.bash":

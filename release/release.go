@@ -81,7 +81,7 @@ func newRelease(ctx context.Context, root, out, version string) (release, error)
 	if r.date, err = sourceDate(ctx, r.root); err != nil {
 		return r, err
 	}
-	mod, err := os.ReadFile(filepath.Join(r.root, "go.mod"))
+	mod, err := os.ReadFile(filepath.Join(r.root, "release", "go.mod"))
 	if err != nil {
 		return r, err
 	}
@@ -89,7 +89,7 @@ func newRelease(ctx context.Context, root, out, version string) (release, error)
 		return r, err
 	}
 	if r.toolchain != runtime.Version() { // it packs as well as it compiles: another one may compress otherwise
-		return r, fmt.Errorf("this is %s, go.mod names %s: set GOTOOLCHAIN=%[2]s, as make dist does", runtime.Version(), r.toolchain)
+		return r, fmt.Errorf("this is %s, release/go.mod names %s: set GOTOOLCHAIN=%[2]s, as make dist does", runtime.Version(), r.toolchain)
 	}
 	return r, nil
 }
@@ -114,7 +114,7 @@ func toolchainOf(mod []byte) (string, error) {
 		return "", err
 	}
 	if file.Toolchain == nil {
-		return "", fmt.Errorf("go.mod has no toolchain line, so that nobody knows which compiler makes the same bytes")
+		return "", fmt.Errorf("release/go.mod has no toolchain line, so that nobody knows which compiler makes the same bytes")
 	}
 	return file.Toolchain.Name, nil
 }
@@ -124,6 +124,11 @@ func toolchainOf(mod []byte) (string, error) {
 func sourceDate(ctx context.Context, root string) (time.Time, error) {
 	text := os.Getenv("SOURCE_DATE_EPOCH")
 	if text == "" {
+		shallow := exec.CommandContext(ctx, "git", "rev-parse", "--is-shallow-repository")
+		shallow.Dir = root
+		if out, err := shallow.Output(); err == nil && strings.TrimSpace(string(out)) == "true" {
+			return time.Time{}, fmt.Errorf("the clone is shallow and cannot say when the source was committed: git fetch --unshallow, or set SOURCE_DATE_EPOCH")
+		}
 		git := exec.CommandContext(ctx, "git", "log", "-1", "--format=%ct", "--", ".", ":!"+committedSums)
 		git.Dir = root
 		out, err := git.Output()

@@ -67,7 +67,11 @@ func TestBillsOfMaterials(t *testing.T) {
 			refs[c.BOMRef] = true
 		}
 		for _, d := range *bom.Dependencies {
-			for _, ref := range append(*d.Dependencies, d.Ref) {
+			needs := []string{d.Ref}
+			if d.Dependencies != nil { // nothing is written as nothing at all
+				needs = append(needs, *d.Dependencies...)
+			}
+			for _, ref := range needs {
 				if !refs[ref] {
 					t.Errorf("%s: a dependency leads to %s, which is not there", p, ref)
 				}
