@@ -49,8 +49,10 @@ type Payload interface {
 // Step is the beginning of a step.
 type Step struct {
 	Name StepName
-	// Stage is set when the run has several: its name.
-	Stage string
+	// Stage is set when the run has several: its name. Stages are the names of all of them in their order, where writing
+	// begins.
+	Stage  string
+	Stages []string
 	// Objects, Workloads and Criteria count what the step is about; zero where it is not about that.
 	Objects, Workloads, Criteria int
 	// What is what the step is about, in a word: of a test its command.
@@ -138,6 +140,8 @@ type Measured struct {
 	Limit     string // with its operator, or in words when it follows a baseline
 	State     analysis.State
 	Note      string // why there is no value
+	// Number and Bound are the value and its limit as numbers; nil when there was none, or it follows a baseline.
+	Number, Bound *analysis.Number
 }
 
 // Judged is the verdict on the rollout.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ type program struct {
 	moreCI         []ciSystem      // asked before those that are built in; nil: there are no others
 	moreFormats    []report.Format // after those that are built in; nil: there are no others
 	moreSinks      []newSink       // after those that are built in; nil: there are no others
+	hidden         *atomic.Bool    // whether the cursor of the terminal is; nil: nobody wants to know
 	code           int
 }
 
