@@ -84,8 +84,10 @@ type CriterionEnd struct {
 // Step is the beginning of a step.
 type Step struct {
 	Name StepName `json:"name"`
-	// Stage is set when the run has several: its name.
-	Stage string `json:"stage,omitempty"`
+	// Stage is set when the run has several: its name. Stages are the names of all of them in their order, where writing
+	// begins.
+	Stage  string   `json:"stage,omitempty"`
+	Stages []string `json:"stages,omitempty"`
 	// Objects, Workloads and Criteria count what the step is about; zero where it is not about that.
 	Objects   int `json:"objects,omitempty"`
 	Workloads int `json:"workloads,omitempty"`
@@ -191,6 +193,9 @@ type Measured struct {
 	Note      string         `json:"note,omitempty"` // why there is no value
 	// ReportOnly is set when the criterion decides nothing (enforce: false).
 	ReportOnly bool `json:"reportOnly,omitempty"`
+	// Number and Bound are the value and its limit as numbers; nil when there was none, or it follows a baseline.
+	Number *analysis.Number `json:"number,omitempty"`
+	Bound  *analysis.Number `json:"bound,omitempty"`
 }
 
 // Judged is the verdict on the rollout.

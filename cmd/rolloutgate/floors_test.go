@@ -17,6 +17,7 @@ const module = "github.com/rolloutgate/rolloutgate/"
 // ground floor, those of its neighbours that neighbours names.
 var floors = [][]string{
 	{"cmd/rolloutgate"},
+	{"gate/live"},
 	{"gate/report", "gate/notice"},
 	{"gate"},
 	{"gate/criteria"},
@@ -57,6 +58,8 @@ var homes = map[string][]string{
 	"golang.org/x/net/":                     {"analysis/prometheus"},
 	"k8s.io/cli-runtime/":                   {"cmd/rolloutgate"},
 	"k8s.io/apimachinery/pkg/watch":         {"gate/cluster"},
+	"github.com/mattn/go-runewidth":         {"gate/live"},
+	"golang.org/x/term":                     {"cmd/rolloutgate"},
 	"net/http":                              {"gate/cluster", "gate/tunnel", "analysis/prometheus", "gate/notice", "cmd/rolloutgate"},
 }
 

@@ -60,10 +60,11 @@ func (p *program) newOutput(o *options) (*output, error) {
 	if queue, ok := out.people.(*outlet); ok {
 		unread = queue.waiting
 	}
-	out.console = newConsole(out.log.text, consoleOptions{
-		Unread: unread, Live: isLive(p.getenv, ci, detectCI(systems, p.getenv), out.people), Color: color, Timeout: o.timeout,
-		Width: func() int { return terminalWidth(out.people) },
-	})
+	shown := consoleOptions{Unread: unread, Color: color, Timeout: o.timeout}
+	if isLive(p.getenv, ci, detectCI(systems, p.getenv), out.people) {
+		shown.Live = liveOn(out.people, p.getenv, color, p.hidden)
+	}
+	out.console = newConsole(out.log.text, shown)
 	return out, nil
 }
 

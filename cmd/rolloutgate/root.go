@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -29,6 +30,7 @@ type program struct {
 	moreCI         []ciSystem      // asked before those that are built in; nil: there are no others
 	moreFormats    []report.Format // after those that are built in; nil: there are no others
 	moreSinks      []newSink       // after those that are built in; nil: there are no others
+	hidden         *atomic.Bool    // whether the cursor of the terminal is; nil: nobody wants to know
 	code           int
 	unbegun        func(error) // reports a run that did not come to begin; nil: there is none, or it has begun
 }

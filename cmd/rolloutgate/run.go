@@ -68,6 +68,7 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	if err != nil {
 		return err
 	}
+	defer out.console.close() // also when what follows panics
 	told, err := p.sinks(o)
 	if err != nil {
 		return err

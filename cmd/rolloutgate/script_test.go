@@ -19,6 +19,9 @@ import (
 
 // TestMain lets scripts call the binary by its name: `exec rolloutgate …` runs this very test binary as rolloutgate.
 func TestMain(m *testing.M) {
+	if address := os.Getenv("ROLLOUTGATE_PLAY"); address != "" { // in a terminal of a test
+		play(address)
+	}
 	testscript.Main(m, map[string]func(){"rolloutgate": main, "kubectl-rollout_gate": main})
 }
 

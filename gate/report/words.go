@@ -178,6 +178,15 @@ func statusText(s rollout.Status) string {
 }
 
 func waitingText(w gate.Waiting) string {
+	limit := ""
+	if w.Limit > 0 {
+		limit = " of " + Duration(w.Limit)
+	}
+	return fmt.Sprintf("waiting %s%s: %s", Duration(w.Since), limit, AwaitedText(w))
+}
+
+// AwaitedText says what is awaited, as EventText does, without how long.
+func AwaitedText(w gate.Waiting) string {
 	var parts []string
 	for _, s := range w.Workloads {
 		parts = append(parts, fmt.Sprintf("%s: %s", s.Ref, statusText(s)))
@@ -196,11 +205,7 @@ func waitingText(w gate.Waiting) string {
 	if w.More > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", w.More))
 	}
-	limit := ""
-	if w.Limit > 0 {
-		limit = " of " + Duration(w.Limit)
-	}
-	return fmt.Sprintf("waiting %s%s: %s", Duration(w.Since), limit, strings.Join(parts, "; "))
+	return strings.Join(parts, "; ")
 }
 
 // staged is what runs in a stage.

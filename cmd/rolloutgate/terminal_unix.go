@@ -1,0 +1,42 @@
+//go:build unix
+
+package main
+
+import (
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// terminalSignals are those by which a terminal says that it has another size, and a person that the process is to stop or
+// to dump its goroutines.
+func terminalSignals() (signals <-chan os.Signal, release func()) {
+	c := make(chan os.Signal, 1)
+	for _, s := range []os.Signal{syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGQUIT} {
+		if !signal.Ignored(s) || s == syscall.SIGWINCH {
+			signal.Notify(c, s)
+		}
+	}
+	return c, func() { signal.Stop(c) }
+}
+
+// resizes tells whether a signal says that the terminal has another size.
+func resizes(s os.Signal) bool { return s == syscall.SIGWINCH }
+
+// suspend does what a signal does where nobody catches it.
+func suspend(s os.Signal) {
+	if s == syscall.SIGTSTP {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		return
+	}
+	signal.Reset(s)
+	_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
+}
+
+// inForeground tells whether the terminal is this process's to draw on, and not that of a shell in front of it.
+func inForeground(f *os.File) bool {
+	group, err := unix.IoctlGetInt(int(f.Fd()), unix.TIOCGPGRP)
+	return err != nil || group == unix.Getpgrp()
+}

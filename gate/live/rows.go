@@ -1,0 +1,208 @@
+package live
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate/report"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+)
+
+// cells is how long a bar or a sparkline is.
+func (d drawing) cells() int {
+	switch {
+	case d.width < 50:
+		return 6
+	case d.width < wideEnough:
+		return 10
+	}
+	return 20
+}
+
+// share is a part of a bar.
+type share struct {
+	count       int
+	glyph, fill string // the character, and its style
+}
+
+// bar draws shares of a whole. What is there has at least one cell, as far as there are enough.
+func (d drawing) bar(shares []share, whole int) line {
+	var l line
+	room, sum := d.cells(), 0
+	for _, s := range shares {
+		sum += s.count
+	}
+	whole = max(whole, sum, 1)
+	edge, seen := 0, 0
+	for _, s := range shares {
+		if s.count <= 0 {
+			continue
+		}
+		seen += s.count
+		end := max(seen*room/whole, edge+1)
+		end = min(end, room)
+		l = append(l, part{strings.Repeat(s.glyph, end-edge), s.fill})
+		edge = end
+	}
+	return append(l, part{strings.Repeat(d.blank, room-edge), dim})
+}
+
+// workload is one of them: its name, its pods, what it waits for.
+func (d drawing) workload(w rollout.Status) line {
+	ready := int(max(0, w.Ready))
+	starting := int(max(0, w.Updated-w.Ready))
+	old := int(max(0, w.Old))
+	fill := green
+	if w.Phase == rollout.Failed {
+		fill = red
+	}
+	whole := max(int(w.Desired), ready+starting+old)
+	if whole == 0 && w.Phase == rollout.Complete { // it has no pods, and is done
+		ready, whole = 1, 1
+	}
+	l := d.named(w.Ref.String())
+	l = append(l, d.bar([]share{{ready, d.ready, fill}, {starting, d.starting, yellow}, {old, d.old, dim}}, whole)...)
+	l = append(l, part{"  ", ""})
+	l = append(l, d.figures(w, starting)...)
+	style := ""
+	switch w.Phase {
+	case rollout.Complete:
+		style = green
+	case rollout.Failed:
+		style = red
+	case rollout.Superseded, rollout.Paused:
+		style = yellow
+	}
+	said := w.Phase == rollout.Progressing || w.Reason == rollout.ReasonBeside
+	if !said {
+		l = append(l, part{"  " + strings.ToLower(string(w.Phase)), style})
+	}
+	const worthwhile = 8 // columns: less of a sentence says nothing
+	if text := d.flat(w.Message); text != "" && d.width-l.width() > worthwhile && (w.Phase != rollout.Complete || w.Reason == rollout.ReasonBeside) {
+		l = append(l, part{"  " + text, map[bool]string{true: red}[w.Phase == rollout.Failed]})
+	}
+	return l
+}
+
+// figures are the pods of a workload in numbers: new ones that are ready, of how many; new ones that are not; old ones.
+func (d drawing) figures(w rollout.Status, starting int) line {
+	if w.Desired == 0 && w.Updated == 0 && w.Old == 0 {
+		return nil
+	}
+	whole := d.width >= wideEnough
+	of := fmt.Sprintf("%d/%d", w.Ready, w.Desired)
+	what := map[bool]string{false: "ready", true: "back"}[d.undoing()]
+	if whole {
+		of = fmt.Sprintf("%d/%d %s", w.Ready, w.Desired, what)
+	}
+	l := line{{of, ""}}
+	if starting > 0 {
+		text := fmt.Sprintf(" +%d", starting)
+		if whole {
+			text = fmt.Sprintf(", %d starting", starting)
+		}
+		l = append(l, part{text, yellow})
+	}
+	if w.Old > 0 {
+		text := fmt.Sprintf(" %d old", w.Old)
+		if whole && d.undoing() {
+			text = fmt.Sprintf(", %d to go", w.Old)
+		} else if whole {
+			text = "," + text
+		}
+		l = append(l, part{text, dim})
+	}
+	return l
+}
+
+// criterionRows are at most n lines. Where there are more criteria, those that are broken are shown.
+func (d drawing) criterionRows(n int) []line {
+	if n < 1 {
+		return nil
+	}
+	shown := d.criteria
+	if len(shown) > n {
+		var broken, others []criterion
+		for _, c := range shown {
+			if c.state() == analysis.OK {
+				others = append(others, c)
+			} else {
+				broken = append(broken, c)
+			}
+		}
+		shown = append(broken, others...)[:max(n-1, 1)]
+	}
+	values := 0
+	for _, c := range shown {
+		values = max(values, measure(d.flat(c.value())))
+	}
+	var lines []line
+	for _, c := range shown {
+		lines = append(lines, d.criterion(c, min(values, 12)))
+	}
+	if more := len(d.criteria) - len(shown); more > 0 && n > 1 {
+		lines = append(lines, line{{fmt.Sprintf("  +%d more criteria", more), dim}})
+	}
+	return lines
+}
+
+func (c criterion) state() analysis.State {
+	switch {
+	case c.last != nil:
+		return c.last.State
+	case c.before != nil:
+		return c.before.State
+	}
+	return analysis.OK
+}
+
+// value is the last one, or the one of the running version, in words.
+func (c criterion) value() string {
+	switch {
+	case c.last != nil && c.last.Value != "":
+		return c.last.Value
+	case c.last == nil && c.before != nil && c.before.Value != "":
+		return c.before.Value
+	}
+	return "-"
+}
+
+// criterion is one of them: its name, its last values, the limit, and what that means.
+func (d drawing) criterion(c criterion, values int) line {
+	style := map[analysis.State]string{analysis.OK: green, analysis.Breach: red}[c.state()]
+	if style == "" {
+		style = yellow
+	}
+	l := d.named(c.name)
+	l = append(l, part{pad(d.spark(c), d.cells()) + "  ", style}, part{pad(d.flat(c.value()), values), ""})
+	if c.last == nil {
+		return append(l, part{"  before", dim})
+	}
+	limit := d.flat(c.last.Limit)
+	if d.width >= wideEnough {
+		limit = "limit " + limit
+	}
+	l = append(l, part{"  " + limit, dim}, part{"  " + string(c.last.State), style})
+	if note := d.flat(c.last.Note); note != "" {
+		l = append(l, part{"  " + note, dim})
+	}
+	return l
+}
+
+// spark draws the last values, from 0 to the highest one or the limit.
+func (d drawing) spark(c criterion) string {
+	values := c.values[max(0, len(c.values)-d.cells()):]
+	top := 0.0
+	for _, v := range values {
+		top = max(top, v)
+	}
+	if c.last != nil && c.last.Bound != nil {
+		top = max(top, float64(*c.last.Bound))
+	}
+	var b strings.Builder
+	for _, v := range values {
+		b.WriteRune(report.Level(v, top, d.levels))
+	}
+	return b.String()
+}
