@@ -66,11 +66,13 @@ func Metrics(r gate.Report) []Metric {
 		})
 	}
 	var metrics []Metric
+	of := subjects(r)
 	for _, f := range all {
-		for _, labels := range subjects(r) {
-			if f.there {
-				metrics = append(metrics, Metric{Name: f.name, Help: f.help, Type: "gauge", Labels: append(labels, f.labels...), Value: f.value})
-			}
+		if !f.there {
+			continue
+		}
+		for _, labels := range of {
+			metrics = append(metrics, Metric{Name: f.name, Help: f.help, Type: "gauge", Labels: slices.Concat(labels, f.labels), Value: f.value})
 		}
 	}
 	slices.SortStableFunc(metrics, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) })
@@ -128,10 +130,11 @@ func subjects(r gate.Report) [][]Label {
 	return all
 }
 
-// changed tells whether there was a release: that this run has written, or that somebody else had.
+// changed tells whether there was a release: that this run has written, or that somebody else had. One that is parked counts
+// when it goes on.
 func changed(r gate.Report) bool {
 	switch {
-	case r.Run.Command == "undo", r.Marks.Applied.IsZero():
+	case r.Run.Command == "undo", r.Marks.Applied.IsZero(), r.Exit.Name == gate.Parked.Name():
 		return false
 	case r.Run.Command == "watch":
 		return true

@@ -43,11 +43,13 @@ func releases() map[string]gate.Report {
 	hostile.Changes, hostile.Run.Namespace, hostile.Workloads[0].Ref.Namespace = nil, "a\"b\\\n}", ""
 	jobs := stagedReport()
 	jobs.Workloads = append(jobs.Workloads, rollout.Status{Ref: manifest.Ref{Group: "batch", Kind: "Job", Namespace: "shop", Name: "migrate-7"}, Watched: true})
+	parked := stagedReport()
+	parked.Exit, parked.Undo, parked.Marks.Undone = gate.Exit{Name: "parked"}, nil, time.Time{}
 	planned := stagedReport()
 	planned.Run.Command = "plan"
 	return map[string]gate.Report{
 		"failed": failed, "passed": passed, "rejected": rejected, "nothing changed": same, "undo": taken, "undo of nothing": idle,
-		"watch": seen, "hostile": hostile, "jobs": jobs, "plan": planned,
+		"watch": seen, "hostile": hostile, "jobs": jobs, "plan": planned, "parked": parked,
 		"unbegun": gate.Gate{Namespace: "shop"}.Unbegun("run", gate.Invalid, nil),
 	}
 }
@@ -105,7 +107,8 @@ func TestMetrics(t *testing.T) {
 			"duration_seconds" + web + "59", "exit_code" + web + "21", "last_change_timestamp_seconds" + web + finished,
 			"last_failure_timestamp_seconds" + web + finished, "last_run_timestamp_seconds" + web + finished,
 		},
-		"plan": nil,
+		"parked": {"duration_seconds" + web + "59", "exit_code" + web + "0", "last_run_timestamp_seconds" + web + finished},
+		"plan":   nil,
 	} {
 		var got []string
 		for line := range strings.Lines(renderMetrics(t, releases()[name])) {
