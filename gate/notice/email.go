@@ -124,7 +124,8 @@ func (s emailSender) send(ctx context.Context, m Message) error {
 }
 
 func (s emailSender) printable(text string) string {
-	return report.Sanitize(strings.Join(strings.Fields(secrets{s.user, s.pass}.hide(text)), " "), 1, 300)
+	text = strings.Join(strings.Fields(report.Sanitize(text, 0, 0)), " ")
+	return report.Sanitize(secrets{s.user, s.pass}.hide(text), 1, 300)
 }
 
 // deliver talks to the server. The end of ctx ends the connection, whatever is awaited on it.

@@ -40,7 +40,7 @@ const maxAnswer = 4 << 10
 // poster sends bodies to one address.
 type poster struct {
 	to      *url.URL
-	network http.RoundTripper
+	network *http.Transport
 	secrets secrets
 }
 
@@ -72,7 +72,7 @@ func (p poster) post(ctx context.Context, body []byte, header http.Header) error
 		}
 		return again, nil
 	}
-	defer p.network.(*http.Transport).CloseIdleConnections()
+	defer p.network.CloseIdleConnections()
 	req, err := retryablehttp.NewRequestWithContext(ctx, http.MethodPost, p.to.String(), body)
 	if err != nil {
 		return &Error{Text: "the URL is not usable"}
@@ -94,6 +94,9 @@ func (p poster) post(ctx context.Context, body []byte, header http.Header) error
 // refusal is an answer that is not 2xx, with the beginning of what it says.
 func (p poster) refusal(ctx context.Context, resp *http.Response) error {
 	said, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if len(said) == maxAnswer { // where it was cut may be half of a secret, which nobody would know
+		said = said[:max(0, maxAnswer-p.secrets.longest())]
+	}
 	text := resp.Status
 	if words := strings.Join(strings.Fields(string(said)), " "); words != "" {
 		text += ": " + words
@@ -115,7 +118,10 @@ func (p poster) failure(ctx context.Context, err error, last string) error {
 // unanswered is why a context ended before anybody said yes.
 func unanswered(ctx context.Context, last string) string {
 	text := context.Cause(ctx).Error()
-	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+	switch {
+	case errors.Is(context.Cause(ctx), context.Canceled):
+		text = "no answer in the time that a cancelled run has"
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		text = "no answer in time"
 	}
 	if last != "" {
@@ -125,7 +131,9 @@ func unanswered(ctx context.Context, last string) string {
 }
 
 // printable hides secrets before it cuts: half of one is one, too.
-func (p poster) printable(text string) string { return report.Sanitize(p.secrets.hide(text), 1, 300) }
+func (p poster) printable(text string) string {
+	return report.Sanitize(p.secrets.hide(report.Sanitize(text, 0, 0)), 1, 300)
+}
 
 // retryable tells whether another try makes sense, and there is time for one. Otherwise the wait would end in a deadline
 // that hides what the server said.

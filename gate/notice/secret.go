@@ -123,3 +123,12 @@ func (s secrets) hide(text string) string {
 	}
 	return text
 }
+
+// longest is the length of the longest of them as it may stand in a text.
+func (s secrets) longest() int {
+	n := 0
+	for _, secret := range s {
+		n = max(n, len(url.QueryEscape(secret)))
+	}
+	return n
+}

@@ -72,11 +72,9 @@ func slackBody(m Message) slackMessage {
 		},
 	}
 	for _, p := range m.paragraphs() {
-		text := p.heading + ": " + strings.Join(p.lines, "\n")
-		if len(p.lines) > 1 {
-			text = p.heading + ":\n" + strings.Join(p.numberedLines(), "\n")
-		}
-		out.Blocks = append(out.Blocks, slackBlock{Type: "section", Text: slackPlain(text, slackText)})
+		out.Blocks = append(out.Blocks,
+			slackBlock{Type: "section", Text: &slackObject{"mrkdwn", "*" + p.heading + "*"}}, // a word of ours
+			slackBlock{Type: "section", Text: slackPlain(strings.Join(p.numberedLines(), "\n"), slackText)})
 	}
 	var facts []string
 	for _, f := range m.Facts {
