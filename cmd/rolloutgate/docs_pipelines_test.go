@@ -82,3 +82,18 @@ func TestPipelinesNameReports(t *testing.T) {
 		}
 	}
 }
+
+// TestEverySystemHasItsPage: what rolloutgate writes for a CI system is of use only to those who know of it.
+func TestEverySystemHasItsPage(t *testing.T) {
+	names := map[string]string{"github": "github-actions", "azure": "azure-pipelines"}
+	readme := string(readFile(t, "README.md"))
+	for _, s := range ciSystems() {
+		if s.name == anyCI().name {
+			continue
+		}
+		page := "docs/" + orDefault(names[s.name], s.name) + ".md"
+		if !strings.Contains(readme, "]("+page+")") || !strings.Contains(string(readFile(t, page)), "](../examples/") {
+			t.Errorf("README.md has no link to %s, or that none to an example", page)
+		}
+	}
+}
