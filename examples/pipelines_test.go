@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
 // plain is a log without its colours.
@@ -61,6 +63,26 @@ runs:
         for file in *; do echo "uploads $NAME/$file"; done
 `
 
+// reportFiles are the files that a run leaves in its report folder.
+func reportFiles() (names []string) {
+	for _, f := range report.Formats() {
+		if f.File != "" {
+			names = append(names, f.File)
+		}
+	}
+	return names
+}
+
+// haveReports looks for all of them.
+func haveReports(t *testing.T, dir string, more ...string) {
+	t.Helper()
+	for _, name := range append(reportFiles(), more...) {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+			t.Errorf("a report is missing or empty: %s, %v", name, err)
+		}
+	}
+}
+
 // TestReadmeGitHub runs the very steps of README.md.
 func TestReadmeGitHub(t *testing.T) {
 	t.Parallel()
@@ -83,7 +105,11 @@ func TestReadmeGitHub(t *testing.T) {
 	}
 	deploy(t, dir, "quickstart/image-missing.yaml")
 	out, code = execute(t, dir, acts, "go", args...)
-	for _, want := range []string{"| verdict=failed reason=ImageNotFound\n", "uploads rolloutgate-report/report.md"} {
+	wants := []string{"| verdict=failed reason=ImageNotFound\n"}
+	for _, name := range reportFiles() {
+		wants = append(wants, "uploads rolloutgate-report/"+name)
+	}
+	for _, want := range wants {
 		if code == 0 || !strings.Contains(out, want) {
 			t.Errorf("a bad version: exit code %d, and there is no %q in\n%s", code, want, out)
 		}
@@ -133,11 +159,7 @@ func TestReadmeGitLab(t *testing.T) {
 			t.Errorf("a bad version: exit code %d, and there is no %q in\n%s", code, want, out)
 		}
 	}
-	for _, file := range []string{"report.json", "gitlab.env", "gl-annotations.json"} {
-		if _, err := os.Stat(filepath.Join(dir, "rolloutgate-report", file)); err != nil {
-			t.Error(err)
-		}
-	}
+	haveReports(t, filepath.Join(dir, "rolloutgate-report"), "gitlab.env", "gl-annotations.json")
 }
 
 // templateJob is the job of the template, with the defaults of its inputs or with these.
@@ -276,6 +298,7 @@ func TestReadmeJenkins(t *testing.T) {
 			t.Errorf("a bad version: green: %t, and there is no %q in\n%s", green, want, out)
 		}
 	}
+	haveReports(t, filepath.Join(dir, "rolloutgate-report"))
 }
 
 // TestApprovalJenkins: the canary waits for an answer, and goes on or back.
@@ -410,6 +433,7 @@ func TestAzurePipelines(t *testing.T) {
 	}
 
 	deploy(t, dir, "quickstart/never-ready.yaml")
+	haveReports(t, filepath.Join(dir, "rolloutgate-report"))
 	for name, cancel := range map[string]func([]string, []string) (string, int){
 		"SIGINT": func(args, env []string) (string, int) {
 			return interrupted(t, dir, env, syscall.SIGINT, "bash", args...)
@@ -496,6 +520,7 @@ func TestBuildkite(t *testing.T) {
 		t.Errorf("a bad version: exit code %d\n%s%s%s", code, log, hook, annotation)
 	}
 	deploy(t, dir, "quickstart/never-ready.yaml")
+	haveReports(t, filepath.Join(dir, "rolloutgate-report"))
 	for signal, words := range map[syscall.Signal]string{syscall.SIGTERM: "rolloutgate: cancelled (exit 143)", syscall.SIGKILL: ""} {
 		log, hook, _, code := buildkite(t, dir, env, signal)
 		if code == 0 || !strings.Contains(log, words) || !strings.Contains(hook, "(verified)") {

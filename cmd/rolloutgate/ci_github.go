@@ -229,12 +229,12 @@ func inWorkspace(file, workspace string) string {
 
 // gitHubToken asks GitHub for tokens of the job, which say to an API server what repository, branch and environment it runs
 // for. Errors have nothing of a token, nor of the answer.
-func gitHubToken(getenv func(string) string, audience string) func(context.Context) (string, error) {
+func gitHubToken(getenv func(string) string, audience string) (ask func(context.Context) (string, error), err error) {
+	if getenv("ACTIONS_ID_TOKEN_REQUEST_URL") == "" || getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN") == "" {
+		return nil, &usageError{"--github-oidc-audience without a job of GitHub Actions that may ask for tokens", "give the job 'permissions: {id-token: write}'"}
+	}
 	action := githubactions.New(githubactions.WithWriter(io.Discard), githubactions.WithGetenv(getenv))
 	return func(ctx context.Context) (string, error) {
-		if getenv("ACTIONS_ID_TOKEN_REQUEST_URL") == "" || getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN") == "" {
-			return "", &usageError{"--github-oidc-audience without a job of GitHub Actions that may ask for tokens", "give the job 'permissions: {id-token: write}'"}
-		}
 		var refused *githubactions.RequestFailedError
 		for attempt := 1; ; attempt++ {
 			token, err := action.GetIDToken(ctx, audience)
@@ -255,7 +255,7 @@ func gitHubToken(getenv func(string) string, audience string) func(context.Conte
 				return "", fmt.Errorf("asking GitHub for a token of the job: %w", err)
 			}
 		}
-	}
+	}, nil
 }
 
 // tokenAttempts is how often GitHub is asked for one token.

@@ -410,12 +410,16 @@ func TestGitHubToken(t *testing.T) {
 	}))
 	defer server.Close()
 	getenv := environment(map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": server.URL + "/token?job=7", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-secret"})
-	token, err := gitHubToken(getenv, "https://k8s.example/?a&b")(t.Context())
+	ask, err := gitHubToken(getenv, "https://k8s.example/?a&b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := ask(t.Context())
 	if err != nil || token != "a.b.c" || len(asked) != 2 || asked[1] != "https://k8s.example/?a&b 7 Bearer request-secret" {
 		t.Errorf("got %q, %v after asking for %q", token, err, asked)
 	}
 	trouble = []int{403, 403, 403}
-	if _, err := gitHubToken(getenv, "x")(t.Context()); err == nil || err.Error() != "asking GitHub for a token of the job: HTTP status 403" {
+	if _, err := ask(t.Context()); err == nil || err.Error() != "asking GitHub for a token of the job: HTTP status 403" {
 		t.Errorf("refused: %v", err)
 	}
 }

@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
 // TestTemplatePage: the page about GitLab has the inputs of the template, which are named like flags.
@@ -52,4 +54,46 @@ func TestVariablePages(t *testing.T) {
 	gitlab += fmt.Sprintf("| `%s` | Id of the run, for `resume` and `undo` |\n", gitlabVariable("run"))
 	generated(t, "docs/gitlab.md", "variables", gitlab)
 	generated(t, "docs/azure-pipelines.md", "variables", azure)
+}
+
+// TestPipelinesNameReports: what an example hands to its system is a report of that name.
+func TestPipelinesNameReports(t *testing.T) {
+	written := map[string]bool{gitlabVariables: true, gitlabLinks: true, runIDFile: true}
+	for _, f := range report.Formats() {
+		written[f.File] = true
+	}
+	for _, name := range []string{"report.junit.xml", "report.html"} {
+		if !written[name] {
+			t.Logf("no form of the report has the name %s yet", name)
+			written[name] = true
+		}
+	}
+	named := regexp.MustCompile(`(?:report_dir \]\]|\$\{dir\}|REPORT_DIR|-report)/([a-z-]+(?:\.[a-z]+)*)`)
+	for _, path := range []string{"templates/rolloutgate.yml", "examples/gitlab-ci/.gitlab-ci.yml", "examples/jenkins/vars/rolloutgate.groovy", "examples/approval/Jenkinsfile",
+		"examples/approval/.gitlab-ci.yml", "examples/azure-pipelines/azure-pipelines.yml", "examples/buildkite/.buildkite/hooks/pre-exit"} {
+		found := named.FindAllStringSubmatch(string(readFile(t, path)), -1)
+		if len(found) == 0 {
+			t.Errorf("%s names no report", path)
+		}
+		for _, m := range found {
+			if !written[m[1]] {
+				t.Errorf("%s names %s, which nobody writes", path, m[1])
+			}
+		}
+	}
+}
+
+// TestEverySystemHasItsPage: what rolloutgate writes for a CI system is of use only to those who know of it.
+func TestEverySystemHasItsPage(t *testing.T) {
+	names := map[string]string{"github": "github-actions", "azure": "azure-pipelines"}
+	readme := string(readFile(t, "README.md"))
+	for _, s := range ciSystems() {
+		if s.name == anyCI().name {
+			continue
+		}
+		page := "docs/" + orDefault(names[s.name], s.name) + ".md"
+		if !strings.Contains(readme, "]("+page+")") || !strings.Contains(string(readFile(t, page)), "](../examples/") {
+			t.Errorf("README.md has no link to %s, or that none to an example", page)
+		}
+	}
 }

@@ -57,6 +57,7 @@ type options struct {
 	config, output, reportDir, ci, color string
 	githubAudience                       string
 	token                                func(context.Context) (string, error) // instead of the kubeconfig's credentials; nil: there is none
+	noToken                              error                                 // why, when there should be one
 
 	formats   []report.Format // that are known
 	ciSystems []ciSystem
@@ -281,7 +282,7 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	}
 	o.spec = spec
 	if o.githubAudience != "" {
-		o.token = gitHubToken(getenv, o.githubAudience)
+		o.token, o.noToken = gitHubToken(getenv, o.githubAudience)
 	}
 	return errors.Join(
 		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),

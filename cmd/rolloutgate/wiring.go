@@ -70,6 +70,9 @@ func (o *options) client() (*cluster.Client, error) {
 	if err != nil {
 		return nil, noCluster(err)
 	}
+	if o.noToken != nil {
+		return nil, o.noToken
+	}
 	if o.token != nil {
 		config = cluster.WithTokens(config, o.token)
 	}
