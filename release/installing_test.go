@@ -17,8 +17,8 @@ import (
 // the release would be. What is installed goes below a folder.
 func TestInstallingPage(t *testing.T) {
 	r := made(t)
-	var server *httptest.Server
-	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+	server := httptest.NewUnstartedServer(nil)
+	server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
 		name, ok := strings.CutPrefix(request.URL.Path, "/"+r.version+"/")
 		data, err := os.ReadFile(filepath.Join(r.out, filepath.Base(name)))
 		if !ok || err != nil {
@@ -29,7 +29,8 @@ func TestInstallingPage(t *testing.T) {
 			data = bytes.ReplaceAll(data, []byte(downloads), []byte(server.URL))
 		}
 		_, _ = w.Write(data) // whoever hangs up says so
-	}))
+	})
+	server.Start()
 	defer server.Close()
 
 	page, err := os.ReadFile("../docs/installing.md")
@@ -68,7 +69,8 @@ func TestInstallingPage(t *testing.T) {
 
 const downloads = project + "/releases/download"
 
-// stand makes programs that take the place of some that would change this machine, or are not on it.
+// stand makes programs that take the place of some that would change this machine, or are not on it. The index of krew's
+// plugins, which is on GitHub, is not asked for: the manifest is not in it.
 func stand(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -82,7 +84,7 @@ esac
 exit 1`,
 		"kubectl": `command=$1; shift
 case $command in
-krew) cd "$RELEASE" && KREW_NO_UPGRADE_CHECK=1 exec go run ` + krew + ` "$@" ;;
+krew) cd "$RELEASE" && KREW_NO_UPGRADE_CHECK=1 exec go run ` + krew + ` "$@" --no-update-index ;;
 esac
 exec "$KREW_ROOT/bin/kubectl-$(echo "$command" | tr - _)" "$@"`,
 	} {
