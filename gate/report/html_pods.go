@@ -42,14 +42,14 @@ func drawPods(s timeScale, ref manifest.Ref, pods []gate.Pods, y float64) markup
 		tag("text", attrs{"class", "tick", "x", num(s.right), "y", num(y + 12), "text-anchor", "end"}, text(said)),
 	}
 	for i, a := range []struct{ class, fill string }{
-		{"fill-new", "#0969da"}, {"hatch-new", "url(#hatch-new)"}, {"fill-old", "#8c959f"}, {"hatch-old", "url(#hatch-old)"},
+		{"fill-new", "#0969da"}, {"hatch-new", "url(#hatch-new)"}, {"fill-old", "#7d8896"}, {"hatch-old", "url(#hatch-old)"},
 	} {
 		if !slices.Equal(levels[i], levels[i+1]) {
 			parts = append(parts, empty("path", attrs{"class", a.class, "fill", a.fill, "d", stepped(xs, levels[i+1], levels[i], s.right)}))
 		}
 	}
 	parts = append(parts, empty("path", attrs{"class", "wanted", "stroke", "#57606a", "fill", "none", "d", steppedLine(xs, wanted, s.right)}),
-		empty("line", attrs{"class", "base", "stroke", "#8c959f", "x1", num(s.left), "x2", num(s.right), "y1", num(bottom), "y2", num(bottom)}))
+		empty("line", attrs{"class", "base", "stroke", "#7d8896", "x1", num(s.left), "x2", num(s.right), "y1", num(bottom), "y2", num(bottom)}))
 	for _, t := range []float64{0, v.high} {
 		parts = append(parts, tag("text", attrs{"class", "tick", "x", num(s.left - 6), "y", num(v.y(t) + 4), "text-anchor", "end"}, text(fmt.Sprint(int(t)))))
 	}

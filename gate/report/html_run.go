@@ -32,7 +32,7 @@ func drawRun(r gate.Report) markup {
 		}
 		items = append(items,
 			swatch("fill-new", "#0969da")+"new, ready", swatch("hatch-new", "url(#hatch-new)")+"new, not ready yet",
-			swatch("fill-old", "#8c959f")+"old, ready", swatch("hatch-old", "url(#hatch-old)")+"old, not ready",
+			swatch("fill-old", "#7d8896")+"old, ready", swatch("hatch-old", "url(#hatch-old)")+"old, not ready",
 			"<svg class=\"swatch\" width=\"14\" height=\"10\" aria-hidden=\"true\">"+
 				empty("line", attrs{"class", "wanted", "stroke", "#57606a", "x1", "0", "x2", "14", "y1", "5", "y2", "5"})+"</svg> wanted")
 	}
