@@ -57,7 +57,7 @@ func TestRedactReport(t *testing.T) {
 		Stages:    []StageReport{{Approval: &StageApproval{By: secret, Reason: secret}}},
 		Workloads: []rollout.Status{status},
 		Findings:  []diagnosis.Finding{finding},
-		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}}},
+		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}, Courses: []analysis.Course{{Group: secret}}}},
 		Undo:      &Undo{Objects: []Undone{{Result: secret}}, Findings: []diagnosis.Finding{finding}},
 		Timeline:  timelineOf(secret),
 		Layers:    []diagnosis.Layered{{Healthy: []string{secret}, Unknown: []string{secret}}},

@@ -84,7 +84,7 @@ func (p *htmlPage) foot(r gate.Report) {
 func verdictHeader(r gate.Report) markup {
 	color := verdictColor(r)
 	lead := tag("p", attrs{"class", "lead"},
-		badge(color, verdictWord(r)), tag("span", attrs{"class", "muted"}, text(fmt.Sprintf("exit %d", r.Exit.Code))),
+		badge(color, verdictWord(r)), " ", tag("span", attrs{"class", "muted"}, text(fmt.Sprintf("exit %d", r.Exit.Code))), " ",
 		tag("span", attrs{"class", "muted"}, "rolloutgate ", line(r.Run.Command)))
 	sentence := oneLine(r.Exit.State)
 	if sentence == "" {

@@ -20,13 +20,17 @@ func (p *htmlPage) finding(title markup, f diagnosis.Finding, layers []diagnosis
 	if f.Terminal != diagnosis.TerminalContext {
 		rule = line(f.Rule)
 	}
+	var where markup
+	if f.Object.Name != "" {
+		where = line(whereabouts(f, p.started))
+	}
 	inside := []markup{
 		tag("h2", nil, title, ": ", code(f.Code), about), tag("p", attrs{"class", "cause"}, line(f.Cause)),
 		facts("facts",
 			fact{"Changed", join("<br>", changed...)},
 			fact{"Manifest", join(" ", code(place(f.File, f.Line)), code(f.FieldPath))},
 			fact{"Fix", fixes(f.Fix)},
-			fact{"Where", line(whereabouts(f, p.started))},
+			fact{"Where", where},
 			fact{"How sure", line(breadth(f))},
 			fact{"Rule", rule}, fact{"To tune", code(f.Knob)},
 		),
@@ -61,7 +65,11 @@ func (p *htmlPage) proof(proof diagnosis.Proof) markup {
 	all, headline := proofLines(proof)
 	q := quoteLines(proof, logLines)
 	title = append(title, text(q.part()))
-	quote := tag("figure", attrs{"class", "proof"},
+	class := "proof wrapped"
+	if proof.Type == "log" || proof.Type == "diff" { // their lines mean something
+		class = "proof"
+	}
+	quote := tag("figure", attrs{"class", class},
 		tag("figcaption", nil, join(", ", title...)), quoted(q.lines, q.headline))
 	if len(q.lines) == len(all) {
 		return quote + "\n"

@@ -131,7 +131,7 @@ func facts(class string, all ...fact) markup {
 
 // headCell is the head of one column of a table.
 type headCell struct {
-	title  markup
+	title  string
 	number bool
 }
 
@@ -157,7 +157,7 @@ func grid(caption markup, head []headCell, rows []gridRow) markup {
 	}
 	var titles, body []markup
 	for i, h := range head {
-		titles = append(titles, tag("th", append(attrs{"scope", "col"}, class(i, h.title)...), h.title))
+		titles = append(titles, tag("th", append(attrs{"scope", "col"}, class(i, line(h.title))...), line(h.title)))
 	}
 	for _, r := range rows {
 		var cells []markup
@@ -166,7 +166,7 @@ func grid(caption markup, head []headCell, rows []gridRow) markup {
 				cells = append(cells, tag("th", attrs{"scope", "row"}, c))
 				continue
 			}
-			cells = append(cells, tag("td", append(attrs{"data-head", html.UnescapeString(string(head[i].title))}, class(i, c)...), c))
+			cells = append(cells, tag("td", append(attrs{"data-head", head[i].title}, class(i, c)...), c))
 		}
 		a := attrs(nil)
 		if r.class != "" {

@@ -33,7 +33,7 @@ func hatching() markup {
 			empty("rect", attrs{"width", "2", "height", "6", "class", class, "fill", color})) + "\n"
 	}
 	return "<svg class=\"defs\" width=\"0\" height=\"0\" aria-hidden=\"true\" focusable=\"false\"><defs>\n" +
-		pattern("hatch-new", "fill-new", "#0969da") + pattern("hatch-old", "fill-old", "#8c959f") + "</defs></svg>\n"
+		pattern("hatch-new", "fill-new", "#0969da") + pattern("hatch-old", "fill-old", "#7d8896") + "</defs></svg>\n"
 }
 
 // num is a number of a drawing: one digit behind the point is less than anybody sees.

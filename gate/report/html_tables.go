@@ -18,7 +18,7 @@ func columns(titles ...string) []headCell {
 	var out []headCell
 	for _, t := range titles {
 		name, number := strings.CutPrefix(t, "#")
-		out = append(out, headCell{text(name), number})
+		out = append(out, headCell{name, number})
 	}
 	return out
 }
