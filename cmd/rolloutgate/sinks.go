@@ -32,7 +32,11 @@ type sink struct {
 type newSink func(o *options, getenv func(string) string) (*sink, error)
 
 // sinkKinds are all sinks. A new one is one file and one row here.
-func sinkKinds() []newSink { return nil }
+func sinkKinds() []newSink {
+	return []newSink{
+		traces,
+	}
+}
 
 type sinks []sink
 
