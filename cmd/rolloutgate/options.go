@@ -52,6 +52,10 @@ type options struct {
 	helmTests                        bool
 	preflight                        string
 
+	changeCause, cause string // the flag, and its text
+	pushMetrics        string
+	events             bool
+
 	config, output, reportDir, ci, color string
 
 	formats   []report.Format // that are known
@@ -270,6 +274,9 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		}
 	}
 	o.spec = spec
+	if o.cause, err = causeOf(o.changeCause, o.pipeline(getenv)); err != nil {
+		return err
+	}
 	return errors.Join(
 		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),
 		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),
