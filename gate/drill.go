@@ -190,6 +190,9 @@ func (x *rehearsal) judging() Gate {
 func (x *rehearsal) release(ctx context.Context, stage string, g Gate, u *unstructured.Unstructured) (Report, error) {
 	x.run.step(Step{Name: StepDrill, Stage: stage})
 	g.Progress = func(e Event) {
+		if e.Type == EventStarted {
+			return // it is a part of this one
+		}
 		x.run.report.Timeline = append(x.run.report.Timeline, e)
 		if x.gate.Progress != nil {
 			x.gate.Progress(e)

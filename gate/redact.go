@@ -62,7 +62,7 @@ func (r redactor) text(s string) string {
 
 // report redacts every field that can hold text from the cluster or from a Secret. Names and codes stay.
 func (r redactor) report(rep *Report) {
-	rep.Exit.State = r.text(rep.Exit.State)
+	rep.Exit.State, rep.Exit.Error = r.text(rep.Exit.State), r.text(rep.Exit.Error)
 	for i := range rep.Changes {
 		rep.Changes[i].Diff = r.text(rep.Changes[i].Diff)
 	}
@@ -142,6 +142,8 @@ func (p Queued) redacted(redactor) Payload   { return p }
 func (p Adopted) redacted(redactor) Payload  { return p }
 func (p Asked) redacted(redactor) Payload    { return p }
 func (p Replaced) redacted(redactor) Payload { return p }
+func (p Started) redacted(redactor) Payload  { return p }
+func (p Finished) redacted(redactor) Payload { return p } // it is made of a report that was
 
 func (p Decided) redacted(r redactor) Payload {
 	p.By, p.Reason = r.text(p.By), r.text(p.Reason)

@@ -62,6 +62,11 @@ type Exit struct {
 	Name string `json:"name"`
 	// State is one sentence for the last line: "deployment/web is back at its previous version (verified)".
 	State string `json:"state"`
+	// Error is why the run could not be carried out, where no finding says it; empty otherwise. File and Line are the
+	// place in a manifest or the config file that it is about.
+	Error string `json:"error,omitempty"`
+	File  string `json:"file,omitempty"`
+	Line  int    `json:"line,omitempty"`
 }
 
 // Change is one object and what was done to it, in kubectl's words: created, configured, unchanged.

@@ -165,7 +165,7 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 	g = g.withDefaults()
 	vars := g.Vars
 	vars.Namespace = g.Namespace
-	return &run{
+	r := &run{
 		g: g, criteria: criteria.Asker{Querier: g.Querier, Criteria: g.Criteria, Timing: g.Timing, Vars: vars},
 		course: newCourse(ctx, g.Signals), redact: newRedactor(nil), said: map[manifest.Ref]statusText{},
 		report: Report{
@@ -176,6 +176,10 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 			},
 		},
 	}
+	if g.Progress != nil {
+		g.Progress(r.report.Started())
+	}
+	return r
 }
 
 // begins notes when the change began, and from when on its time counts.

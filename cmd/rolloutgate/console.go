@@ -131,6 +131,8 @@ func (c *console) event(e gate.Event) {
 func (c *console) note(e gate.Event) (permanent bool) {
 	text := wordsOf(e)
 	switch p := e.Payload.(type) {
+	case gate.Started:
+		return false // the first step says it
 	case gate.Step:
 		c.step = text
 	case gate.Asked:

@@ -28,6 +28,7 @@ type program struct {
 	moreFormats    []report.Format // after those that are built in; nil: there are no others
 	moreSinks      []newSink       // after those that are built in; nil: there are no others
 	code           int
+	unbegun        func(error) // reports a run that did not come to begin; nil: there is none, or it has begun
 }
 
 // execute runs one command line and returns the exit code. A panic is a bug of ours: exit code 1, and the stack for
@@ -80,6 +81,9 @@ func (p *program) fail(err error) {
 		p.code = codeOf(err)
 	}
 	fmt.Fprintf(p.stderr, "error: %s\n", printable(err))
+	if p.unbegun != nil {
+		p.unbegun(err)
+	}
 }
 
 // printable makes an error fit to print. It may quote the cluster, whose text is not to be obeyed: a CI system takes a line
@@ -94,10 +98,13 @@ func printable(err error) string {
 	return strings.Join(lines, "\n")
 }
 
-// codeOf is the exit code of an error that came before any report.
-func codeOf(err error) int {
+// outcomeOf is what an error means that came before any run.
+func outcomeOf(err error) gate.Outcome {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-		return gate.Invalid.Code()
+		return gate.Invalid
 	}
-	return gate.OutcomeOf(err).Code()
+	return gate.OutcomeOf(err)
 }
+
+// codeOf is its exit code.
+func codeOf(err error) int { return outcomeOf(err).Code() }

@@ -35,7 +35,7 @@ func (p *program) runCommand() *cobra.Command {
 
 // gateManifests is run, and plan when onlyPlan says so.
 func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*options) bool) error {
-	if err := o.complete(c, p.getenv); err != nil {
+	if err := p.complete(c, o); err != nil {
 		return err
 	}
 	read, err := o.objects(p)
@@ -76,7 +76,7 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	}
 	g.Signals = p.later
 	g.Progress = func(e gate.Event) {
-		out.console.event(e)
+		out.event(e)
 		told.event(e)
 	}
 	if out.log.mask != nil {
@@ -87,8 +87,9 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	if r.SchemaVersion == "" {
 		return err // it did not come to a run
 	}
-	p.code = r.Exit.Code
+	p.code, p.unbegun = r.Exit.Code, nil
 	if err != nil && len(r.Findings) == 0 {
+		r.Exit.Because(err)
 		fmt.Fprintf(p.stderr, "error: %s\n", printable(err)) // a finding would have said it better
 	}
 	out.print(r)

@@ -66,7 +66,7 @@ type recordedRun func(gate.Gate, context.Context, gate.Which) (gate.Report, erro
 
 // onRun runs a command that names a run on record. A command that releases something is a run of its own.
 func (p *program) onRun(c *cobra.Command, o *options, args []string, releases bool, carryOut recordedRun) error {
-	if err := o.complete(c, p.getenv); err != nil {
+	if err := p.complete(c, o); err != nil {
 		return err
 	}
 	if o.unfinished != "" {

@@ -68,6 +68,9 @@ func (d *document) verdict(r gate.Report) {
 	rows := [][]string{
 		{"**State**", "**" + escapeMarkdown(r.Exit.State) + "**"},
 	}
+	if r.Exit.Error != "" {
+		rows = append(rows, []string{"**Error**", escapeMarkdown(r.Exit.Error)})
+	}
 	if explains(r) {
 		f := r.Findings[0]
 		rows = append(rows, []string{"**Cause**", codeCell(f.Code) + " " + escapeMarkdown(f.Cause)})
