@@ -45,6 +45,7 @@ var homes = map[string][]string{
 	"github.com/prometheus/client_golang/":            {"analysis/prometheus"},
 	"github.com/prometheus/client_golang/prometheus/": {"gate/telemetry"},
 	"go.opentelemetry.io/":                            {"gate/telemetry"},
+	"github.com/prometheus/client_model/":             {"gate/telemetry"},
 	"google.golang.org/protobuf/":                     {"gate/telemetry"},
 	"github.com/hashicorp/go-retryablehttp":           {"analysis/prometheus", "gate/telemetry"},
 	"github.com/prometheus/prometheus/":               {"analysis"},

@@ -35,6 +35,7 @@ type newSink func(o *options, getenv func(string) string) (*sink, error)
 func sinkKinds() []newSink {
 	return []newSink{
 		traces,
+		pushedMetrics,
 		kubernetesEvents,
 	}
 }

@@ -31,7 +31,7 @@ func goodRun() (gate.Report, []gate.Event) {
 			Pipeline: record.Pipeline{System: "gitlab", URL: "https://ci.example/jobs/7", Commit: "0123abc", Actor: "ada"},
 		},
 		Exit:      gate.Exit{Code: 0, Name: "passed", State: "deployment/web is complete"},
-		Workloads: []rollout.Status{{Ref: web}},
+		Workloads: []rollout.Status{{Ref: web, Watched: true}},
 	}
 	return r, []gate.Event{
 		at(0, whole, gate.Step{Name: gate.StepPlan, Objects: 2}),
