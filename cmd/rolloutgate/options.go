@@ -54,6 +54,10 @@ type options struct {
 	helmTests                        bool
 	preflight                        string
 
+	changeCause, cause string // the flag, and its text
+	pushMetrics        string
+	events             bool
+
 	config, output, reportDir, ci, color string
 	githubAudience                       string
 	token                                func(context.Context) (string, error) // instead of the kubeconfig's credentials; nil: there is none
@@ -283,6 +287,9 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	o.spec = spec
 	if o.githubAudience != "" {
 		o.token, o.noToken = gitHubToken(getenv, o.githubAudience)
+	}
+	if o.cause, err = causeOf(o.changeCause, o.pipeline(getenv)); err != nil {
+		return err
 	}
 	return errors.Join(
 		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),

@@ -28,6 +28,8 @@ func (p *program) runCommand() *cobra.Command {
 	o.staging(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())
+	o.labelling(c.Flags())
+	o.telling(c.Flags())
 	return c
 }
 

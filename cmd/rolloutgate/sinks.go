@@ -35,6 +35,9 @@ type newSink func(o *options, getenv func(string) string) (*sink, error)
 func sinkKinds() []newSink {
 	return []newSink{
 		noticeSink,
+		pushedMetrics,
+		traces,
+		kubernetesEvents,
 	}
 }
 

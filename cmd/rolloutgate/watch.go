@@ -22,6 +22,7 @@ func (p *program) watchCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.gating(c.Flags())
+	o.pushing(c.Flags())
 	return c
 }
 

@@ -76,7 +76,7 @@ func (o *options) client() (*cluster.Client, error) {
 	if o.token != nil {
 		config = cluster.WithTokens(config, o.token)
 	}
-	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts})
+	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts, ChangeCause: o.cause})
 }
 
 // noCluster is the error of a kubeconfig that leads nowhere.

@@ -36,6 +36,8 @@ func watchedIn(_ Use, f facts) bool { return f.watched && f.object.Resource.Name
 // hasPods is true of kinds whose pods are followed. Those of a CronJob are not: it makes them when their time comes.
 func hasPods(_ Use, f facts) bool { return f.watched && f.kind.Spec != nil }
 
+func told(u Use, f facts) bool { return u.Events && f.kind.Replaces }
+
 func owns(r rollout.Revisions) func(Use, facts) bool {
 	return func(_ Use, f facts) bool { return f.kind.Owns == r }
 }

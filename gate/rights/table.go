@@ -222,6 +222,11 @@ func Table() []Row {
 			Without: "a misspelt RuntimeClass is not recognised as such",
 		},
 		{
+			Purpose: "say on a workload, as Events, that a run has begun and how it has ended, with --events", Verbs: []string{"create"},
+			On: []Place{{Resource: "events"}}, wanted: told,
+			Without: "no Event is written, and a warning says so",
+		},
+		{
 			Purpose: "see whether anything of a kind is left before it removes the CRD that it has created", Verbs: []string{"list"}, of: definedKinds, words: "the kinds of CRDs in the manifests (in the whole cluster)",
 			Without: "the undo leaves a CRD that the run has created",
 		},
