@@ -18,7 +18,7 @@ EXPOSURE ?= --out docs/delivery.md
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint
+.PHONY: help build sandbox pictures unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +28,9 @@ build: ## build bin/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine
 	cd sandbox && go build -o ../bin/ . ./testapp
+
+pictures: ## the pictures of the documentation, of runs that were recorded (tmux)
+	go test ./cmd/rolloutgate -run 'TestTerminalPictures|TestDocsTerminal' -update
 
 unit: ## tests that need no cluster, and how long they take
 	@go test -run '^$$' ./... >/dev/null # builds them, so that only their own time counts
