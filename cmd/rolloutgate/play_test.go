@@ -44,11 +44,9 @@ func play(address string) {
 		return os.Getenv(name)
 	}
 	p := &program{getenv: getenv, stdin: os.Stdin, stdout: out, stderr: out, hidden: &hidden}
-	ci := ciSystems()[0]
-	for _, system := range ciSystems() {
-		if system.name == ciNone {
-			ci = system
-		}
+	ci, err := parseCI(ciNone, ciSystems(), getenv)
+	if err != nil {
+		fail(err)
 	}
 	color, _ := parseColor("", getenv, ci, out)
 	options := consoleOptions{Unread: out.waiting, Color: color, Timeout: 10 * time.Minute}
@@ -147,8 +145,14 @@ func startPlaying(t *testing.T, run string, width, height int, env ...string) *p
 	if err != nil {
 		t.Fatal(err)
 	}
-	env = append([]string{"LC_ALL=C.UTF-8", "ROLLOUTGATE_PLAY=" + address, "ROLLOUTGATE_PLAY_RUN=../../gate/live/testdata/" + run}, env...)
-	p := &player{t: t, width: width, height: height, tmux: startTmux(t, width, height, env, self)}
+	programs := t.TempDir()
+	if err := os.Symlink(self, programs+"/rolloutgate"); err != nil {
+		t.Fatal(err)
+	}
+	env = append([]string{"PATH=" + programs + ":" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "ROLLOUTGATE_PLAY=" + address, "ROLLOUTGATE_PLAY_RUN=../../gate/live/testdata/" + run}, env...)
+	p := &player{t: t, width: width, height: height, tmux: startTmux(t, width, height, env)}
+	p.tmux.shows("the shell is to ask for a command", func(screen string) bool { return screen == "$\n" })
+	p.tmux.types(cmp.Or(playedAs(env), "rolloutgate run -f deploy/"))
 	listener.(*net.UnixListener).SetDeadline(time.Now().Add(20 * time.Second))
 	if p.conn, err = listener.Accept(); err != nil {
 		t.Fatalf("%v; the terminal shows\n%s", err, p.tmux.capture())
@@ -156,6 +160,16 @@ func startPlaying(t *testing.T, run string, width, height int, env ...string) *p
 	t.Cleanup(func() { p.conn.Close() })
 	p.answers = bufio.NewScanner(p.conn)
 	return p
+}
+
+// playedAs is the command line that a picture shows.
+func playedAs(env []string) string {
+	for _, variable := range env {
+		if line, ok := strings.CutPrefix(variable, "ROLLOUTGATE_PLAY_PROMPT="); ok {
+			return line
+		}
+	}
+	return ""
 }
 
 // do has the run do something, and waits until it has.

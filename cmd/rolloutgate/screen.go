@@ -15,10 +15,15 @@ const (
 	showCursor   = "\x1b[?25h"
 	eraseBelow   = "\r\x1b[J"
 	eraseRest    = "\x1b[K"
+	noWrapping   = "\x1b[?7l"
+	wrapping     = "\x1b[?7h"
+	keepCursor   = "\x1b7"
+	backToKept   = "\x1b8"
 )
 
 // screen is a block of lines at the bottom of a terminal, as far as it was drawn. The cursor stands in the first column
-// of its first line, where a terminal keeps it when it breaks lines anew for another width.
+// of its first line, where a terminal keeps it when it breaks lines anew for another width. A terminal may have another size
+// some time before we hear of it: lines that are too long for it then do not wrap, and the cursor returns to where it was.
 type screen struct {
 	lines  []string
 	hidden bool // the cursor
@@ -34,8 +39,10 @@ func (s *screen) change(text string, block []string, anew bool) string {
 	case text == "" && !anew && slices.Equal(s.lines, block):
 		return ""
 	case text != "" || anew || len(s.lines) == 0 || len(block) == 0:
-		b.WriteString(eraseBelow + text + strings.Join(block, "\r\n"))
-		b.WriteString(up(len(block) - 1))
+		b.WriteString(eraseBelow + text)
+		if len(block) > 0 {
+			b.WriteString(noWrapping + strings.Join(block, "\r\n") + wrapping + up(len(block)-1))
+		}
 	default:
 		b.WriteString(s.differing(block))
 	}
@@ -50,29 +57,29 @@ func (s *screen) change(text string, block []string, anew bool) string {
 // differing goes down from line to line and rewrites those that differ.
 func (s *screen) differing(block []string) string {
 	var b strings.Builder
-	row := 0
+	row, last := 0, len(s.lines)-1
 	down := func(to int) {
-		if last := min(to, len(s.lines)-1); last > row {
-			fmt.Fprintf(&b, "\x1b[%dB", last-row)
-			row = last
-		}
-		for ; row < to; row++ {
-			b.WriteString("\r\n") // below the last line of the screen there may be none
+		if to > row {
+			fmt.Fprintf(&b, "\x1b[%dB", to-row)
+			row = to
 		}
 	}
-	for i, line := range block {
-		if i < len(s.lines) && s.lines[i] == line {
-			continue
+	for i, line := range block[:min(len(block), len(s.lines))] {
+		if s.lines[i] != line {
+			down(i)
+			b.WriteString("\r" + line + eraseRest)
 		}
-		down(i)
-		b.WriteString("\r" + line + eraseRest)
 	}
-	if len(block) < len(s.lines) {
+	switch more := len(block) - len(s.lines); {
+	case more < 0:
 		down(len(block))
 		b.WriteString(eraseBelow)
+	case more > 0: // the screen may have to scroll for them
+		down(last)
+		b.WriteString("\r\n" + strings.Join(block[last+1:], "\r\n"))
+		return noWrapping + b.String() + wrapping + up(len(block)-1)
 	}
-	b.WriteString(up(row))
-	return b.String()
+	return keepCursor + noWrapping + b.String() + wrapping + backToKept
 }
 
 // up goes to the first column, n lines further up.

@@ -31,6 +31,7 @@ type terminal struct {
 	above    []string // what has left the screen
 	rows     []string
 	row, col int
+	kept     [2]int // row and column that the cursor is to return to
 	hidden   bool
 	writes   int
 	bytes    int
@@ -46,6 +47,14 @@ func (s *terminal) Write(p []byte) (int, error) {
 		if m := sequence.FindStringSubmatch(text); m != nil {
 			s.control(m[1], m[2])
 			text = text[len(m[0]):]
+			continue
+		}
+		if rest, ok := strings.CutPrefix(text, keepCursor); ok {
+			s.kept, text = [2]int{s.row, s.col}, rest
+			continue
+		}
+		if rest, ok := strings.CutPrefix(text, backToKept); ok {
+			s.row, s.col, text = s.kept[0], s.kept[1], rest
 			continue
 		}
 		r := []rune(text)[0]
@@ -101,7 +110,7 @@ func (s *terminal) control(argument, letter string) {
 		switch argument {
 		case "?25":
 			s.hidden = letter == "l"
-		case "?2026":
+		case "?2026", "?7":
 		default:
 			s.t.Fatalf("the terminal has no mode %s", argument)
 		}
@@ -169,7 +178,7 @@ func TestOnlyWhatDiffers(t *testing.T) {
 		t.Errorf("nothing differs, and %q is written", change)
 	}
 	change := s.change("", []string{"one", "2", "three"}, false)
-	if want := beginPicture + "\x1b[1B\r2" + eraseRest + "\r\x1b[1A" + endPicture; change != want {
+	if want := beginPicture + keepCursor + noWrapping + "\x1b[1B\r2" + eraseRest + wrapping + backToKept + endPicture; change != want {
 		t.Errorf("got  %q\nwant %q", change, want)
 	}
 }

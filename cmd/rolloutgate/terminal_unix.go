@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,14 +26,22 @@ func terminalSignals() (signals <-chan os.Signal, release func()) {
 // resizes tells whether a signal says that the terminal has another size.
 func resizes(s os.Signal) bool { return s == syscall.SIGWINCH }
 
-// suspend does what a signal does where nobody catches it.
+// suspend does what a signal does where nobody catches it, and returns when the process goes on. One that nothing stops,
+// as the first of a container, goes on after a while.
 func suspend(s os.Signal) {
+	goesOn := make(chan os.Signal, 1)
+	signal.Notify(goesOn, syscall.SIGCONT)
+	defer signal.Stop(goesOn)
 	if s == syscall.SIGTSTP {
-		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		return
+		s = syscall.SIGSTOP // which is not caught
+	} else {
+		signal.Reset(s)
 	}
-	signal.Reset(s)
 	_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
+	select { // it may take a moment until all threads have stopped
+	case <-goesOn:
+	case <-time.After(time.Second):
+	}
 }
 
 // inForeground tells whether the terminal is this process's to draw on, and not that of a shell in front of it.

@@ -12,14 +12,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// tmux is a real terminal with one window, without anybody in front of it.
+// tmux is a real terminal with a shell in it, without anybody in front of it.
 type tmux struct {
 	t      *testing.T
 	socket string
 }
 
-// startTmux runs a program in a terminal. Where there is no tmux the test is skipped, but not in CI.
-func startTmux(t *testing.T, width, height int, env []string, program ...string) *tmux {
+// startTmux opens a terminal. Where there is no tmux the test is skipped, but not in CI.
+func startTmux(t *testing.T, width, height int, env []string) *tmux {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
 		if os.Getenv("CI") != "" {
@@ -29,7 +29,7 @@ func startTmux(t *testing.T, width, height int, env []string, program ...string)
 	}
 	dir := t.TempDir()
 	config := filepath.Join(dir, "conf")
-	settings := "set -g status off\nset -g remain-on-exit on\nset -g default-terminal screen-256color\nset -s escape-time 0\n"
+	settings := "set -g status off\nset -g default-terminal screen-256color\nset -s escape-time 0\n"
 	if err := os.WriteFile(config, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func startTmux(t *testing.T, width, height int, env []string, program ...string)
 	for _, variable := range env {
 		args = append(args, "-e", variable)
 	}
-	command := exec.Command("tmux", append(args, program...)...)
+	command := exec.Command("tmux", append(args, "-e", "PS1=$ ", "-e", "ENV=", "/bin/sh", "-i")...)
 	command.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TERM=xterm-256color", "LC_ALL=C.UTF-8", "SHELL=/bin/sh"}
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("starting tmux: %v: %s", err, out)
@@ -94,7 +94,7 @@ func (x *tmux) settled(more ...string) string {
 	return ""
 }
 
-// format is what tmux knows: "cursor_flag", "pane_dead_status".
+// format is something that tmux knows, as "cursor_flag".
 func (x *tmux) format(name string) string {
 	x.t.Helper()
 	return strings.TrimSpace(x.run("display-message", "-p", "-t", "run", "#{"+name+"}"))
@@ -103,6 +103,26 @@ func (x *tmux) format(name string) string {
 func (x *tmux) waitFor(name, value string) {
 	x.t.Helper()
 	x.shows(name+" is to be "+value, func(string) bool { return x.format(name) == value })
+}
+
+// types has the shell carry out a command.
+func (x *tmux) types(line string) { x.run("send-keys", "-t", "run", line, "Enter") }
+
+// ended waits until the shell asks for the next command, and says how the last one has ended.
+func (x *tmux) ended() (screen, status string) {
+	x.t.Helper()
+	screen = x.shows("the shell is to ask for more", func(screen string) bool { return strings.HasSuffix(screen, "\n$\n") })
+	if x.format("cursor_flag") != "1" {
+		x.t.Error("the cursor is gone")
+	}
+	if blocks(screen) != 0 {
+		x.t.Errorf("the block is still there:\n%s", screen)
+	}
+	x.types("echo status $?")
+	said := x.shows("the status is to be told", func(screen string) bool { return strings.Contains(screen, "\nstatus ") })
+	_, said, _ = strings.Cut(said, "\nstatus ")
+	status, _, _ = strings.Cut(said, "\n")
+	return screen, status
 }
 
 // golden compares text with a file.
@@ -124,14 +144,4 @@ func golden(t *testing.T, path, text string) {
 	if diff := cmp.Diff(string(want), text); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", path, diff)
 	}
-}
-
-// stateOf is the state of a process: "T" when it is stopped.
-func stateOf(t *testing.T, pid string) string {
-	t.Helper()
-	out, err := exec.Command("ps", "-o", "state=", "-p", pid).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out[:1])
 }

@@ -19,8 +19,8 @@ type View struct {
 	ASCII         bool // whether it may have nothing but ASCII
 }
 
-// wideEnough is from how many columns on figures are told in words.
-const wideEnough = 70
+// wideEnough is from how many columns on figures are told in words, and narrow up to how many only the most needed are.
+const narrow, wideEnough = 50, 70
 
 // Block is the run at a moment, in lines that are all narrower than the terminal, and fewer than it is high. Before the
 // first event there are none.
@@ -112,8 +112,9 @@ func (d drawing) steps() []line {
 			switch name := d.flat(name); {
 			case i < d.stage || i == d.stage && d.judged != nil && d.broken == "":
 				add(name, past)
-			case i > d.stage:
+			case i > d.stage && d.broken == "":
 				add(name, future)
+			case i > d.stage: // it will not come to that
 			case d.broken != "":
 				add(name, failed)
 			default:
@@ -195,6 +196,9 @@ func (d drawing) undo() []line {
 	}
 	all := len(d.written)
 	text := fmt.Sprintf("%d of %d put back", d.taken, all)
+	if d.width < narrow {
+		text = fmt.Sprintf("%d/%d back", d.taken, all)
+	}
 	if d.kept > 0 {
 		text += fmt.Sprintf(", %d left alone", d.kept)
 	}
@@ -243,7 +247,7 @@ func (d drawing) workloadRows(n int) []line {
 	}
 	shown := d.workloads
 	if len(shown) > n {
-		shown = slices.SortedStableFunc(slices.Values(shown), func(a, b rollout.Status) int { return cmp.Compare(rank(a), rank(b)) })
+		shown = slices.SortedStableFunc(slices.Values(shown), func(a, b workload) int { return cmp.Compare(rank(a), rank(b)) })
 		shown = shown[:max(n-1, 1)]
 	}
 	var lines []line
@@ -257,7 +261,7 @@ func (d drawing) workloadRows(n int) []line {
 }
 
 // rank is low for what a person wants to see.
-func rank(s rollout.Status) int {
+func rank(s workload) int {
 	switch s.Phase {
 	case rollout.Failed:
 		return 0

@@ -12,7 +12,7 @@ import (
 // cells is how long a bar or a sparkline is.
 func (d drawing) cells() int {
 	switch {
-	case d.width < 50:
+	case d.width < narrow:
 		return 6
 	case d.width < wideEnough:
 		return 10
@@ -49,7 +49,7 @@ func (d drawing) bar(shares []share, whole int) line {
 }
 
 // workload is one of them: its name, its pods, what it waits for.
-func (d drawing) workload(w rollout.Status) line {
+func (d drawing) workload(w workload) line {
 	ready := int(max(0, w.Ready))
 	starting := int(max(0, w.Updated-w.Ready))
 	old := int(max(0, w.Old))
@@ -86,13 +86,13 @@ func (d drawing) workload(w rollout.Status) line {
 }
 
 // figures are the pods of a workload in numbers: new ones that are ready, of how many; new ones that are not; old ones.
-func (d drawing) figures(w rollout.Status, starting int) line {
+func (d drawing) figures(w workload, starting int) line {
 	if w.Desired == 0 && w.Updated == 0 && w.Old == 0 {
 		return nil
 	}
 	whole := d.width >= wideEnough
 	of := fmt.Sprintf("%d/%d", w.Ready, w.Desired)
-	what := map[bool]string{false: "ready", true: "back"}[d.undoing()]
+	what := map[bool]string{false: "ready", true: "back"}[w.back]
 	if whole {
 		of = fmt.Sprintf("%d/%d %s", w.Ready, w.Desired, what)
 	}
@@ -106,7 +106,7 @@ func (d drawing) figures(w rollout.Status, starting int) line {
 	}
 	if w.Old > 0 {
 		text := fmt.Sprintf(" %d old", w.Old)
-		if whole && d.undoing() {
+		if whole && w.back {
 			text = fmt.Sprintf(", %d to go", w.Old)
 		} else if whole {
 			text = "," + text
@@ -175,7 +175,8 @@ func (d drawing) criterion(c criterion, values int) line {
 		style = yellow
 	}
 	l := d.named(c.name)
-	l = append(l, part{pad(d.spark(c), d.cells()) + "  ", style}, part{pad(d.flat(c.value()), values), ""})
+	spark := d.spark(c)
+	l = append(append(l, spark...), part{strings.Repeat(" ", d.cells()-spark.width()) + "  ", ""}, part{pad(d.flat(c.value()), values), ""})
 	if c.last == nil {
 		return append(l, part{"  before", dim})
 	}
@@ -183,7 +184,10 @@ func (d drawing) criterion(c criterion, values int) line {
 	if d.width >= wideEnough {
 		limit = "limit " + limit
 	}
-	l = append(l, part{"  " + limit, dim}, part{"  " + string(c.last.State), style})
+	if d.width >= narrow {
+		l = append(l, part{"  " + limit, dim})
+	}
+	l = append(l, part{"  " + string(c.last.State), style})
 	if note := d.flat(c.last.Note); note != "" {
 		l = append(l, part{"  " + note, dim})
 	}
@@ -191,18 +195,23 @@ func (d drawing) criterion(c criterion, values int) line {
 }
 
 // spark draws the last values, from 0 to the highest one or the limit.
-func (d drawing) spark(c criterion) string {
+func (d drawing) spark(c criterion) line {
 	values := c.values[max(0, len(c.values)-d.cells()):]
 	top := 0.0
 	for _, v := range values {
-		top = max(top, v)
+		top = max(top, v.number)
 	}
 	if c.last != nil && c.last.Bound != nil {
 		top = max(top, float64(*c.last.Bound))
 	}
-	var b strings.Builder
+	var l line
 	for _, v := range values {
-		b.WriteRune(report.Level(v, top, d.levels))
+		style := map[bool]string{true: red, false: green}[v.broken]
+		if n := len(l); n > 0 && l[n-1].style == style {
+			l[n-1].text += string(report.Level(v.number, top, d.levels))
+		} else {
+			l = append(l, part{string(report.Level(v.number, top, d.levels)), style})
+		}
 	}
-	return b.String()
+	return l
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/report"
@@ -27,7 +28,7 @@ type State struct {
 
 	stages    []string // of the whole run, when there are several
 	stage     int      // the present one
-	workloads []rollout.Status
+	workloads []workload
 	criteria  []criterion
 	asked     *gate.Asked // nobody has answered yet
 	askedAt   time.Time
@@ -37,12 +38,23 @@ type State struct {
 	taken, kept, trouble int      // of these: put back, left alone, not put back
 }
 
+// workload is how far one is; back says that its new pods are those of the version that an undo has put back.
+type workload struct {
+	rollout.Status
+	back bool
+}
+
 // criterion is what was measured of one.
 type criterion struct {
 	name   string
 	before *gate.Before
 	last   *gate.Measured
-	values []float64 // the newest last
+	values []value // the newest last
+}
+
+type value struct {
+	number float64
+	broken bool // it breaks the limit
 }
 
 // maxValues are as many values of a criterion as a line has room for.
@@ -80,7 +92,7 @@ func (s *State) Take(e gate.Event) {
 		s.asked = nil
 	case gate.Judged:
 		s.asked, s.judged = nil, &p
-		if p.Outcome != gate.Passed {
+		if p.Outcome != gate.Passed && s.broken == "" {
 			s.broken = s.step.Name
 		}
 	case gate.Taken:
@@ -103,6 +115,9 @@ func (s *State) enter(p gate.Step, at time.Time) {
 	if s.step.Name != "" && !slices.Contains(s.passed, s.step.Name) {
 		s.passed = append(s.passed, s.step.Name)
 	}
+	if p.Name == gate.StepDiagnose { // of what went wrong before it
+		s.broken = s.step.Name
+	}
 	s.step, s.since = p, at
 }
 
@@ -111,14 +126,15 @@ func (s *State) status(status rollout.Status) bool {
 	if !status.Watched {
 		return false
 	}
-	i := slices.IndexFunc(s.workloads, func(other rollout.Status) bool { return other.Ref == status.Ref })
+	w := workload{status, s.undoing() && slices.Contains(s.written, status.Ref.String())}
+	i := slices.IndexFunc(s.workloads, func(other workload) bool { return other.Ref == status.Ref })
 	if i < 0 {
-		s.workloads = append(s.workloads, status)
+		s.workloads = append(s.workloads, w)
 		return true
 	}
 	before := s.workloads[i]
-	s.workloads[i] = status
-	return before != status
+	s.workloads[i] = w
+	return before != w
 }
 
 func (s *State) criterion(name string) *criterion {
@@ -133,7 +149,7 @@ func (s *State) measured(m gate.Measured) {
 	c := s.criterion(m.Criterion)
 	c.last = &m
 	if m.Number != nil {
-		c.values = append(c.values, float64(*m.Number))
+		c.values = append(c.values, value{float64(*m.Number), m.State == analysis.Breach})
 		c.values = c.values[max(0, len(c.values)-maxValues):]
 	}
 }
