@@ -111,7 +111,7 @@ func (r *run) noteUnread(ctx context.Context, l KeptLog, err error) {
 	case OutcomeOf(err) == Denied:
 		r.note(`logs: this account cannot get resource "pods/log"`)
 	case ctx.Err() != nil:
-		r.note("the time to read the whole logs was up, so some of them are not kept or have no end")
+		r.note("there was no time to read all of the whole logs: some are not kept, or have no end")
 	case l.Previous && l.Text == "":
 	default:
 		r.note("the log of container %s of %s could not be read: %v", l.Container, l.Object, err)

@@ -183,7 +183,7 @@ func TestKeepingIsNotLate(t *testing.T) {
 			}
 			report := r.end()
 			notes := strings.Join(report.Notes, "\n")
-			if kept != nil || !strings.Contains(notes, "the time to read the whole logs was up") {
+			if kept != nil || !strings.Contains(notes, "there was no time to read all of the whole logs") {
 				t.Errorf("%s: kept %v, notes %q", name, kept, notes)
 			}
 			if unknown := strings.Contains(notes, "whether pod/web-1 was kept is not known"); unknown != (c.signal == 0) {
