@@ -40,6 +40,7 @@
 //	gate/criteria   which pods, which window: between a run and package analysis
 //	gate/cluster    the API server; it satisfies Cluster
 //	gate/report     a Report or an Event → text, JSON, Markdown
+//	gate/live       Events → the lines that a terminal shows of a run that goes on
 //
 // # A walk through one run
 //

@@ -21,9 +21,8 @@ func TestTerminalPictures(t *testing.T) {
 		width, height     int
 		commands          []string
 	}{
-		{"failing", "failing", "rolloutgate run -f deploy/", 104, 22, []string{"until restored", "wait 200ms"}},
-		{"canary", "canary", "rolloutgate run -f deploy/ --canary 1 --approve --config criteria.yaml", 104, 25, []string{"until until somebody says so", "wait 3s"}},
-		{"criteria", "criteria", "rolloutgate run -f deploy/ --config criteria.yaml", 104, 25, []string{"until breach", "wait 1s"}},
+		{"failing", "failing", "rolloutgate run -f deploy/", 104, 24, []string{"until restored", "wait 200ms"}},
+		{"canary", "canary", "rolloutgate run -f deploy/ --canary 1 --approve --config criteria.yaml", 104, 28, []string{"until until somebody says so", "wait 3s"}},
 	} {
 		t.Run(picture.name, func(t *testing.T) {
 			t.Parallel()

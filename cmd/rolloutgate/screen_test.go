@@ -119,6 +119,17 @@ func (s *terminal) control(argument, letter string) {
 	}
 }
 
+// taken is what was written so far, and what became of the cursor.
+func (s *terminal) taken() (t struct {
+	writes, bytes int
+	hidden        bool
+}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t.writes, t.bytes, t.hidden = s.writes, s.bytes, s.hidden
+	return t
+}
+
 // frame is everything that was printed, and is still there.
 func (s *terminal) frame() string {
 	s.mu.Lock()
@@ -163,8 +174,8 @@ func TestScreen(t *testing.T) {
 			if got := term.frame(); got != want {
 				t.Fatalf("after %q:\ngot%s\nwant%s", change, got, want)
 			}
-			if term.hidden != (len(block) > 0) {
-				t.Fatalf("after %q the cursor is hidden: %v", change, term.hidden)
+			if term.taken().hidden != (len(block) > 0) {
+				t.Fatalf("after %q the cursor is hidden: %v", change, term.taken().hidden)
 			}
 		}
 	}
@@ -221,18 +232,18 @@ func TestLiveFrames(t *testing.T) {
 		if diff := cmp.Diff(want, term.frame()); diff != "" {
 			t.Errorf("frame (-want +got):\n%s", diff)
 		}
-		if !hidden.Load() || !term.hidden {
+		if !hidden.Load() || !term.taken().hidden {
 			t.Error("the cursor is not hidden")
 		}
-		before := term.bytes
+		before := term.taken().bytes
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := term.bytes - before; n > 300 || n == 0 {
+		if n := term.taken().bytes - before; n > 300 || n == 0 {
 			t.Errorf("a second of the clock takes %d bytes", n)
 		}
 		c.close()
 		c.close()
-		if got := term.frame(); strings.Contains(got, "█") || !strings.HasSuffix(got, "the image does not exist\n") || term.hidden || hidden.Load() {
+		if got := term.frame(); strings.Contains(got, "█") || !strings.HasSuffix(got, "the image does not exist\n") || term.taken().hidden || hidden.Load() {
 			t.Errorf("the block is still there, or the cursor is not:%s", got)
 		}
 		c.event(eventAt(100, manifest.Ref{}, gate.Trouble{Text: "late"}))
@@ -255,14 +266,14 @@ func TestFewFrames(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if term.writes > 13 || term.writes < 9 {
-			t.Errorf("a second of events was drawn %d times", term.writes)
+		if term.taken().writes > 13 || term.taken().writes < 9 {
+			t.Errorf("a second of events was drawn %d times", term.taken().writes)
 		}
-		before := term.writes
+		before := term.taken().writes
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if term.writes != before {
-			t.Errorf("nothing has changed, and was drawn %d times", term.writes-before)
+		if term.taken().writes != before {
+			t.Errorf("nothing has changed, and was drawn %d times", term.taken().writes-before)
 		}
 	})
 }
@@ -279,8 +290,8 @@ func TestReaderBehind(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if term.writes > 0 {
-			t.Errorf("%d pictures for a terminal that has not taken the last one", term.writes)
+		if term.taken().writes > 0 {
+			t.Errorf("%d pictures for a terminal that has not taken the last one", term.taken().writes)
 		}
 		unread.Store(0)
 		time.Sleep(time.Second)
@@ -307,7 +318,7 @@ func TestStoppedAndContinued(t *testing.T) {
 		signals, shell := make(chan os.Signal), ""
 		c := onTerminal(term, liveOptions{Signals: signals, Suspend: func(os.Signal) {
 			shell = term.frame()
-			if term.hidden {
+			if term.taken().hidden {
 				t.Error("the shell has no cursor")
 			}
 			term.Write([]byte("$ fg\n"))
@@ -321,7 +332,7 @@ func TestStoppedAndContinued(t *testing.T) {
 		if shell != "\n    0s  → plan: 1 object\n" {
 			t.Errorf("the shell sees%s", shell)
 		}
-		if got := term.frame(); !strings.HasPrefix(got, "\n    0s  → plan: 1 object\n$ fg\n── plan") || !term.hidden {
+		if got := term.frame(); !strings.HasPrefix(got, "\n    0s  → plan: 1 object\n$ fg\n── plan") || !term.taken().hidden {
 			t.Errorf("after that:%s", got)
 		}
 	})

@@ -74,7 +74,10 @@ func (d drawing) lines(height int) []line {
 // title says what is being done, and since when.
 func (d drawing) title() line {
 	text := d.flat(report.EventText(gate.Event{Payload: d.step}))
-	if d.step.Name == "" {
+	switch {
+	case d.asked != nil:
+		text = "waiting for approval (stage " + d.flat(d.asked.Stage) + ")"
+	case d.step.Name == "":
 		text = "run"
 	}
 	clock := report.Elapsed(max(0, d.now.Sub(d.started)))
@@ -107,6 +110,9 @@ func (d drawing) steps() []line {
 	var states []state
 	add := func(name string, s state) { names, states = append(names, name), append(states, s) }
 	step := string(d.step.Name) + d.left()
+	if d.asked != nil {
+		step = "approval"
+	}
 	if len(d.stages) > 0 {
 		for i, name := range d.stages {
 			switch name := d.flat(name); {
@@ -275,8 +281,9 @@ func rank(s workload) int {
 
 // nameWidth is the width of the column of names.
 func (d drawing) nameWidth() int {
+	const enough = 100 // to know how long the names of this run are
 	n := 4
-	for _, w := range d.workloads {
+	for _, w := range d.workloads[:min(len(d.workloads), enough)] {
 		n = max(n, measure(d.flat(w.Ref.String())))
 	}
 	for _, c := range d.criteria {

@@ -140,13 +140,13 @@ func TestApproval(t *testing.T) {
 	s, now := after(65, gate.Step{Name: gate.StepApply, Stage: "canary", Stages: []string{"canary", "all"}}, gate.Asked{Stage: "canary", Run: "NSAPYIE5V5", Limit: time.Hour, By: "alice"})
 	for width, want := range map[int]string{
 		100: `
-── apply (stage canary) ────────────────────────────────────────────────────────────────── 1m05s ──
-  ▸ canary: apply  · all
+── waiting for approval (stage canary) ─────────────────────────────────────────────────── 1m05s ──
+  ▸ canary: approval  · all
   ? stage canary waits for you, 58m56s left (as alice)
     rolloutgate approve NSAPYIE5V5   or   rolloutgate reject NSAPYIE5V5`,
 		40: `
-── apply (stage canary) ────── 1m05s ──
-  ▸ canary: apply  · all
+── waiting for approval (st… ─ 1m05s ──
+  ▸ canary: approval  · all
   ? stage canary waits for you, 58m56s…
     rolloutgate approve NSAPYIE5V5
     rolloutgate reject NSAPYIE5V5`,

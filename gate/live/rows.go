@@ -96,22 +96,21 @@ func (d drawing) figures(w workload, starting int) line {
 	if whole {
 		of = fmt.Sprintf("%d/%d %s", w.Ready, w.Desired, what)
 	}
+	between := map[bool]string{false: " ", true: ", "}[whole]
 	l := line{{of, ""}}
 	if starting > 0 {
-		text := fmt.Sprintf(" +%d", starting)
+		text := fmt.Sprintf("+%d", starting)
 		if whole {
-			text = fmt.Sprintf(", %d starting", starting)
+			text = fmt.Sprintf("%d starting", starting)
 		}
-		l = append(l, part{text, yellow})
+		l = append(l, part{between, ""}, part{text, yellow})
 	}
 	if w.Old > 0 {
-		text := fmt.Sprintf(" %d old", w.Old)
+		text := fmt.Sprintf("%d old", w.Old)
 		if whole && w.back {
-			text = fmt.Sprintf(", %d to go", w.Old)
-		} else if whole {
-			text = "," + text
+			text = fmt.Sprintf("%d to go", w.Old)
 		}
-		l = append(l, part{text, dim})
+		l = append(l, part{between, ""}, part{text, dim})
 	}
 	return l
 }
