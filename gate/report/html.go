@@ -107,9 +107,13 @@ func verdictFacts(r gate.Report) markup {
 		undo = text(undoText(r.Undo))
 	}
 	p := r.Run.Pipeline
+	var took markup
+	if !r.Run.Finished.IsZero() {
+		took = text(Elapsed(r.Run.Finished.Sub(r.Run.Started)))
+	}
 	return facts("facts", fact{"Cause", cause}, fact{"Changed", changed}, fact{"Undo", undo}) +
 		facts("meta",
-			fact{"Took", text(Elapsed(r.Run.Finished.Sub(r.Run.Started)))}, fact{"Began", clock(r.Run.Started)},
+			fact{"Took", took}, fact{"Began", clock(r.Run.Started)},
 			fact{"Namespace", code(r.Run.Namespace)}, fact{"Context", code(r.Run.Context)},
 			fact{"Pipeline", join(", ", link(p.URL), line(p.System))}, fact{"Commit", code(p.Commit)}, fact{"By", line(p.Actor)},
 		)

@@ -325,3 +325,13 @@ func TestStepped(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestHTMLOfARunThatDied: what is known of it is drawn up to its last sign of life.
+func TestHTMLOfARunThatDied(t *testing.T) {
+	r := reports(t)["staged"]
+	r.Run.Finished, r.Exit = time.Time{}, gate.Exit{}
+	page := renderHTML(t, r)
+	if !strings.Contains(page, "recheck from 2m11s to 2m26s") || strings.Contains(page, "Took") && strings.Contains(page, "<dt>Took</dt><dd>0s") {
+		t.Error("the run is not drawn to its end")
+	}
+}
