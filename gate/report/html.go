@@ -13,7 +13,7 @@ import (
 
 // MaxHTML is the size that the page keeps below, in bytes: what CI systems show of an artifact is bounded, and a phone
 // has to open it.
-const MaxHTML = 1 << 20
+const MaxHTML = 1_000_000
 
 //go:embed html.css
 var styles string
@@ -54,7 +54,12 @@ func (p *htmlPage) room() int { return MaxHTML - 4<<10 - p.Len() }
 
 // section adds a part that is complete in itself, or counts it.
 func (p *htmlPage) section(part markup) {
-	if len(part) > p.room() {
+	p.spare(part, 0)
+}
+
+// spare adds a part only where it leaves so much room for what follows.
+func (p *htmlPage) spare(part markup, left int) {
+	if len(part) > p.room()-left {
 		p.left++
 		return
 	}

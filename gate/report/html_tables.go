@@ -103,10 +103,13 @@ func (p *htmlPage) changes(r gate.Report) {
 	p.section(tableSection("Changes", caption, columns("Object", "Action", "Manifest"), rows))
 	for _, c := range r.Changes {
 		if c.Diff != "" {
-			p.section(folded(r.Run.Command == "plan" && len(r.Changes) < 10, join(" ", "Diff of", code(c.Object.String())), diffLines(c.Diff)))
+			p.spare(folded(r.Run.Command == "plan" && len(r.Changes) < 10, join(" ", "Diff of", code(c.Object.String())), diffLines(c.Diff)), roomForEvents)
 		}
 	}
 }
+
+// roomForEvents is what the diffs leave of the page for the notes and the events, in bytes.
+const roomForEvents = 200 << 10
 
 // diffLines colours a diff; its signs stay, so that it can be read without colours.
 func diffLines(diff string) markup {

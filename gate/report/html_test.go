@@ -235,7 +235,9 @@ func TestHTMLIsCapped(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	t.Logf("%d bytes", len(page))
+	if rows := strings.Count(page, "<tr class=\"event-"); rows < 100 {
+		t.Errorf("only %d events are left beside the diffs", rows)
+	}
 }
 
 // TestHTMLTellsTheVerdict: what decides stands in the page in words, whatever its colours.
