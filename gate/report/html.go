@@ -155,11 +155,11 @@ func (p *htmlPage) findings(r gate.Report) {
 	for i, f := range r.Findings[:min(len(r.Findings), maxFindings)] {
 		switch {
 		case explains(r) && i == 0:
-			p.section(p.finding("Why", f, r.Layers))
+			p.section(p.finding("Why", f, r.Layers, maxLog))
 		case !explains(r) || f.Terminal == diagnosis.TerminalContext:
-			p.section(p.finding("Noted", f, nil))
+			p.section(p.finding("Noted", f, nil, maxOtherLog))
 		default:
-			p.section(p.finding("Also", f, nil))
+			p.section(p.finding("Also", f, nil, maxOtherLog))
 		}
 	}
 	if rest := restWords(r.Findings); rest != "" {
@@ -167,7 +167,7 @@ func (p *htmlPage) findings(r gate.Report) {
 	}
 	if r.Undo != nil && r.Undo.Result != gate.UndoVerified {
 		for _, f := range r.Undo.Findings[:min(len(r.Undo.Findings), maxFindings)] {
-			p.section(p.finding("Why the undo did not succeed", f, nil))
+			p.section(p.finding("Why the undo did not succeed", f, nil, maxLog))
 		}
 	}
 }
