@@ -92,7 +92,7 @@ func TestDrawingsInChromium(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		page := "<!DOCTYPE html><title>x</title><link rel=\"icon\" href=\"data:,\"><style>" + styles + "</style>" + string(hatching()) + "<main>" + string(drawing)
+		page := "<!DOCTYPE html><meta name=\"viewport\" content=\"width=device-width\"><title>x</title><link rel=\"icon\" href=\"data:,\"><style>" + styles + "</style>" + string(hatching()) + "<main>" + string(drawing)
 		wide := 1280
 		if strings.Contains(path, "narrow") || strings.Contains(path, "criterion") {
 			wide = 380
