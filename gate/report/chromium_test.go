@@ -80,6 +80,36 @@ func TestPageInChromium(t *testing.T) {
 	}
 }
 
+// TestDrawingsInChromium looks at the drawings that other tests hold.
+func TestDrawingsInChromium(t *testing.T) {
+	paths, err := filepath.Glob("testdata/drawings/*.svg")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no drawings: %v", err)
+	}
+	b := startBrowser(t)
+	for _, path := range paths {
+		drawing, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		page := "<!DOCTYPE html><meta name=\"viewport\" content=\"width=device-width\"><title>x</title><link rel=\"icon\" href=\"data:,\"><style>" + styles + "</style>" + string(hatching()) + "<main>" + string(drawing)
+		wide := 1280
+		if strings.Contains(path, "narrow") || strings.Contains(path, "criterion") {
+			wide = 380
+		}
+		for _, theme := range []string{"light", "dark"} {
+			v := view{wide, theme, "screen"}
+			b.show(t, page, v)
+			if covered := b.eval(t, overlaps).(string); covered != "" {
+				t.Errorf("%s: words cover each other or leave it:\n%s", path, covered)
+			}
+			if *shots != "" {
+				save(t, filepath.Join(*shots, strings.TrimSuffix(filepath.Base(path), ".svg")+"-"+theme+".png"), b.picture(t, v, 0, 600))
+			}
+		}
+	}
+}
+
 // TestPicturesInChromium makes the pictures of the documentation, when -pictures asks for them.
 func TestPicturesInChromium(t *testing.T) {
 	if *pictures == "" {

@@ -13,7 +13,7 @@ import (
 
 // MaxHTML is the size that the page keeps below, in bytes: what CI systems show of an artifact is bounded, and a phone
 // has to open it.
-const MaxHTML = 1 << 20
+const MaxHTML = 1_000_000
 
 //go:embed html.css
 var styles string
@@ -54,7 +54,12 @@ func (p *htmlPage) room() int { return MaxHTML - 4<<10 - p.Len() }
 
 // section adds a part that is complete in itself, or counts it.
 func (p *htmlPage) section(part markup) {
-	if len(part) > p.room() {
+	p.spare(part, 0)
+}
+
+// spare adds a part only where it leaves so much room for what follows.
+func (p *htmlPage) spare(part markup, left int) {
+	if len(part) > p.room()-left {
 		p.left++
 		return
 	}
@@ -107,9 +112,13 @@ func verdictFacts(r gate.Report) markup {
 		undo = text(undoText(r.Undo))
 	}
 	p := r.Run.Pipeline
+	var took markup
+	if !r.Run.Finished.IsZero() {
+		took = text(Elapsed(r.Run.Finished.Sub(r.Run.Started)))
+	}
 	return facts("facts", fact{"Cause", cause}, fact{"Changed", changed}, fact{"Undo", undo}) +
 		facts("meta",
-			fact{"Took", text(Elapsed(r.Run.Finished.Sub(r.Run.Started)))}, fact{"Began", clock(r.Run.Started)},
+			fact{"Took", took}, fact{"Began", clock(r.Run.Started)},
 			fact{"Namespace", code(r.Run.Namespace)}, fact{"Context", code(r.Run.Context)},
 			fact{"Pipeline", join(", ", link(p.URL), line(p.System))}, fact{"Commit", code(p.Commit)}, fact{"By", line(p.Actor)},
 		)
@@ -146,11 +155,11 @@ func (p *htmlPage) findings(r gate.Report) {
 	for i, f := range r.Findings[:min(len(r.Findings), maxFindings)] {
 		switch {
 		case explains(r) && i == 0:
-			p.section(p.finding("Why", f, r.Layers))
+			p.section(p.finding("Why", f, r.Layers, maxLog))
 		case !explains(r) || f.Terminal == diagnosis.TerminalContext:
-			p.section(p.finding("Noted", f, nil))
+			p.section(p.finding("Noted", f, nil, maxOtherLog))
 		default:
-			p.section(p.finding("Also", f, nil))
+			p.section(p.finding("Also", f, nil, maxOtherLog))
 		}
 	}
 	if rest := restWords(r.Findings); rest != "" {
@@ -158,7 +167,7 @@ func (p *htmlPage) findings(r gate.Report) {
 	}
 	if r.Undo != nil && r.Undo.Result != gate.UndoVerified {
 		for _, f := range r.Undo.Findings[:min(len(r.Undo.Findings), maxFindings)] {
-			p.section(p.finding("Why the undo did not succeed", f, nil))
+			p.section(p.finding("Why the undo did not succeed", f, nil, maxLog))
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 )
 
-// finding tells what is wrong, what changed, what to do about it, and what proves it.
-func (p *htmlPage) finding(title markup, f diagnosis.Finding, layers []diagnosis.Layered) markup {
+// finding tells what is wrong, what changed, what to do about it, and what proves it: of each log at most so many lines.
+func (p *htmlPage) finding(title markup, f diagnosis.Finding, layers []diagnosis.Layered, most int) markup {
 	about := markup("")
 	if ref := About(f); ref.Name != "" {
 		about = " in " + code(ref.String())
@@ -36,7 +36,7 @@ func (p *htmlPage) finding(title markup, f diagnosis.Finding, layers []diagnosis
 		),
 	}
 	for _, proof := range otherProofs(f) {
-		inside = append(inside, p.proof(proof))
+		inside = append(inside, p.proof(proof, most))
 	}
 	if showsLayers(f, layers) {
 		inside = append(inside, layersTable(layers))
@@ -59,7 +59,7 @@ func fixes(all []string) markup {
 }
 
 // proof quotes one piece of evidence: of a log what matters, and all of it folded.
-func (p *htmlPage) proof(proof diagnosis.Proof) markup {
+func (p *htmlPage) proof(proof diagnosis.Proof, most int) markup {
 	var title []markup
 	title = append(title, line(proof.Type), code(proof.Ref), text(sinceStart(proof.Time, p.started)))
 	all, headline := proofLines(proof)
@@ -74,16 +74,16 @@ func (p *htmlPage) proof(proof diagnosis.Proof) markup {
 	if len(q.lines) == len(all) {
 		return quote + "\n"
 	}
-	from := max(0, len(all)-maxLog)
+	from := max(0, len(all)-most)
 	if headline >= 0 && headline < from {
 		from = headline
 	}
-	all = all[from:min(len(all), from+maxLog)]
+	all = all[from:min(len(all), from+most)]
 	return quote + "\n" + folded(false, text(count(len(all), "line")+" of this log"), quoted(all, headline-from))
 }
 
-// maxLog is how many lines of one log are folded into the page.
-const maxLog = 500
+// How many lines of one log are folded into the page: of the headline, and of what is said beside it.
+const maxLog, maxOtherLog = 500, 100
 
 // quoted is text of the cluster as it is, with the line marked that says it best.
 func quoted(lines []string, headline int) markup {

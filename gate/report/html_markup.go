@@ -147,13 +147,17 @@ func grid(caption markup, head []headCell, rows []gridRow) markup {
 		return ""
 	}
 	class := func(i int, cell markup) attrs {
-		switch {
-		case !head[i].number:
-			return nil
-		case len(cell) <= 32:
-			return attrs{"class", "num short"}
+		var names []string
+		if head[i].number {
+			names = append(names, "num")
 		}
-		return attrs{"class", "num"}
+		if cell.width() <= 22 {
+			names = append(names, "short")
+		}
+		if len(names) == 0 {
+			return nil
+		}
+		return attrs{"class", strings.Join(names, " ")}
 	}
 	var titles, body []markup
 	for i, h := range head {
@@ -163,7 +167,7 @@ func grid(caption markup, head []headCell, rows []gridRow) markup {
 		var cells []markup
 		for i, c := range r.cells {
 			if i == 0 {
-				cells = append(cells, tag("th", attrs{"scope", "row"}, c))
+				cells = append(cells, tag("th", append(attrs{"scope", "row"}, class(i, c)...), c))
 				continue
 			}
 			cells = append(cells, tag("td", append(attrs{"data-head", head[i].title}, class(i, c)...), c))
@@ -176,6 +180,22 @@ func grid(caption markup, head []headCell, rows []gridRow) markup {
 	}
 	return tag("table", nil, tag("caption", nil, caption), tag("thead", nil, tag("tr", nil, titles...)), "\n",
 		tag("tbody", nil, body...)) + "\n"
+}
+
+// width is about how many characters are shown: an entity counts as some.
+func (m markup) width() int {
+	n, inside := 0, false
+	for _, r := range string(m) {
+		switch {
+		case r == '<':
+			inside = true
+		case r == '>':
+			inside = false
+		case !inside:
+			n++
+		}
+	}
+	return n
 }
 
 // badge is a word in the colour of what it means; the word says it all.

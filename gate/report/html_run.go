@@ -65,9 +65,21 @@ func bandsOf(r gate.Report) []band {
 			}
 			out[n-1].to = e.Time
 		}
-		out = append(out, band{name: name, class: "step-" + stepClass(name), from: e.Time, to: r.Run.Finished})
+		out = append(out, band{name: name, class: "step-" + stepClass(name), from: e.Time, to: endOf(r)})
 	}
 	return out
+}
+
+// endOf is when the run ended, or, of one that has not come to its end, when it was seen last.
+func endOf(r gate.Report) time.Time {
+	end := r.Run.Finished
+	if n := len(r.Timeline); n > 0 {
+		end = later(end, r.Timeline[n-1].Time)
+	}
+	if n := len(r.Pods); n > 0 {
+		end = later(end, r.Pods[n-1].Time)
+	}
+	return end
 }
 
 // stepName is the word that a step begins with.
@@ -101,7 +113,7 @@ func stageBands(r gate.Report) []band {
 		}
 		to := s.Finished
 		if to.IsZero() {
-			to = r.Run.Finished
+			to = endOf(r)
 		}
 		out = append(out, band{name: oneLine(s.Name), class: "stage-" + map[bool]string{true: "odd", false: "even"}[len(out)%2 == 0], from: s.Started, to: to})
 	}
@@ -110,7 +122,7 @@ func stageBands(r gate.Report) []band {
 
 // runDrawing is the drawing in a width.
 func runDrawing(r gate.Report, w float64, id string) markup {
-	s := timeScale{r.Run.Started, r.Run.Finished, gutterWide, w - 8}
+	s := timeScale{r.Run.Started, endOf(r), gutterWide, w - 8}
 	y := 22.0
 	var parts []markup
 	for _, row := range []struct {

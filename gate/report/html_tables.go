@@ -103,10 +103,13 @@ func (p *htmlPage) changes(r gate.Report) {
 	p.section(tableSection("Changes", caption, columns("Object", "Action", "Manifest"), rows))
 	for _, c := range r.Changes {
 		if c.Diff != "" {
-			p.section(folded(r.Run.Command == "plan" && len(r.Changes) < 10, join(" ", "Diff of", code(c.Object.String())), diffLines(c.Diff)))
+			p.spare(folded(r.Run.Command == "plan" && len(r.Changes) < 10, join(" ", "Diff of", code(c.Object.String())), diffLines(c.Diff)), roomForEvents)
 		}
 	}
 }
+
+// roomForEvents is what the diffs leave of the page for the notes and the events, in bytes.
+const roomForEvents = 200 << 10
 
 // diffLines colours a diff; its signs stay, so that it can be read without colours.
 func diffLines(diff string) markup {
@@ -145,33 +148,42 @@ func notesSection(notes []string) markup {
 
 // timeline is every event, folded. It takes what room there is: of too many the first ones.
 func (p *htmlPage) timeline(r gate.Report) {
+	rows := eventRows(r, p.room())
+	for len(rows) > 0 {
+		words := "All that happened: " + count(len(rows), "event")
+		if len(rows) < len(r.Timeline) {
+			words = fmt.Sprintf("What happened: the first %d of %s, all in the JSON report", len(rows), count(len(r.Timeline), "event"))
+		}
+		table := grid("Time since the run began, and what happened then", columns("#Time", "Type", "Object", "What"), rows)
+		part := tag("section", nil, tag("h2", nil, "Events"), folded(false, text(words), table)) + "\n"
+		if len(part) <= p.room() {
+			p.section(part)
+			return
+		}
+		rows = rows[:len(rows)*9/10]
+	}
+}
+
+// eventRows are the events from the first one on, until their cells alone would take more than room.
+func eventRows(r gate.Report, room int) []gridRow {
 	var rows []gridRow
-	size := 0
 	for _, e := range r.Timeline {
-		row := gridRow{class: "event-" + string(e.Type), cells: []markup{
+		row := gridRow{cells: []markup{
 			tag("time", attrs{"datetime", e.Time.UTC().Format(time.RFC3339)}, text(Elapsed(e.Time.Sub(r.Run.Started)))),
 			line(string(e.Type)), code(objectName(e)), text(clip(oneLine(EventText(e)), 400)),
 		}}
-		if row.class = "event-" + eventClass(e.Type); row.class == "event-" {
-			row.class = ""
+		if class := eventClass(e.Type); class != "" {
+			row.class = "event-" + class
 		}
 		for _, c := range row.cells {
-			size += len(c) + 40
+			room -= len(c)
 		}
-		if size > p.room()-1000 {
+		if room < 0 {
 			break
 		}
 		rows = append(rows, row)
 	}
-	if len(rows) == 0 {
-		return
-	}
-	words := "All that happened: " + count(len(rows), "event")
-	if missing := len(r.Timeline) - len(rows); missing > 0 {
-		words = fmt.Sprintf("What happened: the first %d of %s, all in the JSON report", len(rows), count(len(r.Timeline), "event"))
-	}
-	table := grid("Time since the run began, and what happened then", columns("#Time", "Type", "Object", "What"), rows)
-	p.section(tag("section", nil, tag("h2", nil, "Events"), folded(false, text(words), table)) + "\n")
+	return rows
 }
 
 func objectName(e gate.Event) string {

@@ -235,7 +235,9 @@ func TestHTMLIsCapped(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	t.Logf("%d bytes", len(page))
+	if rows := strings.Count(page, "<tr class=\"event-"); rows < 100 {
+		t.Errorf("only %d events are left beside the diffs", rows)
+	}
 }
 
 // TestHTMLTellsTheVerdict: what decides stands in the page in words, whatever its colours.
@@ -323,5 +325,15 @@ func TestStepped(t *testing.T) {
 	}
 	if got, want := steppedLine([]float64{0, 10, 20}, []float64{5, 5, 3}, 90), "M0 5H20V3H90"; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestHTMLOfARunThatDied: what is known of it is drawn up to its last sign of life.
+func TestHTMLOfARunThatDied(t *testing.T) {
+	r := reports(t)["staged"]
+	r.Run.Finished, r.Exit = time.Time{}, gate.Exit{}
+	page := renderHTML(t, r)
+	if !strings.Contains(page, "recheck from 2m11s to 2m26s") || strings.Contains(page, "Took") && strings.Contains(page, "<dt>Took</dt><dd>0s") {
+		t.Error("the run is not drawn to its end")
 	}
 }
