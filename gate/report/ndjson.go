@@ -80,7 +80,7 @@ func eventJSON(e gate.Event) ([]byte, error) {
 		Object manifest.Ref    `json:"object,omitzero"`
 		Text   string          `json:"text"`
 		Data   json.RawMessage `json:"data,omitempty"`
-	}{Time: e.Time, Type: e.Type, Object: e.Object, Text: clean(EventText(e))}
+	}{Time: e.Time, Type: e.Type, Object: presentable(reflect.ValueOf(e.Object)).Interface().(manifest.Ref), Text: clean(EventText(e))}
 	if e.Payload != nil {
 		var b bytes.Buffer
 		if err := values(&b, reflect.ValueOf(e.Payload)); err != nil {
