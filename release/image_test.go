@@ -3,7 +3,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"os/exec"
@@ -90,6 +92,18 @@ func runImage(t *testing.T, r release) {
 		t.Fatalf("imported: %s", got)
 	}
 	run := ctr + "run --rm --snapshotter native "
+	mounted := filepath.Join(dir, "mounted")
+	sh(t, dir, "mkdir mounted && "+ctr+"images mount --snapshotter native "+name+" "+mounted)
+	t.Cleanup(func() { sh(t, dir, ctr+"images unmount "+mounted) })
+	for _, want := range []string{"usr/share/doc/rolloutgate/LICENSE", "usr/share/doc/rolloutgate/" + thirdPartyFile, "etc/passwd"} {
+		if _, err := os.Stat(filepath.Join(mounted, want)); err != nil {
+			t.Error(err)
+		}
+	}
+	roots, err := os.ReadFile(filepath.Join(mounted, "etc/ssl/certs/ca-certificates.crt"))
+	if err != nil || !x509.NewCertPool().AppendCertsFromPEM(roots) || bytes.Count(roots, []byte("BEGIN CERTIFICATE")) < 100 {
+		t.Errorf("%d bytes of certificates: %v", len(roots), err)
+	}
 	if got := sh(t, dir, run+name+" test /usr/local/bin/rolloutgate version"); !strings.HasPrefix(got, "rolloutgate "+r.version+" ("+r.toolchain+" linux/amd64)") {
 		t.Errorf("the container says %q", got)
 	}
