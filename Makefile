@@ -37,7 +37,7 @@ build: ## build bin/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine; or fetch SANDBOX_ARCHIVE, if SANDBOX_SHA256 is its checksum
 	@if test -n "$(SANDBOX_ARCHIVE)"; then sandbox/fetch.sh "$(SANDBOX_ARCHIVE)" "$(SANDBOX_SHA256)" bin; \
-	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; cd sandbox && go build -o ../bin/ . ./testapp; fi
+	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; rm -f bin/.sandbox-archive; cd sandbox && go build -o ../bin/ . ./testapp; fi
 
 unit: ## tests that need no cluster, and how long they take
 	@go test -run '^$$' ./... >/dev/null # builds them, so that only their own time counts

@@ -98,7 +98,7 @@ func (r release) packAll(ctx context.Context, t *told, built map[platform]string
 	if err != nil {
 		return err
 	}
-	images := map[platform][]byte{}
+	images := map[platform][]file{}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, p := range r.platforms {
@@ -122,7 +122,7 @@ func (r release) packAll(ctx context.Context, t *told, built map[platform]string
 			return err
 		}
 		all := slices.Concat([]file{{name: p.program(), mode: 0o755, data: data}, notices}, common)
-		images[p] = data
+		images[p] = all
 		r.packOne(group, t, p, all, work)
 	}
 	group.Go(func() error {

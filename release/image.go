@@ -23,15 +23,15 @@ const (
 	nonroot    = 65532
 )
 
-// image is an OCI layout in one tar archive, with an image for each platform: the binary and CA certificates, nothing
-// else. The Dockerfile makes the same with Docker.
-func (r release) image(binaries map[platform][]byte) ([]byte, error) {
+// image is an OCI layout in one tar archive, with an image for each platform: the binary with its licences, and CA
+// certificates, nothing else. The Dockerfile makes the same with Docker.
+func (r release) image(archives map[platform][]file) ([]byte, error) {
 	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, p := range r.platforms {
 		if p.os != "linux" {
 			continue
 		}
-		single, err := r.imageFor(p, binaries[p])
+		single, err := r.imageFor(p, archives[p])
 		if err != nil {
 			return nil, fmt.Errorf("making the image for %s: %w", p, err)
 		}
@@ -64,9 +64,18 @@ func (r release) image(binaries map[platform][]byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-func (r release) imageFor(p platform, binary []byte) (v1.Image, error) {
+func (r release) imageFor(p platform, archive []file) (v1.Image, error) {
+	var own []file
+	for _, f := range archive {
+		switch f.name {
+		case program:
+			own = append(own, file{name: "usr/local/bin/" + program, mode: f.mode, data: f.data})
+		case "LICENSE", thirdPartyFile:
+			own = append(own, file{name: documents[1:] + "/" + f.name, mode: f.mode, data: f.data})
+		}
+	}
 	img := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
-	for _, files := range [][]file{system(), {{name: "usr/local/bin/" + program, mode: 0o755, data: binary}}} {
+	for _, files := range [][]file{system(), own} {
 		layer, err := r.layer(files)
 		if err != nil {
 			return nil, err

@@ -3,8 +3,12 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
+	"crypto/x509"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +19,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
@@ -64,6 +69,7 @@ func checkImages(t *testing.T, r release, index v1.ImageIndex) {
 		if c := config.Config; c.User != "65532:65532" || c.WorkingDir != "/workspace" || c.Labels["org.opencontainers.image.version"] != r.version || !config.Created.Equal(r.date) {
 			t.Errorf("%s: %+v, created %v", m.Platform, c, config.Created)
 		}
+		checkFiles(t, img)
 	}
 	if got := strings.Join(platforms, " "); got != "linux/amd64 linux/arm64" {
 		t.Errorf("images for %s", got)
@@ -96,6 +102,40 @@ func runImage(t *testing.T, r release) {
 	// Its own entrypoint, without arguments, prints the help.
 	if got := sh(t, dir, run+name+" test"); !strings.Contains(got, "Available Commands:") {
 		t.Errorf("the entrypoint says %q", got)
+	}
+}
+
+// checkFiles looks at what is in an image, and whose it is.
+func checkFiles(t *testing.T, img v1.Image) {
+	t.Helper()
+	found, owner := map[string][]byte{}, map[string]int{}
+	extracted := mutate.Extract(img)
+	defer extracted.Close()
+	for archive := tar.NewReader(extracted); ; {
+		header, err := archive.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := strings.Trim(header.Name, "/")
+		owner[name] = header.Uid
+		if found[name], err = io.ReadAll(archive); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, user := range map[string]int{
+		"usr/local/bin/rolloutgate": 0, "usr/share/doc/rolloutgate/LICENSE": 0, "usr/share/doc/rolloutgate/" + thirdPartyFile: 0,
+		"etc/passwd": 0, "etc/group": 0, "tmp": 0, "workspace": nonroot, "home/nonroot": nonroot,
+	} {
+		if _, ok := found[name]; !ok || owner[name] != user {
+			t.Errorf("%s: there %t, of user %d, want %d", name, ok, owner[name], user)
+		}
+	}
+	roots := found["etc/ssl/certs/ca-certificates.crt"]
+	if !x509.NewCertPool().AppendCertsFromPEM(roots) || bytes.Count(roots, []byte("BEGIN CERTIFICATE")) < 100 {
+		t.Errorf("%d bytes of certificates", len(roots))
 	}
 }
 

@@ -54,7 +54,7 @@ func (r release) krewManifest(description string, sums map[string]string) ([]byt
 		binary := strings.Replace(p.program(), program, pluginBinary, 1)
 		to := krewPlatform{
 			URI: project + "/releases/download/" + r.version + "/" + archive, SHA256: sums[archive], Bin: binary,
-			Files: []krewMove{{p.program(), binary}, {"LICENSE", "."}, {"THIRD_PARTY_LICENSES.txt", "."}},
+			Files: []krewMove{{p.program(), binary}, {"LICENSE", "."}, {thirdPartyFile, "."}},
 		}
 		to.Selector.MatchLabels = map[string]string{"os": p.os, "arch": p.arch}
 		k.Spec.Platforms = append(k.Spec.Platforms, to)

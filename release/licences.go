@@ -15,6 +15,8 @@ import (
 // a release, until somebody has read it.
 var accepted = []string{"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MPL-2.0"}
 
+const thirdPartyFile = "THIRD_PARTY_LICENSES.txt"
+
 // licences tells licences by their text.
 type licences struct {
 	classifier *classifier.Classifier
@@ -82,5 +84,5 @@ func (l *licences) thirdParty(modules []linked) (file, error) {
 	for _, text := range slices.SortedFunc(maps.Keys(texts), func(a, b string) int { return slices.Compare(texts[a], texts[b]) }) {
 		fmt.Fprintf(&page, "\n%s\n%s\n\n%s\n", strings.Repeat("=", 100), strings.Join(texts[text], "\n"), text)
 	}
-	return file{name: "THIRD_PARTY_LICENSES.txt", mode: 0o644, data: page.Bytes()}, nil
+	return file{name: thirdPartyFile, mode: 0o644, data: page.Bytes()}, nil
 }

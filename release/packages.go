@@ -64,7 +64,7 @@ func (r release) pack(k packaging, p platform, all []file, work string) ([]byte,
 	}
 	info := nfpm.WithDefaults(&nfpm.Info{
 		Name: program, Arch: p.arch, Platform: p.os, Version: r.version, Release: "1", Section: "admin", Priority: "optional",
-		Maintainer: "The rolloutgate authors <rolloutgate@users.noreply.github.com>", Vendor: "The rolloutgate authors",
+		Maintainer: authors + " <rolloutgate@users.noreply.github.com>", Vendor: authors,
 		Description: about + "\nThe step between \"deploy\" and \"done\" in a pipeline: it applies manifests, watches the\nrollout, judges it with PromQL, says why it is bad and puts back what was there before.",
 		Homepage:    project, License: licence, MTime: r.date, DisableGlobbing: true,
 		Overridables: nfpm.Overridables{

@@ -22,6 +22,7 @@ const (
 	sumsFile = "checksums.txt"
 	about    = "Apply, watch, judge, explain and undo a Kubernetes rollout"
 	licence  = "Apache-2.0"
+	authors  = "The rolloutgate authors"
 )
 
 // release is one version, and the folders it is made from and written to.

@@ -63,7 +63,10 @@ func (r release) billOfMaterials(l *licences, p platform, binary string, data []
 	}
 
 	bom := cyclonedx.NewBOM()
-	bom.Metadata = &cyclonedx.Metadata{Timestamp: r.date.Format(time.RFC3339), Component: &self}
+	bom.Metadata = &cyclonedx.Metadata{
+		Timestamp: r.date.Format(time.RFC3339), Component: &self, Supplier: &cyclonedx.OrganizationalEntity{Name: authors},
+		Tools: &cyclonedx.ToolsChoice{Components: &[]cyclonedx.Component{{Type: cyclonedx.ComponentTypeApplication, Name: program + "-release", Version: r.version}}},
+	}
 	bom.Components, bom.Dependencies = &components, &dependencies
 	var out bytes.Buffer
 	if err := cyclonedx.NewBOMEncoder(&out, cyclonedx.BOMFileFormatJSON).SetPretty(true).EncodeVersion(bom, cyclonedx.SpecVersion1_6); err != nil {
