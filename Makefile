@@ -16,9 +16,12 @@ TRIALS   ?= --out docs/trials.md
 CRASH    ?= --out docs/reliability.md
 EXPOSURE ?= --out docs/delivery.md
 
+# -args -update writes what the panels have shown into docs/dashboards.md.
+DASHBOARDS ?=
+
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint
+.PHONY: help build sandbox unit race prometheus dashboards cover fuzz test e2e accuracy trials crash exposure demo bench lint
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,7 +43,14 @@ race: ## the same under the race detector, the sandbox's too (gcc)
 
 prometheus: sandbox ## tests on real Prometheus servers, one of each major version (Debian's package is the older one)
 	bin/sandbox build
-	go test -tags prometheus -p 1 ./analysis/... ./internal/promtest
+	.ci/packages prometheus prometheus-pushgateway
+	go test -tags prometheus -p 1 ./analysis/... ./internal/promtest ./gate/telemetry ./examples
+
+dashboards: sandbox ## thirty releases, pushed and traced: are dashboard, alerts and spans what their reports say?
+	.ci/packages prometheus prometheus-pushgateway
+	cd sandbox/dashboards && go vet ./... && go test ./...
+	cd sandbox/receiver && go vet ./...
+	bin/sandbox run -- go test -tags cluster,prometheus -timeout 15m -run 'TestDashboards|TestTraces' ./cmd/rolloutgate $(DASHBOARDS)
 
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate

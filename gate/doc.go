@@ -39,6 +39,7 @@
 //	gate/criteria   which pods, which window: between a run and package analysis
 //	gate/cluster    the API server; it satisfies Cluster
 //	gate/report     a Report or an Event → text, JSON, Markdown
+//	gate/telemetry  a Report and its Events → a trace and metrics, for the servers that keep them
 //
 // # A walk through one run
 //

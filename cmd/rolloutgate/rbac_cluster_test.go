@@ -135,6 +135,9 @@ func scenarios() map[string]scenario {
 		"nodes-first": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: append([]string{"--canary", "1"}, missing...), steps: []deed{
 			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":v2")},
 		}},
+		"told": {before: deployment, flags: append([]string{"--events"}, missing...), steps: []deed{
+			{manifest: with(deployment, ":v1", ":missing"), code: 10},
+		}},
 		"never": {before: deployment, flags: append([]string{"--undo", "never"}, missing...), steps: []deed{
 			{manifest: with(deployment, ":v1", ":missing"), code: 21},
 		}},
@@ -328,6 +331,7 @@ func (t *tenant) needed(s scenario) ([]rights.Right, error) {
 	use := rights.Use{
 		Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Canaries: slices.Contains(s.flags, "--canary"),
 		Pins: slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
+		Events: slices.Contains(s.flags, "--events"),
 	}
 	if s.config != "" {
 		use.Pins, use.Shares = true, true
