@@ -52,7 +52,7 @@ func TestRedactReport(t *testing.T) {
 	r := Gate{}.begin(t.Context(), "run")
 	r.redact = newRedactor([]string{secret})
 	r.report = Report{
-		Exit:      Exit{State: secret},
+		Exit:      Exit{State: secret, Error: secret},
 		Changes:   []Change{{Diff: secret}},
 		Stages:    []StageReport{{Approval: &StageApproval{By: secret, Reason: secret}}},
 		Workloads: []rollout.Status{status},

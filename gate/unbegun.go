@@ -21,7 +21,6 @@ func (g Gate) Unbegun(command string, o Outcome, err error) Report {
 		Exit: Exit{Code: o.Code(), Name: o.Name(), State: nothingChanged},
 	}
 	r.Exit.Because(err)
-	newRedactor(nil).report(&r)
 	return r
 }
 
@@ -30,7 +29,7 @@ func (e *Exit) Because(err error) {
 	if err == nil {
 		return
 	}
-	e.Error = err.Error()
+	e.Error = newRedactor(nil).text(err.Error()) // credentials in an address
 	var (
 		invalid *manifest.Error
 		spec    *analysis.SpecError

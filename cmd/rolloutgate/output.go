@@ -24,6 +24,7 @@ type output struct {
 	options report.Options
 	console *console
 	stream  report.Stream // of what is printed on stdout while the run goes on; nil: nothing is before its end
+	live    []*liveFile   // of the files that are written meanwhile
 }
 
 func (p *program) newOutput(o *options) (*output, error) {
@@ -45,6 +46,7 @@ func (p *program) newOutput(o *options) (*output, error) {
 	if out.format.Stream != nil {
 		out.stream = out.format.Stream(p.stdout)
 	}
+	out.live = out.liveFiles()
 	color, err := parseColor(o.color, p.getenv, ci, out.people)
 	if err != nil {
 		return nil, usage(err)
@@ -73,6 +75,9 @@ func (out *output) event(e gate.Event) {
 	out.console.event(e)
 	if out.stream != nil {
 		out.warn(out.stream.Event(e))
+	}
+	for _, l := range out.live {
+		l.event(e)
 	}
 }
 
@@ -125,9 +130,14 @@ func (out *output) files(r gate.Report) (reportJSON string, err error) {
 		return "", fmt.Errorf("writing the report: %w", err)
 	}
 	var errs []error
+	written := map[string]bool{}
+	for _, l := range out.live {
+		whole, err := l.finish(r)
+		written[l.path], errs = whole, append(errs, err)
+	}
 	for _, f := range out.p.formats() {
 		path := filepath.Join(out.dir, f.File)
-		if f.File == "" {
+		if f.File == "" || written[path] {
 			continue
 		}
 		if f.Has != nil && !f.Has(r) {

@@ -71,7 +71,7 @@ proves that it is back, and exits with a code that tells the pipeline what happe
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{err.Error(), fmt.Sprintf("see '%s --help'", c.CommandPath())}
 	})
-	root.AddCommand(p.runCommand(), p.planCommand(), p.approveCommand(), p.rejectCommand(), p.undoCommand(), p.resumeCommand(), p.historyCommand(), p.watchCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.drillCommand(), p.lintCommand(), p.rbacCommand(), p.versionCommand())
+	root.AddCommand(p.runCommand(), p.planCommand(), p.approveCommand(), p.rejectCommand(), p.undoCommand(), p.resumeCommand(), p.historyCommand(), p.watchCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.drillCommand(), p.lintCommand(), p.rbacCommand(), p.schemaCommand(), p.versionCommand())
 	return root
 }
 

@@ -81,7 +81,7 @@ func unique(cases []junitCase) []junitCase {
 func (b *junitBook) verdict() junitCase {
 	c := junitCase{Class: junitRun, Name: b.Run.Command, Time: junitSeconds(b.Run.Finished.Sub(b.Run.Started))}
 	if b.Exit.Code != 0 {
-		kind, text := b.Exit.Name, LastLine(b.Report)+"\n"
+		kind, message, text := b.Exit.Name, LastLine(b.Report), LastLine(b.Report)+"\n"
 		if explains(b.Report) {
 			f := b.Findings[0]
 			kind = f.Code
@@ -91,9 +91,10 @@ func (b *junitBook) verdict() junitCase {
 				text += findingText(f, b.Report)
 			}
 		} else if b.Exit.Error != "" {
+			message += ": " + b.Exit.Error
 			text += b.Exit.Error
 		}
-		c.ends(b.Exit.Code, kind, LastLine(b.Report), text)
+		c.ends(b.Exit.Code, kind, message, text)
 		c.File, c.Line = fileOf(b.Exit.File), b.Exit.Line
 	}
 	return c
@@ -116,7 +117,12 @@ func (c junitCase) blames(code string) bool {
 
 // junitWhy is a result with a text that repeats the message when there is no other.
 func junitWhy(kind, message, text string) *junitResult {
-	return &junitResult{Type: oneLine(kind), Message: oneLine(message), Text: junitText(Sanitize(strings.TrimSpace(cmp.Or(text, message)), 300, 1000))}
+	return &junitResult{Type: oneLine(kind), Message: cmp.Or(oneLine(message), oneLine(kind)), Text: junitText(Sanitize(strings.TrimSpace(cmp.Or(text, message)), 300, 1000))}
+}
+
+// junitSkip is the result of what the run did not come to.
+func junitSkip(why string) *junitResult {
+	return &junitResult{Message: cmp.Or(oneLine(why), "the run did not come to it")}
 }
 
 // apply is the case of the writes. What the API server refuses, and what keeps a run from writing at all, fails it.
@@ -137,7 +143,7 @@ func (b *junitBook) apply() junitCase {
 		c.ends(b.Exit.Code, b.Exit.Name, b.Exit.Error, b.Exit.Error)
 		c.File, c.Line = fileOf(b.Exit.File), b.Exit.Line
 	default:
-		c.Skipped = &junitResult{Message: "the run ended before it: " + oneLine(b.Exit.State)}
+		c.Skipped = junitSkip("the run ended before it: " + b.Exit.State)
 	}
 	return c
 }
@@ -186,7 +192,7 @@ func (b *junitBook) workload(s rollout.Status) {
 	case s.Phase == rollout.Superseded:
 		c.Error = junitWhy(string(s.Phase), s.Message, words)
 	case s.BrokenBefore:
-		c.Skipped = &junitResult{Message: oneLine("it was in trouble before the run: " + s.Message)}
+		c.Skipped = junitSkip("it was in trouble before the run: " + s.Message)
 	case cause != nil && (b.Exit.Code != 0 || b.Run.Command == "diagnose"):
 		c.Failure = junitWhy(cause.Code, cause.Cause, findingText(*cause, b.Report))
 		if cause.File != "" && fileOf(cause.File) != "" {
@@ -195,7 +201,7 @@ func (b *junitBook) workload(s rollout.Status) {
 	case s.Phase == rollout.Failed, late:
 		c.Failure = junitWhy(cmp.Or(s.Reason, string(s.Phase)), cmp.Or(s.Message, words), words)
 	default:
-		c.Skipped = &junitResult{Message: oneLine("it was not complete when the run ended: " + words)}
+		c.Skipped = junitSkip("it was not complete when the run ended: " + words)
 	}
 	b.cases = append(b.cases, c)
 }
@@ -244,11 +250,11 @@ func (b *junitBook) criterion(r analysis.Result) {
 	switch {
 	case r.Verdict == analysis.Pass:
 	case r.ReportOnly:
-		c.Skipped = &junitResult{Message: oneLine(fmt.Sprintf("%s, which decides nothing: %s", r.Verdict, r.Reason))}
+		c.Skipped = junitSkip(fmt.Sprintf("%s, which decides nothing: %s", r.Verdict, r.Reason))
 	case r.Verdict == analysis.Fail:
 		c.Failure = junitWhy("CriterionFailed", r.Reason, text)
 	case r.Verdict == analysis.Inconclusive && b.Exit.Code != 0 && b.Exit.Code != gate.Inconclusive.Code():
-		c.Skipped = &junitResult{Message: oneLine("the run ended for another reason: " + r.Reason)}
+		c.Skipped = junitSkip("the run ended for another reason: " + r.Reason)
 	default:
 		c.Error = junitWhy(string(r.Verdict), cmp.Or(r.Reason, r.LastError), text+"\n"+r.LastError)
 	}
@@ -259,9 +265,9 @@ func (b *junitBook) stage(s gate.StageReport) {
 	c := junitCase{Class: junitStages, Name: s.Name, Time: junitSeconds(s.Finished.Sub(s.Started))}
 	switch {
 	case s.State == gate.StagePlanned:
-		c.Skipped = &junitResult{Message: "planned"}
+		c.Skipped = junitSkip("planned")
 	case s.State == gate.StageNotBegun:
-		c.Skipped = &junitResult{Message: "the run ended before it"}
+		c.Skipped = junitSkip("the run ended before it")
 	case s.State == gate.StageEnded && b.Exit.Code != 0:
 		kind := b.Exit.Name
 		if explains(b.Report) {
@@ -291,7 +297,7 @@ func (b *junitBook) exercise(e gate.Exercise) {
 	switch {
 	case e.Caught:
 	case e.Exit == "":
-		c.Skipped = &junitResult{Message: oneLine(e.Why)}
+		c.Skipped = junitSkip(e.Why)
 	default:
 		c.Failure = junitWhy("NotCaught", e.Why, e.What+": "+e.Why)
 	}
@@ -326,7 +332,7 @@ func (b *junitBook) undo() {
 	case gate.UndoVerified:
 		c.Output = &junitOutput{junitText(Sanitize(text, 300, 1000))}
 	case gate.UndoNothing, gate.UndoSkipped:
-		c.Skipped = &junitResult{Message: oneLine(b.Exit.State)}
+		c.Skipped = junitSkip(b.Exit.State)
 	case gate.UndoUnverified:
 		c.Error = junitWhy(kind, message, text)
 	default:

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,6 +15,12 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
+
+//go:embed events.schema.json
+var eventsSchema []byte
+
+// EventsSchema returns the JSON Schema of a line that NDJSON writes.
+func EventsSchema() []byte { return bytes.Clone(eventsSchema) }
 
 // Stream writes what happens in a run while it goes on.
 type Stream interface {
@@ -115,6 +122,9 @@ func values(b *bytes.Buffer, v reflect.Value) error {
 			return leaf(b, 0)
 		}
 	case reflect.Pointer:
+		if v.IsNil() {
+			return leaf(b, nil)
+		}
 		return values(b, v.Elem())
 	case reflect.Slice:
 		b.WriteByte('[')

@@ -25,11 +25,12 @@ type Metric struct {
 // Label is a label of a series. The value is as the cluster has it: whoever writes it down escapes it.
 type Label struct{ Name, Value string }
 
-// The labels of every series: the namespace of the run, and a workload as KIND/NAME. A run that did not come to a
-// workload has no label workload.
+// The labels of every series: the namespace, and a workload as KIND/NAME. A run that did not come to a workload has no label
+// workload. The series of verdicts have one for it.
 const (
 	LabelNamespace = "namespace"
 	LabelWorkload  = "workload"
+	LabelVerdict   = "verdict"
 )
 
 // Released tells whether a run is one of those that have metrics: they bring a release, judge one, or take one back.
@@ -58,26 +59,32 @@ func Metrics(r gate.Report) []Metric {
 		{name: "rolloutgate_restore_seconds", help: "How long the last bad release was there, from the first write to the proof that it is gone.", value: restoreSeconds(r), there: restoreSeconds(r) > 0},
 		{name: "rolloutgate_exit_code", help: "Exit code of the last run.", value: float64(r.Exit.Code), there: true},
 	}
-	for _, o := range gate.Outcomes() {
-		verdict := Label{"verdict", o.Name()}
-		if o.Name() == gate.Outcomes()[max(int(o)-1, 0)].Name() && o > 0 {
-			continue // a name of two outcomes
-		}
+	for _, verdict := range verdicts() {
 		all = append(all, family{
-			name: "rolloutgate_verdict", help: "How the last run ended: 1 for its verdict, 0 for all others.", labels: []Label{verdict},
-			value: map[bool]float64{true: 1}[o.Name() == r.Exit.Name], there: true,
+			name: "rolloutgate_verdict", help: "How the last run ended: 1 for its verdict, 0 for all others.", labels: []Label{{LabelVerdict, verdict}},
+			value: map[bool]float64{true: 1}[verdict == r.Exit.Name], there: true,
 		})
 	}
 	var metrics []Metric
+	of := subjects(r)
 	for _, f := range all {
-		for _, labels := range subjects(r) {
-			if f.there {
-				metrics = append(metrics, Metric{Name: f.name, Help: f.help, Type: "gauge", Labels: append(labels, f.labels...), Value: f.value})
-			}
+		if !f.there {
+			continue
+		}
+		for _, labels := range of {
+			metrics = append(metrics, Metric{Name: f.name, Help: f.help, Type: "gauge", Labels: slices.Concat(labels, f.labels), Value: f.value})
 		}
 	}
 	slices.SortStableFunc(metrics, func(a, b Metric) int { return strings.Compare(a.Name, b.Name) })
 	return metrics
+}
+
+// verdicts are the names of all outcomes. Two that a signal makes have one name.
+func verdicts() (names []string) {
+	for _, o := range gate.Outcomes() {
+		names = append(names, o.Name())
+	}
+	return slices.Compact(names)
 }
 
 // family is a value that each workload of a run has.
@@ -93,6 +100,9 @@ type family struct {
 func subjects(r gate.Report) [][]Label {
 	var refs []manifest.Ref
 	add := func(ref manifest.Ref) {
+		if ref.Namespace == "" {
+			ref.Namespace = r.Run.Namespace
+		}
 		if kind, known := rollout.KindOf(ref.GroupKind()); known && kind.Replaces && !slices.Contains(refs, ref) {
 			refs = append(refs, ref)
 		}
@@ -112,11 +122,7 @@ func subjects(r gate.Report) [][]Label {
 	}
 	var all [][]Label
 	for _, ref := range refs {
-		namespace := ref.Namespace
-		if namespace == "" {
-			namespace = r.Run.Namespace
-		}
-		all = append(all, []Label{{LabelNamespace, namespace}, {LabelWorkload, ref.String()}})
+		all = append(all, []Label{{LabelNamespace, ref.Namespace}, {LabelWorkload, ref.String()}})
 	}
 	if len(all) == 0 {
 		all = [][]Label{{{LabelNamespace, r.Run.Namespace}}}
@@ -124,10 +130,11 @@ func subjects(r gate.Report) [][]Label {
 	return all
 }
 
-// changed tells whether there was a release: that this run has written, or that somebody else had.
+// changed tells whether there was a release: that this run has written, or that somebody else had. One that is parked counts
+// when it goes on.
 func changed(r gate.Report) bool {
 	switch {
-	case r.Run.Command == "undo", r.Marks.Applied.IsZero():
+	case r.Run.Command == "undo", r.Marks.Applied.IsZero(), r.Exit.Name == gate.Parked.Name():
 		return false
 	case r.Run.Command == "watch":
 		return true
@@ -158,7 +165,7 @@ func undoSeconds(r gate.Report) float64 {
 
 // restoreSeconds is zero where it is not known.
 func restoreSeconds(r gate.Report) float64 {
-	if r.Undo == nil || r.Undo.Result != gate.UndoVerified || r.Run.Command == "undo" || r.Marks.Applied.IsZero() || r.Marks.Undone.IsZero() {
+	if !failedChange(r) || r.Undo == nil || r.Undo.Result != gate.UndoVerified || r.Marks.Applied.IsZero() || r.Marks.Undone.IsZero() {
 		return 0
 	}
 	return r.Marks.Undone.Sub(r.Marks.Applied).Seconds() + r.Undo.Duration

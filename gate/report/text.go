@@ -1,7 +1,7 @@
 // Package report renders the result of a run for people and machines.
 //
-// Takes: a gate.Report, from which secrets have been redacted already. Returns: text for a console, Markdown for a CI
-// summary, JSON with its schema. Never: decides anything that the report does not say, detects a terminal or a CI
+// Takes: a gate.Report, from which secrets have been redacted already, or the events of a run while it goes on. Returns:
+// text for a console, Markdown for a CI summary, JSON and NDJSON with their schemas, test results, series. Never: decides anything that the report does not say, detects a terminal or a CI
 // system, reads the clock, or prints text from a cluster that was not sanitised.
 package report
 

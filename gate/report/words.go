@@ -58,7 +58,7 @@ func EventText(e gate.Event) string {
 	case gate.Started:
 		return fmt.Sprintf("run %s has begun: %s in namespace %s", p.Run, p.Command, p.Namespace)
 	case gate.Finished:
-		return fmt.Sprintf("%s (exit %d): %s", p.Exit.Name, p.Exit.Code, p.Exit.State)
+		return strings.TrimSuffix(fmt.Sprintf("%s (exit %d): %s: %s", p.Exit.Name, p.Exit.Code, p.Exit.State, p.Exit.Error), ": ")
 	case gate.Adopted:
 		return fmt.Sprintf("taking over run %s, which began at %s and did not come to its end%s", p.Run, p.Since.UTC().Format("2006-01-02 15:04:05"), linked(p.Pipeline))
 	}
