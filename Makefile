@@ -24,10 +24,13 @@ SANDBOX_SHA256  ?=
 # The compiler that a release is made with, so that it is the same bytes everywhere.
 TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
 
+# -args -update writes what the panels have shown into docs/dashboards.md.
+DASHBOARDS ?=
+
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench lint dist dist-test \
-	checksums checksums-check sandbox-archive
+.PHONY: help build sandbox unit race prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench lint dist \
+	dist-test checksums checksums-check sandbox-archive
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -50,7 +53,14 @@ race: ## the same under the race detector, the sandbox's too (gcc)
 
 prometheus: sandbox ## tests on real Prometheus servers, one of each major version (Debian's package is the older one)
 	bin/sandbox build
-	go test -tags prometheus -p 1 ./analysis/... ./internal/promtest
+	.ci/packages prometheus prometheus-pushgateway
+	go test -tags prometheus -p 1 ./analysis/... ./internal/promtest ./gate/telemetry ./examples
+
+dashboards: sandbox ## thirty releases, pushed and traced: are dashboard, alerts and spans what their reports say?
+	.ci/packages prometheus prometheus-pushgateway
+	cd sandbox/dashboards && go vet ./... && go test ./...
+	cd sandbox/receiver && go vet ./...
+	bin/sandbox run -- go test -tags cluster,prometheus -timeout 15m -run 'TestDashboards|TestTraces' ./cmd/rolloutgate $(DASHBOARDS)
 
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
@@ -107,6 +117,8 @@ bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
 lint: ## staticcheck, actionlint, shellcheck
 	go run $(STATICCHECK) -tags cluster,realnode,prometheus,chromium ./...
 	cd sandbox && go run $(STATICCHECK) ./...
+	cd sandbox/dashboards && go run $(STATICCHECK) ./...
+	cd sandbox/receiver && go run $(STATICCHECK) ./...
 	cd release && go run $(STATICCHECK) -tags dist ./...
 	go run $(ACTIONLINT) .github/workflows/*.yml examples/*/deploy.yml
 	@if command -v shellcheck >/dev/null || test -n "$$CI"; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: skipped"; fi

@@ -41,6 +41,7 @@
 //	gate/cluster    the API server; it satisfies Cluster
 //	gate/report     a Report or an Event → text, JSON, Markdown
 //	gate/live       Events → the lines that a terminal shows of a run that goes on
+//	gate/telemetry  a Report and its Events → a trace and metrics, for the servers that keep them
 //
 // # A walk through one run
 //

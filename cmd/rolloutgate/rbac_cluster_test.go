@@ -138,6 +138,9 @@ func scenarios() map[string]scenario {
 		"nodes-first": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: append([]string{"--canary", "1"}, missing...), steps: []deed{
 			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":v2")},
 		}},
+		"told": {before: deployment, flags: append([]string{"--events"}, missing...), steps: []deed{
+			{manifest: with(deployment, ":v1", ":missing"), code: 10},
+		}},
 		"never": {before: deployment, flags: append([]string{"--undo", "never"}, missing...), steps: []deed{
 			{manifest: with(deployment, ":v1", ":missing"), code: 21},
 		}},
@@ -330,8 +333,8 @@ func (t *tenant) check(s scenario) ([]string, error) {
 func (t *tenant) needed(s scenario) ([]rights.Right, error) {
 	use := rights.Use{
 		Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Canaries: slices.Contains(s.flags, "--canary"),
-		KeepBadPod: slices.Contains(s.flags, "--keep-bad-pod"),
-		Pins:       slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
+		KeepBadPod: slices.Contains(s.flags, "--keep-bad-pod"), Events: slices.Contains(s.flags, "--events"),
+		Pins: slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
 	}
 	if s.config != "" {
 		use.Pins, use.Shares = true, true

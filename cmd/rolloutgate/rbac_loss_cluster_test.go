@@ -122,6 +122,8 @@ func losses() map[string]loss {
 		"see how volumes are made/list":                             {badCreation(11, claim), "storageclasses"},
 		"tell a misspelt PriorityClass from one that is missing":    {badCreation(11, inSpec("priorityClassName: nope")), "priorityclasses"},
 		"tell a misspelt RuntimeClass from one that is missing":     {badCreation(11, inSpec("runtimeClassName: nope")), "runtimeclasses"},
+		"say on a workload, as Events, that a run has begun and how it has ended, with --events": {
+			all["told"], "telling Kubernetes of the run: writing an Event about deployment/web"},
 		"see whether anything of a kind is left before it removes the CRD that it has created": {
 			gadget.ends(20), "that may not be listed"},
 		"see whether anything is left in a namespace before it removes it again": {

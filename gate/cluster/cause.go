@@ -72,7 +72,7 @@ func (c *Client) causedBy(live *unstructured.Unstructured) string {
 }
 
 func ownsCause(m metav1.ManagedFieldsEntry) bool {
-	if m.Subresource != "" || m.FieldsV1 == nil || !bytes.Contains(m.FieldsV1.Raw, []byte(changeCause)) {
+	if m.Subresource != "" || m.FieldsV1 == nil || !bytes.Contains(m.FieldsV1.GetRawBytes(), []byte(changeCause)) {
 		return false
 	}
 	var fields struct {
@@ -80,7 +80,7 @@ func ownsCause(m metav1.ManagedFieldsEntry) bool {
 			Annotations map[string]any `json:"f:annotations"`
 		} `json:"f:metadata"`
 	}
-	if err := json.Unmarshal(m.FieldsV1.Raw, &fields); err != nil {
+	if err := json.Unmarshal(m.FieldsV1.GetRawBytes(), &fields); err != nil {
 		return false
 	}
 	_, owned := fields.Metadata.Annotations["f:"+changeCause]

@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -160,12 +161,13 @@ func (t *tree) mark(i int, why string) {
 	t.spans[i].Failed, t.spans[i].Error = true, why
 }
 
-// cause is why a run did not pass: the headline of its findings, or the state that it has left.
+// cause is why a run did not pass: the headline of its findings, why it could not be carried out, or the state that it has
+// left.
 func cause(r gate.Report) string {
 	if len(r.Findings) > 0 {
 		return text(r.Findings[0].Code + ": " + r.Findings[0].Cause)
 	}
-	return text(r.Exit.State)
+	return text(cmp.Or(r.Exit.Error, r.Exit.State))
 }
 
 // text is text of the cluster or of a person, as one line of bounded length.
