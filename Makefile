@@ -45,8 +45,8 @@ prometheus: sandbox ## tests on real Prometheus servers, one of each major versi
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
 
-fuzz: ## every fuzz target of what reads files and records and what writes back, 15,000 inputs each
-	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record
+fuzz: ## every fuzz target of what reads files and records, writes back and reports, 15,000 inputs each
+	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record ./gate/report
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
