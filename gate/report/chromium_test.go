@@ -117,11 +117,13 @@ func TestPicturesInChromium(t *testing.T) {
 	}
 	b := startBrowser(t)
 	all := reports(t)
-	for name, height := range map[string]float64{"staged": 1180} {
+	for name, height := range map[string]float64{"real-canary": 1180} {
 		for _, theme := range []string{"light", "dark"} {
 			v := view{1060, theme, "screen"}
 			b.show(t, renderHTML(t, all[name]), v)
 			save(t, filepath.Join(*pictures, fmt.Sprintf("report-%s-%s.png", name, theme)), b.picture(t, v, 0, height))
+			box := b.eval(t, "(() => { const b = document.querySelector('.criterion').getBoundingClientRect(); return [b.top + scrollY, b.height] })()").([]any)
+			save(t, filepath.Join(*pictures, fmt.Sprintf("report-%s-criterion-%s.png", name, theme)), b.picture(t, v, box[0].(float64), box[1].(float64)))
 		}
 	}
 }
