@@ -330,7 +330,7 @@ func (t *tenant) check(s scenario) ([]string, error) {
 func (t *tenant) needed(s scenario) ([]rights.Right, error) {
 	use := rights.Use{
 		Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Canaries: slices.Contains(s.flags, "--canary"),
-		Pins: slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
+		Pins:   slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
 		Events: slices.Contains(s.flags, "--events"),
 	}
 	if s.config != "" {
