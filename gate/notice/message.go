@@ -90,6 +90,9 @@ func OfReport(r gate.Report) Message {
 		}
 		m.Fix = h.Fix[:min(len(h.Fix), maxFixes)]
 	}
+	if r.Exit.Error != "" {
+		m.Cause = append(m.Cause, line(r.Exit.Error))
+	}
 	failed := report.FailedCriteria(r)
 	m.Criteria = failed[:min(len(failed), maxCriteria)]
 	if r.Undo != nil {

@@ -94,7 +94,7 @@ func newSummary(r gate.Run) Summary {
 
 func summaryOfReport(r gate.Report, h report.Headline, explained bool) Summary {
 	s := newSummary(r.Run)
-	s.Exit = &gate.Exit{Code: r.Exit.Code, Name: line(r.Exit.Name), State: line(r.Exit.State)}
+	s.Exit = &gate.Exit{Code: r.Exit.Code, Name: line(r.Exit.Name), State: line(r.Exit.State), Error: line(r.Exit.Error), File: line(r.Exit.File), Line: r.Exit.Line}
 	if explained {
 		s.Cause = &Cause{
 			Code: h.Code, Workload: line(report.About(r.Findings[0]).String()), Text: h.Cause, Changed: h.Changed, Place: h.Place, Fix: h.Fix,

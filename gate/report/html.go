@@ -108,6 +108,9 @@ func verdictFacts(r gate.Report) markup {
 			changed = code(changes[0])
 		}
 	}
+	if r.Exit.Error != "" {
+		cause = text(clip(oneLine(r.Exit.Error), 1000))
+	}
 	if r.Undo != nil {
 		undo = text(undoText(r.Undo))
 	}
