@@ -48,6 +48,7 @@ abstract class Jenkins extends Script {
   def withEnv(List entries, Closure body) { stack << entries.collect { it.toString() }; try { body() } finally { stack.pop() } }
   def withCredentials(List entries, Closure body) { withEnv(entries, body) }
   def file(Map given) { println "[credential] $given.credentialsId"; given.variable + '=' + System.getenv('KUBECONFIG') }
+  def string(Map given) { println "[credential] $given.credentialsId"; given.variable + '=' + System.getenv('CREDENTIAL') }
   def echo(text) { println text }
   def error(text) { throw new Exception(text.toString()) }
   def fileExists(path) { new File(workspace, path.toString()).exists() }

@@ -5,13 +5,17 @@ package examples_test
 import (
 	"bytes"
 	"errors"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -83,18 +87,56 @@ func haveReports(t *testing.T, dir string, more ...string) {
 	}
 }
 
-// TestReadmeGitHub runs the very steps of README.md.
+// told is where notices arrive.
+func told(t *testing.T) (url string, notices func() string) {
+	t.Helper()
+	var mu sync.Mutex
+	var all []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, string(body))
+		if err != nil {
+			all = append(all, err.Error())
+		}
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, func() string {
+		mu.Lock()
+		defer mu.Unlock()
+		return strings.Join(all, "\n")
+	}
+}
+
+// toldOf checks that there was one notice, of the bad version.
+func toldOf(t *testing.T, notices string) {
+	t.Helper()
+	if strings.Count(notices, "\n") > 0 || !strings.Contains(notices, "failed and was undone") || !strings.Contains(notices, "ImageNotFound") {
+		t.Errorf("there is not one notice of the bad version:\n%s", notices)
+	}
+}
+
+// withNotices puts the config file of README.md beside the pipeline.
+func withNotices(t *testing.T, dir string) {
+	t.Helper()
+	write(t, filepath.Join(dir, "rolloutgate.yaml"), snippet(t, "says who is told", "yaml"))
+}
+
+// TestReadmeGitHub runs the very job of README.md.
 func TestReadmeGitHub(t *testing.T) {
 	t.Parallel()
 	env := environment(t)
 	text := snippet(t, "GitHub Actions (", "yaml")
 	dir := repository(t, "github-actions/deploy.yml", "unused.yml")
-	write(t, filepath.Join(dir, ".github/workflows/deploy.yml"), "on: push\njobs:\n  deploy:\n    runs-on: ubuntu-latest\n    steps:\n      - uses: actions/checkout@v6\n"+indent(text, "      "))
+	withNotices(t, dir)
+	write(t, filepath.Join(dir, ".github/workflows/deploy.yml"), "on: push\n"+text)
 	upload := t.TempDir()
 	write(t, filepath.Join(upload, "action.yml"), uploadArtifact)
 	uses := regexp.MustCompile(`actions/upload-artifact@[0-9a-f]{40}`).FindString(text)
 	args, acts := onGitHub(t, env)
-	args = append(args, "--local-repository", uses+"="+upload)
+	url, notices := told(t)
+	args = append(args, "--local-repository", uses+"="+upload, "--secret", "SLACK_WEBHOOK="+url)
 
 	deploy(t, dir, "quickstart/good.yaml")
 	out, code := execute(t, dir, acts, "go", args...)
@@ -105,7 +147,7 @@ func TestReadmeGitHub(t *testing.T) {
 	}
 	deploy(t, dir, "quickstart/image-missing.yaml")
 	out, code = execute(t, dir, acts, "go", args...)
-	wants := []string{"| verdict=failed reason=ImageNotFound\n"}
+	wants := []string{"rolloutgate: failed (exit 10)"}
 	for _, name := range reportFiles() {
 		wants = append(wants, "uploads rolloutgate-report/"+name)
 	}
@@ -114,6 +156,7 @@ func TestReadmeGitHub(t *testing.T) {
 			t.Errorf("a bad version: exit code %d, and there is no %q in\n%s", code, want, out)
 		}
 	}
+	toldOf(t, notices())
 }
 
 // gitlabLocal runs a whole pipeline.
@@ -143,22 +186,25 @@ func TestReadmeGitLab(t *testing.T) {
 		t.Fatal("README.md does not include the template")
 	}
 	dir := repository(t, "gitlab-ci/.gitlab-ci.yml", "unused.yml")
+	withNotices(t, dir)
+	url, notices := told(t)
 	write(t, filepath.Join(dir, ".gitlab-ci.yml"), local)
 	write(t, filepath.Join(dir, "templates/rolloutgate.yml"), string(read(t, "../templates/rolloutgate.yml")))
 	deploy(t, dir, "quickstart/good.yaml")
-	out, code := gitlabLocal(t, dir, env)
-	for _, want := range []string{"deployment/web is complete", "verdict=passed reason=\n"} {
+	out, code := gitlabLocal(t, dir, env, "--variable", "SLACK_WEBHOOK="+url)
+	for _, want := range []string{"deployment/web is complete"} {
 		if code != 0 || !strings.Contains(out, want) {
 			t.Fatalf("a good version: exit code %d, and there is no %q in\n%s", code, want, out)
 		}
 	}
 	deploy(t, dir, "quickstart/image-missing.yaml")
-	out, code = gitlabLocal(t, dir, env)
-	for _, want := range []string{"ImageNotFound in deployment/web", "verdict=failed reason=ImageNotFound\n", "was undone already, so nothing was changed"} {
+	out, code = gitlabLocal(t, dir, env, "--variable", "SLACK_WEBHOOK="+url)
+	for _, want := range []string{"ImageNotFound in deployment/web", "was undone already, so nothing was changed"} {
 		if code == 0 || !strings.Contains(out, want) {
 			t.Errorf("a bad version: exit code %d, and there is no %q in\n%s", code, want, out)
 		}
 	}
+	toldOf(t, notices())
 	haveReports(t, filepath.Join(dir, "rolloutgate-report"), "gitlab.env", "gl-annotations.json")
 }
 
@@ -284,8 +330,10 @@ func TestJenkins(t *testing.T) {
 // TestReadmeJenkins runs the very pipeline of README.md.
 func TestReadmeJenkins(t *testing.T) {
 	t.Parallel()
-	env := append(environment(t), "JENKINS_URL=http://jenkins.example.com/", "ROLLOUTGATE_GRACE=ImageNotFound=5s")
+	url, notices := told(t)
+	env := append(environment(t), "JENKINS_URL=http://jenkins.example.com/", "ROLLOUTGATE_GRACE=ImageNotFound=5s", "CREDENTIAL="+url)
 	dir := repository(t, "jenkins/Jenkinsfile", "unused")
+	withNotices(t, dir)
 	file := filepath.Join(t.TempDir(), "Jenkinsfile")
 	write(t, file, snippet(t, "Jenkins (", "groovy"))
 	if out, green := played(t, jenkins(t, dir, env, "junit,publishHTML", file)); !green || !strings.Contains(out, "deployment/web is complete") {
@@ -293,12 +341,13 @@ func TestReadmeJenkins(t *testing.T) {
 	}
 	deploy(t, dir, "quickstart/image-missing.yaml")
 	out, green := played(t, jenkins(t, dir, env, "junit,publishHTML", file))
-	for _, want := range []string{"ImageNotFound in deployment/web", "[archive] rolloutgate-report/**", "whoever has to know: script returned exit code 10"} {
+	for _, want := range []string{"ImageNotFound in deployment/web", "[archive] rolloutgate-report/**", "script returned exit code 10"} {
 		if green || !strings.Contains(out, want) {
 			t.Errorf("a bad version: green: %t, and there is no %q in\n%s", green, want, out)
 		}
 	}
 	haveReports(t, filepath.Join(dir, "rolloutgate-report"))
+	toldOf(t, notices())
 }
 
 // TestApprovalJenkins: the canary waits for an answer, and goes on or back.
