@@ -137,7 +137,7 @@ func releases(t *testing.T, h *history, kubeconfig, gateway, name string, bad []
 		}, more...)...)
 		cmd.Env = append(os.Environ(), "KUBECONFIG="+kubeconfig)
 		out, _ := cmd.CombinedOutput()
-		if got := cmd.ProcessState.ExitCode(); got != code || strings.Contains(string(out), "warning: ") {
+		if got := cmd.ProcessState.ExitCode(); got != code || strings.Contains(string(out), "warning: telling") {
 			t.Errorf("release %d of %s ended with %d, want %d:\n%s", i, name, got, code, out)
 			return
 		}
