@@ -5,7 +5,8 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 ARGO        = github.com/argoproj/argo-rollouts
-SCRIPTS     = .ci/run .ci/cover .ci/fuzz .ci/packages examples/quickstart/demo.sh examples/blue-green/smoke.sh
+SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages .ci/dist sandbox/fetch.sh examples/quickstart/demo.sh examples/blue-green/smoke.sh \
+	examples/buildkite/.buildkite/hooks/pre-exit
 
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
@@ -16,9 +17,20 @@ TRIALS   ?= --out docs/trials.md
 CRASH    ?= --out docs/reliability.md
 EXPOSURE ?= --out docs/delivery.md
 
+# Where `make sandbox` takes the sandbox from instead of building it, and its checksum: a URL, or the path of a file.
+SANDBOX_ARCHIVE ?=
+SANDBOX_SHA256  ?=
+
+# The compiler that a release is made with, so that it is the same bytes everywhere.
+TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
+
+# -args -update writes what the panels have shown into docs/dashboards.md.
+DASHBOARDS ?=
+
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus cover fuzz test e2e accuracy trials crash exposure demo bench lint
+.PHONY: help build sandbox unit race prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench lint dist \
+	dist-test checksums checksums-check sandbox-archive
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -26,8 +38,9 @@ help: ## show this help
 build: ## build bin/rolloutgate
 	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
 
-sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine
-	cd sandbox && go build -o ../bin/ . ./testapp
+sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine; or fetch SANDBOX_ARCHIVE, if SANDBOX_SHA256 is its checksum
+	@if test -n "$(SANDBOX_ARCHIVE)"; then sandbox/fetch.sh "$(SANDBOX_ARCHIVE)" "$(SANDBOX_SHA256)" bin; \
+	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; rm -f bin/.sandbox-archive; cd sandbox && go build -o ../bin/ . ./testapp; fi
 
 unit: ## tests that need no cluster, and how long they take
 	@go test -run '^$$' ./... >/dev/null # builds them, so that only their own time counts
@@ -40,17 +53,32 @@ race: ## the same under the race detector, the sandbox's too (gcc)
 
 prometheus: sandbox ## tests on real Prometheus servers, one of each major version (Debian's package is the older one)
 	bin/sandbox build
-	go test -tags prometheus -p 1 ./analysis/... ./internal/promtest
+	.ci/packages prometheus prometheus-pushgateway
+	go test -tags prometheus -p 1 ./analysis/... ./internal/promtest ./gate/telemetry ./examples
+
+dashboards: sandbox ## thirty releases, pushed and traced: are dashboard, alerts and spans what their reports say?
+	.ci/packages prometheus prometheus-pushgateway
+	cd sandbox/dashboards && go vet ./... && go test ./...
+	cd sandbox/receiver && go vet ./...
+	bin/sandbox run -- go test -tags cluster,prometheus -timeout 15m -run 'TestDashboards|TestTraces' ./cmd/rolloutgate $(DASHBOARDS)
 
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
 
-fuzz: ## every fuzz target of what reads files and records and what writes back, 15,000 inputs each
-	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record
+fuzz: ## every fuzz target of what reads files and records, writes back and reports, 15,000 inputs each
+	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record ./gate/report
+
+chromium: ## the HTML report in a real browser: each page, wide and narrow, light and dark
+	.ci/packages chromium
+	go test -tags chromium -run Chromium ./gate/report
+
+pictures: ## the pictures of the documentation, of reports and runs that were recorded (chromium, tmux)
+	go test -count 1 -run 'TestTerminalPictures|TestDocsTerminal' ./cmd/rolloutgate -update
+	go test -tags chromium -count 1 -run TestPicturesInChromium ./gate/report -pictures "$(CURDIR)/docs/pictures"
 
 test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
-	go vet -tags cluster,realnode,prometheus ./...
+	go vet -tags cluster,realnode,prometheus,chromium ./...
 	cd sandbox && go vet ./... && go test ./...
 	bin/sandbox run -- go test -tags cluster -timeout 40m -parallel 4 ./...
 
@@ -87,7 +115,27 @@ bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
 	bin/sandbox run --nodes 20 -- bin/bench $(BENCH)
 
 lint: ## staticcheck, actionlint, shellcheck
-	go run $(STATICCHECK) -tags cluster,realnode,prometheus ./...
+	go run $(STATICCHECK) -tags cluster,realnode,prometheus,chromium ./...
 	cd sandbox && go run $(STATICCHECK) ./...
-	go run $(ACTIONLINT) .github/workflows/*.yml examples/*/*.yml
+	cd sandbox/dashboards && go run $(STATICCHECK) ./...
+	cd sandbox/receiver && go run $(STATICCHECK) ./...
+	cd release && go run $(STATICCHECK) -tags dist ./...
+	go run $(ACTIONLINT) .github/workflows/*.yml examples/*/deploy.yml
 	@if command -v shellcheck >/dev/null || test -n "$$CI"; then shellcheck $(SCRIPTS); else echo "shellcheck is not installed: skipped"; fi
+
+dist: export GOTOOLCHAIN = $(TOOLCHAIN)
+dist: ## all files of a release, in dist/; VERSION=v1.2.3 for one that has no tag yet
+	cd release && go run . dist --version "$(VERSION)" --out ../dist
+
+checksums: dist ## write what the action downloads into .github/checksums.txt, to be committed before the tag
+	{ grep '^#' .github/checksums.txt; grep '[.]tar[.]gz$$' dist/checksums.txt; } >dist/committed && mv dist/committed .github/checksums.txt
+
+checksums-check: ## are the files in dist/ those whose checksums were committed?
+	grep -v '^#' .github/checksums.txt | { cd dist && sha256sum --check --strict -; }
+
+dist-test: ## make dist twice, byte for byte the same? and does each file do what it is for? (root on Debian)
+	.ci/dist
+
+sandbox-archive: export GOTOOLCHAIN = $(TOOLCHAIN)
+sandbox-archive: sandbox ## the sandbox with its components as one file in dist/, for SANDBOX_ARCHIVE
+	components=$$(bin/sandbox build) && cd release && go run . sandbox --version "$(VERSION)" --out ../dist --components "$$components"

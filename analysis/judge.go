@@ -67,6 +67,8 @@ type Result struct {
 	Notes []string `json:"notes,omitempty"`
 	// Plot is the value around the rollout.
 	Plot []Moment `json:"plot,omitempty"`
+	// Courses are the parts of Plot: the versions apart, and the groups, as far as the server can tell them apart.
+	Courses []Course `json:"courses,omitempty"`
 	// Recovered says, after an undo, whether the criterion holds again; nil when it was not asked again.
 	Recovered *bool `json:"recovered,omitempty"`
 }

@@ -10,7 +10,7 @@ import (
 const mostMoments = 240
 
 // Plot fills in the course of each result's value from one window before the rollout began to now, as dense as the data,
-// so that a reader sees the change. What was measured while the limit was broken is part of it: a fault that was undone
+// so that a reader sees the change; and the courses of its parts. What was measured while the limit was broken is part of it: a fault that was undone
 // at once lies between two other points. What cannot be read is left out: a plot decides nothing.
 func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 	s.Timing = s.Timing.With(s.Facts.Scrape, s.Facts.Lag)
@@ -30,6 +30,18 @@ func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 			moments[j].Time = moments[j].Time.Add(-s.Facts.Skew) // the report tells all times by our clock
 		}
 		results[i].Plot = withBreaches(moments, results[i].Series)
+	}
+	for i, c := range s.Criteria { // when all have what is needed most
+		if i >= len(results) || ctx.Err() != nil {
+			return
+		}
+		at := Range{Start: start, End: end, Step: max(step, (end.Sub(start) / mostInCourse).Round(time.Second))}
+		results[i].Courses = r.courses(ctx, c, s.Facts.about(i), at)
+		for _, one := range results[i].Courses {
+			for j := range one.Plot {
+				one.Plot[j].Time = one.Plot[j].Time.Add(-s.Facts.Skew)
+			}
+		}
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // reference measures what a criterion with a baseline is compared with. before is the running version's point.
@@ -86,40 +88,63 @@ func (r *run) series(ctx context.Context, c Criterion, f CriterionFacts, at Rang
 
 // valueQuery is the query for a value over all versions of the workloads.
 func (r *run) valueQuery(c Criterion, f CriterionFacts) (string, error) {
+	if c.Reduce == "" && len(c.Each) > 0 {
+		c.Reduce = "max"
+	}
+	c.Each = nil
+	var matchers []*labels.Matcher
+	if c.scope() != ScopeAll && !f.Gateway {
+		matchers = f.Naming.allVersionsMatchers(r.vars().Namespace, r.AllPods)
+	}
+	return r.queryOf(c, f, matchers)
+}
+
+// queryOf is the query for a value of the series that the matchers select.
+func (r *run) queryOf(c Criterion, f CriterionFacts, matchers []*labels.Matcher) (string, error) {
 	vars := r.vars()
 	query, err := c.query(vars)
 	if err != nil {
 		return "", err
 	}
-	if c.scope() != ScopeAll && !f.Gateway {
-		if query, err = inject(query, f.Naming.allVersionsMatchers(vars.Namespace, r.AllPods)); err != nil {
-			return "", err
-		}
+	if query, err = inject(query, matchers); err != nil {
+		return "", err
 	}
 	c.Scope = ScopeAll
-	if c.Reduce == "" && len(c.Each) > 0 {
-		c.Reduce = "max"
-	}
-	c.Each = nil
 	return c.scoped(query, vars, Pods{}, f)
 }
 
 // shares returns the share of bad events in the time before each step, and how many events there were.
 func (r *run) shares(ctx context.Context, c Criterion, f CriterionFacts, at Range, over time.Duration) (out []Moment, events []float64, err error) {
-	vars := r.vars()
+	var matchers []*labels.Matcher
+	if c.scope() != ScopeAll && !f.Gateway {
+		matchers = f.Naming.allVersionsMatchers(r.vars().Namespace, r.AllPods)
+	}
+	c.Each = nil
+	all, err := r.sharesOf(ctx, c, f, at, over, matchers)
+	if err != nil || len(all) == 0 {
+		return nil, nil, err
+	}
+	return all[0].Plot, all[0].events, nil
+}
+
+// shareCourse is the course of a share, and how many events it is of.
+type shareCourse struct {
+	Course
+	events []float64
+}
+
+// sharesOf is shares for each group of a criterion, of the series that the matchers select. Groups without events are
+// left out.
+func (r *run) sharesOf(ctx context.Context, c Criterion, f CriterionFacts, at Range, over time.Duration, matchers []*labels.Matcher) ([]shareCourse, error) {
 	counts := *c.Counts
 	counts.Native = counts.Native || f.Native
-	var matchers []*matcher
-	if c.scope() != ScopeAll && !f.Gateway {
-		matchers = f.Naming.allVersionsMatchers(vars.Namespace, r.AllPods)
-	}
-	query, err := counts.increase(vars, matchers, nil, promSeconds(over))
+	query, err := counts.increase(r.vars(), matchers, c.Each, promSeconds(over))
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	answer, err := r.askRange(ctx, query, at)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	byTime := map[time.Time][]Sample{}
 	var times []time.Time
@@ -132,13 +157,25 @@ func (r *run) shares(ctx context.Context, c Criterion, f CriterionFacts, at Rang
 		}
 	}
 	slices.SortFunc(times, time.Time.Compare)
+	var out []shareCourse
 	for _, t := range times {
-		tallies, err := counts.tallies(Answer{Samples: byTime[t]}, nil, "")
-		if err == nil && len(tallies) == 1 && tallies[0].total > 0 {
-			out, events = append(out, Moment{Time: t, Value: Number(tallies[0].bad / tallies[0].total)}), append(events, tallies[0].total)
+		tallies, err := counts.tallies(Answer{Samples: byTime[t]}, c.Each, "")
+		if err != nil {
+			continue
+		}
+		for _, one := range tallies {
+			if one.total <= 0 {
+				continue
+			}
+			i := slices.IndexFunc(out, func(x shareCourse) bool { return x.Group == one.group })
+			if i < 0 {
+				i, out = len(out), append(out, shareCourse{Course: Course{Group: one.group}})
+			}
+			out[i].Plot = append(out[i].Plot, Moment{Time: t, Value: Number(one.bad / one.total)})
+			out[i].events = append(out[i].events, one.total)
 		}
 	}
-	return out, events, nil
+	return out, nil
 }
 
 func (r *run) moments(ctx context.Context, query string, at Range) ([]Moment, error) {
@@ -151,10 +188,11 @@ func (r *run) moments(ctx context.Context, query string, at Range) ([]Moment, er
 	case len(answer.Samples) == 0 || answer.Samples[0].Histogram:
 		return nil, nil
 	}
-	return slices.DeleteFunc(answer.Samples[0].Moments, func(m Moment) bool {
-		return math.IsNaN(float64(m.Value)) || math.IsInf(float64(m.Value), 0)
-	}), nil
+	return slices.DeleteFunc(answer.Samples[0].Moments, Moment.odd), nil
 }
+
+// odd says that a value cannot be drawn.
+func (m Moment) odd() bool { return math.IsNaN(float64(m.Value)) || math.IsInf(float64(m.Value), 0) }
 
 func (r *run) askRange(ctx context.Context, query string, at Range) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, max(r.Timing.QueryTimeout, 10*time.Second))

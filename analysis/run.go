@@ -35,6 +35,8 @@ type Session struct {
 	Pods func() Pods
 	// AllPods is a pattern for the names of the workloads' pods of all versions, for looks at the past.
 	AllPods string
+	// Seen returns the names of all new pods that there have been, for looks at the past; nil: those of Pods.
+	Seen func() []string
 	// Vars returns the values of the variables now; nil: there are none.
 	Vars func() Vars
 	// Complete is closed when the rollout is complete; nil: it is.

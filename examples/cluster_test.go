@@ -198,31 +198,6 @@ func TestCancelledGitLab(t *testing.T) {
 	}
 }
 
-// TestJenkins runs the shell step of the Jenkinsfile as Jenkins does, and aborts it as Jenkins does.
-func TestJenkins(t *testing.T) {
-	t.Parallel()
-	env := append(environment(t), "JENKINS_URL=http://jenkins.example.com/")
-	steps := regexp.MustCompile("(?s)sh '''(.*?)'''").FindAllSubmatch(read(t, "jenkins/Jenkinsfile"), -1)
-	if len(steps) != 2 {
-		t.Fatalf("the Jenkinsfile has %d shell steps", len(steps))
-	}
-	dir := repository(t, "jenkins/Jenkinsfile", "Jenkinsfile")
-	deploys, after := script(t, string(steps[0][1])), script(t, string(steps[1][1]))
-	out, code := execute(t, dir, env, "sh", "-xe", deploys)
-	last := lastLine(out)
-	if code != 0 || !strings.Contains(string(read(t, "jenkins/README.md")), "\n"+last+"\n") || strings.Contains(out, "\x1b") {
-		t.Errorf("exit code %d, and the last line or the colours are not as the README says:\n%s", code, out)
-	}
-
-	deploy(t, dir, "quickstart/never-ready.yaml")
-	out, code = interrupted(t, dir, env, syscall.SIGTERM, "sh", "-xe", deploys)
-	if code != 143 || !strings.HasPrefix(lastLine(out), "rolloutgate: cancelled (exit 143)") {
-		t.Errorf("aborted: exit code %d\n%s", code, out)
-	}
-	interrupted(t, dir, env, syscall.SIGKILL, "sh", "-xe", deploys)
-	putsBack(t, dir, env, "deployment/web is back at the previous version (verified)", "sh", "-xe", after)
-}
-
 // TestCancelledAction sends what a GitHub runner sends when a job is cancelled, to the process that it started and to
 // no other. Ten seconds later it kills it, and then comes the step that puts back what is left.
 func TestCancelledAction(t *testing.T) {
@@ -329,7 +304,7 @@ func environment(t *testing.T) []string {
 	}
 	t.Cleanup(func() { exec.Command("kubectl", "delete", "namespace", name, "--wait=false").Run() })
 	env := os.Environ()
-	for _, ci := range []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL"} {
+	for _, ci := range []string{"CI", "GITHUB_ACTIONS", "GITLAB_CI", "JENKINS_URL", "TF_BUILD", "BUILDKITE"} {
 		env = append(env, ci+"=") // these tests say themselves which one it is
 	}
 	for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH"} {

@@ -40,6 +40,13 @@ type Cluster interface {
 	// FreeStuck deletes the pods of a revision that are not ready and keep a StatefulSet from moving; it returns their
 	// names.
 	FreeStuck(ctx context.Context, live rollout.Object, revision string) ([]string, error)
+	// WholeLog reads the log of one attempt of a container: its last whole lines, of at most that many bytes. cut says that
+	// something of it is missing.
+	WholeLog(ctx context.Context, namespace string, t diagnosis.LogTarget, most int) (text string, cut bool, err error)
+	// KeepPod takes a pod out of the hands of its controller, if it still is that pod. LacksForKeeping are the rights that
+	// the account lacks for that, in words.
+	KeepPod(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error
+	LacksForKeeping(ctx context.Context, namespace string) []string
 	// Room reads what a namespace and the nodes have for more pods, as far as the account may.
 	Room(ctx context.Context, namespace string, withClaims bool) (diagnosis.Room, error)
 	// Front reads what stands before the pods of one revision of a Deployment; an empty one is that of its template now.

@@ -36,6 +36,7 @@ func (g Gate) Diagnose(ctx context.Context, targets []rollout.Target) (Report, e
 	if ended := r.interrupted(reading, "reading the workloads"); ended != nil {
 		return r.failed(ended)
 	}
+	r.keepLogs()
 	broken := brokenWorkloads(r.report.Workloads, r.findings)
 	outcome := Passed
 	if len(broken) > 0 && g.ExitOnFindings {

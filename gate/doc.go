@@ -18,6 +18,7 @@
 //	look.go      what one look at a workload means; it changes nothing
 //	judge.go     the only place that calls a rollout good or bad
 //	conclude.go  what follows from the verdict; undo.go takes back what was written
+//	kept_….go    what stays of a bad version when it is undone: whole logs, a pod
 //	claim.go     which leases a run wants; lock.go: of two runs at the same objects one waits
 //	keep.go      the run on record, from before its first write until after its last
 //	adopt.go     a run takes over what a killed one has left
@@ -39,6 +40,8 @@
 //	gate/criteria   which pods, which window: between a run and package analysis
 //	gate/cluster    the API server; it satisfies Cluster
 //	gate/report     a Report or an Event → text, JSON, Markdown
+//	gate/live       Events → the lines that a terminal shows of a run that goes on
+//	gate/telemetry  a Report and its Events → a trace and metrics, for the servers that keep them
 //
 // # A walk through one run
 //
@@ -52,6 +55,7 @@
 //  4. When all are complete, the window of the criteria runs; the watch goes on meanwhile.
 //  5. judge makes the verdict: the first failed workload, confirmed finding, violated criterion, or the end of the time.
 //  6. A bad run reads the evidence, because the next step destroys it, and explains it. A signal cuts this short.
+//     If it is to keep whole logs or a pod, it does so then, each within a few seconds.
 //  7. Undo takes the writes back in reverse order: what this run changed and nobody else has changed since. No signal
 //     but the third cuts this short.
 //  8. The same follower proves that the old version is back.

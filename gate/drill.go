@@ -55,6 +55,7 @@ type Exercise struct {
 // run a release, with everything that the gate is told. The copy is removed whatever happens. The report says for each
 // fault whether it was noticed and taken back; the error is not nil when the drill could not be made.
 func (g Gate) Drill(ctx context.Context, d Drill) (Report, error) {
+	g.KeepLogs, g.KeepBadPod = false, false // it breaks its copies on purpose
 	quiet := g
 	quiet.Signals = nil // they are for the runs of the variants
 	r := quiet.begin(ctx, "drill")
@@ -190,6 +191,9 @@ func (x *rehearsal) judging() Gate {
 func (x *rehearsal) release(ctx context.Context, stage string, g Gate, u *unstructured.Unstructured) (Report, error) {
 	x.run.step(Step{Name: StepDrill, Stage: stage})
 	g.Progress = func(e Event) {
+		if e.Type == EventStarted {
+			return // it is a part of this one
+		}
 		x.run.report.Timeline = append(x.run.report.Timeline, e)
 		if x.gate.Progress != nil {
 			x.gate.Progress(e)

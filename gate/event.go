@@ -7,6 +7,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -27,17 +28,19 @@ type EventType string
 
 // The types of events, in the order in which a run meets them.
 const (
-	EventStep        EventType = "step"        // Step
-	EventPlan        EventType = "plan"        // Planned
-	EventApplied     EventType = "applied"     // Applied, Replaced
-	EventStatus      EventType = "status"      // Status
-	EventWaiting     EventType = "waiting"     // Waiting
-	EventWarning     EventType = "warning"     // Warning, Foreign, Trouble
-	EventMeasurement EventType = "measurement" // Source, Before, Measured
-	EventVerdict     EventType = "verdict"     // Judged
-	EventUndo        EventType = "undo"        // Taken, Freed
-	EventRun         EventType = "run"         // Queued, Adopted, Asked, Decided
-	EventTest        EventType = "test"        // Said, Tested
+	EventStep        EventType = "step"         // Step
+	EventPlan        EventType = "plan"         // Planned
+	EventApplied     EventType = "applied"      // Applied, Replaced
+	EventStatus      EventType = "status"       // Status
+	EventWaiting     EventType = "waiting"      // Waiting
+	EventWarning     EventType = "warning"      // Warning, Foreign, Trouble
+	EventMeasurement EventType = "measurement"  // Source, Before, Measured
+	EventVerdict     EventType = "verdict"      // Judged
+	EventUndo        EventType = "undo"         // Taken, Freed, KeptPod
+	EventRun         EventType = "run"          // Queued, Adopted, Asked, Decided
+	EventTest        EventType = "test"         // Said, Tested
+	EventStarted     EventType = "run-started"  // Started, the first of all
+	EventFinished    EventType = "run-finished" // Finished, the last
 )
 
 // Payload is one of the types below.
@@ -46,18 +49,55 @@ type Payload interface {
 	redacted(redactor) Payload
 }
 
+// Started is the beginning of a run. It is told, and is no line of the timeline.
+type Started struct {
+	SchemaVersion string          `json:"schemaVersion"`
+	Run           string          `json:"run"`     // its id
+	Command       string          `json:"command"` // run, plan, watch, analyze, diagnose, drill, undo, resume
+	Version       string          `json:"version"`
+	Namespace     string          `json:"namespace"`
+	Context       string          `json:"context,omitempty"`
+	Pipeline      record.Pipeline `json:"pipeline,omitzero"` // the job that runs this, as far as the CI system tells
+}
+
+// Finished is the end of a run: its report in short. It is made of the report when that is complete.
+type Finished struct {
+	Run  string `json:"run"` // its id
+	Exit Exit   `json:"exit"`
+	// Code and Cause are those of the headline; empty when there is none.
+	Code      string           `json:"code,omitempty"`
+	Cause     string           `json:"cause,omitempty"`
+	Took      time.Duration    `json:"took"`
+	Undo      UndoResult       `json:"undo,omitempty"`    // empty when the run did not come to it
+	Undoing   float64          `json:"undoing,omitempty"` // seconds from the first write of the undo to its proof
+	Workloads []rollout.Status `json:"workloads,omitempty"`
+	Criteria  []CriterionEnd   `json:"criteria,omitempty"`
+}
+
+// CriterionEnd is the verdict on one criterion.
+type CriterionEnd struct {
+	Name       string           `json:"name"`
+	Verdict    analysis.Verdict `json:"verdict"`
+	ReportOnly bool             `json:"reportOnly,omitempty"` // it decides nothing
+}
+
 // Step is the beginning of a step.
 type Step struct {
-	Name StepName
-	// Stage is set when the run has several: its name.
-	Stage string
+	Name StepName `json:"name"`
+	// Stage is set when the run has several: its name. Stages are the names of all of them in their order, where writing
+	// begins.
+	Stage  string   `json:"stage,omitempty"`
+	Stages []string `json:"stages,omitempty"`
 	// Objects, Workloads and Criteria count what the step is about; zero where it is not about that.
-	Objects, Workloads, Criteria int
+	Objects   int `json:"objects,omitempty"`
+	Workloads int `json:"workloads,omitempty"`
+	Criteria  int `json:"criteria,omitempty"`
 	// What is what the step is about, in a word: of a test its command.
-	What string
+	What string `json:"what,omitempty"`
 	// Limit is the time that the step may take; zero where none is set. Of an analysis it is the window, which follows
 	// on Settle.
-	Limit, Settle time.Duration
+	Limit  time.Duration `json:"limit,omitempty"`
+	Settle time.Duration `json:"settle,omitempty"`
 }
 
 // StepName names a step of a run.
@@ -80,129 +120,152 @@ const (
 )
 
 // Planned is one object of the plan: what would be, or will be, done to it.
-type Planned struct{ Action patch.Action }
+type Planned struct {
+	Action patch.Action `json:"action"`
+}
 
 // Applied is one object that was written.
 type Applied struct {
-	Action patch.Action
-	Pin    *patch.Pin   // of a Service that was pinned; nil for all others
-	Split  *patch.Split // of an HTTPRoute whose requests were split; nil for all others
+	Action patch.Action `json:"action"`
+	Pin    *patch.Pin   `json:"pin,omitempty"`   // of a Service that was pinned; nil for all others
+	Split  *patch.Split `json:"split,omitempty"` // of an HTTPRoute whose requests were split; nil for all others
 }
 
 // Replaced is an old pod of a DaemonSet that was deleted, so that its node gets a new one.
-type Replaced struct{ Pod, Node string }
+type Replaced struct {
+	Pod  string `json:"pod"`
+	Node string `json:"node"`
+}
 
 // Status is a workload that has come further, or has not.
 type Status struct{ rollout.Status }
 
 // Waiting says that nothing changed for a while, and what is awaited.
 type Waiting struct {
-	Since, Limit time.Duration
-	Workloads    []rollout.Status // those that are not complete, at most three
-	More         int              // how many beyond these; with none at all the criteria are awaited, or the test
-	Test         bool             // that goes on
-	Stage        string           // empty where there is only one
-	Hold         time.Duration    // what is left of the stage's hold; zero outside of it
-	Approve      string           // the run that has to be approved; empty while nobody is asked
-	Staged       []rollout.Status // of the stage that is held or waits for somebody: what runs
+	Since     time.Duration    `json:"since"`
+	Limit     time.Duration    `json:"limit,omitempty"`
+	Workloads []rollout.Status `json:"workloads,omitempty"` // those that are not complete, at most three
+	More      int              `json:"more,omitempty"`      // how many beyond these; with none at all the criteria are awaited, or the test
+	Test      bool             `json:"test,omitempty"`      // that goes on
+	Stage     string           `json:"stage,omitempty"`     // empty where there is only one
+	Hold      time.Duration    `json:"hold,omitempty"`      // what is left of the stage's hold; zero outside of it
+	Approve   string           `json:"approve,omitempty"`   // the run that has to be approved; empty while nobody is asked
+	Staged    []rollout.Status `json:"staged,omitempty"`    // of the stage that is held or waits for somebody: what runs
 }
 
 // Warning is a finding that may decide later.
-type Warning struct{ Code, Cause string }
+type Warning struct {
+	Code  string `json:"code"`
+	Cause string `json:"cause"`
+}
 
 // Foreign is a change that somebody else made to an object of this run while it went on, and that took nothing over.
-type Foreign struct{ Kept []patch.Kept }
+type Foreign struct {
+	Kept []patch.Kept `json:"kept"`
+}
 
 // Trouble is something that this run could not do, and that decides nothing.
-type Trouble struct{ Text string }
+type Trouble struct {
+	Text string `json:"text"`
+}
 
 // Source is the server that answers the criteria, and how often it scrapes what it is asked about.
 type Source struct {
-	Backend string
-	Scrape  time.Duration
+	Backend string        `json:"backend"`
+	Scrape  time.Duration `json:"scrape,omitempty"`
 }
 
 // Before is what a criterion said about the running version, before anything was changed.
 type Before struct {
-	Criterion string
-	Value     string // with its unit; empty when there was none
-	State     analysis.State
-	Problem   string
+	Criterion string         `json:"criterion"`
+	Value     string         `json:"value,omitempty"` // with its unit; empty when there was none
+	State     analysis.State `json:"state"`
+	Problem   string         `json:"problem,omitempty"`
 }
 
 // Measured is one answer to a criterion.
 type Measured struct {
-	Criterion string
-	Value     string // with its unit; empty when there was none
-	Events    float64
-	Limit     string // with its operator, or in words when it follows a baseline
-	State     analysis.State
-	Note      string // why there is no value
+	Criterion string         `json:"criterion"`
+	Value     string         `json:"value,omitempty"`  // with its unit; empty when there was none
+	Events    float64        `json:"events,omitempty"` // behind the value; zero where it is not one of counts
+	Limit     string         `json:"limit"`            // with its operator, or in words when it follows a baseline
+	State     analysis.State `json:"state"`
+	Note      string         `json:"note,omitempty"` // why there is no value
+	// ReportOnly is set when the criterion decides nothing (enforce: false).
+	ReportOnly bool `json:"reportOnly,omitempty"`
+	// Number and Bound are the value and its limit as numbers; nil when there was none, or it follows a baseline.
+	Number *analysis.Number `json:"number,omitempty"`
+	Bound  *analysis.Number `json:"bound,omitempty"`
 }
 
 // Judged is the verdict on the rollout.
 type Judged struct {
-	Outcome Outcome
+	Outcome Outcome `json:"outcome"`
 	// Code and Cause are those of the headline; empty when there is none.
-	Code, Cause string
+	Code  string `json:"code,omitempty"`
+	Cause string `json:"cause,omitempty"`
 	// Nothing is set for a rollout that passed and runs no pod.
-	Nothing bool
+	Nothing bool `json:"nothing,omitempty"`
 }
 
 // Taken is one object of an undo.
 type Taken struct {
-	Action patch.UndoAction
-	Kept   []patch.Kept
+	Action patch.UndoAction `json:"action"`
+	Kept   []patch.Kept     `json:"kept,omitempty"` // parts that stayed as they are, because somebody else has written them since
 	// Why says why the object was left alone, Failure why it could not be put back.
-	Why, Failure string
+	Why     string `json:"why,omitempty"`
+	Failure string `json:"failure,omitempty"`
 }
 
 // Freed is a pod that was deleted because it kept a StatefulSet from moving.
 type Freed struct {
-	Pod string
+	Pod string `json:"pod"`
 	// Undone is set when the pod was of the revision that was taken back, and not of the one before this run.
-	Undone bool
+	Undone bool `json:"undone,omitempty"`
 }
 
 // Queued says that another run is going on at the same objects, and is waited for.
 type Queued struct {
-	Run      string
-	Since    time.Time
-	Pipeline string // its link; empty when it is not known
-	Limit    time.Duration
+	Run      string        `json:"run"`
+	Since    time.Time     `json:"since"`
+	Pipeline string        `json:"pipeline,omitempty"` // its link; empty when it is not known
+	Limit    time.Duration `json:"limit,omitempty"`
 }
 
 // Adopted says that another run, which did not come to its end, was taken over.
 type Adopted struct {
-	Run      string
-	Since    time.Time
-	Pipeline string
+	Run      string    `json:"run"`
+	Since    time.Time `json:"since"`
+	Pipeline string    `json:"pipeline,omitempty"` // its link; empty when it is not known
 }
 
 // Asked says that the stage goes on only when somebody says so, and who may.
 type Asked struct {
-	Stage, Run string
-	By         string // a regular expression for their name; empty: everybody who may write the lease
-	Limit      time.Duration
+	Stage string        `json:"stage"`
+	Run   string        `json:"run"`
+	By    string        `json:"by,omitempty"` // a regular expression for their name; empty: everybody who may write the lease
+	Limit time.Duration `json:"limit,omitempty"`
 }
 
 // Decided is what somebody has said about the stage.
 type Decided struct {
-	Stage, By, Reason string
-	Approved          bool
+	Stage    string `json:"stage"`
+	By       string `json:"by"`
+	Reason   string `json:"reason,omitempty"`
+	Approved bool   `json:"approved"`
 }
 
 // Said is a line that the command of a test has printed.
 type Said struct {
-	Line   string
-	Missed int // lines that are missing here, instead of one
+	Line   string `json:"line,omitempty"`
+	Missed int    `json:"missed,omitempty"` // lines that are missing here, instead of one
 }
 
 // Tested is how the command of a test has ended.
 type Tested struct {
-	Stage   string
-	Took    time.Duration
-	Failure string // empty: it has passed
+	Stage   string        `json:"stage"`
+	Took    time.Duration `json:"took"`
+	Failure string        `json:"failure,omitempty"` // empty: it has passed
 }
 
 func (Step) eventType() EventType     { return EventStep }
@@ -220,12 +283,15 @@ func (Measured) eventType() EventType { return EventMeasurement }
 func (Judged) eventType() EventType   { return EventVerdict }
 func (Taken) eventType() EventType    { return EventUndo }
 func (Freed) eventType() EventType    { return EventUndo }
+func (KeptPod) eventType() EventType  { return EventUndo }
 func (Queued) eventType() EventType   { return EventRun }
 func (Adopted) eventType() EventType  { return EventRun }
 func (Asked) eventType() EventType    { return EventRun }
 func (Decided) eventType() EventType  { return EventRun }
 func (Said) eventType() EventType     { return EventTest }
 func (Tested) eventType() EventType   { return EventTest }
+func (Started) eventType() EventType  { return EventStarted }
+func (Finished) eventType() EventType { return EventFinished }
 
 // NewEvent is what happened to an object, or to the whole run when it is zero.
 func NewEvent(at time.Time, object manifest.Ref, p Payload) Event {

@@ -42,8 +42,12 @@ func (f *follower) explain(v Verdict) []diagnosis.Finding {
 		phase = Verifying
 	}
 	ctx, release := f.r.course.enter(phase, explainTime)
-	defer release()
-	return f.explainIn(ctx, v)
+	findings := f.explainIn(ctx, v)
+	release()
+	if f.undone == nil {
+		f.r.keepLogs()
+	}
+	return findings
 }
 
 func (f *follower) explainIn(ctx context.Context, v Verdict) []diagnosis.Finding {
@@ -66,6 +70,11 @@ func (f *follower) explainIn(ctx context.Context, v Verdict) []diagnosis.Finding
 	}
 	if v.Finding != nil {
 		found[0] = headline(*v.Finding, found[0])
+	}
+	if f.undone == nil && (f.r.g.KeepLogs || f.r.g.KeepBadPod) {
+		for n := range order {
+			f.r.frozen = append(f.r.frozen, frozen{evidence[n], found[n], byCriteria})
+		}
 	}
 	if len(order) > 0 && f.undone == nil {
 		f.r.report.Layers = diagnosis.Layers(evidence[0], slices.Concat(findings, found[0]))

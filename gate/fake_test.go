@@ -50,6 +50,10 @@ type world struct {
 	// onWrite is called after each of them.
 	onWrite func(n int, what string)
 	freed   []string
+
+	wholeLog        func(ctx context.Context, t diagnosis.LogTarget, most int) (string, bool, error)
+	keepPod         func(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error
+	lacksForKeeping []string
 }
 
 // fault is what goes wrong with one write.
@@ -434,6 +438,22 @@ func (w *world) Routes(context.Context, string) ([]*unstructured.Unstructured, b
 	}
 	return w.routes()
 }
+
+func (w *world) WholeLog(ctx context.Context, _ string, t diagnosis.LogTarget, most int) (string, bool, error) {
+	if w.wholeLog == nil {
+		return "", false, nil
+	}
+	return w.wholeLog(ctx, t, most)
+}
+
+func (w *world) KeepPod(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error {
+	if w.keepPod == nil {
+		return nil
+	}
+	return w.keepPod(ctx, p, k)
+}
+
+func (w *world) LacksForKeeping(context.Context, string) []string { return w.lacksForKeeping }
 
 func (w *world) Room(context.Context, string, bool) (diagnosis.Room, error) { return w.room, nil }
 

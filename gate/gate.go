@@ -49,6 +49,10 @@ type Gate struct {
 	LeaveOnCancel bool
 	// KeepStuckPods does not delete the pods that keep a StatefulSet from moving.
 	KeepStuckPods bool
+	// KeepLogs reads the whole logs of bad containers into the report before an undo takes them away.
+	KeepLogs bool
+	// KeepBadPod leaves one bad pod out of an undo, for a person to look at.
+	KeepBadPod bool
 	// RequirePods makes a rollout inconclusive that is complete without a single pod.
 	RequirePods bool
 	// RestartOnConfigChange restarts the workloads of the run that read a ConfigMap or Secret which it changes, and that

@@ -91,6 +91,7 @@ func (f *follower) lookAt(i int) (intents []intent, next time.Duration) {
 		status = rollout.Evaluate(workload)
 	}
 	s.progress.observe(workload, status)
+	f.count(workload, status)
 	if status != s.status {
 		f.changed(i, status)
 	}

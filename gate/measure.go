@@ -79,9 +79,12 @@ func (r *run) measured(m analysis.Measurement) {
 	if m.Early && m.Point.State != analysis.Breach && m.Result.Verdict != analysis.Fail {
 		return // before the window nothing is expected yet
 	}
-	told := Measured{Criterion: m.Result.Name, Limit: limitText(m.Result), State: m.Point.State, Events: m.Point.Events, Note: m.Point.Note}
+	told := Measured{Criterion: m.Result.Name, Limit: limitText(m.Result), State: m.Point.State, Events: m.Point.Events, Note: m.Point.Note, ReportOnly: m.Result.ReportOnly}
 	if m.Point.Value != nil {
-		told.Value = m.Result.Unit.Format(float64(*m.Point.Value))
+		told.Value, told.Number = m.Result.Unit.Format(float64(*m.Point.Value)), m.Point.Value
+	}
+	if m.Result.Baseline == "" {
+		told.Bound = &m.Result.Limit
 	}
 	r.tell(manifest.Ref{}, told)
 }

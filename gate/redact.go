@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
@@ -62,7 +63,7 @@ func (r redactor) text(s string) string {
 
 // report redacts every field that can hold text from the cluster or from a Secret. Names and codes stay.
 func (r redactor) report(rep *Report) {
-	rep.Exit.State = r.text(rep.Exit.State)
+	rep.Exit.State, rep.Exit.Error = r.text(rep.Exit.State), r.text(rep.Exit.Error)
 	for i := range rep.Changes {
 		rep.Changes[i].Diff = r.text(rep.Changes[i].Diff)
 	}
@@ -89,6 +90,9 @@ func (r redactor) report(rep *Report) {
 		for j := range c.Series {
 			c.Series[j].Note = r.text(c.Series[j].Note)
 		}
+		for j := range c.Courses {
+			c.Courses[j].Group = r.text(c.Courses[j].Group)
+		}
 	}
 	for i, e := range rep.Timeline {
 		rep.Timeline[i].Payload = e.Payload.redacted(r) // told before all secrets were known
@@ -103,6 +107,22 @@ func (r redactor) report(rep *Report) {
 	for i := range rep.Notes {
 		rep.Notes[i] = r.text(rep.Notes[i])
 	}
+	r.logs(rep.Logs)
+}
+
+// logs redacts whole logs, two at a time: they are long, and each needs its size several times over.
+func (r redactor) logs(logs []KeptLog) {
+	var redacting sync.WaitGroup
+	slots := make(chan struct{}, 2)
+	for i := range logs {
+		slots <- struct{}{}
+		redacting.Go(func() {
+			defer func() { <-slots }()
+			logs[i].Text = r.text(logs[i].Text)
+			logs[i].Bytes = len(logs[i].Text)
+		})
+	}
+	redacting.Wait()
 }
 
 func (r redactor) findings(rep *Report) {
@@ -138,10 +158,13 @@ func (p Applied) redacted(redactor) Payload  { return p }
 func (p Foreign) redacted(redactor) Payload  { return p }
 func (p Source) redacted(redactor) Payload   { return p }
 func (p Freed) redacted(redactor) Payload    { return p }
+func (p KeptPod) redacted(redactor) Payload  { return p }
 func (p Queued) redacted(redactor) Payload   { return p }
 func (p Adopted) redacted(redactor) Payload  { return p }
 func (p Asked) redacted(redactor) Payload    { return p }
 func (p Replaced) redacted(redactor) Payload { return p }
+func (p Started) redacted(redactor) Payload  { return p }
+func (p Finished) redacted(redactor) Payload { return p } // it is made of a report that was
 
 func (p Decided) redacted(r redactor) Payload {
 	p.By, p.Reason = r.text(p.By), r.text(p.Reason)

@@ -37,7 +37,7 @@ func timelineOf(text string) []Event {
 	for _, p := range []Payload{
 		Step{What: text}, Said{Line: text}, Tested{Failure: text}, Planned{}, Applied{}, Status{status}, Waiting{Workloads: []rollout.Status{status}}, Warning{Cause: text}, Foreign{},
 		Trouble{Text: text}, Source{}, Before{Problem: text}, Measured{Note: text}, Judged{Cause: text},
-		Taken{Why: text, Failure: text}, Freed{}, Replaced{},
+		Taken{Why: text, Failure: text}, Freed{}, KeptPod{}, Replaced{},
 	} {
 		all = append(all, Event{Type: p.eventType(), Payload: p})
 	}
@@ -52,16 +52,17 @@ func TestRedactReport(t *testing.T) {
 	r := Gate{}.begin(t.Context(), "run")
 	r.redact = newRedactor([]string{secret})
 	r.report = Report{
-		Exit:      Exit{State: secret},
+		Exit:      Exit{State: secret, Error: secret},
 		Changes:   []Change{{Diff: secret}},
 		Stages:    []StageReport{{Approval: &StageApproval{By: secret, Reason: secret}}},
 		Workloads: []rollout.Status{status},
 		Findings:  []diagnosis.Finding{finding},
-		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}}},
+		Criteria:  []analysis.Result{{Reason: secret, LastError: secret, Series: []analysis.Point{{Note: secret}}, Courses: []analysis.Course{{Group: secret}}}},
 		Undo:      &Undo{Objects: []Undone{{Result: secret}}, Findings: []diagnosis.Finding{finding}},
 		Timeline:  timelineOf(secret),
 		Layers:    []diagnosis.Layered{{Healthy: []string{secret}, Unknown: []string{secret}}},
 		Notes:     []string{secret},
+		Logs:      []KeptLog{{Text: secret}, {Text: "a line\nwith " + secret + "\n"}},
 	}
 	report := r.end()
 	var found []string

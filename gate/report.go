@@ -23,12 +23,14 @@ type Report struct {
 	Changes   []Change            `json:"changes"`
 	Stages    []StageReport       `json:"stages,omitempty"` // in their order, where there are several
 	Workloads []rollout.Status    `json:"workloads"`
+	Pods      []Pods              `json:"pods,omitempty"`   // how many there were, oldest first: one each time that changed
 	Findings  []diagnosis.Finding `json:"findings"`         // most important first; [0] is the headline
 	Layers    []diagnosis.Layered `json:"layers,omitempty"` // around the headline's workload: where the fault is and is not
 	Criteria  []analysis.Result   `json:"criteria"`
 	Backtest  []analysis.Replay   `json:"backtest,omitempty"` // of analyze --backtest
 	Drill     []Exercise          `json:"drill,omitempty"`    // of drill
 	Undo      *Undo               `json:"undo,omitempty"`     // nil when the run did not come to it
+	Logs      []KeptLog           `json:"logs,omitempty"`     // files beside the report
 	Marks     Marks               `json:"marks,omitzero"`     // on the time axis of the criteria
 	Timeline  []Event             `json:"timeline"`
 	// Notes are things worth knowing that decided nothing: what could not be read, what was applied but not watched.
@@ -62,6 +64,11 @@ type Exit struct {
 	Name string `json:"name"`
 	// State is one sentence for the last line: "deployment/web is back at its previous version (verified)".
 	State string `json:"state"`
+	// Error is why the run could not be carried out, where no finding says it; empty otherwise. File and Line are the
+	// place in a manifest or the config file that it is about.
+	Error string `json:"error,omitempty"`
+	File  string `json:"file,omitempty"`
+	Line  int    `json:"line,omitempty"`
 }
 
 // Change is one object and what was done to it, in kubectl's words: created, configured, unchanged.
@@ -79,6 +86,8 @@ type Undo struct {
 	Objects  []Undone            `json:"objects"`
 	Duration float64             `json:"duration"` // seconds, from the first write of the undo to its proof
 	Findings []diagnosis.Finding `json:"findings,omitempty"`
+	// KeptPod was left out of it on purpose; nil when none was.
+	KeptPod *KeptPod `json:"keptPod,omitempty"`
 }
 
 // UndoResult is the word for the whole undo.

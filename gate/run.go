@@ -49,6 +49,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 		if err := r.preflight(targetsOfPlan(plan), liveOf(plan)); err != nil {
 			return r.end(), err
 		}
+		r.mayKeep(plan)
 	}
 	stages, err := r.stagesOf(plan)
 	if err != nil {
@@ -96,6 +97,8 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	case v.Outcome == Passed:
 		r.findings = append(r.findings, f.remarks(v)...)
 	case f.trial.state == TestFailed && v.Target < 0:
+		f.freeze()
+		r.keepLogs()
 		r.findings = append(r.findings, f.testFinding())
 	case v.Outcome == Rejected:
 		r.findings = append(r.findings, f.unapproved())
@@ -153,6 +156,7 @@ type run struct {
 	findings   []diagnosis.Finding
 	// troubledBefore are the workloads that this run did not change and that were not in order when it began.
 	troubledBefore []manifest.Ref
+	frozen         []frozen            // what was known when the verdict fell, as far as something is to be kept of it
 	config         []diagnosis.Changed // the ConfigMaps and Secrets that this run changes
 
 	criteria criteria.Asker
@@ -165,7 +169,7 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 	g = g.withDefaults()
 	vars := g.Vars
 	vars.Namespace = g.Namespace
-	return &run{
+	r := &run{
 		g: g, criteria: criteria.Asker{Querier: g.Querier, Criteria: g.Criteria, Timing: g.Timing, Vars: vars},
 		course: newCourse(ctx, g.Signals), redact: newRedactor(nil), said: map[manifest.Ref]statusText{},
 		report: Report{
@@ -176,6 +180,10 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 			},
 		},
 	}
+	if g.Progress != nil {
+		g.Progress(r.report.Started())
+	}
+	return r
 }
 
 // begins notes when the change began, and from when on its time counts.

@@ -77,6 +77,18 @@ func (r *run) enterStage(n int, earlier bool) {
 	}
 }
 
+// stageNames are the names of all stages; none when there is only one.
+func (r *run) stageNames() []string {
+	if r.stage == "" {
+		return nil
+	}
+	var names []string
+	for _, s := range r.stages {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
 func (r *run) leaveStage(n int, o Outcome) {
 	if n >= len(r.report.Stages) || r.report.Stages[n].State == StageEarlier {
 		return

@@ -21,6 +21,7 @@ const (
 // undo takes every write back, in reverse order, on a budget of its own that no signal takes away, and watches the old
 // version return. A cancelled run is not watched: whoever cancelled it does not wait.
 func (r *run) undo(v Verdict) {
+	kept := r.keepPod()
 	began := time.Now()
 	started := began // anew for a process that was stopped meanwhile
 	r.report.Marks.Undone = now()
@@ -31,7 +32,7 @@ func (r *run) undo(v Verdict) {
 		undone, pinned = r.goBack()
 		started = time.Now()
 	}
-	undo := &Undo{Result: UndoUnverified, Objects: undoneObjects(undone)}
+	undo := &Undo{Result: UndoUnverified, Objects: undoneObjects(undone), KeptPod: kept}
 	r.report.Undo = undo
 	switch {
 	case len(undone) == 0 && r.found == nil && !pinned:
@@ -48,6 +49,9 @@ func (r *run) undo(v Verdict) {
 		if verified {
 			undo.Result = UndoVerified
 		}
+	}
+	if kept != nil && undo.Result == UndoUnverified {
+		r.note("%s, which was kept, takes room that the old version may lack", kept.Object)
 	}
 	if pinned {
 		undone = r.unpinLast(undone, undo)

@@ -17,7 +17,7 @@ const oneWrite = 20 * time.Second
 // write writes the objects of a stage, in their order. Each of them is remembered before the next one is written, also
 // when its answer was lost, so that an undo takes back what is there. The verdict is Passed when all are written.
 func (r *run) write(s Stage) (Verdict, error) {
-	r.step(Step{Name: StepApply, Stage: r.stage})
+	r.step(Step{Name: StepApply, Stage: r.stage, Stages: r.stageNames()})
 	ctx, release := r.course.enter(Writing, r.remaining())
 	defer release()
 	var moved bool // traffic has left pods

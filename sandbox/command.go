@@ -124,7 +124,13 @@ func (o *options) wanted() []components.Component {
 	return want
 }
 
+// build finds the components beside this program, where an unpacked archive has them, or in the cache, or builds them.
 func (o *options) build(ctx context.Context) (components.Result, error) {
+	if self, err := os.Executable(); err == nil {
+		if dir := components.Packed(filepath.Join(filepath.Dir(self), "components"), o.module, o.wanted()); dir != "" {
+			return components.Result{Dir: dir}, nil
+		}
+	}
 	base, err := cache()
 	if err != nil {
 		return components.Result{}, err
@@ -168,6 +174,7 @@ func (o *options) up(ctx context.Context) error {
 	fmt.Printf("export KUBECONFIG=%q\n", state.Kubeconfig)
 	fmt.Printf("export ROLLOUTGATE_PROMETHEUS_URL=%q\n", state.Prometheus)
 	fmt.Printf("export SANDBOX_AUDIT_LOG=%q\n", state.AuditLog)
+	fmt.Printf("export SANDBOX_AUTHENTICATION=%q\n", state.Authentication)
 	fmt.Printf("export SANDBOX=%q\n", self)
 	fmt.Printf("export PATH=%q:\"$PATH\"\n", state.Bin)
 	return nil

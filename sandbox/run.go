@@ -19,8 +19,8 @@ import (
 const runHelp = `Bring a sandbox up, run a command in it, take it down again.
 
 The command finds KUBECONFIG, ROLLOUTGATE_PROMETHEUS_URL, SANDBOX_AUDIT_LOG,
-SANDBOX, which is this program, and, first in PATH, a kubectl of the sandbox's
-own version. It gets the terminal and every signal sent to the sandbox. The
+SANDBOX_AUTHENTICATION, SANDBOX, which is this program, and, first in PATH, a
+kubectl of the sandbox's own version. It gets the terminal and every signal sent to the sandbox. The
 sandbox exits as the command does; 125 means that the sandbox itself failed,
 126 and 127 that the command could not be started.
 
@@ -74,6 +74,7 @@ func enter(state instance.State) error {
 		os.Setenv("KUBECONFIG", state.Kubeconfig),
 		os.Setenv("ROLLOUTGATE_PROMETHEUS_URL", state.Prometheus),
 		os.Setenv("SANDBOX_AUDIT_LOG", state.AuditLog),
+		os.Setenv("SANDBOX_AUTHENTICATION", state.Authentication),
 		os.Setenv("PATH", state.Bin+string(os.PathListSeparator)+os.Getenv("PATH")),
 	)
 }

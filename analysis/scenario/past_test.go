@@ -40,6 +40,16 @@ func recovery(t *testing.T, r *rig) {
 		}
 	}
 
+	versions := map[analysis.Scope]float64{} // the worst value of each version
+	for _, c := range results[0].Courses {
+		for _, m := range c.Plot {
+			versions[c.Version] = max(versions[c.Version], float64(m.Value))
+		}
+	}
+	if bad, known := versions[analysis.ScopeOld]; !known || bad > 0 || versions[analysis.ScopeNew] < 0.3 {
+		t.Errorf("the versions are not told apart: %+v", results[0].Courses)
+	}
+
 	young.Remove()
 	undone := time.Now()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)

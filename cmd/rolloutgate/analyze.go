@@ -20,7 +20,7 @@ func (p *program) analyzeCommand() *cobra.Command {
 		Example: `  rolloutgate analyze deployment/web --config rolloutgate.yaml
   rolloutgate analyze deployment/web --backtest 24h`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := o.complete(c, p.getenv); err != nil {
+			if err := p.complete(c, o); err != nil {
 				return err
 			}
 			if len(o.spec.Criteria) == 0 && len(o.checks) == 0 {

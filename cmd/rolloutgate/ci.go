@@ -2,6 +2,9 @@ package main
 
 import (
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/rolloutgate/rolloutgate/gate"
@@ -33,6 +36,27 @@ type ciLog struct {
 	// finish tells the system the result, when only the last line is left to print. reportJSON is the path of the JSON
 	// report, empty when none was written.
 	finish func(r gate.Report, reportJSON string) error
+}
+
+// reportFiles are the files of a run's reports.
+type reportFiles struct {
+	dir   string            // empty: none were written
+	paths map[string]string // by the names of the formats
+}
+
+// filesBeside are the report files in the folder of the JSON report, which is always there when any is.
+func filesBeside(reportJSON string) reportFiles {
+	if reportJSON == "" {
+		return reportFiles{}
+	}
+	files := reportFiles{dir: filepath.Dir(reportJSON), paths: map[string]string{}}
+	for _, f := range report.Formats() {
+		path := filepath.Join(files.dir, f.File)
+		if info, err := os.Stat(path); f.File != "" && err == nil && info.Mode().IsRegular() {
+			files.paths[f.Name] = path
+		}
+	}
+	return files
 }
 
 // ciSystems are those that are known, in the order in which they are looked for. The agents of Jenkins may run inside of
@@ -89,4 +113,19 @@ func parseCI(value string, systems []ciSystem, getenv func(string) string) (ciSy
 		}
 	}
 	return ciSystem{}, oneOf("ci", value, ciNames(systems)...)
+}
+
+// secretLines are the values for a system that hides them in its log. It hides line by line, because it compares with single
+// lines; very short lines are left alone: without every "1" no log can be read.
+func secretLines(values []string) []string {
+	var lines []string
+	for _, value := range values {
+		for line := range strings.Lines(value) {
+			if line = strings.TrimSpace(line); len(line) >= 4 {
+				lines = append(lines, line)
+			}
+		}
+	}
+	slices.Sort(lines)
+	return slices.Compact(lines)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -8,10 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 
 	"github.com/sethvargo/go-githubactions"
@@ -143,20 +144,10 @@ func (g *github) Close() {
 	}
 }
 
-// mask asks the runner to hide values, as a second net below our own redaction. It hides line by line, because the
-// runner compares with single lines, and leaves very short lines alone: without every "1" no log can be read.
+// mask asks the runner to hide values, as a second net below our own redaction.
 func (g *github) mask(values []string) error {
-	var lines []string
-	for _, value := range values {
-		for line := range strings.Lines(value) {
-			if line = strings.TrimSpace(line); len(line) >= 4 {
-				lines = append(lines, line)
-			}
-		}
-	}
-	slices.Sort(lines)
 	return g.command(func(a *githubactions.Action) {
-		for _, line := range slices.Compact(lines) {
+		for _, line := range secretLines(values) {
 			a.AddMask(line)
 		}
 	})
@@ -165,7 +156,7 @@ func (g *github) mask(values []string) error {
 // finish tells GitHub the result: annotations, summary and outputs. After it text is printed unprotected; only the last
 // line of a run, which begins with our name, is left to print.
 func (g *github) finish(r gate.Report, reportJSON string) error {
-	err := errors.Join(g.annotate(r), g.summarize(r), g.output(r, reportJSON))
+	err := errors.Join(g.annotate(r), g.summarize(r), g.output(r, filesBeside(reportJSON)))
 	g.ended = true
 	return errors.Join(err, g.command(func(*githubactions.Action) {}))
 }
@@ -235,3 +226,37 @@ func inWorkspace(file, workspace string) string {
 	}
 	return filepath.ToSlash(path)
 }
+
+// gitHubToken asks GitHub for tokens of the job, which say to an API server what repository, branch and environment it runs
+// for. Errors have nothing of a token, nor of the answer.
+func gitHubToken(getenv func(string) string, audience string) (ask func(context.Context) (string, error), err error) {
+	if getenv("ACTIONS_ID_TOKEN_REQUEST_URL") == "" || getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN") == "" {
+		return nil, &usageError{"--github-oidc-audience without a job of GitHub Actions that may ask for tokens", "give the job 'permissions: {id-token: write}'"}
+	}
+	action := githubactions.New(githubactions.WithWriter(io.Discard), githubactions.WithGetenv(getenv))
+	return func(ctx context.Context) (string, error) {
+		var refused *githubactions.RequestFailedError
+		for attempt := 1; ; attempt++ {
+			token, err := action.GetIDToken(ctx, audience)
+			switch {
+			case err == nil && token != "":
+				return token, nil
+			case err == nil:
+				err = errors.New("the answer has no token")
+			case errors.As(err, &refused):
+				err = fmt.Errorf("HTTP status %d", refused.StatusCode)
+			}
+			if attempt == tokenAttempts {
+				return "", fmt.Errorf("asking GitHub for a token of the job: %w", err)
+			}
+			select {
+			case <-time.After(time.Duration(attempt) * time.Second):
+			case <-ctx.Done():
+				return "", fmt.Errorf("asking GitHub for a token of the job: %w", err)
+			}
+		}
+	}, nil
+}
+
+// tokenAttempts is how often GitHub is asked for one token.
+const tokenAttempts = 3

@@ -40,17 +40,17 @@ func (g *github) summarize(r gate.Report) error {
 }
 
 // output writes the outputs of the step. Callers paste them into shell scripts, so they hold words of closed
-// vocabularies, numbers, names that Kubernetes has checked, and one path of ours; what does not fit is left empty.
+// vocabularies, numbers, names that Kubernetes has checked, and paths of ours; what does not fit is left empty.
 //
 // The library's own writer has a delimiter that everybody knows.
-func (g *github) output(r gate.Report, reportJSON string) error {
+func (g *github) output(r gate.Report, files reportFiles) error {
 	path := g.getenv("GITHUB_OUTPUT")
 	if path == "" {
 		return nil
 	}
 	delimiter := "rolloutgate_" + rand.Text()
 	var text strings.Builder
-	for _, o := range outputs(r, reportJSON) {
+	for _, o := range outputs(r, files) {
 		if strings.Contains(o.value, delimiter) || strings.ContainsAny(o.value, "\r\n") {
 			return fmt.Errorf("writing the output %s: its value could pass for another output", o.name)
 		}
@@ -70,7 +70,7 @@ func (g *github) output(r gate.Report, reportJSON string) error {
 // stepOutput is one output of a step.
 type stepOutput struct{ name, value string }
 
-func outputs(r gate.Report, reportJSON string) []stepOutput {
+func outputs(r gate.Report, files reportFiles) []stepOutput {
 	var reason, undo string
 	var failed manifest.Ref
 	if r.Exit.Code != 0 {
@@ -86,8 +86,11 @@ func outputs(r gate.Report, reportJSON string) []stepOutput {
 	if r.Undo != nil {
 		undo = string(r.Undo.Result)
 	}
-	if strings.ContainsFunc(reportJSON, unicode.IsControl) {
-		reportJSON = ""
+	path := func(s string) string {
+		if strings.ContainsFunc(s, unicode.IsControl) {
+			return ""
+		}
+		return s
 	}
 	return []stepOutput{
 		{"verdict", word(r.Exit.Name, "-")},
@@ -97,7 +100,10 @@ func outputs(r gate.Report, reportJSON string) []stepOutput {
 		{"failed-kind", word(failed.Kind, "")},
 		{"failed-name", word(failed.Name, "-.")},
 		{"duration-seconds", strconv.Itoa(int(max(r.Run.Finished.Sub(r.Run.Started), 0).Seconds()))},
-		{"report-json", reportJSON},
+		{"report-dir", path(files.dir)},
+		{"report-json", path(files.paths["json"])},
+		{"report-html", path(files.paths["html"])},
+		{"report-junit", path(files.paths["junit"])},
 	}
 }
 

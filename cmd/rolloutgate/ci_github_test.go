@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -261,7 +263,7 @@ func TestPathsInRepository(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	s := newStep(t)
-	if err := s.output(failedReport(imageFinding()), "report/report.json"); err != nil {
+	if err := s.output(failedReport(imageFinding()), reportFiles{"report", map[string]string{"json": "report/report.json", "html": "report/report.html"}}); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
@@ -276,7 +278,8 @@ func TestOutputs(t *testing.T) {
 	}
 	want := map[string]string{
 		"verdict": "failed", "exit-code": "10", "reason": "ImageNotFound", "undo": "verified", "failed-kind": "Deployment",
-		"failed-name": "web", "duration-seconds": "58", "report-json": "report/report.json",
+		"failed-name": "web", "duration-seconds": "58", "report-dir": "report",
+		"report-json": "report/report.json", "report-html": "report/report.html", "report-junit": "",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("outputs (-want +got):\n%s", diff)
@@ -289,7 +292,7 @@ func TestOutputsHoldWords(t *testing.T) {
 	r.Undo.Result = "$(rm -rf /)"
 	r.Findings[0].Code = "`id`"
 	r.Findings[0].Workload = manifest.Ref{Kind: "A B", Name: "x;y"}
-	for _, o := range outputs(r, "a\nb") {
+	for _, o := range outputs(r, reportFiles{"a\nb", map[string]string{"json": "a\nb", "html": "a\rb"}}) {
 		if o.name != "exit-code" && o.name != "duration-seconds" && o.value != "" {
 			t.Errorf("the output %s is %q", o.name, o.value)
 		}
@@ -388,5 +391,49 @@ func TestTextOnGitHub(t *testing.T) {
 	log := s.log.String()
 	if strings.Index(log, "::endgroup::") > strings.Index(log, "━━ ImageNotFound") {
 		t.Error("the diagnosis is folded")
+	}
+}
+
+// TestGitHubToken asks a server that does what GitHub's does.
+func TestGitHubToken(t *testing.T) {
+	var asked []string
+	trouble := []int{http.StatusBadGateway}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Query().Get("audience")+" "+r.URL.Query().Get("job")+" "+r.Header.Get("Authorization"))
+		if len(trouble) > 0 {
+			w.WriteHeader(trouble[0])
+			fmt.Fprint(w, "::error::owned request-secret")
+			trouble = trouble[1:]
+			return
+		}
+		fmt.Fprint(w, `{"value": "a.b.c"}`)
+	}))
+	defer server.Close()
+	getenv := environment(map[string]string{"ACTIONS_ID_TOKEN_REQUEST_URL": server.URL + "/token?job=7", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-secret"})
+	ask, err := gitHubToken(getenv, "https://k8s.example/?a&b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := ask(t.Context())
+	if err != nil || token != "a.b.c" || len(asked) != 2 || asked[1] != "https://k8s.example/?a&b 7 Bearer request-secret" {
+		t.Errorf("got %q, %v after asking for %q", token, err, asked)
+	}
+	trouble = []int{403, 403, 403}
+	if _, err := ask(t.Context()); err == nil || err.Error() != "asking GitHub for a token of the job: HTTP status 403" {
+		t.Errorf("refused: %v", err)
+	}
+}
+
+// TestGitHubTokenNeedsPermission: a job that may not ask is told what it lacks.
+func TestGitHubTokenNeedsPermission(t *testing.T) {
+	var out bytes.Buffer
+	p := &program{getenv: environment(map[string]string{"GITHUB_ACTIONS": "true"}), stdout: &out, stderr: &out}
+	kubeconfig := filepath.Join(t.TempDir(), "config")
+	if err := os.WriteFile(kubeconfig, []byte("{apiVersion: v1, kind: Config, current-context: x, contexts: [{name: x, context: {cluster: x}}], clusters: [{name: x, cluster: {server: 'https://127.0.0.1:1'}}]}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code := p.execute(t.Context(), []string{"run", "-f", root + "examples/quickstart/good.yaml", "--kubeconfig", kubeconfig, "--github-oidc-audience", "x"})
+	if code != 2 || !strings.Contains(out.String(), "hint: give the job 'permissions: {id-token: write}'") {
+		t.Errorf("exit code %d: %s", code, out.String())
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
-// gitlabCI has collapsible sections in its log.
+// gitlabCI has collapsible sections in its log, and takes variables and links from files of the job.
 func gitlabCI() ciSystem {
 	return ciSystem{
 		name: "gitlab", colors: true,
@@ -16,8 +16,9 @@ func gitlabCI() ciSystem {
 		pipeline: func(getenv func(string) string) record.Pipeline {
 			return record.Pipeline{URL: getenv("CI_JOB_URL"), Commit: getenv("CI_COMMIT_SHA"), Actor: getenv("GITLAB_USER_LOGIN")}
 		},
-		log: func(w io.Writer, _ func(string) string) ciLog {
-			return ciLog{text: w, folder: &sections{w: w}}
+		log: func(w io.Writer, getenv func(string) string) ciLog {
+			files := gitlabFiles{getenv}
+			return ciLog{text: w, folder: &sections{w: w}, finish: files.finish}
 		},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/notice"
 )
 
 // defaultConfig is read when it is there and --config names no other.
@@ -29,8 +30,11 @@ const serverKey = "prometheus"
 // stagesKey is the key of the stages in the config file.
 const stagesKey = "stages"
 
+// notifyKey is the key of those who are told of a run.
+const notifyKey = "notify"
+
 // notInFile are the flags that a config file cannot set: where it is itself, and who runs it.
-var notInFile = []string{"config", "help", "kubeconfig", "as", "context"}
+var notInFile = []string{"config", "help", "kubeconfig", "as", "context", "github-oidc-audience"}
 
 // envName is the environment variable of a flag.
 func envName(flag string) string {
@@ -64,6 +68,7 @@ type configFile struct {
 	spec   analysis.Spec
 	server prometheus.Settings
 	stages []gate.Part
+	notify []notice.Config
 }
 
 // fillFlags fills the flags that were not given from the environment, then from the config file, and returns what else
@@ -170,6 +175,10 @@ func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (c
 			var err error
 			file.stages, err = readStages(path, root, value)
 			errs = append(errs, err)
+		case key.Value == notifyKey:
+			var err error
+			file.notify, err = notice.Parse(path, value)
+			errs = append(errs, err)
 		case key.Value == "apiVersion" || key.Value == "kind":
 		case f == nil && slices.Contains(known, key.Value):
 		case f == nil:
@@ -200,7 +209,7 @@ func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
 }
 
 func knownKeys(flags *pflag.FlagSet) []string {
-	keys := append(analysis.SpecKeys(), serverKey, stagesKey)
+	keys := append(analysis.SpecKeys(), serverKey, stagesKey, notifyKey)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if key := fileKey(f.Name); !slices.Contains(notInFile, f.Name) && !slices.Contains(keys, key) {
 			keys = append(keys, key)

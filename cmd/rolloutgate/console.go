@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,94 +22,58 @@ import (
 //     written in lower case, without a full stop, and fits in 100 columns where the cluster's own words do.
 //   - A line is printed when something changed, and when nothing changed for so long that a reader would wonder; the
 //     engine decides when that is.
-//   - On a terminal that a person looks at, a small block below the lines is redrawn in place: a bar of ready pods for
-//     every workload, the last value of every criterion, the time used and the time given. It disappears when the run
-//     is over. What it tells is in the report as well.
+//   - On a terminal that a person looks at, a block below the lines is redrawn in place: gate/live makes it. It
+//     disappears when the run is over. What it tells is in the report as well.
 //   - Everywhere else nothing is ever redrawn, and no control characters are printed but colours.
 //   - Colours repeat what the words say. No emoji, no spinner, no sound.
 //   - Text from the cluster is sanitised before it is printed, and never begins a line.
 
 const (
-	maxRows          = 8                // of a kind in the redrawn block, which has to fit in a small terminal
 	measurementEvery = 30 * time.Second // between lines about the value of one criterion
 	maxUnread        = 256 << 10        // bytes that nobody has read yet: more progress would only bury what matters
 )
 
 // consoleOptions say what w can do.
 type consoleOptions struct {
-	Live    bool // redraw in place
+	Live    *liveOptions // redraw in place; nil: nothing is ever redrawn
 	Color   bool
-	Width   func() int    // of the terminal, which may change; needed when Live
 	Unread  func() int    // bytes that the reader has not taken yet; nil: he takes all at once
 	Timeout time.Duration // of the gate, for the clock; 0 is not shown
 }
 
-// console prints the events of a run. Its methods may be called from any goroutine; one mutex owns the output.
+// console prints the events of a run. Its methods may be called from any goroutine; one mutex owns what it remembers.
 type console struct {
 	consoleOptions
 	w    io.Writer
-	stop func() // ends the redrawing and waits for it
+	live *redrawing // nil: lines are printed as they come
 
-	mu        sync.Mutex
-	started   time.Time // the time of the first event
-	shown     time.Time // when that was, on this machine's clock
-	column    int       // width of the column of objects
-	workloads []rollout.Status
-	criteria  []measurement // by order of first appearance
-	last      map[manifest.Ref]string
-	step      string
-	drawn     int // lines of the block on the screen
-	missed    int // lines that were not printed since the last one, because nobody read
-}
-
-// measurement is the last one of a criterion.
-type measurement struct {
-	name, text string
-	printed    time.Time // when one was last worth a line
+	mu       sync.Mutex
+	started  time.Time            // the time of the first event
+	column   int                  // width of the column of objects
+	criteria map[string]time.Time // when each was last worth a line
+	last     map[manifest.Ref]string
+	missed   int // lines that were not printed since the last one, because nobody read
 }
 
 func newConsole(w io.Writer, o consoleOptions) *console {
-	c := &console{
-		consoleOptions: o, w: w, stop: func() {}, column: 14,
-		last: map[manifest.Ref]string{},
-	}
+	c := &console{consoleOptions: o, w: w, column: 14, criteria: map[string]time.Time{}, last: map[manifest.Ref]string{}}
 	if c.Unread == nil {
 		c.Unread = func() int { return 0 }
 	}
-	if o.Live {
-		c.stop = c.tick()
+	if o.Live != nil {
+		c.live = redraw(c)
 	}
 	return c
 }
 
-// tick redraws the block every second, for its clock, until the returned function is called.
-func (c *console) tick() (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(time.Second)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-quit:
-				return
-			case <-ticker.C:
-				c.mu.Lock()
-				c.draw("")
-				c.mu.Unlock()
-			}
-		}
-	}()
-	return sync.OnceFunc(func() { close(quit); <-done })
-}
-
 // close removes the block. The output then belongs to whoever prints next.
 func (c *console) close() {
-	c.stop()
+	if c.live != nil {
+		c.live.close()
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	io.WriteString(c.w, c.erase()+c.skipped())
-	c.drawn, c.Live = 0, false
+	io.WriteString(c.w, c.skipped())
 }
 
 // event shows what happened. Progress that cannot be written is lost, and is no reason to fail a deploy.
@@ -118,63 +81,54 @@ func (c *console) event(e gate.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.started.IsZero() {
-		c.started, c.shown = e.Time, time.Now()
+		c.started = e.Time
 	}
 	line := ""
-	if c.note(e) {
+	if c.worthALine(e) {
 		line = c.line(e)
 	}
-	c.draw(line)
+	if c.live != nil {
+		c.live.event(e, line)
+	} else if line != "" {
+		c.print(line)
+	}
 }
 
-// note remembers what the block shows and says whether the event is worth a line.
-func (c *console) note(e gate.Event) (permanent bool) {
-	text := wordsOf(e)
+// print prints a line, unless too many wait for their reader already.
+func (c *console) print(line string) {
+	if c.Unread() > maxUnread {
+		c.missed++
+		return
+	}
+	io.WriteString(c.w, c.skipped()+line)
+}
+
+// worthALine says whether an event is told for good. Where there is a block, that says what changes often.
+func (c *console) worthALine(e gate.Event) bool {
+	live := c.live != nil
 	switch p := e.Payload.(type) {
-	case gate.Step:
-		c.step = text
-	case gate.Asked:
-		c.step = fmt.Sprintf("waiting for rolloutgate approve %s (stage %s)", flat(p.Run), flat(p.Stage))
+	case gate.Started:
+		return false // the first step says it
 	case gate.Waiting:
-		return !c.Live // the block says it
+		return !live
 	case gate.Measured:
-		return c.noteMeasurement(p.Criterion, text, e.Time)
+		last, measured := c.criteria[p.Criterion]
+		if live || measured && e.Time.Sub(last) < measurementEvery {
+			return false
+		}
+		c.criteria[p.Criterion] = e.Time
 	case gate.Status:
-		c.noteStatus(p.Status)
+		if p.Watched {
+			c.widen(flat(p.Ref.String()))
+		}
+		text := wordsOf(e)
 		if c.last[e.Object] == text {
 			return false
 		}
 		c.last[e.Object] = text
-		return !c.Live || p.Phase != rollout.Progressing
+		return !live || p.Phase != rollout.Progressing
 	}
 	return true
-}
-
-// noteMeasurement keeps the last text of every criterion.
-func (c *console) noteMeasurement(name, text string, at time.Time) (permanent bool) {
-	i := slices.IndexFunc(c.criteria, func(m measurement) bool { return m.name == name })
-	if i < 0 {
-		i, c.criteria = len(c.criteria), append(c.criteria, measurement{name: name})
-	}
-	m := &c.criteria[i]
-	m.text = text
-	if c.Live || !m.printed.IsZero() && at.Sub(m.printed) < measurementEvery {
-		return false
-	}
-	m.printed = at
-	return true
-}
-
-func (c *console) noteStatus(s rollout.Status) {
-	if !s.Watched {
-		return
-	}
-	i := slices.IndexFunc(c.workloads, func(other rollout.Status) bool { return other.Ref == s.Ref })
-	if i < 0 {
-		i, c.workloads = len(c.workloads), append(c.workloads, s)
-	}
-	c.workloads[i] = s
-	c.widen(flat(s.Ref.String()))
 }
 
 // widen gives the column of objects room for one more, and returns its width.
@@ -213,19 +167,23 @@ func (c *console) line(e gate.Event) string {
 	return fmt.Sprintf("%6s  %s%s\n", report.Elapsed(e.Time.Sub(c.started)), object, c.paint(label+wordsOf(e), style))
 }
 
-// draw replaces the block on the screen by a permanent line, if it is not empty, and a new block below it, in one write
-// so that no half of it is ever seen. For a reader who does not keep up, it leaves out blocks, and lines in the end.
-func (c *console) draw(line string) {
-	switch unread := c.Unread(); {
-	case line == "" && unread > 0:
-		return
-	case unread > maxUnread:
-		c.missed++
-		return
+func phaseStyle(p rollout.Phase) string {
+	switch p {
+	case rollout.Complete:
+		return "32"
+	case rollout.Failed:
+		return "31"
+	case rollout.Superseded, rollout.Paused:
+		return "33"
 	}
-	block := c.block()
-	io.WriteString(c.w, c.erase()+c.skipped()+line+strings.Join(block, ""))
-	c.drawn = len(block)
+	return ""
+}
+
+func (c *console) paint(text, style string) string {
+	if !c.Color || style == "" {
+		return text
+	}
+	return "\x1b[" + style + "m" + text + "\x1b[0m"
 }
 
 // skipped says once how many lines are missing before the next one.

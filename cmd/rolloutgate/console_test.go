@@ -2,13 +2,11 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -109,174 +107,6 @@ func TestColoredLines(t *testing.T) {
 	stripped := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(colored.String(), "")
 	if diff := cmp.Diff(plain.String(), stripped); diff != "" {
 		t.Errorf("without its colours the log differs (-plain +stripped):\n%s", diff)
-	}
-}
-
-var cursorUp = regexp.MustCompile("^\r\x1b\\[([0-9]+)A")
-
-// screen is as much of a terminal as the console uses. A line that is too long for it is an error, because a terminal
-// would wrap it.
-type screen struct {
-	t     *testing.T
-	width int
-	mu    sync.Mutex
-	lines []string
-	row   int
-}
-
-func (s *screen) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	text := string(p)
-	for text != "" {
-		if m := cursorUp.FindStringSubmatch(text); m != nil {
-			n, _ := strconv.Atoi(m[1])
-			if s.row -= n; s.row < 0 {
-				s.t.Fatalf("the cursor leaves the screen: %d lines up", n)
-			}
-			text = text[len(m[0]):]
-			continue
-		}
-		if rest, ok := strings.CutPrefix(text, "\x1b[J"); ok {
-			s.lines, text = s.lines[:s.row], rest
-			continue
-		}
-		line, rest, ok := strings.Cut(text, "\n")
-		if !ok || strings.ContainsAny(line, "\x1b\r") {
-			s.t.Fatalf("the screen does not understand %q", text)
-		}
-		if len([]rune(line)) >= s.width {
-			s.t.Errorf("the line %q wraps", line)
-		}
-		s.lines, text = append(s.lines[:s.row], line), rest
-		s.row++
-	}
-	return len(p), nil
-}
-
-func (s *screen) frame() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return "\n" + strings.Join(s.lines, "\n") + "\n"
-}
-
-// TestStagedFrame: of a workload that is to get no further, the block says what runs; and whom it waits for.
-func TestStagedFrame(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &screen{t: t, width: 130}
-		c := newConsole(s, consoleOptions{Live: true, Width: func() int { return s.width }})
-		c.event(eventAt(0, deploymentWeb, gate.Status{Status: rollout.Status{
-			Ref: deploymentWeb, Watched: true, Phase: rollout.Complete, Reason: rollout.ReasonBeside, Message: "1 new pod beside 4 old", Ready: 1, Desired: 4,
-		}}))
-		c.event(eventAt(1, manifest.Ref{}, gate.Asked{Stage: "canary 1", Run: "NSAPYIE5V5", Limit: time.Hour}))
-		want := `
-    0s  deployment/web  1 new pod beside 4 old
-    1s  stage canary 1 waits for at most 1h until somebody says so: rolloutgate approve NSAPYIE5V5, or reject NSAPYIE5V5
-  deployment/web  █████░░░░░░░░░░░░░░░  1 new pod beside 4 old
-  0s  waiting for rolloutgate approve NSAPYIE5V5 (stage canary 1)
-`
-		if diff := cmp.Diff(want, s.frame()); diff != "" {
-			t.Errorf("frame (-want +got):\n%s", diff)
-		}
-		c.close()
-	})
-}
-
-func TestLiveFrames(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &screen{t: t, width: 70}
-		c := newConsole(s, consoleOptions{Live: true, Width: func() int { return s.width }, Timeout: 10 * time.Minute})
-		frames := map[int]string{
-			0: `
-    0s  → plan: 1 object
-  0s of 10m  plan: 1 object
-`,
-			7: `
-    0s  → plan: 1 object
-    1s  deployment/web  will be changed
-    2s  → apply
-    2s  deployment/web  configured
-    2s  → apply (stage all)
-  deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
-  14s of 10m  apply (stage all)
-`,
-			11: `
-    0s  → plan: 1 object
-    1s  deployment/web  will be changed
-    2s  → apply
-    2s  deployment/web  configured
-    2s  → apply (stage all)
-  deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  1 of 3 new pod…
-  errors: 5xx: 0.4% (limit <= 1%) ok
-  1m00s of 10m  apply (stage all)
-`,
-			13: `
-    0s  → plan: 1 object
-    1s  deployment/web  will be changed
-    2s  → apply
-    2s  deployment/web  configured
-    2s  → apply (stage all)
- 1m01s  deployment/web  warning: pod web-1: red
- 1m15s  deployment/web  the image does not exist
-  deployment/web  ██████░░░░░░░░░░░░░░  1 of 3 ready  failed  the im…
-  errors: 5xx: 0.4% (limit <= 1%) ok
-  1m15s of 10m  apply (stage all)
-`,
-		}
-		began := time.Now()
-		for i, e := range aRun()[:14] {
-			if e.Type == gate.EventWarning {
-				e.Payload = gate.Warning{Code: "pod web-1", Cause: "red"}
-			}
-			time.Sleep(time.Until(began.Add(e.Time.Sub(aRun()[0].Time))))
-			c.event(e)
-			if want, ok := frames[i]; ok {
-				synctest.Wait()
-				if diff := cmp.Diff(want, s.frame()); diff != "" {
-					t.Errorf("after event %d (-want +got):\n%s", i, diff)
-				}
-			}
-		}
-
-		time.Sleep(5500 * time.Millisecond)
-		synctest.Wait()
-		if !strings.Contains(s.frame(), "\n  1m20s of 10m  apply (stage all)\n") {
-			t.Errorf("the clock stands still:%s", s.frame())
-		}
-
-		c.close()
-		c.close()
-		if got := s.frame(); strings.Contains(got, "█") || !strings.HasSuffix(got, "the image does not exist\n") {
-			t.Errorf("the block is still there:%s", got)
-		}
-	})
-}
-
-func TestLiveBlockStaysSmall(t *testing.T) {
-	for _, width := range []int{20, 40, 80, 200} {
-		s := &screen{t: t, width: width}
-		c := newConsole(s, consoleOptions{Live: true, Width: func() int { return width }})
-		for i := range 30 {
-			ref := manifest.Ref{Kind: "Deployment", Name: fmt.Sprintf("a-rather-long-name-of-a-workload-%02d", i)}
-			phase := rollout.Progressing
-			if i%2 == 0 {
-				phase = rollout.Complete
-			}
-			e := statusAt(i, ref, phase, int32(i), "waiting for äöü and many other things that take a while")
-			c.mu.Lock()
-			c.started, c.shown = e.Time, time.Now()
-			c.note(e)
-			c.note(measuredAt(i, fmt.Sprintf("criterion %d", i), "1"))
-			c.draw("")
-			c.mu.Unlock()
-		}
-		if len(s.lines) != maxRows+1+maxRows+1 {
-			t.Errorf("at width %d the block has %d lines:%s", width, len(s.lines), s.frame())
-		}
-		c.close()
-		if len(s.lines) != 0 {
-			t.Errorf("at width %d the block is still there:%s", width, s.frame())
-		}
 	}
 }
 

@@ -36,7 +36,7 @@ func (p *program) diagnoseCommand() *cobra.Command {
 
 // onAll diagnoses all workloads.
 func (p *program) onAll(c *cobra.Command, o *options, everywhere bool) error {
-	if err := o.complete(c, p.getenv); err != nil {
+	if err := p.complete(c, o); err != nil {
 		return err
 	}
 	return p.withGate(c.Context(), o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
+	"github.com/rolloutgate/rolloutgate/gate/notice"
 )
 
 var update = flag.Bool("update", false, "rewrite the generated parts of the documentation")
@@ -44,7 +46,7 @@ func TestFlagsPage(t *testing.T) {
 			if f.Shorthand != "" {
 				name = "`-" + f.Shorthand + "`, " + name
 			}
-			fmt.Fprintf(&page, "| %s | %s | %s |\n", name, defaultOf(f), strings.ReplaceAll(f.Usage, "|", `\|`))
+			fmt.Fprintf(&page, "| %s | %s | %s |\n", name, quoted(defaultOf(f)), strings.ReplaceAll(f.Usage, "|", `\|`))
 		})
 		page.WriteString("\n")
 	}
@@ -88,12 +90,11 @@ func firstSentence(text string) string {
 	return text
 }
 
-func defaultOf(f *pflag.Flag) string {
-	switch f.DefValue {
-	case "", "[]", "false":
+func quoted(value string) string {
+	if value == "" {
 		return ""
 	}
-	return "`" + f.DefValue + "`"
+	return "`" + value + "`"
 }
 
 // action is action.yml, as far as it is held to the code.
@@ -139,6 +140,9 @@ func inAction(name string) string {
 // whom.
 var notInputs = []string{"help", "as", "output", "ci", "color"}
 
+// notFlags are the inputs of the action that say where the program comes from, and where it runs.
+var notFlags = []string{"binary", "version", "install-mode", "download-url", "install-only", "working-directory"}
+
 func TestActionInputs(t *testing.T) {
 	a := readAction(t)
 	p := &program{}
@@ -154,7 +158,7 @@ func TestActionInputs(t *testing.T) {
 		if input.Default == nil || *input.Default != "" {
 			t.Errorf("the input %s has a default of its own: defaults stand in the program", name)
 		}
-		if name == "binary" || name == "working-directory" {
+		if slices.Contains(notFlags, name) {
 			continue
 		}
 		if flags.Lookup(name) == nil {
@@ -164,7 +168,7 @@ func TestActionInputs(t *testing.T) {
 			t.Errorf("the run step sets %s to %q, want %q", envName(name), got, want)
 		}
 	}
-	if extra := len(env) - (len(a.Inputs) - 1); extra != 0 {
+	if extra := len(env) - 1 - (len(a.Inputs) - len(notFlags)); extra != 0 {
 		t.Errorf("the run step has %d variables that are no inputs", extra)
 	}
 }
@@ -187,7 +191,7 @@ func TestActionUndo(t *testing.T) {
 func TestActionOutputs(t *testing.T) {
 	a := readAction(t)
 	written := map[string]bool{}
-	for _, o := range outputs(gate.Report{}, "") {
+	for _, o := range outputs(gate.Report{}, reportFiles{}) {
 		written[o.name] = true
 		if want := fmt.Sprintf("${{ steps.run.outputs.%s }}", o.name); a.Outputs[o.name].Value != want {
 			t.Errorf("the output %s is %q, want %q", o.name, a.Outputs[o.name].Value, want)
@@ -252,7 +256,11 @@ func TestWorkflows(t *testing.T) {
 		t.Fatalf("no workflows: %v", err)
 	}
 	pinned := regexp.MustCompile(`^(actions/[a-z-]+@[0-9a-f]{40}|\./|rolloutgate/rolloutgate@.+)$`)
-	for _, path := range append(paths, root+"examples/github-actions/deploy.yml") {
+	examples, err := filepath.Glob(root + "examples/*/deploy.yml")
+	if err != nil || len(examples) < 4 {
+		t.Fatalf("no workflows among the examples: %v", err)
+	}
+	for _, path := range append(paths, examples...) {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -330,7 +338,7 @@ func TestBlocksParse(t *testing.T) {
 			if err := yaml.Unmarshal([]byte(found[1]), &document); err != nil {
 				t.Errorf("%s: %v in\n%s", path, err, found[1])
 			}
-			if regexp.MustCompile(`(?m)^(criteria|prometheus|stages):`).MatchString(found[1]) {
+			if regexp.MustCompile(`(?m)^(criteria|prometheus|stages|notify):`).MatchString(found[1]) {
 				if _, err := fromFile((&program{}).runCommand().Flags(), nil, path, []byte(found[1])); err != nil {
 					t.Errorf("%s: %v in\n%s", path, err, found[1])
 				}
@@ -392,7 +400,7 @@ func generated(t *testing.T, path, name, want string) {
 
 // commands are the commands that a user sees, without cobra's own.
 func commands() []*cobra.Command {
-	return (&program{}).root().Commands()
+	return slices.DeleteFunc((&program{}).root().Commands(), func(c *cobra.Command) bool { return c.Hidden })
 }
 
 func readAction(t *testing.T) action {
@@ -452,5 +460,45 @@ func TestServerKeys(t *testing.T) {
 	}
 	if got := strings.Join(told, ", "); got != known || known == "" {
 		t.Errorf("the page has the keys %s, the code %s", got, known)
+	}
+}
+
+// TestNoticePage: the page of notices names each kind, each occasion and each key of a summary that the code knows, and no others.
+func TestNoticePage(t *testing.T) {
+	page := string(readFile(t, "docs/notices.md"))
+	table := func(title string) []string {
+		_, part, _ := strings.Cut(page, title)
+		part, _, _ = strings.Cut(part, "\n\n")
+		var words []string
+		for _, row := range regexp.MustCompile("(?m)^\\| (`[^|]*`) \\|").FindAllStringSubmatch(part, -1) {
+			for _, word := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(row[1], -1) {
+				words = append(words, word[1])
+			}
+		}
+		return words
+	}
+	var occasions, keys []string
+	for _, o := range notice.Occasions() {
+		occasions = append(occasions, string(o))
+	}
+	summary := reflect.TypeFor[notice.Summary]()
+	for i := range summary.NumField() {
+		key, _, _ := strings.Cut(summary.Field(i).Tag.Get("json"), ",")
+		keys = append(keys, key)
+	}
+	for title, want := range map[string][]string{"| word | when |\n": occasions, "out.\n\n| key | what it is |\n": keys} {
+		if diff := cmp.Diff(want, table(title)); diff != "" {
+			t.Errorf("the table after %q differs (-code +page):\n%s", title, diff)
+		}
+	}
+	for _, k := range notice.Kinds() {
+		if !strings.Contains(page, "- "+k.Name+":") {
+			t.Errorf("the page has no example of %s", k.Name)
+		}
+	}
+	for _, header := range []string{notice.HeaderOccasions, notice.HeaderDelivery, notice.HeaderTimestamp, notice.HeaderSignature} {
+		if !strings.Contains(page, "`"+header+"`") {
+			t.Errorf("the page does not name the header %s", header)
+		}
 	}
 }

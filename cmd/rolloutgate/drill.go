@@ -38,7 +38,7 @@ they start: one that takes messages from a queue takes some.`,
 }
 
 func (p *program) drill(c *cobra.Command, o *options, args, names []string, errorsWith string) error {
-	if err := o.complete(c, p.getenv); err != nil {
+	if err := p.complete(c, o); err != nil {
 		return err
 	}
 	faults, err := drill.Find(names)

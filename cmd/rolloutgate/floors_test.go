@@ -17,7 +17,8 @@ const module = "github.com/rolloutgate/rolloutgate/"
 // ground floor, those of its neighbours that neighbours names.
 var floors = [][]string{
 	{"cmd/rolloutgate"},
-	{"gate/report"},
+	{"gate/live", "gate/telemetry"},
+	{"gate/report", "gate/notice"},
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
@@ -34,28 +35,36 @@ var neighbours = map[string][]string{
 	"gate/rights":    {"gate/manifest", "gate/rollout"},
 	"gate/drill":     {"gate/record", "gate/rollout"},
 	"analysis":       {"analysis/stats"},
+	"gate/notice":    {"gate/report"},
 }
 
 // homes are modules that only some packages may import. A prefix that ends with a slash stands for all packages below;
 // of several that fit, the longest decides.
 var homes = map[string][]string{
-	"github.com/sethvargo/go-githubactions": {"cmd/rolloutgate"},
-	"github.com/spf13/":                     {"cmd/rolloutgate"},
-	"github.com/prometheus/client_golang/":  {"analysis/prometheus"},
-	"github.com/hashicorp/go-retryablehttp": {"analysis/prometheus"},
-	"github.com/prometheus/prometheus/":     {"analysis"},
-	"sigs.k8s.io/kustomize/":                {"gate/manifest"},
-	"k8s.io/client-go/":                     {"gate/cluster", "gate/tunnel"},
-	"k8s.io/client-go/applyconfigurations":  {"gate/patch"},
-	"k8s.io/client-go/kubernetes/scheme":    {"gate/patch", "gate/cluster", "gate/rights"},
-	"k8s.io/kube-openapi/":                  {"gate/patch", "gate/cluster"},
-	"sigs.k8s.io/structured-merge-diff/":    {"gate/patch"},
-	"k8s.io/streaming/":                     {"gate/tunnel"},
-	"golang.org/x/oauth2":                   {"analysis/prometheus"},
-	"golang.org/x/net/":                     {"analysis/prometheus"},
-	"k8s.io/cli-runtime/":                   {"cmd/rolloutgate"},
-	"k8s.io/apimachinery/pkg/watch":         {"gate/cluster"},
-	"net/http":                              {"gate/cluster", "gate/tunnel", "analysis/prometheus", "cmd/rolloutgate"},
+	"github.com/sethvargo/go-githubactions":           {"cmd/rolloutgate"},
+	"github.com/spf13/":                               {"cmd/rolloutgate"},
+	"github.com/prometheus/client_golang/":            {"analysis/prometheus"},
+	"github.com/prometheus/client_golang/prometheus/": {"gate/telemetry"},
+	"go.opentelemetry.io/":                            {"gate/telemetry"},
+	"github.com/prometheus/client_model/":             {"gate/telemetry"},
+	"google.golang.org/protobuf/":                     {"gate/telemetry"},
+	"github.com/hashicorp/go-retryablehttp":           {"analysis/prometheus", "gate/notice", "gate/telemetry"},
+	"github.com/wneessen/go-mail":                     {"gate/notice"},
+	"github.com/mattn/go-runewidth":                   {"gate/live"},
+	"golang.org/x/term":                               {"cmd/rolloutgate"},
+	"github.com/prometheus/prometheus/":               {"analysis"},
+	"sigs.k8s.io/kustomize/":                          {"gate/manifest"},
+	"k8s.io/client-go/":                               {"gate/cluster", "gate/tunnel"},
+	"k8s.io/client-go/applyconfigurations":            {"gate/patch"},
+	"k8s.io/client-go/kubernetes/scheme":              {"gate/patch", "gate/cluster", "gate/rights"},
+	"k8s.io/kube-openapi/":                            {"gate/patch", "gate/cluster"},
+	"sigs.k8s.io/structured-merge-diff/":              {"gate/patch"},
+	"k8s.io/streaming/":                               {"gate/tunnel"},
+	"golang.org/x/oauth2":                             {"analysis/prometheus", "gate/cluster"},
+	"golang.org/x/net/":                               {"analysis/prometheus"},
+	"k8s.io/cli-runtime/":                             {"cmd/rolloutgate"},
+	"k8s.io/apimachinery/pkg/watch":                   {"gate/cluster"},
+	"net/http":                                        {"gate/cluster", "gate/tunnel", "analysis/prometheus", "gate/notice", "gate/telemetry", "cmd/rolloutgate"},
 }
 
 type goPackage struct {

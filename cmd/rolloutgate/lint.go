@@ -74,7 +74,7 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	for _, n := range []struct {
 		n         int
 		one, many string
-	}{{len(criteria), "criterion", "criteria"}, {stagesIn(o.stages), "stage", "stages"}, {len(jobs.Objects), "object that tests", "objects that test"}, {len(read.Objects), "object", "objects"}} {
+	}{{len(criteria), "criterion", "criteria"}, {stagesIn(o.stages), "stage", "stages"}, {len(jobs.Objects), "object that tests", "objects that test"}, {len(o.notify), "notice", "notices"}, {len(read.Objects), "object", "objects"}} {
 		switch n.n {
 		case 0:
 		case 1:

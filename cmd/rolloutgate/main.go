@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,19 +27,20 @@ func main() {
 	}
 	// Without a handler, a write to a pipe that nobody reads ends the process, in the middle of an undo if need be.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	ctx, later := listen()
+	var hidden atomic.Bool
+	ctx, later := listen(func() { bringBack(&hidden) })
 
 	stderr := newOutlet(os.Stderr, nil)
 	stdout := newOutlet(os.Stdout, func(err error) { unprinted(stderr, err) })
-	p := &program{getenv: os.Getenv, stdin: os.Stdin, stdout: stdout, stderr: stderr, later: later}
+	p := &program{calledAs: os.Args[0], getenv: os.Getenv, stdin: os.Stdin, stdout: stdout, stderr: stderr, later: later, hidden: &hidden}
 	code := p.execute(ctx, os.Args[1:])
 	p.drain(ctx, stdout, stderr)
 	os.Exit(code)
 }
 
 // listen turns signals into what a run understands: the first one cancels the context, the ones after it are handed on.
-// Whoever sends a third wants the process gone.
-func listen() (context.Context, <-chan os.Signal) {
+// Whoever sends a third wants the process gone; last is called before it is.
+func listen(last func()) (context.Context, <-chan os.Signal) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	received, later := make(chan os.Signal, 3), make(chan os.Signal, 3)
 	signal.Notify(received, syscall.SIGINT, syscall.SIGTERM)
@@ -52,6 +54,7 @@ func listen() (context.Context, <-chan os.Signal) {
 		third := (<-received).(syscall.Signal)
 		later <- third
 		time.Sleep(lastWords)
+		last()
 		os.Exit(128 + int(third))
 	}()
 	return ctx, later

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/notice"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
 
@@ -31,7 +33,7 @@ type options struct {
 
 	timeout, undoTimeout             time.Duration
 	undo, onCancel                   string
-	deleteStuck                      bool
+	deleteStuck, keepBadPod          bool
 	requirePods, restart             bool
 	exitOnFindings                   bool
 	grace                            []string
@@ -52,7 +54,14 @@ type options struct {
 	helmTests                        bool
 	preflight                        string
 
+	changeCause, cause string // the flag, and its text
+	pushMetrics        string
+	events             bool
+
 	config, output, reportDir, ci, color string
+	githubAudience                       string
+	token                                func(context.Context) (string, error) // instead of the kubeconfig's credentials; nil: there is none
+	noToken                              error                                 // why, when there should be one
 
 	formats   []report.Format // that are known
 	ciSystems []ciSystem
@@ -60,7 +69,10 @@ type options struct {
 	spec   analysis.Spec       // from the config file
 	server prometheus.Settings // from there, too
 	stages []gate.Part         // from there, too
+	notify []notice.Config     // from there, too
 	staged bool                // the command has stages
+
+	command string // its name
 }
 
 func (p *program) newOptions() *options {
@@ -77,9 +89,10 @@ func (p *program) newOptions() *options {
 func (o *options) connection(flags *pflag.FlagSet) {
 	o.kube.AddFlags(flags)
 	flags.StringVarP(&o.output, "output", "o", o.formats[0].Name, "what to print: "+list(formatNames(o.formats), "or")+"; progress goes to stderr unless it is "+o.formats[0].Name)
-	flags.StringVar(&o.reportDir, "report-dir", "", "folder to write "+list(formatFiles(o.formats), "and")+" to")
+	flags.StringVar(&o.reportDir, "report-dir", "", "folder to write "+list(formatFiles(o.formats), "and")+" to, and the whole logs of bad containers")
 	flags.StringVar(&o.ci, "ci", ciAuto, "CI system to write for: "+strings.Join(ciNames(o.ciSystems), ", "))
 	flags.StringVar(&o.color, "color", "auto", "colours: auto, always or never")
+	flags.StringVar(&o.githubAudience, "github-oidc-audience", "", "in GitHub Actions: instead of the kubeconfig's credentials, show the API server tokens of the job for this audience")
 	flags.StringVar(&o.config, "config", "", "config file (default "+defaultConfig+" when present)")
 }
 
@@ -105,6 +118,7 @@ func (o *options) releasing(flags *pflag.FlagSet) {
 	o.recording(flags)
 	o.keeping(flags)
 	o.undoing(flags)
+	flags.BoolVar(&o.keepBadPod, "keep-bad-pod", false, "leave one bad pod out of the undo, for a person to look at: its controller does not own it any more, and no Service finds it")
 }
 
 // gating are the flags that say how to judge.
@@ -260,7 +274,8 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		return err
 	}
 	spec := file.spec
-	o.server, o.stages = file.server, file.stages
+	o.server, o.stages, o.notify = file.server, file.stages, file.notify
+	o.command = c.Name()
 	for name, from := range map[string]struct{ flag, file *time.Duration }{
 		"settle": {(*time.Duration)(&o.settle), &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window},
 		"interval": {(*time.Duration)(&o.interval), &spec.Timing.Interval},
@@ -270,6 +285,12 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		}
 	}
 	o.spec = spec
+	if o.githubAudience != "" {
+		o.token, o.noToken = gitHubToken(getenv, o.githubAudience)
+	}
+	if o.cause, err = causeOf(o.changeCause, o.pipeline(getenv)); err != nil {
+		return err
+	}
 	return errors.Join(
 		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),
 		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -106,7 +107,7 @@ func (o *outlet) pump() {
 // handOver writes one piece, and tells whether there is more to do.
 func (o *outlet) handOver() bool {
 	o.mu.Lock()
-	piece := o.backlog[:min(len(o.backlog), pieceSize)]
+	piece := wholeLines(o.backlog[:min(len(o.backlog), pieceSize)])
 	o.mu.Unlock()
 	if len(piece) == 0 {
 		return false
@@ -135,6 +136,15 @@ func (o *outlet) handOver() bool {
 		time.Sleep(retryEvery)
 	}
 	return again
+}
+
+// wholeLines leaves out the beginning of a last line, where there are others: a process that is killed after it has handed
+// them over leaves no half of a line.
+func wholeLines(piece []byte) []byte {
+	if end := bytes.LastIndexByte(piece, '\n'); end >= 0 {
+		return piece[:end+1]
+	}
+	return piece
 }
 
 // passes tells whether a write may succeed later: another process has made the pipe non-blocking, as some programs do

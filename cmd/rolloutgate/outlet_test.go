@@ -124,3 +124,36 @@ func TestOutletIsBounded(t *testing.T) {
 		t.Error("text was printed after a gap")
 	}
 }
+
+// TestOutletKeepsLinesWhole: a process that is killed between two pieces has handed over no half of a line.
+func TestOutletKeepsLinesWhole(t *testing.T) {
+	reading := make(chan struct{})
+	pieces := make(chan string, 100)
+	r := &reader{take: func(p []byte) (int, error) {
+		<-reading
+		pieces <- string(p)
+		return len(p), nil
+	}}
+	o := newOutlet(r, nil)
+	for i := range 1000 {
+		fmt.Fprintf(o, "line %d %s\n", i, strings.Repeat("x", i%300))
+	}
+	fmt.Fprint(o, strings.Repeat("y", 3*pieceSize), "\n")
+	close(reading)
+	if err := o.drain(t.Context(), 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	close(pieces)
+	whole := 0
+	for piece := range pieces {
+		if strings.Contains(piece, "y") {
+			continue // longer than any piece
+		}
+		if whole++; !strings.HasSuffix(piece, "\n") {
+			t.Errorf("a piece ends with %q", piece[max(0, len(piece)-20):])
+		}
+	}
+	if whole < 3 {
+		t.Errorf("%d pieces", whole)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/cluster"
 	"github.com/rolloutgate/rolloutgate/gate/tunnel"
 )
 
@@ -66,6 +67,9 @@ func (o *options) connectPrometheus(g *gate.Gate, getenv func(string) string) er
 	config, err := o.kube.ToRESTConfig()
 	if err != nil {
 		return noCluster(err)
+	}
+	if o.token != nil {
+		config = cluster.WithTokens(config, o.token)
 	}
 	client, err := tunnel.New(config)
 	if err != nil {

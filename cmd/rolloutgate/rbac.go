@@ -38,6 +38,8 @@ manifests define.`,
 	o.staging(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())
+	o.labelling(c.Flags())
+	o.telling(c.Flags())
 	c.Flags().StringVar(&account, "service-account", "", "account that gets the rights, as NAMESPACE/NAME, or NAME in the namespace of the run")
 	c.Flags().BoolVar(&least, "required-only", false, "leave out what a run can do without")
 	return c
@@ -104,7 +106,8 @@ func (o *options) use(getenv func(string) string) (rights.Use, error) {
 	previews := slices.ContainsFunc(d.Parts, func(p gate.Part) bool { return p.Preview != nil })
 	u := rights.Use{
 		Home: o.namespace(), Record: gate.Keeping(o.keep) == gate.KeepInCluster && o.dryRun != "server",
-		NeverUndo: o.undo == "never" || o.dryRun == "server", Pins: previews || shares || o.drain, Shares: shares, KeepStuckPods: !o.deleteStuck,
+		NeverUndo: o.undo == "never" || o.dryRun == "server", Pins: previews || shares || o.drain, Shares: shares,
+		KeepStuckPods: !o.deleteStuck, KeepBadPod: o.keepBadPod, Events: o.events && o.dryRun != "server",
 	}
 	delivery, err := o.delivery()
 	if err != nil {

@@ -120,6 +120,9 @@ func scenarios() map[string]scenario {
 		"bad": {before: service + deployment, flags: missing, steps: []deed{
 			{manifest: service + with(deployment, ":v1", ":missing"), code: 10},
 		}},
+		"kept": {before: service + deployment, flags: append([]string{"--keep-bad-pod"}, missing...), steps: []deed{
+			{manifest: service + with(deployment, ":v1", ":missing"), code: 10},
+		}},
 		"removed": {flags: missing, steps: []deed{{manifest: configMap + with(deployment, ":v1", ":missing"), code: 10}}},
 		"taken":   {byKubectl: deployment, flags: missing, steps: []deed{{manifest: with(deployment, ":v1", ":v2", "replicas: 2", "replicas: 3")}, {manifest: with(deployment, ":v1", ":missing"), code: 10}}},
 		"stuck":   {before: statefulSet, flags: missing, steps: []deed{{manifest: with(statefulSet, ":v1", ":missing"), code: 10}}},
@@ -134,6 +137,9 @@ func scenarios() map[string]scenario {
 		}},
 		"nodes-first": {before: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", ""), flags: append([]string{"--canary", "1"}, missing...), steps: []deed{
 			{manifest: with(deployment, "Deployment", "DaemonSet", "  replicas: 2\n", "", ":v1", ":v2")},
+		}},
+		"told": {before: deployment, flags: append([]string{"--events"}, missing...), steps: []deed{
+			{manifest: with(deployment, ":v1", ":missing"), code: 10},
 		}},
 		"never": {before: deployment, flags: append([]string{"--undo", "never"}, missing...), steps: []deed{
 			{manifest: with(deployment, ":v1", ":missing"), code: 21},
@@ -327,6 +333,7 @@ func (t *tenant) check(s scenario) ([]string, error) {
 func (t *tenant) needed(s scenario) ([]rights.Right, error) {
 	use := rights.Use{
 		Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Canaries: slices.Contains(s.flags, "--canary"),
+		KeepBadPod: slices.Contains(s.flags, "--keep-bad-pod"), Events: slices.Contains(s.flags, "--events"),
 		Pins: slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
 	}
 	if s.config != "" {

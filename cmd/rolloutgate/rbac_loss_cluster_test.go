@@ -102,6 +102,7 @@ func losses() map[string]loss {
 		"see which ports Ingresses and routes send traffic to":               {bad(0, better), "Ingresses in"},
 		"leave the number of replicas to an autoscaler":                      {bad(10, missing), "horizontalpodautoscalers"},
 		"free a StatefulSet that a broken pod blocks":                        {all["stuck"].ends(20, "--undo-timeout", "10s"), "cannot delete resource"},
+		"leave one bad pod out of the undo, with --keep-bad-pod":             {bad(10, missing).ends(10, "--keep-bad-pod"), "no bad pod could be kept"},
 		"choose the nodes of a canary by their label, and none that is down": {all["nodes-first"], "chosen by name alone"},
 		"see whether quotas stop pods":                                       {bad(10, missing), "resourcequotas"},
 		"see whether the namespace is going away, and which pods it refuses": {
@@ -121,6 +122,8 @@ func losses() map[string]loss {
 		"see how volumes are made/list":                             {badCreation(11, claim), "storageclasses"},
 		"tell a misspelt PriorityClass from one that is missing":    {badCreation(11, inSpec("priorityClassName: nope")), "priorityclasses"},
 		"tell a misspelt RuntimeClass from one that is missing":     {badCreation(11, inSpec("runtimeClassName: nope")), "runtimeclasses"},
+		"say on a workload, as Events, that a run has begun and how it has ended, with --events": {
+			all["told"], "telling Kubernetes of the run: writing an Event about deployment/web"},
 		"see whether anything of a kind is left before it removes the CRD that it has created": {
 			gadget.ends(20), "that may not be listed"},
 		"see whether anything is left in a namespace before it removes it again": {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
@@ -19,6 +21,7 @@ import (
 
 // program is one invocation: the world outside, and the exit code that came of it.
 type program struct {
+	calledAs       string           // the path of the program, as the one who called it wrote it
 	later          <-chan os.Signal // those after the first one, which cancels the context
 	getenv         func(string) string
 	stdin          io.Reader
@@ -27,7 +30,9 @@ type program struct {
 	moreCI         []ciSystem      // asked before those that are built in; nil: there are no others
 	moreFormats    []report.Format // after those that are built in; nil: there are no others
 	moreSinks      []newSink       // after those that are built in; nil: there are no others
+	hidden         *atomic.Bool    // whether the cursor of the terminal is; nil: nobody wants to know
 	code           int
+	unbegun        func(error) // reports a run that did not come to begin; nil: there is none, or it has begun
 }
 
 // execute runs one command line and returns the exit code. A panic is a bug of ours: exit code 1, and the stack for
@@ -64,14 +69,27 @@ proves that it is back, and exits with a code that tells the pipeline what happe
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	if p.isPlugin() {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl rollout-gate"}
+	}
 	root.SetIn(p.stdin)
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{err.Error(), fmt.Sprintf("see '%s --help'", c.CommandPath())}
 	})
-	root.AddCommand(p.runCommand(), p.planCommand(), p.approveCommand(), p.rejectCommand(), p.undoCommand(), p.resumeCommand(), p.historyCommand(), p.watchCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.drillCommand(), p.lintCommand(), p.rbacCommand(), p.versionCommand())
+	root.AddCommand(
+		p.runCommand(), p.planCommand(), p.approveCommand(), p.rejectCommand(), p.undoCommand(), p.resumeCommand(), p.historyCommand(),
+		p.watchCommand(), p.analyzeCommand(), p.diagnoseCommand(), p.drillCommand(), p.lintCommand(), p.rbacCommand(), p.schemaCommand(),
+		p.notifyCommand(), p.versionCommand(), p.referenceCommand(),
+	)
 	return root
+}
+
+// isPlugin: kubectl runs it as one of its commands, whose help then names it so.
+func (p *program) isPlugin() bool {
+	name := filepath.Base(p.calledAs)
+	return strings.TrimSuffix(name, filepath.Ext(name)) == "kubectl-rollout_gate"
 }
 
 // fail prints an error that no report could carry, and sets the exit code that it means.
@@ -80,6 +98,9 @@ func (p *program) fail(err error) {
 		p.code = codeOf(err)
 	}
 	fmt.Fprintf(p.stderr, "error: %s\n", printable(err))
+	if p.unbegun != nil {
+		p.unbegun(err)
+	}
 }
 
 // printable makes an error fit to print. It may quote the cluster, whose text is not to be obeyed: a CI system takes a line
@@ -94,10 +115,13 @@ func printable(err error) string {
 	return strings.Join(lines, "\n")
 }
 
-// codeOf is the exit code of an error that came before any report.
-func codeOf(err error) int {
+// outcomeOf is what an error means that came before any run.
+func outcomeOf(err error) gate.Outcome {
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) {
-		return gate.Invalid.Code()
+		return gate.Invalid
 	}
-	return gate.OutcomeOf(err).Code()
+	return gate.OutcomeOf(err)
 }
+
+// codeOf is its exit code.
+func codeOf(err error) int { return outcomeOf(err).Code() }

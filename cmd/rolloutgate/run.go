@@ -28,12 +28,14 @@ func (p *program) runCommand() *cobra.Command {
 	o.staging(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())
+	o.labelling(c.Flags())
+	o.telling(c.Flags())
 	return c
 }
 
 // gateManifests is run, and plan when onlyPlan says so.
 func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*options) bool) error {
-	if err := o.complete(c, p.getenv); err != nil {
+	if err := p.complete(c, o); err != nil {
 		return err
 	}
 	read, err := o.objects(p)
@@ -68,13 +70,14 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	if err != nil {
 		return err
 	}
+	defer out.console.close() // also when what follows panics
 	told, err := p.sinks(o)
 	if err != nil {
 		return err
 	}
 	g.Signals = p.later
 	g.Progress = func(e gate.Event) {
-		out.console.event(e)
+		out.event(e)
 		told.event(e)
 	}
 	if out.log.mask != nil {
@@ -85,10 +88,13 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	if r.SchemaVersion == "" {
 		return err // it did not come to a run
 	}
-	p.code = r.Exit.Code
+	p.code, p.unbegun = r.Exit.Code, nil
 	if err != nil && len(r.Findings) == 0 {
+		r.Exit.Because(err)
 		fmt.Fprintf(p.stderr, "error: %s\n", printable(err)) // a finding would have said it better
 	}
+	r.Logs, err = out.logs(r)
+	out.warn(err)
 	out.print(r)
 	out.warn(told.finish(ctx, r))
 	return nil

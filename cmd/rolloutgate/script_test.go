@@ -19,14 +19,17 @@ import (
 
 // TestMain lets scripts call the binary by its name: `exec rolloutgate …` runs this very test binary as rolloutgate.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"rolloutgate": main})
+	if address := os.Getenv("ROLLOUTGATE_PLAY"); address != "" { // in a terminal of a test
+		play(address)
+	}
+	testscript.Main(m, map[string]func(){"rolloutgate": main, "kubectl-rollout_gate": main})
 }
 
 // TestScript runs what needs no cluster: bad input, help, offline answers.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "utf16": inUTF16},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "utf16": inUTF16, "receiver": receiver, "received": received},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("KUBECONFIG", env.WorkDir+"/no-kubeconfig")
 			return nil

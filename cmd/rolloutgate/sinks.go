@@ -32,7 +32,14 @@ type sink struct {
 type newSink func(o *options, getenv func(string) string) (*sink, error)
 
 // sinkKinds are all sinks. A new one is one file and one row here.
-func sinkKinds() []newSink { return nil }
+func sinkKinds() []newSink {
+	return []newSink{
+		noticeSink,
+		pushedMetrics,
+		traces,
+		kubernetesEvents,
+	}
+}
 
 type sinks []sink
 

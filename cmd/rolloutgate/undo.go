@@ -35,6 +35,7 @@ Exit code 0: everything is back and was seen to be. 20: not everything. 75: the 
 	o.locking(c.Flags())
 	o.recording(c.Flags())
 	o.takingBack(c.Flags())
+	o.telling(c.Flags())
 	c.Flags().StringVar(&o.unfinished, "unfinished", "", "put the run back that had this folder as its --report-dir, if it did not come to its end; there may be nothing to do")
 	return c
 }
@@ -55,6 +56,7 @@ Criteria and the commands of tests are not on record: give the same --config and
 	o.connection(c.Flags())
 	o.applying(c.Flags())
 	o.releasing(c.Flags())
+	o.telling(c.Flags())
 	o.staged = true // the stages are on record; their commands are not
 	return c
 }
@@ -64,7 +66,7 @@ type recordedRun func(gate.Gate, context.Context, gate.Which) (gate.Report, erro
 
 // onRun runs a command that names a run on record. A command that releases something is a run of its own.
 func (p *program) onRun(c *cobra.Command, o *options, args []string, releases bool, carryOut recordedRun) error {
-	if err := o.complete(c, p.getenv); err != nil {
+	if err := p.complete(c, o); err != nil {
 		return err
 	}
 	if o.unfinished != "" {

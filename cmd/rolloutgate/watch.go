@@ -22,6 +22,7 @@ func (p *program) watchCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.gating(c.Flags())
+	o.pushing(c.Flags())
 	return c
 }
 
@@ -30,7 +31,7 @@ type targetRun func(gate.Gate, context.Context, []rollout.Target) (gate.Report, 
 
 // onTargets runs a command that names workloads instead of manifests.
 func (p *program) onTargets(c *cobra.Command, o *options, args []string, run targetRun) error {
-	if err := o.complete(c, p.getenv); err != nil {
+	if err := p.complete(c, o); err != nil {
 		return err
 	}
 	return p.withGate(c.Context(), o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {

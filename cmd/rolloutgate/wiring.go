@@ -70,7 +70,13 @@ func (o *options) client() (*cluster.Client, error) {
 	if err != nil {
 		return nil, noCluster(err)
 	}
-	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts})
+	if o.noToken != nil {
+		return nil, o.noToken
+	}
+	if o.token != nil {
+		config = cluster.WithTokens(config, o.token)
+	}
+	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts, ChangeCause: o.cause})
 }
 
 // noCluster is the error of a kubeconfig that leads nowhere.
@@ -99,7 +105,7 @@ func (o *options) contextName() string {
 func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate.Gate, error) {
 	g := gate.Gate{
 		Cluster: wired{client}, Timeout: o.timeout, UndoTimeout: o.undoTimeout, NeverUndo: o.undo == "never",
-		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck,
+		LeaveOnCancel: o.onCancel == "leave", KeepStuckPods: !o.deleteStuck, KeepLogs: o.reportDir != "", KeepBadPod: o.keepBadPod,
 		RequirePods: o.requirePods, RestartOnConfigChange: o.restart, ExitOnFindings: o.exitOnFindings, Timing: o.spec.Timing,
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
 		Store: o.store(client), Keep: gate.Keeping(o.keep), History: o.history, WaitForLock: o.waitForLock, TakeOver: o.takeOver,

@@ -45,6 +45,7 @@ type Client struct {
 	namespace    string
 	fieldManager string
 	force        bool
+	changeCause  string
 }
 
 // Options say how a Client writes.
@@ -52,6 +53,7 @@ type Options struct {
 	Namespace    string // for objects that name none; empty: "default"
 	FieldManager string // empty: DefaultFieldManager
 	Force        bool   // take fields that other managers own
+	ChangeCause  string // what changed workloads are to say of their change, as one line; empty: nothing
 }
 
 // New returns a client for the cluster of config. It does not connect.
@@ -91,6 +93,7 @@ func New(config *rest.Config, o Options) (*Client, error) {
 		namespace:    o.Namespace,
 		fieldManager: o.FieldManager,
 		force:        o.Force,
+		changeCause:  o.ChangeCause,
 		partSize:     record.PartSize,
 	}
 	if c.namespace == "" {

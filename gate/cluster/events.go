@@ -87,6 +87,9 @@ func (l *eventLog) follow(ctx context.Context) error {
 }
 
 func (l *eventLog) add(e *corev1.Event) {
+	if isOwn(e) {
+		return
+	}
 	claim := e.InvolvedObject.Kind == "PersistentVolumeClaim" // named by whoever wrote it
 	if !claim && !slices.ContainsFunc(l.names, func(name string) bool { return mayConcern(name, e.InvolvedObject.Name) }) {
 		return

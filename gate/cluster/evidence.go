@@ -165,7 +165,7 @@ func (r reader) claimsAndEvents(ctx context.Context, ev diagnosis.Evidence) addi
 			return
 		}
 		for _, e := range list.Items {
-			if event := normalise(&e); !event.Time.Before(w.Since.Add(-eventTolerance)) {
+			if event := normalise(&e); !isOwn(&e) && !event.Time.Before(w.Since.Add(-eventTolerance)) {
 				found[i] = append(found[i], event)
 			}
 		}

@@ -63,9 +63,12 @@ func (c *Client) Plan(ctx context.Context, objects []manifest.Object) (patch.Pla
 	return plan, transport(plan.Refusals)
 }
 
-// transport picks out a refusal that is no refusal: the API server did not answer.
+// transport picks out a refusal that is none of an object: the API server did not answer, or does not know who asks.
 func transport(refusals []patch.Refusal) error {
 	for _, r := range refusals {
+		if apierrors.IsUnauthorized(r.Err) {
+			return fmt.Errorf("the API server does not accept the credentials: %w\n  hint: a token may be over, or be meant for another cluster", r.Err)
+		}
 		if IsUnreachable(r.Err) {
 			return r.Err
 		}
@@ -135,12 +138,22 @@ func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers,
 			notes = append(notes, err.Error())
 		}
 	}
+	caused, note := c.keepCause(w)
+	if note != "" {
+		notes = append(notes, note)
+	}
+	if caused && w.Before == nil {
+		c.giveCause(w)
+	}
 	asking, warned := collectWarnings(ctx)
 	if w.Replaces == "" {
 		err = c.dryRun(asking, w)
 	}
 	if w.Object.Replace && w.Before != nil && apierrors.IsInvalid(err) { // what serves is changed in place where that can be
 		w.Action, w.Replaces, w.Before = patch.Created, string(w.Before.GetUID()), nil
+		if caused {
+			c.giveCause(w)
+		}
 	}
 	if w.Replaces != "" {
 		err = c.dryRunAnew(asking, w)
@@ -155,6 +168,8 @@ func (c *Client) planWrite(ctx context.Context, w *patch.Write, scaled *scalers,
 	w.Action = patch.Configured
 	if equality.Semantic.DeepEqual(patch.Authored(w.Before), patch.Authored(w.After)) {
 		w.Action = patch.Unchanged
+	} else if caused {
+		c.giveCause(w)
 	}
 	return append(notes, c.whatStays(ctx, w)...), nil
 }

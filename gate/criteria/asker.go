@@ -122,6 +122,7 @@ func (a *Asker) rolling(workloads []rollout.Workload, current *atomic.Pointer[sc
 	s := analysis.Session{Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, AllPods: allVersions(relevant)}
 	if len(relevant) > 0 {
 		s.Pods = func() analysis.Pods { return current.Load().pods }
+		s.Seen = a.tracker.seenNew
 	}
 	s.Vars = func() analysis.Vars {
 		vars := current.Load().vars

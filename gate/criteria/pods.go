@@ -1,7 +1,9 @@
 package criteria
 
 import (
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +17,7 @@ import (
 // The zero value is ready to use.
 type podTracker struct {
 	ready map[string]time.Time // by UID
+	seen  map[string]bool      // names of new pods, at most mostSeen
 	// changed is when this run began to change things. What older pods have counted until now is the past: a change of a
 	// ConfigMap makes no new pods.
 	changed time.Time
@@ -29,6 +32,7 @@ func (t *podTracker) pods(workloads []rollout.Workload) analysis.Pods {
 		}
 		for _, p := range rollout.NewPods(w) {
 			out.New = append(out.New, t.pod(w.Ref, p))
+			t.remember(p.Name)
 		}
 		for _, p := range rollout.OldPods(w) {
 			out.Old = append(out.Old, t.pod(w.Ref, p))
@@ -36,6 +40,21 @@ func (t *podTracker) pods(workloads []rollout.Workload) analysis.Pods {
 	}
 	return out
 }
+
+// mostSeen bounds the names that are remembered: they become part of a query.
+const mostSeen = 1500
+
+func (t *podTracker) remember(name string) {
+	if t.seen == nil {
+		t.seen = map[string]bool{}
+	}
+	if len(t.seen) < mostSeen {
+		t.seen[name] = true
+	}
+}
+
+// seenNew are the names of all new pods that there have been, in their order.
+func (t *podTracker) seenNew() []string { return slices.Sorted(maps.Keys(t.seen)) }
 
 func (t *podTracker) pod(owner manifest.Ref, p *corev1.Pod) analysis.Pod {
 	if t.ready == nil {

@@ -52,7 +52,9 @@ func Annotations(r gate.Report) []Annotation {
 		}
 	}
 	if len(all) == 0 {
-		all = append(all, annotation("rolloutgate: "+r.Exit.Name, r.Exit.State))
+		a := annotation("rolloutgate: "+r.Exit.Name, strings.TrimPrefix(r.Exit.Error+"\n"+r.Exit.State, "\n"))
+		a.File, a.Line = r.Exit.File, r.Exit.Line
+		all = append(all, a)
 	}
 	return all
 }

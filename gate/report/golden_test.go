@@ -62,7 +62,7 @@ func golden(t *testing.T, name string, got []byte) {
 func TestRenderings(t *testing.T) {
 	renderings := map[string]func(io.Writer, gate.Report) error{
 		".txt": func(w io.Writer, r gate.Report) error { return Text(w, r, Options{}) },
-		".md":  Markdown,
+		".md":  Markdown, ".junit.xml": JUnit, ".prom": OpenMetrics, ".ndjson": NDJSON, ".html": unstyled,
 	}
 	for name, r := range reports(t) {
 		for ending, render := range renderings {

@@ -26,6 +26,10 @@ func JSON(w io.Writer, r gate.Report) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false) // PromQL is full of < and >
 	encoder.SetIndent("", "  ")
+	r.Logs = slices.Clone(r.Logs)
+	for i := range r.Logs {
+		r.Logs[i].Text = "" // it is in its file
+	}
 	r.Timeline = slices.Clone(r.Timeline)
 	for i, e := range r.Timeline {
 		r.Timeline[i].Text, r.Timeline[i].Payload = EventText(e), nil

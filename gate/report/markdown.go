@@ -30,6 +30,8 @@ func Markdown(w io.Writer, r gate.Report) error {
 	d.stages(r.Stages)
 	d.workloads(r)
 	d.undo(r.Undo)
+	d.keptPod(r.Undo)
+	d.logs(r.Logs)
 	d.changes(r)
 	if len(r.Notes) > 0 {
 		d.section("\n### Notes\n\n")
@@ -67,6 +69,9 @@ func (d *document) verdict(r gate.Report) {
 	sign := map[string]string{green: "✅", yellow: "⚠️", red: "❌"}[verdictColor(r)]
 	rows := [][]string{
 		{"**State**", "**" + escapeMarkdown(r.Exit.State) + "**"},
+	}
+	if r.Exit.Error != "" {
+		rows = append(rows, []string{"**Error**", escapeMarkdown(r.Exit.Error)})
 	}
 	if explains(r) {
 		f := r.Findings[0]

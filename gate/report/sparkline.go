@@ -92,15 +92,15 @@ func sparkline(plot []analysis.Moment, b bound, marks []mark, n int) spark {
 		scale = b.limit
 	}
 	for _, v := range worst {
-		c := column{level(v, scale), b.broken(v)}
+		c := column{Level(v, scale, levels), b.broken(v)}
 		s.columns = append(s.columns, slices.Repeat([]column{c}, a.wide)...)
 	}
 	s.marks = markLines(marks, a)
 	return s
 }
 
-// level is the character for a value on a scale from 0 to top.
-func level(v, top float64) rune {
+// Level is the character for a value on a scale from 0 to top, out of those for nothing to the top; a blank for no number.
+func Level(v, top float64, levels string) rune {
 	all := []rune(levels)
 	switch {
 	case math.IsNaN(v):

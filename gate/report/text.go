@@ -1,7 +1,7 @@
 // Package report renders the result of a run for people and machines.
 //
-// Takes: a gate.Report, from which secrets have been redacted already. Returns: text for a console, Markdown for a CI
-// summary, JSON with its schema. Never: decides anything that the report does not say, detects a terminal or a CI
+// Takes: a gate.Report, from which secrets have been redacted already, or the events of a run while it goes on. Returns:
+// text for a console, Markdown for a CI summary, JSON and NDJSON with their schemas, test results, series. Never: decides anything that the report does not say, detects a terminal or a CI
 // system, reads the clock, or prints text from a cluster that was not sanitised.
 package report
 
@@ -20,6 +20,8 @@ type Options struct {
 	Color bool
 	Width int    // of a line; 0 means 100
 	Fold  Folder // nil: long parts stand as they are
+	// Dir is the folder that the report was written to, with the files that it names; empty: to none.
+	Dir string
 	// BeforeLast is called when only the last line is missing, for a CI system that wants something said before it.
 	BeforeLast func()
 }
@@ -56,6 +58,8 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	p.backtest(r.Backtest)
 	p.drill(r.Drill)
 	p.undo(r.Undo)
+	p.keptPod(r.Undo)
+	p.logs(r.Logs)
 	p.notes(r)
 	p.diagnosis(r)
 	if o.BeforeLast != nil {

@@ -45,6 +45,8 @@ func EventText(e gate.Event) string {
 		return fmt.Sprintf("pod %s on node %s is replaced", p.Pod, p.Node)
 	case gate.Freed:
 		return freedText(p)
+	case gate.KeptPod:
+		return p.Object.String() + " is kept: its controller does not own it any more, and no Service finds it"
 	case gate.Queued:
 		return fmt.Sprintf("waiting, for at most %s, for run %s, which began at %s%s", Duration(p.Limit), p.Run, p.Since.UTC().Format("15:04:05"), linked(p.Pipeline))
 	case gate.Asked:
@@ -55,6 +57,10 @@ func EventText(e gate.Event) string {
 		return saidText(p)
 	case gate.Tested:
 		return testedText(p)
+	case gate.Started:
+		return fmt.Sprintf("run %s has begun: %s in namespace %s", p.Run, p.Command, p.Namespace)
+	case gate.Finished:
+		return strings.TrimSuffix(fmt.Sprintf("%s (exit %d): %s: %s", p.Exit.Name, p.Exit.Code, p.Exit.State, p.Exit.Error), ": ")
 	case gate.Adopted:
 		return fmt.Sprintf("taking over run %s, which began at %s and did not come to its end%s", p.Run, p.Since.UTC().Format("2006-01-02 15:04:05"), linked(p.Pipeline))
 	}
@@ -172,6 +178,15 @@ func statusText(s rollout.Status) string {
 }
 
 func waitingText(w gate.Waiting) string {
+	limit := ""
+	if w.Limit > 0 {
+		limit = " of " + Duration(w.Limit)
+	}
+	return fmt.Sprintf("waiting %s%s: %s", Duration(w.Since), limit, AwaitedText(w))
+}
+
+// AwaitedText says what is awaited, as EventText does, without how long.
+func AwaitedText(w gate.Waiting) string {
 	var parts []string
 	for _, s := range w.Workloads {
 		parts = append(parts, fmt.Sprintf("%s: %s", s.Ref, statusText(s)))
@@ -190,11 +205,7 @@ func waitingText(w gate.Waiting) string {
 	if w.More > 0 {
 		parts = append(parts, fmt.Sprintf("and %d more", w.More))
 	}
-	limit := ""
-	if w.Limit > 0 {
-		limit = " of " + Duration(w.Limit)
-	}
-	return fmt.Sprintf("waiting %s%s: %s", Duration(w.Since), limit, strings.Join(parts, "; "))
+	return strings.Join(parts, "; ")
 }
 
 // staged is what runs in a stage.

@@ -36,6 +36,8 @@ func watchedIn(_ Use, f facts) bool { return f.watched && f.object.Resource.Name
 // hasPods is true of kinds whose pods are followed. Those of a CronJob are not: it makes them when their time comes.
 func hasPods(_ Use, f facts) bool { return f.watched && f.kind.Spec != nil }
 
+func told(u Use, f facts) bool { return u.Events && f.kind.Replaces }
+
 func owns(r rollout.Revisions) func(Use, facts) bool {
 	return func(_ Use, f facts) bool { return f.kind.Owns == r }
 }
@@ -44,6 +46,9 @@ func owns(r rollout.Revisions) func(Use, facts) bool {
 func getsStuck(u Use, f facts) bool {
 	return !u.KeepStuckPods && rollout.OneByOne(f.typed)
 }
+
+// keepsPod is true of what runs pods of which a run leaves a bad one.
+func keepsPod(u Use, f facts) bool { return u.KeepBadPod && !u.NeverUndo && hasPods(u, f) }
 
 // replacesPods is true of kinds whose old pods a run deletes, so that some become new first.
 func replacesPods(u Use, f facts) bool { return u.Canaries && f.kind.Staged == rollout.ByDeletion }

@@ -31,6 +31,8 @@ type Use struct {
 	Canaries      bool // a few pods become new first
 	Shares        bool // new pods get shares of the requests that come by routes
 	KeepStuckPods bool // no pod is deleted
+	KeepBadPod    bool // one pod is left out of an undo
+	Events        bool // workloads get Events about the run
 }
 
 // Object is one object that a run writes: where it lives, with its namespace filled in.

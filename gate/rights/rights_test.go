@@ -36,6 +36,7 @@ func TestYAML(t *testing.T) {
 		"namespaces":  {},
 		"config":      {},
 		"blue-green":  {use: Use{Pins: true}},
+		"events":      {use: Use{Events: true}},
 		"traffic":     {use: Use{Pins: true, Shares: true}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -160,6 +160,11 @@ func Table() []Row {
 			Without: "the undo of a StatefulSet can stay blocked by a pod that never became ready, and ends with 20",
 		},
 		{
+			Purpose: "leave one bad pod out of the undo, with --keep-bad-pod", Verbs: []string{"get", "patch"}, On: []Place{{Resource: "pods"}}, wanted: keepsPod,
+			Without: "no pod is left for a person to look at",
+			Beware:  "where the API server guards the owners of objects (OwnerReferencesPermissionEnforcement), the right to delete pods is needed as well",
+		},
+		{
 			Purpose: "choose the nodes of a canary by their label, and none that is down", Verbs: []string{"list"}, On: []Place{{Resource: "nodes"}}, wanted: replacesPods, wide: true,
 			Without: "the nodes of a canary are chosen by name alone, and one that is down may be among them",
 		},
@@ -215,6 +220,11 @@ func Table() []Row {
 			Purpose: "tell a misspelt RuntimeClass from one that is missing", Verbs: []string{"list"},
 			On: []Place{{Group: "node.k8s.io", Resource: "runtimeclasses"}}, wanted: namesRuntime, wide: true,
 			Without: "a misspelt RuntimeClass is not recognised as such",
+		},
+		{
+			Purpose: "say on a workload, as Events, that a run has begun and how it has ended, with --events", Verbs: []string{"create"},
+			On: []Place{{Resource: "events"}}, wanted: told,
+			Without: "no Event is written, and a warning says so",
 		},
 		{
 			Purpose: "see whether anything of a kind is left before it removes the CRD that it has created", Verbs: []string{"list"}, of: definedKinds, words: "the kinds of CRDs in the manifests (in the whole cluster)",

@@ -59,6 +59,9 @@ func (s *Server) config() string {
 	if s.nativeByConfig() {
 		b.WriteString("  scrape_native_histograms: true\n")
 	}
+	if len(s.options.RuleFiles) > 0 {
+		fmt.Fprintf(&b, "rule_files: %s\n", quoted(s.options.RuleFiles))
+	}
 	b.WriteString("scrape_configs:\n")
 	for _, j := range s.options.Jobs {
 		s.writeJob(&b, j)
@@ -76,7 +79,7 @@ func (s *Server) config() string {
 		if target.Job == "" {
 			labels["job"] = "extra"
 		}
-		fmt.Fprintf(&b, "- job_name: extra-%d\n  static_configs: [{targets: [%s], labels: %s}]\n", i, quoted(target.Address), quoted(labels))
+		fmt.Fprintf(&b, "- job_name: extra-%d\n  honor_labels: %t\n  static_configs: [{targets: [%s], labels: %s}]\n", i, target.HonorLabels, quoted(target.Address), quoted(labels))
 	}
 	return b.String()
 }
@@ -103,11 +106,11 @@ func (s *Server) writeJob(b *strings.Builder, j Job) {
 	}
 }
 
-// quoted writes strings and maps as JSON, which is YAML too.
+// quoted writes strings, lists and maps as JSON, which is YAML too.
 func quoted(v any) string {
 	data, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // strings and maps of strings cannot fail
+		panic(err) // strings, and lists and maps of them, cannot fail
 	}
 	return string(data)
 }

@@ -33,6 +33,9 @@ type Options struct {
 	// ScrapeSelf scrapes the server itself as the job "prometheus".
 	ScrapeSelf bool
 
+	// RuleFiles are paths of files with rules, which are evaluated as often as targets are scraped.
+	RuleFiles []string
+
 	// Args are further flags.
 	Args []string
 }
@@ -42,6 +45,9 @@ type Target struct {
 	Job     string
 	Address string // "127.0.0.1:8080"
 	Labels  Labels
+
+	// HonorLabels keeps the labels that the target gives to its series, as those of a Pushgateway have to be.
+	HonorLabels bool
 }
 
 // Server is a running Prometheus.

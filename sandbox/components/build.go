@@ -53,6 +53,15 @@ func Build(ctx context.Context, cache string, m Module, want []Component, log io
 	return r, nil
 }
 
+// Packed is the folder below base that holds all wanted components as this program would build them, or empty.
+func Packed(base string, m Module, want []Component) string {
+	dir := filepath.Join(base, key(m, runtime.Version()))
+	if len(absent(dir, want)) > 0 {
+		return ""
+	}
+	return dir
+}
+
 func absent(dir string, want []Component) []Component {
 	var missing []Component
 	for _, c := range want {

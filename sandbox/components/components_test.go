@@ -3,6 +3,7 @@ package components
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -100,5 +101,29 @@ func TestBuildUsesTheCache(t *testing.T) {
 	}
 	if r, err := Build(t.Context(), cache, module, want, os.Stderr); err != nil || len(r.Built) != 0 {
 		t.Errorf("a cached component was built again: %+v, %v", r, err)
+	}
+}
+
+// Components that came with the sandbox count only when all of them did, and when they are those of its go.mod.
+func TestPacked(t *testing.T) {
+	base := t.TempDir()
+	want := []Component{{Name: "etcd"}, {Name: "kwok"}}
+	dir := filepath.Join(base, key(module, runtime.Version()))
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range want {
+		if got := Packed(base, module, want); got != "" {
+			t.Errorf("with %d of %d components: %s", i, len(want), got)
+		}
+		if err := os.WriteFile(filepath.Join(dir, c.Name), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := Packed(base, module, want); got != dir {
+		t.Errorf("got %q, want %q", got, dir)
+	}
+	if got := Packed(base, Module{Mod: []byte("require k8s.io/kubernetes v1.0.0")}, want); got != "" {
+		t.Errorf("the components of other versions: %q", got)
 	}
 }

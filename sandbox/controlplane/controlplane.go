@@ -69,6 +69,9 @@ func (c Config) Prepare() error {
 	if err := os.WriteFile(c.auditPolicy(), []byte(auditPolicy), 0o600); err != nil {
 		return fmt.Errorf("writing the audit policy: %w", err)
 	}
+	if err := os.WriteFile(c.Authentication(), []byte(authentication), 0o600); err != nil {
+		return fmt.Errorf("writing the authentication configuration: %w", err)
+	}
 	return nil
 }
 
@@ -85,6 +88,16 @@ omitStages: [RequestReceived]
 rules:
 - level: Metadata
   userGroups: ["system:serviceaccounts:audited"]
+`
+
+// Authentication is the file that tells the API server whose tokens to believe. It looks again when the file changes, so a
+// test may name an issuer of its own.
+func (c Config) Authentication() string { return filepath.Join(c.Data, "authentication.yaml") }
+
+// authentication believes nobody beyond the certificates and ServiceAccounts of the cluster.
+const authentication = `apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt: []
 `
 
 func (c Config) schedulerConfig() string { return filepath.Join(c.Data, "scheduler.yaml") }
@@ -132,6 +145,7 @@ func (c Config) APIServer() process.Spec {
 			"--max-requests-inflight=2000",
 			"--max-mutating-requests-inflight=1000",
 			"--profiling=false",
+			"--authentication-config=" + c.Authentication(),
 			"--audit-policy-file=" + c.auditPolicy(),
 			"--audit-log-path=" + c.AuditLog(),
 		},

@@ -36,22 +36,24 @@ type Instance struct {
 
 // State is what the state file says about a running instance.
 type State struct {
-	Name       string            `json:"name"`
-	Dir        string            `json:"dir"`
-	Kubeconfig string            `json:"kubeconfig"`
-	APIServer  string            `json:"apiServer"`
-	Prometheus string            `json:"prometheus"`
-	AuditLog   string            `json:"auditLog"` // requests of the ServiceAccounts in the namespace "audited"
-	Bin        string            `json:"bin"`
-	Nodes      int               `json:"nodes"`
-	RealNode   bool              `json:"realNode"`
-	Services   string            `json:"services"` // the network of their addresses
-	Versions   map[string]string `json:"versions"`
-	Ports      Ports             `json:"ports"`
-	Created    time.Time         `json:"created"`
-	Ready      bool              `json:"ready"`
-	Owner      *process.Record   `json:"owner,omitempty"`     // process this instance must not outlive
-	Processes  []process.Record  `json:"processes,omitempty"` // filled in by Status
+	Name       string `json:"name"`
+	Dir        string `json:"dir"`
+	Kubeconfig string `json:"kubeconfig"`
+	APIServer  string `json:"apiServer"`
+	Prometheus string `json:"prometheus"`
+	AuditLog   string `json:"auditLog"` // requests of the ServiceAccounts in the namespace "audited"
+	// Authentication is the API server's AuthenticationConfiguration, which may be changed while it runs.
+	Authentication string            `json:"authentication"`
+	Bin            string            `json:"bin"`
+	Nodes          int               `json:"nodes"`
+	RealNode       bool              `json:"realNode"`
+	Services       string            `json:"services"` // the network of their addresses
+	Versions       map[string]string `json:"versions"`
+	Ports          Ports             `json:"ports"`
+	Created        time.Time         `json:"created"`
+	Ready          bool              `json:"ready"`
+	Owner          *process.Record   `json:"owner,omitempty"`     // process this instance must not outlive
+	Processes      []process.Record  `json:"processes,omitempty"` // filled in by Status
 }
 
 // Ports of an instance, all on 127.0.0.1.

@@ -147,9 +147,10 @@ func (i Instance) claim(ctx context.Context, b *boot) (Ports, error) {
 	b.state = State{
 		Name: i.Name, Dir: i.Dir, Bin: i.Bin, Nodes: i.Nodes, RealNode: i.RealNode, Services: services, Versions: i.Versions,
 		Kubeconfig: i.path("kubeconfig"), Ports: ports, Created: time.Now(),
-		APIServer:  controlplane.Config{Ports: ports.Ports}.Server(),
-		Prometheus: monitoring.Config{Port: ports.Prometheus}.URL(),
-		AuditLog:   controlplane.Config{Data: i.Dir}.AuditLog(),
+		APIServer:      controlplane.Config{Ports: ports.Ports}.Server(),
+		Prometheus:     monitoring.Config{Port: ports.Prometheus}.URL(),
+		AuditLog:       controlplane.Config{Data: i.Dir}.AuditLog(),
+		Authentication: controlplane.Config{Data: i.Dir}.Authentication(),
 	}
 	if i.Bound {
 		self := process.Self(i.Name)
