@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -144,6 +145,10 @@ func (o *options) pipeline(getenv func(string) string) record.Pipeline {
 	}
 	p := ci.pipeline(getenv)
 	p.System = ci.name
+	if u, err := url.Parse(p.URL); err == nil && u.User != nil {
+		u.User = nil // it may be a password
+		p.URL = u.String()
+	}
 	for _, text := range []*string{&p.URL, &p.Commit, &p.Actor} {
 		*text = report.Sanitize(*text, 1, maxPipelineText)
 	}
