@@ -9,10 +9,11 @@ import (
 
 // The page that explains the dashboard has a table of its panels, with what they showed when thirty releases were made.
 const (
-	panelsPage  = "docs/dashboards.md"
-	panelsBegin = "<!-- begin panels: written by make dashboards -->\n"
-	panelsEnd   = "<!-- end panels -->"
-	panelsHead  = "| panel | what it shows | what it showed |\n|---|---|---|\n"
+	panelsPage    = "docs/dashboards.md"
+	panelsPicture = "docs/pictures/dashboard.svg"
+	panelsBegin   = "<!-- begin panels: written by make dashboards -->\n"
+	panelsEnd     = "<!-- end panels -->"
+	panelsHead    = "| panel | what it shows | what it showed |\n|---|---|---|\n"
 )
 
 // TestPanelsPage: the page has all panels, with their own words.
