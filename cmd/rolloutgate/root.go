@@ -25,6 +25,7 @@ type program struct {
 	calledAs       string           // the path of the program, as the one who called it wrote it
 	later          <-chan os.Signal // those after the first one, which cancels the context
 	getenv         func(string) string
+	environ        []string // all of the environment; nil: it is not looked through
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	writes         bool            // the command may change the cluster

@@ -66,6 +66,9 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	if err != nil {
 		return err
 	}
+	if err := o.knowsACluster(); err != nil {
+		return err
+	}
 	out, err := p.newOutput(o)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,13 @@ func (p *program) complete(c *cobra.Command, o *options) error {
 		}
 		p.reportUnbegun(c.Context(), command, o, err)
 	}
-	return o.complete(c, p.getenv)
+	if err := o.complete(c, p.getenv); err != nil {
+		return err
+	}
+	for _, warning := range misspelt(c.Root(), p.environ) {
+		fmt.Fprintf(p.stderr, "warning: %s\n", warning)
+	}
+	return nil
 }
 
 // reportUnbegun writes the report of a run that an error has kept from beginning, and tells all who are told of a run. Options
