@@ -24,7 +24,7 @@ SANDBOX_SHA256  ?=
 # The compiler that a release is made with, so that it is the same bytes everywhere.
 TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
 
-# -args -update writes what the panels have shown into docs/dashboards.md.
+# -args -update writes what the panels have shown into docs/dashboards.md, and draws docs/pictures/dashboard.svg.
 DASHBOARDS ?=
 
 export CGO_ENABLED = 0

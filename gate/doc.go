@@ -39,17 +39,19 @@
 //	gate/drill      a workload → a harmless copy, and broken variants of it
 //	gate/criteria   which pods, which window: between a run and package analysis
 //	gate/cluster    the API server; it satisfies Cluster
-//	gate/report     a Report or an Event → text, JSON, Markdown
+//	gate/report     a Report or an Event → text, JSON, NDJSON, Markdown, JUnit, HTML, OpenMetrics
+//	gate/notice     a Report or an Event → a message to people
 //	gate/live       Events → the lines that a terminal shows of a run that goes on
 //	gate/telemetry  a Report and its Events → a trace and metrics, for the servers that keep them
 //
 // # A walk through one run
 //
-//  1. The objects are put into their order, which leaves out the hooks that this run does not have. Run plans: one GET an object (the snapshot that an undo goes back to), a dry-run of all. If the API server refuses
-//     one object, nothing is written. The criteria are asked about the running version.
+//  1. The objects are put into their order, which leaves out the hooks that this run does not have. Run plans: one GET an
+//     object (the snapshot that an undo goes back to), a dry-run of all. If the API server refuses one object, nothing is
+//     written. The criteria are asked about the running version.
 //     It takes its lease, looks who else has one, and puts itself on record: from here on it can be killed.
-//  2. Planners make stages of each group of objects. A stage writes its objects in order, each write on the condition that the object still is
-//     the one that was planned. A write whose answer is lost is remembered like any other.
+//  2. Planners make stages of each group of objects. A stage writes its objects in order, each write on the condition that
+//     the object still is the one that was planned. A write whose answer is lost is remembered like any other.
 //  3. A follower watches the workloads. rollout.Evaluate says how far each is, diagnosis.Explain what stands in its way;
 //     a finding that lasts is confirmed on all the evidence, which is read beside the loop.
 //  4. When all are complete, the window of the criteria runs; the watch goes on meanwhile.

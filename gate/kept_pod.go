@@ -31,7 +31,11 @@ type suspect struct {
 	workload  manifest.Ref
 	container string
 	claims    []*corev1.PersistentVolumeClaim
+	serves    int // pods of the workload that are ready, of both versions
 }
+
+// servesAlone tells whether no other pod of its workload is ready.
+func (s suspect) servesAlone() bool { return s.serves == 1 && rollout.IsReady(s.pod) }
 
 // mayKeep notes before anything is written that no pod can be kept, for lack of a right.
 func (r *run) mayKeep(p patch.Plan) {
@@ -90,6 +94,9 @@ func (r *run) suspect() (s suspect, why string) {
 		if cannot == "" && r.creates(s.pod.Namespace) {
 			cannot = "its namespace goes with the undo"
 		}
+		if cannot == "" && s.servesAlone() && r.writeOf(s.workload).Origin() != nil {
+			cannot = "no other pod is ready, and nobody would serve until one is"
+		}
 		if cannot == "" {
 			return s, ""
 		}
@@ -109,8 +116,14 @@ func (r *run) suspects() []suspect {
 		if !r.undoReplaces(z.evidence.Workload.Ref) {
 			continue
 		}
+		serves := 0
+		for _, p := range slices.Concat(rollout.NewPods(z.evidence.Workload), rollout.OldPods(z.evidence.Workload)) {
+			if p.DeletionTimestamp == nil && rollout.IsReady(p) {
+				serves++
+			}
+		}
 		for _, p := range rollout.NewPods(z.evidence.Workload) {
-			s := suspect{pod: p, workload: z.evidence.Workload.Ref, claims: z.evidence.Claims}
+			s := suspect{pod: p, workload: z.evidence.Workload.Ref, claims: z.evidence.Claims, serves: serves}
 			if rollout.IsReady(p) {
 				others = append(others, s)
 			} else {

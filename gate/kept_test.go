@@ -194,6 +194,20 @@ func TestKeepingIsNotLate(t *testing.T) {
 	}
 }
 
+// TestServesAlone: which pod takes all requests with it when it is kept.
+func TestServesAlone(t *testing.T) {
+	for want, pods := range map[bool][]*corev1.Pod{
+		true:  {newPod("web-1", true), newPod("web-2", false)},
+		false: {newPod("web-1", true), newPod("web-2", true)},
+	} {
+		for _, s := range keeping(t, newWorld(), nil, pods...).suspects() {
+			if got := s.servesAlone(); got != (want && rollout.IsReady(s.pod)) {
+				t.Errorf("of %d pods, one of them ready: %t; %s serves alone: %t", len(pods), want, s.pod.Name, got)
+			}
+		}
+	}
+}
+
 // TestKeepPod: which pod is kept, and why none is.
 func TestKeepPod(t *testing.T) {
 	port := func(p *corev1.Pod) *corev1.Pod {

@@ -75,6 +75,9 @@ func withPods(all []Pods, p Pods, most int) []Pods {
 			kept = append(kept, c)
 		}
 	}
+	if len(kept) > most { // there is one of each
+		kept = slices.DeleteFunc(kept, func(c Pods) bool { return c == p })
+	}
 	return kept
 }
 

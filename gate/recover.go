@@ -51,6 +51,9 @@ func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 	r.targets = targetsOf(asTheyAre(r.writes))
 	r.lookBefore()
 	r.undo(Verdict{Outcome: Passed, Target: -1})
+	if r.report.Undo != nil {
+		r.report.Undo.Run, r.report.Undo.State = found.ID, found.State
+	}
 	if r.report.Exit.Code == Superseded.Code() && r.course.yielded() == nil {
 		r.exit(UndoBroken, r.report.Exit.State) // somebody has asked for it to be back
 	}

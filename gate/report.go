@@ -82,6 +82,10 @@ type Change struct {
 
 // Undo is what became of putting things back.
 type Undo struct {
+	// Run is the run whose writes were taken back, and State how it had ended; only of the command undo.
+	Run   string       `json:"run,omitempty"`
+	State record.State `json:"state,omitempty"`
+
 	Result   UndoResult          `json:"result"`
 	Objects  []Undone            `json:"objects"`
 	Duration float64             `json:"duration"` // seconds, from the first write of the undo to its proof

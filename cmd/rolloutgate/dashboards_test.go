@@ -9,13 +9,14 @@ import (
 
 // The page that explains the dashboard has a table of its panels, with what they showed when thirty releases were made.
 const (
-	panelsPage  = "docs/dashboards.md"
-	panelsBegin = "<!-- begin panels: written by make dashboards -->\n"
-	panelsEnd   = "<!-- end panels -->"
-	panelsHead  = "| panel | what it shows | what it showed |\n|---|---|---|\n"
+	panelsPage    = "docs/dashboards.md"
+	panelsPicture = "docs/pictures/dashboard.svg"
+	panelsBegin   = "<!-- begin panels: written by make dashboards -->\n"
+	panelsEnd     = "<!-- end panels -->"
+	panelsHead    = "| panel | what it shows | what it showed |\n|---|---|---|\n"
 )
 
-// TestPanelsPage: the page has all panels, with their own words.
+// TestPanelsPage: the page has all panels, with their own words, and so has the picture.
 func TestPanelsPage(t *testing.T) {
 	var board struct {
 		Panels []struct{ Type, Title, Description string }
@@ -28,12 +29,17 @@ func TestPanelsPage(t *testing.T) {
 	if !found {
 		t.Fatalf("%s has no markers", panelsPage)
 	}
+	picture := readFile(t, panelsPicture)
+	checkPicture(t, picture)
 	rows := 0
 	for _, p := range board.Panels {
 		if p.Type == "row" {
 			continue
 		}
 		rows++
+		if !strings.Contains(string(picture), ">"+escaped(p.Title)+"</text>") {
+			t.Errorf("%s does not have the panel %q: 'make dashboards' draws it", panelsPicture, p.Title)
+		}
 		if !strings.Contains(table, fmt.Sprintf("| %s | %s | ", p.Title, p.Description)) {
 			t.Errorf("%s does not have the panel %q as it is: 'make dashboards' writes it", panelsPage, p.Title)
 		}

@@ -32,7 +32,7 @@ func main() {
 
 	stderr := newOutlet(os.Stderr, nil)
 	stdout := newOutlet(os.Stdout, func(err error) { unprinted(stderr, err) })
-	p := &program{calledAs: os.Args[0], getenv: os.Getenv, stdin: os.Stdin, stdout: stdout, stderr: stderr, later: later, hidden: &hidden}
+	p := &program{calledAs: os.Args[0], getenv: os.Getenv, environ: os.Environ(), stdin: os.Stdin, stdout: stdout, stderr: stderr, later: later, hidden: &hidden}
 	code := p.execute(ctx, os.Args[1:])
 	p.drain(ctx, stdout, stderr)
 	os.Exit(code)

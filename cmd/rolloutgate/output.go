@@ -118,7 +118,11 @@ func (out *output) forMachines(r gate.Report) (reportJSON string) {
 }
 
 func (out *output) warn(err error) {
-	if err != nil {
+	if several, joined := err.(interface{ Unwrap() []error }); joined {
+		for _, one := range several.Unwrap() {
+			out.warn(one)
+		}
+	} else if err != nil {
 		fmt.Fprintf(out.p.stderr, "warning: %s\n", printable(err))
 	}
 }

@@ -137,10 +137,10 @@ func TestUnbegunIsTold(t *testing.T) {
 	write(t, ".", "broken.yaml", "a: [")
 	var told []gate.Report
 	listener := func(*options, func(string) string) (*sink, error) {
-		return &sink{name: "a listener", finish: func(_ context.Context, r gate.Report) error { told = append(told, r); return nil }}, nil
+		return &sink{finish: func(_ context.Context, r gate.Report) error { told = append(told, r); return nil }}, nil
 	}
 	var stdout, stderr bytes.Buffer
-	p := &program{getenv: environment(nil), stdout: &stdout, stderr: &stderr, moreSinks: []newSink{listener}}
+	p := &program{getenv: environment(nil), stdout: &stdout, stderr: &stderr, moreSinks: []sinkKind{{"a listener", listener}}}
 	if code := p.execute(t.Context(), []string{"run", "-f", "broken.yaml", "--kubeconfig", "none"}); code != 2 || stdout.Len() > 0 {
 		t.Errorf("exit code %d, stdout %q", code, stdout.String())
 	}

@@ -56,9 +56,9 @@ func TestRecordedRuns(t *testing.T) {
 			execute := func(args ...string) (code int, events []gate.Event, text string) {
 				var out bytes.Buffer
 				keep := func(*options, func(string) string) (*sink, error) {
-					return &sink{name: "the test", event: func(e gate.Event) { events = append(events, e) }}, nil
+					return &sink{event: func(e gate.Event) { events = append(events, e) }}, nil
 				}
-				p := &program{getenv: os.Getenv, stdin: strings.NewReader(""), stdout: &out, stderr: &out, moreSinks: []newSink{keep}}
+				p := &program{getenv: os.Getenv, stdin: strings.NewReader(""), stdout: &out, stderr: &out, moreSinks: []sinkKind{{"a recorder", keep}}}
 				code = p.execute(context.Background(), append([]string{"run", "--ci", "none", "--prometheus-url", os.Getenv("ROLLOUTGATE_PROMETHEUS_URL")}, args...))
 				return code, events, out.String()
 			}

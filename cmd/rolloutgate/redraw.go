@@ -45,6 +45,7 @@ type redrawing struct {
 	offset time.Duration // from the time of events to ours
 	text   string        // lines that are not on the screen yet
 	closed bool
+	broken bool // there is no block any more: making it has failed
 	screen screen
 	view   live.View // of the last picture
 }
@@ -76,7 +77,7 @@ func (r *redrawing) event(e gate.Event, line string) {
 	if !r.begun {
 		r.begun, r.offset = true, r.Now().Sub(e.Time)
 	}
-	r.state.Take(e)
+	r.safely(func() { r.state.Take(e) })
 	switch {
 	case r.closed:
 		io.WriteString(r.c.w, line)
@@ -123,10 +124,22 @@ func (r *redrawing) draw() bool {
 		return true
 	}
 	view := r.View()
-	block := r.state.Block(r.Now().Add(-r.offset), view)
+	var block []string
+	r.safely(func() { block = r.state.Block(r.Now().Add(-r.offset), view) })
 	changed := r.show(block, view != r.view)
 	r.view = view
 	return changed
+}
+
+// safely does a part of making the block. A bug in that leaves the lines, and the run goes on. The caller holds the lock.
+func (r *redrawing) safely(do func()) {
+	if r.broken {
+		return
+	}
+	if err := guarded("drawing", func() error { do(); return nil }); err != nil {
+		r.broken = true
+		r.text += "warning: " + printable(err) + "\n"
+	}
 }
 
 // show puts a block on the screen, and above it the lines that are not there yet. The caller holds the lock.

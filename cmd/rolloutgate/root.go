@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -24,12 +25,13 @@ type program struct {
 	calledAs       string           // the path of the program, as the one who called it wrote it
 	later          <-chan os.Signal // those after the first one, which cancels the context
 	getenv         func(string) string
+	environ        []string // all of the environment; nil: it is not looked through
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	writes         bool            // the command may change the cluster
 	moreCI         []ciSystem      // asked before those that are built in; nil: there are no others
 	moreFormats    []report.Format // after those that are built in; nil: there are no others
-	moreSinks      []newSink       // after those that are built in; nil: there are no others
+	moreSinks      []sinkKind      // after those that are built in; nil: there are no others
 	hidden         *atomic.Bool    // whether the cursor of the terminal is; nil: nobody wants to know
 	code           int
 	unbegun        func(error) // reports a run that did not come to begin; nil: there is none, or it has begun
@@ -103,10 +105,14 @@ func (p *program) fail(err error) {
 	}
 }
 
+// userInfo is what an address may have before its host: a password.
+var userInfo = regexp.MustCompile(`://[^/?#@\s]+@`)
+
 // printable makes an error fit to print. It may quote the cluster, whose text is not to be obeyed: a CI system takes a line
 // that begins with "::" for a command, also behind white space.
 func printable(err error) string {
-	lines := strings.Split(report.Sanitize(err.Error(), 40, 1000), "\n")
+	text := userInfo.ReplaceAllString(err.Error(), "://***@")
+	lines := strings.Split(report.Sanitize(text, 40, 1000), "\n")
 	for i, line := range lines {
 		if strings.HasPrefix(strings.TrimSpace(line), "::") {
 			lines[i] = "| " + line

@@ -66,6 +66,9 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	if err != nil {
 		return err
 	}
+	if err := o.knowsACluster(); err != nil {
+		return err
+	}
 	out, err := p.newOutput(o)
 	if err != nil {
 		return err
@@ -77,7 +80,7 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	}
 	g.Signals = p.later
 	g.Progress = func(e gate.Event) {
-		out.event(e)
+		out.warn(guarded("showing an event", func() error { out.event(e); return nil }))
 		told.event(e)
 	}
 	if out.log.mask != nil {

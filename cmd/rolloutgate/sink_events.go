@@ -31,7 +31,7 @@ func kubernetesEvents(o *options, _ func(string) string) (*sink, error) {
 		return nil, err
 	}
 	t := newTeller(client.Tell)
-	return &sink{name: "Kubernetes", event: t.event, finish: t.finish}, nil
+	return &sink{event: t.event, finish: t.finish}, nil
 }
 
 // teller writes Events, one after the other, beside the run.
@@ -100,6 +100,14 @@ func judged(ref manifest.Ref, p gate.Judged, e gate.Event) cluster.Told {
 		return cluster.Told{Workload: ref, Reason: "RolloutPassed", Message: text}
 	case gate.Parked:
 		return cluster.Told{Workload: ref, Reason: "RolloutParked", Message: text}
+	case gate.Interrupted, gate.Terminated:
+		return cluster.Told{Workload: ref, Reason: "RolloutCancelled", Message: text}
+	case gate.Rejected:
+		return cluster.Told{Workload: ref, Reason: "RolloutRejected", Message: text}
+	case gate.Superseded:
+		return cluster.Told{Workload: ref, Reason: "RolloutSuperseded", Message: text}
+	case gate.Inconclusive:
+		return cluster.Told{Workload: ref, Reason: "RolloutInconclusive", Message: text, Warning: true}
 	}
 	return cluster.Told{Workload: ref, Reason: "RolloutFailed", Message: text, Warning: true}
 }

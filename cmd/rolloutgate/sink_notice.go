@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"slices"
 
 	"github.com/rolloutgate/rolloutgate/gate"
@@ -17,14 +16,11 @@ func noticeSink(o *options, getenv func(string) string) (*sink, error) {
 		return nil, nil
 	}
 	receivers, err := notice.Open(o.notify, getenv)
-	switch {
-	case err != nil && o.command == "undo": // which is not the moment to insist on an address
-		return &sink{name: "people", finish: func(context.Context, gate.Report) error { return err }}, nil
-	case err != nil:
+	if err != nil {
 		return nil, err
 	}
 	n := notice.New(receivers, gate.Run{
 		Command: o.command, Version: version(), Namespace: o.namespace(), Context: o.contextName(), Pipeline: o.pipeline(getenv),
 	})
-	return &sink{name: "people", event: n.Event, finish: n.Finish}, nil
+	return &sink{event: n.Event, finish: n.Finish}, nil
 }

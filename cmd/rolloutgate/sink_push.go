@@ -28,7 +28,7 @@ func pushedMetrics(o *options, getenv func(string) string) (*sink, error) {
 			"it is the address of a Pushgateway, such as http://pushgateway:9091; credentials and files of TLS are in " + pushEnv + "TOKEN, …USERNAME, …PASSWORD, …CA_FILE, …CERT_FILE and …KEY_FILE",
 		}
 	}
-	return &sink{name: "Prometheus", finish: func(ctx context.Context, r gate.Report) error {
+	return &sink{finish: func(ctx context.Context, r gate.Report) error {
 		if !report.Released(r) {
 			return nil
 		}

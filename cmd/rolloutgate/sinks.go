@@ -21,46 +21,72 @@ const (
 // keeps history. None of them changes the verdict, the exit code or the undo, and none of them is waited for longer than
 // the budget.
 type sink struct {
-	name string // for a warning
+	name string // for a warning: that of its kind
 	// event is told of what happens while the run goes on. It must not wait: the run does. Nil: only the end matters.
 	event func(gate.Event)
 	// finish is told how the run ended, after the verdict was printed, and returns when ctx ends.
 	finish func(context.Context, gate.Report) error
 }
 
-// newSink makes a sink of what the flags and the config file say. Nil: nobody asked for it. An error is bad input.
-type newSink func(o *options, getenv func(string) string) (*sink, error)
+// sinkKind is a kind of sink.
+type sinkKind struct {
+	name string // whom it tells, for a warning
+	// open makes a sink of what the flags and the config file say. Nil: nobody asked for it. An error is bad input.
+	open func(o *options, getenv func(string) string) (*sink, error)
+}
 
-// sinkKinds are all sinks. A new one is one file and one row here.
-func sinkKinds() []newSink {
-	return []newSink{
-		noticeSink,
-		pushedMetrics,
-		traces,
-		kubernetesEvents,
+// sinkKinds are all kinds of sinks. A new one is one file and one row here.
+func sinkKinds() []sinkKind {
+	return []sinkKind{
+		{"people", noticeSink},
+		{"Prometheus", pushedMetrics},
+		{"OpenTelemetry", traces},
+		{"Kubernetes", kubernetesEvents},
 	}
 }
 
 type sinks []sink
 
+// sinks are those that were asked for, and what is wrong with others. An undo is not the moment to insist on an address: it
+// goes on, and tells at its end who was not told.
 func (p *program) sinks(o *options) (sinks, error) {
 	var all sinks
+	var errs []error
 	for _, kind := range append(sinkKinds(), p.moreSinks...) {
-		s, err := kind(o, p.getenv)
-		if err != nil {
-			return nil, err
+		s, err := kind.open(o, p.getenv)
+		switch {
+		case err != nil && o.command == "undo":
+			s = &sink{finish: func(context.Context, gate.Report) error { return err }}
+		case err != nil:
+			errs = append(errs, err)
+			continue
+		case s == nil:
+			continue
 		}
-		if s != nil {
-			all = append(all, *s)
-		}
+		s.name = kind.name
+		all = append(all, *s)
 	}
-	return all, nil
+	return all, errors.Join(errs...)
+}
+
+// guarded does what only shows or tells something: a bug in that must not end a run in the middle, with nothing taken back.
+func guarded(what string, do func() error) (err error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			err = fmt.Errorf("%s: a bug of rolloutgate: %v", what, bug)
+		}
+	}()
+	return do()
 }
 
 func (all sinks) event(e gate.Event) {
-	for _, s := range all {
-		if s.event != nil {
-			s.event(e)
+	for i, s := range all {
+		if s.event == nil {
+			continue
+		}
+		err := guarded("telling "+s.name+" of an event", func() error { s.event(e); return nil })
+		if err != nil { // it is told nothing more
+			all[i].event, all[i].finish = nil, func(context.Context, gate.Report) error { return err }
 		}
 	}
 }
@@ -77,7 +103,7 @@ func (all sinks) finish(ctx context.Context, r gate.Report) error {
 			continue
 		}
 		wg.Go(func() {
-			if err := s.finish(budget, r); err != nil {
+			if err := guarded("finishing", func() error { return s.finish(budget, r) }); err != nil {
 				errs[i] = fmt.Errorf("telling %s of the run: %w", s.name, err)
 			}
 		})

@@ -3,7 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -79,6 +82,22 @@ func (o *options) client() (*cluster.Client, error) {
 	return cluster.New(config, cluster.Options{Namespace: o.namespace(), FieldManager: o.fieldManager, Force: o.forceConflicts, ChangeCause: o.cause})
 }
 
+// knowsACluster: without a kubeconfig, client-go asks localhost:8080 for a cluster that nobody has meant.
+func (o *options) knowsACluster() error {
+	config, err := o.kube.ToRESTConfig()
+	if err != nil {
+		return noCluster(err)
+	}
+	raw, err := o.kube.ToRawKubeConfigLoader().RawConfig()
+	if err != nil || len(raw.Clusters) > 0 || !strings.HasSuffix(config.Host, "localhost:8080") {
+		return nil
+	}
+	if path := os.Getenv("KUBECONFIG"); path != "" {
+		return noCluster(fmt.Errorf("KUBECONFIG is %q, and there is no kubeconfig", path))
+	}
+	return noCluster(errors.New("there is no kubeconfig"))
+}
+
 // noCluster is the error of a kubeconfig that leads nowhere.
 func noCluster(err error) error {
 	return &usageError{fmt.Sprintf("finding the cluster: %v", err), "set KUBECONFIG, or use --kubeconfig and --context"}
@@ -144,6 +163,10 @@ func (o *options) pipeline(getenv func(string) string) record.Pipeline {
 	}
 	p := ci.pipeline(getenv)
 	p.System = ci.name
+	if u, err := url.Parse(p.URL); err == nil && u.User != nil {
+		u.User = nil // it may be a password
+		p.URL = u.String()
+	}
 	for _, text := range []*string{&p.URL, &p.Commit, &p.Actor} {
 		*text = report.Sanitize(*text, 1, maxPipelineText)
 	}

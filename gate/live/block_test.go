@@ -3,6 +3,7 @@ package live
 import (
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -209,5 +210,17 @@ func TestFits(t *testing.T) {
 func TestNothingYet(t *testing.T) {
 	if lines := new(State).Block(start, View{Width: 80, Height: 24}); lines != nil {
 		t.Errorf("got %q", lines)
+	}
+}
+
+// TestNoNumbers: what is no number has no place in the block, and breaks nothing.
+func TestNoNumbers(t *testing.T) {
+	var s State
+	for _, v := range []float64{math.NaN(), 0.002, math.Inf(1), 0, math.NaN(), math.Inf(-1)} {
+		n, bound := analysis.Number(v), analysis.Number(math.Inf(1))
+		s.Take(gate.NewEvent(time.Unix(1, 0), manifest.Ref{}, gate.Measured{Criterion: "errors", Number: &n, Bound: &bound}))
+		if block := s.Block(time.Unix(2, 0), View{Width: 80, Height: 24}); len(block) == 0 {
+			t.Errorf("there is no block of %g", v)
+		}
 	}
 }

@@ -201,7 +201,9 @@ func (d drawing) spark(c criterion) line {
 		top = max(top, v.number)
 	}
 	if c.last != nil && c.last.Bound != nil {
-		top = max(top, float64(*c.last.Bound))
+		if bound := float64(*c.last.Bound); isFinite(bound) {
+			top = max(top, bound)
+		}
 	}
 	var l line
 	for _, v := range values {

@@ -5,6 +5,7 @@
 package live
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -148,11 +149,13 @@ func (s *State) criterion(name string) *criterion {
 func (s *State) measured(m gate.Measured) {
 	c := s.criterion(m.Criterion)
 	c.last = &m
-	if m.Number != nil {
+	if m.Number != nil && isFinite(float64(*m.Number)) { // a quotient of nothing has no place on a scale
 		c.values = append(c.values, value{float64(*m.Number), m.State == analysis.Breach})
 		c.values = c.values[max(0, len(c.values)-maxValues):]
 	}
 }
+
+func isFinite(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 func (s *State) take(t gate.Taken) {
 	switch {

@@ -44,6 +44,9 @@ func (n *Notifier) Event(e gate.Event) {
 	if n.run.Started.IsZero() {
 		n.run.Started = e.Time
 	}
+	if p, is := e.Payload.(gate.Started); is {
+		n.run.ID = p.Run
+	}
 	m, is := ofEvent(e, n.run)
 	early := slices.Contains(m.Occasions, EarlyWarning)
 	if !is || n.ended || early && n.warned || !n.wanted(m) {

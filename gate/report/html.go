@@ -32,6 +32,8 @@ func HTML(w io.Writer, r gate.Report) error {
 	p.section(stagesSection(r.Stages))
 	p.section(workloadsSection(r.Workloads))
 	p.section(undoSection(r.Undo))
+	p.section(keptPodSection(r.Undo))
+	p.section(logsSection(r.Logs))
 	p.changes(r)
 	p.section(notesSection(r.Notes))
 	p.timeline(r)

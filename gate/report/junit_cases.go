@@ -125,7 +125,7 @@ func junitSkip(why string) *junitResult {
 	return &junitResult{Message: cmp.Or(oneLine(why), "the run did not come to it")}
 }
 
-// apply is the case of the writes. What the API server refuses, and what keeps a run from writing at all, fails it.
+// apply is the case of the writes. What the API server refuses fails it.
 func (b *junitBook) apply() junitCase {
 	c := junitCase{Class: junitRun, Name: "apply", Time: junitSeconds(0)}
 	began := !b.Marks.Applied.IsZero()
@@ -139,10 +139,7 @@ func (b *junitBook) apply() junitCase {
 	wrote := began || len(b.Workloads) > 0
 	switch {
 	case b.Exit.Code == 0, wrote:
-	case b.Exit.Error != "":
-		c.ends(b.Exit.Code, b.Exit.Name, b.Exit.Error, b.Exit.Error)
-		c.File, c.Line = fileOf(b.Exit.File), b.Exit.Line
-	default:
+	default: // why, the case of the run says
 		c.Skipped = junitSkip("the run ended before it: " + b.Exit.State)
 	}
 	return c

@@ -167,8 +167,8 @@ func TestJUnitCases(t *testing.T) {
 			"other/deployment/web (2): passed", "errors: error error", "errors (2): error inconclusive"},
 		"staged": {"run: failed StageTestFailed", "apply: passed", "deployment/web deploy/web.yaml:14: passed", "canary-5%: passed",
 			"canary-50%: failed StageTestFailed", "all: skipped", "canary-5%: passed", "canary-50%: failed StageTestFailed", "undo: passed"},
-		"cancelled before it began": {"run: error cancelled", "apply: error cancelled"},
-		"bad manifest":              {"run web.yaml:4: failed invalid", "apply web.yaml:4: failed invalid"},
+		"cancelled before it began": {"run: error cancelled", "apply: skipped"},
+		"bad manifest":              {"run web.yaml:4: failed invalid", "apply: skipped"},
 	} {
 		r, known := all[name]
 		if !known {

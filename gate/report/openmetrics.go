@@ -12,6 +12,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -143,10 +144,10 @@ func changed(r gate.Report) bool {
 }
 
 // failedChange tells whether a release was bad. That somebody said no to it, or cancelled it, does not say so; that somebody
-// takes it back later does.
+// takes it back later does, if it had passed: one that had not is counted already, or is none.
 func failedChange(r gate.Report) bool {
 	if r.Run.Command == "undo" {
-		return undid(r)
+		return undid(r) && r.Undo.State == record.Passed
 	}
 	bad := []gate.Outcome{gate.RolloutFailed, gate.TimedOut, gate.CriteriaFailed, gate.UndoBroken, gate.NotUndone}
 	return changed(r) && slices.ContainsFunc(bad, func(o gate.Outcome) bool { return o.Code() == r.Exit.Code })

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -35,6 +36,10 @@ func releases() map[string]gate.Report {
 	same.Exit, same.Undo, same.Changes[0].Action = gate.Exit{Name: "passed"}, nil, "unchanged"
 	taken := stagedReport()
 	taken.Run.Command, taken.Exit, taken.Workloads, taken.Changes, taken.Marks = "undo", gate.Exit{Name: "passed"}, nil, nil, gate.Marks{}
+	taken.Undo.State = record.Passed
+	again := taken // of a release that was found bad by its run, or was cancelled
+	again.Undo = new(*taken.Undo)
+	again.Undo.State = record.Partly
 	idle := taken
 	idle.Undo = &gate.Undo{Result: gate.UndoNothing}
 	seen := stagedReport()
@@ -48,7 +53,7 @@ func releases() map[string]gate.Report {
 	planned := stagedReport()
 	planned.Run.Command = "plan"
 	return map[string]gate.Report{
-		"failed": failed, "passed": passed, "rejected": rejected, "nothing changed": same, "undo": taken, "undo of nothing": idle,
+		"failed": failed, "passed": passed, "rejected": rejected, "nothing changed": same, "undo": taken, "undo of nothing": idle, "undo of a bad one": again,
 		"watch": seen, "hostile": hostile, "jobs": jobs, "plan": planned, "parked": parked,
 		"unbegun": gate.Gate{Namespace: "shop"}.Unbegun("run", gate.Invalid, nil),
 	}
@@ -100,6 +105,10 @@ func TestMetrics(t *testing.T) {
 		},
 		"undo": {
 			"duration_seconds" + web + "59", "exit_code" + web + "0", "last_failure_timestamp_seconds" + web + finished,
+			"last_run_timestamp_seconds" + web + finished, "last_undo_timestamp_seconds" + web + finished, "undo_seconds" + web + "6.5",
+		},
+		"undo of a bad one": {
+			"duration_seconds" + web + "59", "exit_code" + web + "0",
 			"last_run_timestamp_seconds" + web + finished, "last_undo_timestamp_seconds" + web + finished, "undo_seconds" + web + "6.5",
 		},
 		"undo of nothing": {`duration_seconds{namespace="shop"} 59`, `exit_code{namespace="shop"} 0`, `last_run_timestamp_seconds{namespace="shop"} ` + finished},

@@ -103,12 +103,16 @@ func sparkline(plot []analysis.Moment, b bound, marks []mark, n int) spark {
 func Level(v, top float64, levels string) rune {
 	all := []rune(levels)
 	switch {
-	case math.IsNaN(v):
+	case math.IsNaN(v), math.IsNaN(top):
 		return ' '
 	case v <= 0 || top <= 0:
 		return all[0]
 	}
-	return all[int(math.Round(v/top*float64(len(all)-1)))]
+	share := v / top // no number where both have no end
+	if math.IsNaN(share) || share > 1 {
+		share = 1
+	}
+	return all[int(math.Round(share*float64(len(all)-1)))]
 }
 
 // axis divides time into slots, each of which is some columns wide.

@@ -16,6 +16,9 @@ type Parent struct {
 	Unsampled bool
 }
 
+// maxState is how long a TRACESTATE may be that is handed on, in bytes: that of the W3C's recommendation.
+const maxState = 512
+
 // ParseParent reads TRACEPARENT and TRACESTATE, which have the form of the W3C's headers of the same names. What is not
 // of that form is no parent.
 func ParseParent(traceparent, tracestate string) (Parent, bool) {
@@ -23,7 +26,11 @@ func ParseParent(traceparent, tracestate string) (Parent, bool) {
 	if len(fields) < 4 || len(fields[0]) != 2 || fields[0] == "ff" || fields[0] == "00" && len(fields) != 4 {
 		return Parent{}, false
 	}
-	p := Parent{State: text(tracestate)}
+	p := Parent{}
+	strange := func(r rune) bool { return r < ' ' || r > '~' }
+	if state := strings.TrimSpace(tracestate); len(state) <= maxState && !strings.ContainsFunc(state, strange) { // half of one is none
+		p.State = state
+	}
 	var flags [1]byte
 	for i, into := range [][]byte{nil, p.Trace[:], p.Span[:], flags[:]} {
 		field := fields[i]

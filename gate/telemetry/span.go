@@ -39,7 +39,7 @@ const (
 // Wanted tells whether Spans makes anything of an event. The others of a long run need not be kept.
 func Wanted(e gate.Event) bool {
 	switch e.Payload.(type) {
-	case gate.Step, gate.Applied, gate.Replaced, gate.Warning, gate.Trouble, gate.Judged, gate.Taken, gate.Freed,
+	case gate.Step, gate.Applied, gate.Replaced, gate.Warning, gate.Trouble, gate.Judged, gate.Taken, gate.Freed, gate.KeptPod,
 		gate.Queued, gate.Adopted, gate.Asked, gate.Decided, gate.Tested:
 		return true
 	}

@@ -83,7 +83,8 @@ func rollingNow() *stat.PanelBuilder {
 }
 
 func lines(title, description, unit string) *timeseries.PanelBuilder {
-	return timeseries.NewPanelBuilder().Title(title).Description(description).Datasource(source()).Unit(unit).Min(0).Height(8)
+	return timeseries.NewPanelBuilder().Title(title).Description(description).Datasource(source()).Unit(unit).Min(0).Height(8).
+		Legend(common.NewVizLegendOptionsBuilder().ShowLegend(true).DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom))
 }
 
 func newPods() *timeseries.PanelBuilder {

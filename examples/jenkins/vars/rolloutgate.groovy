@@ -14,7 +14,7 @@ def call(Map given = [:]) {
   }
   List vars = ["GATE_COMMAND=${all.command}", "GATE_TARGET=${all.target ?: ''}", "ROLLOUTGATE_REPORT_DIR=${all.reportDir}"]
   for (name in all.keySet()) {
-    if (!own.containsKey(name)) {
+    if (!own.containsKey(name) && all[name] != null) {
       def value = all[name]
       vars << "ROLLOUTGATE_${flagName(name)}=${value instanceof List ? value.join('\n') : value}"
     }
