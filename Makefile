@@ -86,7 +86,7 @@ test: sandbox ## all tests but e2e, against a real control plane with simulated 
 e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
 	bin/sandbox run --real-node --nodes 0 -- go test -tags realnode -timeout 40m ./cmd/rolloutgate/...
-	bin/sandbox run --real-node --nodes 1 -- go test -tags cluster,realnode -run RealNode ./gate/cluster
+	bin/sandbox run --real-node --nodes 1 -- go test -tags cluster,realnode -run RealNode ./gate/tunnel
 
 accuracy: build sandbox ## is the named cause the right one? live cases, quiet ones too; flags in ACCURACY (root, as e2e)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
