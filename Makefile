@@ -65,8 +65,9 @@ dashboards: sandbox ## thirty releases, pushed and traced: are dashboard, alerts
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
 
-fuzz: ## every fuzz target of what reads files and records, writes back and reports, 15,000 inputs each
-	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record ./gate/report
+fuzz: ## every fuzz target of what reads files and records and writes back, 15,000 inputs each, and of reports, 3,000
+	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record
+	.ci/fuzz 3000 ./gate/report
 
 chromium: ## the HTML report in a real browser: each page, wide and narrow, light and dark
 	.ci/packages chromium
@@ -85,7 +86,7 @@ test: sandbox ## all tests but e2e, against a real control plane with simulated 
 e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or Ubuntu)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
 	bin/sandbox run --real-node --nodes 0 -- go test -tags realnode -timeout 40m ./cmd/rolloutgate/...
-	bin/sandbox run --real-node --nodes 1 -- go test -tags cluster,realnode -run RealNode ./gate/cluster
+	bin/sandbox run --real-node --nodes 1 -- go test -tags cluster,realnode -run RealNode ./gate/tunnel
 
 accuracy: build sandbox ## is the named cause the right one? live cases, quiet ones too; flags in ACCURACY (root, as e2e)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
