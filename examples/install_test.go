@@ -50,6 +50,19 @@ func newReleases(t *testing.T, secure bool, versions ...string) *releases {
 	return r
 }
 
+// change does something to what is served.
+func (r *releases) change(do func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	do()
+}
+
+// wasAsked returns the paths that were asked for since the last time.
+func (r *releases) wasAsked() (paths []string) {
+	r.change(func() { paths, r.asked = r.asked, nil })
+	return paths
+}
+
 func (r *releases) serve(w http.ResponseWriter, q *http.Request) {
 	r.mu.Lock()
 	r.asked = append(r.asked, q.URL.Path)
@@ -164,10 +177,9 @@ func TestInstallDownloads(t *testing.T) {
 		{"another release", []string{"VERSION=v1.2.2"}, "1.2.2 for linux_amd64", []string{"/v1.2.2/checksums.txt", "/v1.2.2/rolloutgate_1.2.2_linux_amd64.tar.gz"}},
 		{"that again: the checksums are not believed to a cache", []string{"VERSION=1.2.2"}, "1.2.2 for linux_amd64", []string{"/v1.2.2/checksums.txt"}},
 	} {
-		r.asked = nil
 		log, program, ok := m.install(t, append([]string{from}, c.inputs...)...)
-		if !ok || program != c.want || !slices.Equal(r.asked, c.asks) {
-			t.Errorf("%s: installs %q and asks for %q\n%s", c.name, program, r.asked, log)
+		if asked := r.wasAsked(); !ok || program != c.want || !slices.Equal(asked, c.asks) {
+			t.Errorf("%s: installs %q and asks for %q\n%s", c.name, program, asked, log)
 		}
 	}
 
@@ -224,7 +236,7 @@ func TestInstallFailsClosed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := newReleases(t, false, "1.2.3")
 			if c.spoil != nil {
-				c.spoil(r)
+				r.change(func() { c.spoil(r) })
 			}
 			m := newMachine(t)
 			log, program, ok := m.install(t, append([]string{"VERSION=v1.2.3", "DOWNLOAD_URL=" + r.URL}, c.inputs...)...)
@@ -239,15 +251,17 @@ func TestInstallFailsClosed(t *testing.T) {
 func TestInstallTriesAgain(t *testing.T) {
 	const file, list = "/v1.2.3/rolloutgate_1.2.3_linux_amd64.tar.gz", "/v1.2.3/checksums.txt"
 	r := newReleases(t, false, "1.2.3")
-	r.trouble[list] = []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }}
-	r.trouble[file] = []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "1000")
-		w.Write([]byte("half of it"))
-		panic(http.ErrAbortHandler)
-	}}
+	r.change(func() {
+		r.trouble[list] = []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }}
+		r.trouble[file] = []http.HandlerFunc{func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			w.Write([]byte("half of it"))
+			panic(http.ErrAbortHandler)
+		}}
+	})
 	log, program, ok := newMachine(t).install(t, "VERSION=1.2.3", "DOWNLOAD_URL="+r.URL)
-	if !ok || program != "1.2.3 for linux_amd64" || len(r.asked) != 4 {
-		t.Errorf("installs %q and asks for %q\n%s", program, r.asked, log)
+	if !ok || program != "1.2.3 for linux_amd64" || len(r.wasAsked()) != 4 {
+		t.Errorf("installs %q\n%s", program, log)
 	}
 }
 
