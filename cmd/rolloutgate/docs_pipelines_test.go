@@ -62,12 +62,6 @@ func TestPipelinesNameReports(t *testing.T) {
 	for _, f := range report.Formats() {
 		written[f.File] = true
 	}
-	for _, name := range []string{"report.junit.xml", "report.html"} {
-		if !written[name] {
-			t.Logf("no form of the report has the name %s yet", name)
-			written[name] = true
-		}
-	}
 	named := regexp.MustCompile(`(?:report_dir \]\]|\$\{dir\}|REPORT_DIR|-report)/([a-z-]+(?:\.[a-z]+)*)`)
 	for _, path := range []string{"templates/rolloutgate.yml", "examples/gitlab-ci/.gitlab-ci.yml", "examples/jenkins/vars/rolloutgate.groovy", "examples/approval/Jenkinsfile",
 		"examples/approval/.gitlab-ci.yml", "examples/azure-pipelines/azure-pipelines.yml", "examples/buildkite/.buildkite/hooks/pre-exit"} {

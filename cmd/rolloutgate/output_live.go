@@ -12,7 +12,8 @@ import (
 )
 
 // liveFile is a file of --report-dir that is written while the run goes on, so that a process that is killed leaves what it
-// has seen. A slow disk does not hold the run up. What cannot be written live is written at the end, as the other files are.
+// has seen. A slow disk does not hold the run up once the
+// file is there, which is before anything is changed. What cannot be written live is written at the end, as the other files are.
 type liveFile struct {
 	path   string
 	begin  func(io.Writer) report.Stream

@@ -62,7 +62,7 @@ func (t *teller) work() {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), oneEvent)
-		t.err = t.tell(ctx, told)
+		t.err = guarded("writing an Event", func() error { return t.tell(ctx, told) })
 		cancel()
 	}
 }

@@ -126,8 +126,14 @@ func send(ctx context.Context, receivers []Receiver, m Message) error {
 func (r Receiver) Wants(m Message) bool { return m.isFor(r.On) }
 
 // Send sends a message to one receiver, whatever it asked for. The error has no secrets; it is an [*Error] where a server
-// or the network is the reason.
-func (r Receiver) Send(ctx context.Context, m Message) error {
+// or the network is the reason. A bug in a sender is an error, too: it may send while a run goes on, which is not to end in
+// the middle.
+func (r Receiver) Send(ctx context.Context, m Message) (err error) {
+	defer func() {
+		if bug := recover(); bug != nil {
+			err = fmt.Errorf("%s: a bug of rolloutgate: %v", r.Name, bug)
+		}
+	}()
 	if err := r.sender.send(ctx, m); err != nil {
 		return fmt.Errorf("%s: %w", r.Name, err)
 	}

@@ -131,3 +131,18 @@ func TestNobodyAsked(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// broken is a sender with a bug.
+type broken struct{}
+
+func (broken) send(context.Context, Message) error { panic("no such channel") }
+
+// TestSenderWithABug: it is an error of its receiver, and ends nothing.
+func TestSenderWithABug(t *testing.T) {
+	n := New([]Receiver{{Name: "notify[0] (broken)", On: Occasions(), sender: broken{}}}, gate.Run{})
+	n.Event(gate.NewEvent(time.Unix(1, 0), manifest.Ref{}, gate.Asked{Stage: "canary", Run: "X"}))
+	err := n.Finish(t.Context(), gate.Report{Exit: gate.Exit{Code: 10, Name: "failed"}})
+	if got := strings.Count(fmt.Sprint(err), "notify[0] (broken): a bug of rolloutgate: no such channel"); got != 2 {
+		t.Errorf("%d of 2 messages say what went wrong: %v", got, err)
+	}
+}
