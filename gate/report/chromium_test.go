@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -179,6 +180,7 @@ func startBrowser(t *testing.T) *browser {
 	c := exec.Command(program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-extensions", "--hide-scrollbars",
 		"--force-color-profile=srgb", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--user-data-dir="+dir, "--remote-debugging-port=0", "about:blank")
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	stderr, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -186,31 +188,40 @@ func startBrowser(t *testing.T) *browser {
 	if err := c.Start(); err != nil {
 		t.Fatalf("Chromium is needed for this test: %v", err)
 	}
-	t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	lines, silent := bufio.NewReader(stderr), make(chan struct{})
+	t.Cleanup(func() {
+		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
+		<-silent // its other processes write into the folder until they have ended as well
+		c.Wait()
+	})
 	b := &browser{}
 	b.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Write([]byte(b.page))
 	}))
 	t.Cleanup(b.server.Close)
-	address := ""
-	for lines := bufio.NewScanner(stderr); lines.Scan(); {
-		if _, after, found := strings.Cut(lines.Text(), "DevTools listening on "); found {
-			address = after
-			break
-		}
-	}
-	if address == "" {
-		t.Fatal("Chromium has not said where it listens")
-	}
-	go func() { // it must not block on what it writes
-		for s := bufio.NewReader(stderr); ; {
-			if _, err := s.ReadString('\n'); err != nil {
+	address := make(chan string, 1)
+	go func() { // to the end: it must not block on what it writes
+		defer close(silent)
+		defer close(address)
+		for {
+			line, err := lines.ReadString('\n')
+			if err != nil {
 				return
+			}
+			if _, after, found := strings.Cut(line, "DevTools listening on "); found {
+				select {
+				case address <- strings.TrimSpace(after):
+				default:
+				}
 			}
 		}
 	}()
-	b.connect(t, address)
+	at, found := <-address
+	if !found {
+		t.Fatal("Chromium has not said where it listens")
+	}
+	b.connect(t, at)
 	return b
 }
 
