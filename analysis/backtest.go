@@ -39,7 +39,7 @@ func (s Session) Backtest(ctx context.Context, over time.Duration) []Replay {
 		replay := Replay{Name: c.Name, Op: c.Op, Limit: Number(c.Limit.Value), Unit: c.Limit.Unit}
 		f := s.Facts.about(i)
 		limit := c.Limit.Value
-		values, err := r.windows(ctx, c, f, window, end.Add(-time.Duration(planned)*window), end)
+		values, err := r.of(c).windows(ctx, c, f, window, end.Add(-time.Duration(planned)*window), end)
 		switch {
 		case err != nil:
 			replay.Problem = errorNote(err)

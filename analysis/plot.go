@@ -22,7 +22,7 @@ func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 		if i >= len(results) || ctx.Err() != nil {
 			return
 		}
-		moments, err := r.series(ctx, c, s.Facts.about(i), Range{Start: start, End: end, Step: step})
+		moments, err := r.of(c).series(ctx, c, s.Facts.about(i), Range{Start: start, End: end, Step: step})
 		if err != nil {
 			continue
 		}
@@ -36,7 +36,7 @@ func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 			return
 		}
 		at := Range{Start: start, End: end, Step: max(step, (end.Sub(start) / mostInCourse).Round(time.Second))}
-		results[i].Courses = r.courses(ctx, c, s.Facts.about(i), at)
+		results[i].Courses = r.of(c).courses(ctx, c, s.Facts.about(i), at)
 		for _, one := range results[i].Courses {
 			for j := range one.Plot {
 				one.Plot[j].Time = one.Plot[j].Time.Add(-s.Facts.Skew)

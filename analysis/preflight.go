@@ -36,7 +36,7 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 	found := make([]seriesFacts, len(s.Criteria))
 	var all sync.WaitGroup
 	for i, c := range s.Criteria {
-		all.Go(func() { found[i] = p.inspect(ctx, c) })
+		all.Go(func() { found[i] = inspector{p.of(c)}.inspect(ctx, c) })
 	}
 	all.Wait()
 	for _, l := range found {
@@ -45,7 +45,8 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 	p.Facts, p.Timing = p.facts, s.Timing.With(p.facts.Scrape, p.facts.Lag)
 	p.Timing.QueryTimeout = patience
 	for i, c := range s.Criteria {
-		all.Go(func() { p.facts.Criteria[i] = p.running(ctx, c, found[i]) })
+		about := &preflight{inspector: inspector{p.of(c)}}
+		all.Go(func() { p.facts.Criteria[i] = about.running(ctx, c, found[i]) })
 	}
 	all.Wait()
 	return p.facts, nil

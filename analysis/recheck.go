@@ -20,7 +20,7 @@ func (s Session) Recheck(ctx context.Context, results []Result, since time.Time,
 			if i >= len(results) || c.Concurrent() || results[i].Verdict != Fail || results[i].Recovered != nil && *results[i].Recovered {
 				continue
 			}
-			again := r.recheck(ctx, c, i, &results[i], since, observe)
+			again := r.of(c).recheck(ctx, c, i, &results[i], since, observe)
 			if !again.IsZero() && (next.IsZero() || again.Before(next)) {
 				next = again
 			}

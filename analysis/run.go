@@ -39,6 +39,8 @@ type Session struct {
 	Seen func() []string
 	// Vars returns the values of the variables now; nil: there are none.
 	Vars func() Vars
+	// Views are for criteria that are asked about something else, by their names; nil: there are none.
+	Views map[string]View
 	// Complete is closed when the rollout is complete; nil: it is.
 	Complete <-chan struct{}
 	// Observe hears of each measurement, never twice at once; nil: nobody does.
@@ -62,7 +64,7 @@ func (s Session) Run(ctx context.Context) []Result {
 	defer stop(nil)
 	r := &run{
 		Session: s, running: running, stop: stop,
-		slots: make(chan struct{}, maxConcurrent), seen: make(chan Measurement),
+		slots: make(chan struct{}, maxConcurrent), seen: make(chan Measurement), opening: &opening{},
 	}
 	r.Timing = s.Timing.With(s.Facts.Scrape, s.Facts.Lag)
 	if r.Complete == nil {
@@ -74,7 +76,7 @@ func (s Session) Run(ctx context.Context) []Result {
 	var watching sync.WaitGroup
 	for i, c := range s.Criteria {
 		watching.Go(func() {
-			w := r.asking(c, i)
+			w := r.of(c).asking(c, i)
 			results[i] = w.verdict(ctx)
 			results[i].Notes = w.facts.Notes
 			results[i].Before = w.facts.Before
@@ -114,14 +116,20 @@ type run struct {
 	slots chan struct{}
 	seen  chan Measurement
 
+	opening *opening
+}
+
+// opening is the moment at which the window begins.
+type opening struct {
 	once  sync.Once
-	start time.Time // of the window
+	start time.Time
 }
 
 // begin says when the window begins. It is called when the rollout is complete.
 func (r *run) begin() time.Time {
-	r.once.Do(func() { r.start = time.Now().Add(r.Timing.Settle) })
-	return r.start
+	o := r.opening
+	o.once.Do(func() { o.start = time.Now().Add(r.Timing.Settle) })
+	return o.start
 }
 
 // alpha is the part of the error that one criterion may make.

@@ -1,6 +1,7 @@
 package criteria
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync/atomic"
@@ -23,10 +24,12 @@ type Asker struct {
 	Facts analysis.Facts
 	// AsTheyRun makes the pods that run the ones to judge, for criteria without a rollout.
 	AsTheyRun bool
+	// Own are workloads that are judged by some criteria only, with their names. These criteria look at no other workloads.
+	Own map[manifest.Ref][]string
 
 	tracker podTracker
-	single  bool              // whether the measurement is of one workload: with several no single value is right
-	session *analysis.Session // that of the last measurement, for Recheck and Plot; nil before
+	all     []rollout.Workload // of the measurement, as far as they have pods to judge
+	session *analysis.Session  // that of the last measurement, for Recheck and Plot; nil before
 }
 
 // Began says when the run began to change things.
@@ -36,7 +39,7 @@ func (a *Asker) Began(at time.Time) { a.tracker.changed = at }
 func (a *Asker) AboutPods() []string {
 	var out []string
 	for _, c := range a.Criteria {
-		if c.Scope == analysis.ScopeNew || c.Scope == analysis.ScopeOld || c.Scope == "" && c.Counts != nil {
+		if aboutPods(c) {
 			out = append(out, c.Name)
 		}
 	}
@@ -85,49 +88,76 @@ func (a *Asker) Backtest(ctx context.Context, workloads []rollout.Workload, over
 
 // before is a session that knows the running pods as the old ones; new ones there are none yet.
 func (a *Asker) before(workloads []rollout.Workload, pods []rollout.RunningPod) analysis.Session {
-	var old []analysis.Pod
-	for _, p := range pods {
-		old = append(old, a.tracker.pod(p.Owner, p.Pod))
-	}
 	relevant := withPods(workloads)
-	vars, now := a.Vars, time.Now()
-	vars.RolloutStart, vars.ReadyAt, vars.Since = now, now, time.Minute
-	for _, p := range old {
-		vars.OldPods = append(vars.OldPods, p.Name)
-	}
-	vars.NewPods = vars.OldPods // the question is whether the criterion works; today's pods stand in for tomorrow's
-	if len(relevant) == 1 {
-		var status rollout.Status
-		if i := slices.IndexFunc(pods, func(p rollout.RunningPod) bool { return p.Revision != "" }); i >= 0 {
-			status.Revision, status.PreviousRevision = pods[i].Revision, pods[i].Revision
+	now := time.Now()
+	view := func(about []rollout.Workload) analysis.View {
+		var old []analysis.Pod
+		var revision string
+		for _, p := range pods {
+			if len(a.Own) > 0 && !among(about, p.Owner) && among(relevant, p.Owner) {
+				continue
+			}
+			old = append(old, a.tracker.pod(p.Owner, p.Pod))
+			revision = cmp.Or(revision, p.Revision)
 		}
-		describe(&vars, relevant[0], status)
+		vars := a.Vars
+		vars.RolloutStart, vars.ReadyAt, vars.Since = now, now, time.Minute
+		for _, p := range old {
+			vars.OldPods = append(vars.OldPods, p.Name)
+		}
+		vars.NewPods = vars.OldPods // the question is whether the criterion works; today's pods stand in for tomorrow's
+		if len(about) == 1 {
+			describe(&vars, about[0], rollout.Status{Revision: revision, PreviousRevision: revision})
+		}
+		return analysis.View{
+			Pods: func() analysis.Pods { return analysis.Pods{Old: old} }, AllPods: allVersions(about), Vars: func() analysis.Vars { return vars },
+		}
 	}
+	v, views := a.views(relevant, view)
 	return analysis.Session{
-		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, AllPods: allVersions(relevant),
-		Pods: func() analysis.Pods { return analysis.Pods{Old: old} }, Vars: func() analysis.Vars { return vars },
+		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, AllPods: v.AllPods, Pods: v.Pods, Vars: v.Vars, Views: views,
 	}
 }
 
-// scene is what a measurement knows at one moment. It is never changed.
+// scene is what a measurement knows at one moment: for all criteria, and for those that look at workloads of their own, by
+// name. It is never changed.
 type scene struct {
 	pods analysis.Pods
 	vars analysis.Vars
+	own  map[string]scene
+}
+
+// of is the scene that a criterion sees; the name of the others is empty.
+func (s *scene) of(criterion string) scene {
+	if own, has := s.own[criterion]; has {
+		return own
+	}
+	return *s
 }
 
 // rolling is a session about workloads while they roll out. It asks about what current holds at the moment of a look.
-func (a *Asker) rolling(workloads []rollout.Workload, current *atomic.Pointer[scene]) analysis.Session {
-	relevant := withPods(workloads)
+func (a *Asker) rolling(current *atomic.Pointer[scene]) analysis.Session {
 	began := a.tracker.changed
-	s := analysis.Session{Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, AllPods: allVersions(relevant)}
-	if len(relevant) > 0 {
-		s.Pods = func() analysis.Pods { return current.Load().pods }
-		s.Seen = a.tracker.seenNew
+	view := func(criterion string, about []rollout.Workload) analysis.View {
+		v := analysis.View{AllPods: allVersions(about)}
+		if len(about) > 0 {
+			v.Pods = func() analysis.Pods { return current.Load().of(criterion).pods }
+			v.Seen = func() []string { return a.tracker.seenNew(about) }
+		}
+		v.Vars = func() analysis.Vars {
+			vars := current.Load().of(criterion).vars
+			vars.Since = max(time.Since(began), time.Second)
+			return vars
+		}
+		return v
 	}
-	s.Vars = func() analysis.Vars {
-		vars := current.Load().vars
-		vars.Since = max(time.Since(began), time.Second)
-		return vars
+	v := view("", a.others(a.all))
+	s := analysis.Session{
+		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, AllPods: v.AllPods, Pods: v.Pods, Seen: v.Seen, Vars: v.Vars,
+		Views: map[string]analysis.View{},
+	}
+	for _, name := range a.named() {
+		s.Views[name] = view(name, a.ownOf(a.all, name))
 	}
 	return s
 }
@@ -135,19 +165,29 @@ func (a *Asker) rolling(workloads []rollout.Workload, current *atomic.Pointer[sc
 // see makes a scene of the workloads as they are now.
 func (a *Asker) see(workloads []rollout.Workload, ready time.Time) *scene {
 	relevant := withPods(workloads)
+	s := a.seeOf(a.others(relevant), len(a.others(a.all)) == 1, ready)
+	s.own = map[string]scene{}
+	for _, name := range a.named() {
+		s.own[name] = a.seeOf(a.ownOf(relevant, name), len(a.ownOf(a.all, name)) == 1, ready)
+	}
+	return &s
+}
+
+// seeOf is the scene of some workloads. With several of them no single value of a variable is right.
+func (a *Asker) seeOf(workloads []rollout.Workload, single bool, ready time.Time) scene {
 	vars := a.Vars
 	vars.RolloutStart, vars.ReadyAt = a.tracker.changed.Add(a.Facts.Skew), ready
 	if !ready.IsZero() {
 		vars.ReadyAt = ready.Add(a.Facts.Skew) // by the server's clock
 	}
-	if a.single && len(relevant) == 1 {
-		describe(&vars, relevant[0], rollout.Evaluate(relevant[0]))
+	if single && len(workloads) == 1 {
+		describe(&vars, workloads[0], rollout.Evaluate(workloads[0]))
 	}
-	pods := a.tracker.pods(relevant)
+	pods := a.tracker.pods(workloads)
 	if a.AsTheyRun {
 		pods = asTheyRun(pods)
 	}
-	return &scene{pods: pods, vars: vars}
+	return scene{pods: pods, vars: vars}
 }
 
 // Recheck asks the criteria that failed again, until they hold or ctx ends, and notes in their results whether they do.

@@ -38,9 +38,9 @@ func (a *Asker) Measure(ctx context.Context, all, known []rollout.Workload) *Mea
 	ctx, stop := context.WithCancelCause(ctx)
 	news := make(chan News, unread)
 	m := &Measurement{News: news, asker: a, current: &atomic.Pointer[scene]{}, complete: make(chan struct{}), stop: stop}
-	a.single = len(withPods(all)) == 1
+	a.all = withPods(all)
 	m.Update(known)
-	s := a.rolling(all, m.current)
+	s := a.rolling(m.current)
 	a.session = &s
 	measured := s
 	measured.Complete = m.complete

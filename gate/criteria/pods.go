@@ -1,7 +1,6 @@
 package criteria
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -16,8 +15,8 @@ import (
 // podTracker knows which pods there are and since when each serves: a pod that is unready for a moment was ready before.
 // The zero value is ready to use.
 type podTracker struct {
-	ready map[string]time.Time // by UID
-	seen  map[string]bool      // names of new pods, at most mostSeen
+	ready map[string]time.Time    // by UID
+	seen  map[string]manifest.Ref // the workloads of new pods by their names, of at most mostSeen
 	// changed is when this run began to change things. What older pods have counted until now is the past: a change of a
 	// ConfigMap makes no new pods.
 	changed time.Time
@@ -32,7 +31,7 @@ func (t *podTracker) pods(workloads []rollout.Workload) analysis.Pods {
 		}
 		for _, p := range rollout.NewPods(w) {
 			out.New = append(out.New, t.pod(w.Ref, p))
-			t.remember(p.Name)
+			t.remember(p.Name, w.Ref)
 		}
 		for _, p := range rollout.OldPods(w) {
 			out.Old = append(out.Old, t.pod(w.Ref, p))
@@ -44,17 +43,26 @@ func (t *podTracker) pods(workloads []rollout.Workload) analysis.Pods {
 // mostSeen bounds the names that are remembered: they become part of a query.
 const mostSeen = 1500
 
-func (t *podTracker) remember(name string) {
+func (t *podTracker) remember(name string, owner manifest.Ref) {
 	if t.seen == nil {
-		t.seen = map[string]bool{}
+		t.seen = map[string]manifest.Ref{}
 	}
 	if len(t.seen) < mostSeen {
-		t.seen[name] = true
+		t.seen[name] = owner
 	}
 }
 
-// seenNew are the names of all new pods that there have been, in their order.
-func (t *podTracker) seenNew() []string { return slices.Sorted(maps.Keys(t.seen)) }
+// seenNew are the names of all new pods that these workloads have had, in their order.
+func (t *podTracker) seenNew(workloads []rollout.Workload) []string {
+	var names []string
+	for name, owner := range t.seen {
+		if slices.ContainsFunc(workloads, func(w rollout.Workload) bool { return w.Ref == owner }) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 func (t *podTracker) pod(owner manifest.Ref, p *corev1.Pod) analysis.Pod {
 	if t.ready == nil {
