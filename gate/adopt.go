@@ -132,6 +132,7 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 		r.g.Preflight = PreflightWarn // what runs is what the unfinished run has left: that it is bad is no reason to keep it
 	}
 	r.hide(patch.Plan{Writes: u.Writes()}.SecretValues())
+	r.goOnTreating(u)
 	left, err := r.trace(ctx, u)
 	if err != nil {
 		return plan, err
@@ -186,6 +187,7 @@ func (r *run) record(state record.State) record.Record {
 		ID: r.report.Run.ID, Version: r.g.Version, Namespace: r.g.Namespace, Pipeline: r.g.Pipeline, Started: r.report.Run.Started, Locked: r.locked,
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
 		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
+		Options: r.optionsOnRecord(),
 	}
 	if d := r.g.Delivery; len(d.Parts) > 0 || d.Drain || d.HelmTests || d.Upgrade != nil {
 		out.Delivery, _ = json.Marshal(r.g.Delivery) // names and numbers

@@ -85,12 +85,14 @@ func (r *run) names(workloads []int) []string {
 
 // undoState says what an undo has left of each object.
 func undoState(undone []patch.Undone, result UndoResult) string {
-	var back, gone, left, stuck, partly []string
+	var back, gone, left, stuck, partly, stays []string
 	for _, u := range undone {
 		name := u.Write.Ref.String()
 		switch {
 		case u.Err != nil:
 			stuck = append(stuck, name)
+		case u.Action == patch.AsWritten:
+			stays = append(stays, name)
 		case u.Action == patch.Left:
 			left = append(left, name)
 		case u.Action == patch.Deleted:
@@ -110,6 +112,7 @@ func undoState(undone []patch.Undone, result UndoResult) string {
 		{partly, " back but for what somebody else has changed"},
 		{gone, " removed again"},
 		{left, " left alone: changed by somebody else"},
+		{stays, " left as this run wrote it, as asked"},
 		{stuck, " NOT restored"},
 	} {
 		if len(p.names) > 0 {

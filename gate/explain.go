@@ -30,7 +30,7 @@ func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
 	ev.ServicesBefore = servicesBefore(f.r.writes)
 	ev.History = f.states[i].progress.seen()
 	ev.Undoing = f.undone != nil
-	ev.Timeout = f.r.g.Timeout
+	ev.Timeout, ev.TimeoutBy = f.r.timeOf(f.targets[i].Ref)
 	return ev
 }
 
@@ -61,7 +61,7 @@ func (f *follower) explainIn(ctx context.Context, v Verdict) []diagnosis.Finding
 	found := make([][]diagnosis.Finding, len(order))
 	for n := range order {
 		// Criteria that decide before a rollout is complete do not make it late.
-		evidence[n].TimedOut = v.Finding == nil && !byCriteria
+		evidence[n].TimedOut = v.Finding == nil && !byCriteria && f.late(order[n], v)
 		evidence[n].CriteriaFailed = v.Outcome == CriteriaFailed
 		found[n] = diagnosis.Explain(evidence[n])
 		for _, note := range evidence[n].Unreadable {

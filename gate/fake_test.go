@@ -105,9 +105,10 @@ type thing struct {
 	at       time.Time
 	behaves  map[int]behaviour
 	gone     bool
-	theirs   []patch.Kept // what others have changed meanwhile
-	badImage bool         // a Pod of version 2 whose image name is wrong
-	made     int          // how often a Job of that name was created
+	theirs   []patch.Kept      // what others have changed meanwhile
+	badImage bool              // a Pod of version 2 whose image name is wrong
+	notes    map[string]string // the annotations of version 2
+	made     int               // how often a Job of that name was created
 }
 
 func newWorld(things ...*thing) *world {
@@ -174,6 +175,9 @@ func (t *thing) object(version int) *unstructured.Unstructured {
 		u.Object["spec"] = map[string]any{}
 	}
 	u.SetCreationTimestamp(metav1.NewTime(t.at))
+	if version == 2 && t.notes != nil {
+		u.SetAnnotations(t.notes)
+	}
 	return u
 }
 
@@ -499,7 +503,7 @@ func (f *fakeWatch) Workload(i int) rollout.Workload {
 	defer f.w.mu.Unlock()
 	target := f.targets[i]
 	t := f.w.objects[target.Ref.Name]
-	w := rollout.Workload{Ref: target.Ref, Applied: target.Applied, Ends: target.Ends, Since: target.Since, Now: time.Now(), Live: t.live(), ServicesKnown: true}
+	w := rollout.Workload{Ref: target.Ref, Applied: target.Applied, Ends: target.Ends, OwnTime: target.OwnTime, Since: target.Since, Now: time.Now(), Live: t.live(), ServicesKnown: true}
 	if p, ok := w.Live.(*corev1.Pod); ok {
 		w.Pods, w.PodsKnown = []*corev1.Pod{p}, true
 	}

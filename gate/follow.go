@@ -77,6 +77,7 @@ type answer struct {
 // verdict.
 func (r *run) follow(targets []rollout.Target) (f *follower, stop func()) {
 	ctx, cancel := context.WithCancel(r.course.root)
+	r.treat(targets)
 	f = &follower{
 		r: r, w: r.g.Cluster.Watch(ctx, targets), targets: targets, states: make([]state, len(targets)),
 		answers: make(chan answer),
@@ -125,7 +126,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 		if ctx.Err() != nil {
 			f.finishMeasuring()
 		}
-		next = min(next, f.holding(reading))
+		next = min(next, f.holding(reading), f.nextDue())
 		if v, over := judge(f.situation(ctx, p)); over {
 			return v
 		}
@@ -263,6 +264,7 @@ func (f *follower) observed() []Observed {
 		s := &f.states[i]
 		out[i] = Observed{
 			Status: s.status, Known: f.w.Synced(i), Held: s.held, Deciding: s.decided, Evidence: s.evidence, Before: s.before,
+			Overdue: s.overdue(),
 		}
 	}
 	return out

@@ -62,6 +62,9 @@ type Gate struct {
 	ExitOnFindings bool
 	Patience       diagnosis.Patience
 
+	// Objects say how some objects are treated alone; their own annotations win.
+	Objects []ObjectRow
+
 	// Store keeps the run, and keeps other runs away meanwhile; nil: nothing does.
 	Store Store
 	// Keep says where the record goes, History how many ended runs stay on record.
@@ -136,7 +139,7 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 		return r.end(), err
 	}
 	if plan.Changes() {
-		if err := r.preflight(targetsOfPlan(plan), liveOf(plan)); err != nil {
+		if err := r.preflight(r.waited(targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
 			return r.end(), err
 		}
 	}
@@ -160,10 +163,12 @@ func (g Gate) Watch(ctx context.Context, targets []rollout.Target) (Report, erro
 	}
 	r.begins()
 	r.changes = true // by somebody else
+	targets = r.waited(targets)
 	if err := r.survey(targets); err != nil {
 		return r.end(), err
 	}
 	r.begins()
+	r.time(r.began, refsOf(targets), true, 0)
 	r.conclude(r.watch(targets, Stage{Judge: true}))
 	r.plot()
 	return r.end(), nil

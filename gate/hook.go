@@ -139,6 +139,10 @@ func (r *run) clear(refs []manifest.Ref) {
 		if w == nil || w.Written == nil {
 			continue
 		}
+		if r.options[ref].NoWait {
+			r.note("%s is not deleted: this run has not waited for its end", ref)
+			continue
+		}
 		err := r.lock.holds(ctx)
 		if err == nil {
 			err = r.g.Cluster.Remove(ctx, *w, string(w.Written.GetUID()))

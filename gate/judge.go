@@ -54,6 +54,8 @@ type Observed struct {
 	// Deciding is a finding that was seen for long enough, and again on all the evidence; nil when there is none.
 	Deciding *diagnosis.Finding
 	Evidence *diagnosis.Evidence
+	// Overdue is set when the time of its own is up for a workload that was never complete.
+	Overdue bool
 	// Before is set for a workload that this run does not change and that was in trouble when it began. Its trouble is
 	// not this run's.
 	Before bool
@@ -111,6 +113,15 @@ func judge(s Situation) (v Verdict, over bool) {
 	}
 	if s.Ended != GoOn {
 		return overdue(s), true
+	}
+	for i, w := range s.Workloads {
+		if w.Overdue && !w.Before && w.Status.Phase != rollout.Complete {
+			v := overdue(s)
+			if v.Outcome == TimedOut {
+				v.Target = i
+			}
+			return v, true
+		}
 	}
 	return Verdict{}, false
 }

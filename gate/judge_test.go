@@ -56,6 +56,9 @@ func TestJudge(t *testing.T) {
 		"violated when the time is up":       {s: Situation{Workloads: []Observed{going}, Criteria: Rolling, Results: results(analysis.Fail), Ended: Judge}, want: "criteria"},
 		"unanswered when the time is up":     {s: Situation{Workloads: []Observed{done}, Criteria: InWindow, Results: results(analysis.Inconclusive), Ended: Judge}, want: "inconclusive"},
 		"late, and nothing was violated":     {s: Situation{Workloads: []Observed{going}, Criteria: Rolling, Results: results(analysis.Inconclusive), Ended: Judge}, want: "timeout"},
+		"one is late by its own time":        {s: Situation{Workloads: []Observed{done, {Known: true, Overdue: true, Status: going.Status}}}, want: "timeout"},
+		"late by its own time, but complete": {s: Situation{Workloads: []Observed{{Known: true, Overdue: true, Status: done.Status}}}, want: "passed"},
+		"late by its own time, and violated": {s: Situation{Workloads: []Observed{{Known: true, Overdue: true, Status: going.Status}}, Criteria: Rolling, Results: results(analysis.Fail)}, want: "criteria"},
 		"an undo whose time is up":           {s: Situation{Workloads: []Observed{going}, Undoing: true, Ended: CutShort}, want: "timeout"},
 	} {
 		v, over := judge(c.s)

@@ -56,6 +56,7 @@ type state struct {
 	asked           time.Time // which old pods are to be replaced next
 	cannotReplace   string    // what kept the last one from being replaced
 	busy            map[intentKind]bool
+	due             time.Time // when it has to be complete; zero: when all have to
 	decided         *diagnosis.Finding
 	evidence        *diagnosis.Evidence
 }

@@ -17,7 +17,7 @@ const planTime = 2 * time.Minute
 // plan asks the cluster what would happen. On an error the exit is set and nothing was changed.
 func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 	r.step(Step{Name: StepPlan, Objects: len(objects)})
-	if err := checkTuning(objects); err != nil {
+	if err := errors.Join(checkTuning(objects), CheckObjects(objects, r.known)); err != nil {
 		return patch.Plan{}, r.fail(err)
 	}
 	ctx, release := r.course.enter(Planning, planTime)
@@ -36,6 +36,7 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 	if len(plan.Refusals) > 0 {
 		return plan, r.refuse(plan.Refusals)
 	}
+	r.considerPlan(plan)
 	if lacks := strings.Join(plan.CannotUndo, ", "); lacks != "" && !r.g.NeverUndo && r.report.Run.Command == "run" {
 		return plan, r.fail(deniedError{fmt.Errorf("this account could not undo a bad rollout: it cannot %s\n  hint: grant it, or give up on undoing with --undo=never", lacks)})
 	}
@@ -65,7 +66,7 @@ func (r *run) planned(w patch.Write) {
 	for _, warning := range w.Warnings {
 		r.note("%s: the API server warns: %s", w.Ref, warning)
 	}
-	if why := patch.OneWay(w); why != "" {
+	if why := patch.OneWay(w); why != "" && !r.stays(w) {
 		r.note("%s: an undo could not bring it back: %s", w.Ref, why)
 	}
 	if w.Replaces != "" {
@@ -84,6 +85,9 @@ func (r *run) tryBack(plan patch.Plan) {
 	ctx, release := r.course.enter(Planning, planTime)
 	defer release()
 	for _, w := range plan.Writes {
+		if r.stays(w) {
+			continue
+		}
 		if err := r.g.Cluster.TryBack(ctx, w); err != nil {
 			r.note("%s: an undo could not bring it back: the API server would refuse what is there now: %v", w.Ref, err)
 		}

@@ -48,7 +48,7 @@ func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 		r.exit(Passed, "run "+found.ID+" "+done+", so "+nothingChanged)
 		return r.end(), nil
 	}
-	r.targets = targetsOf(asTheyAre(r.writes))
+	r.targets = r.waited(targetsOf(asTheyAre(r.writes)))
 	r.lookBefore()
 	r.undo(Verdict{Outcome: Passed, Target: -1})
 	if r.report.Undo != nil {
@@ -89,6 +89,7 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 func (r *run) goesOn(found record.Record) error {
 	r.resumed, r.aim = found.ID, found.ID
 	r.goesOnPinned(found)
+	r.goOnTreating(found)
 	for _, s := range found.Stages {
 		if s.Passed {
 			r.passed = append(r.passed, s.Name)
@@ -238,6 +239,7 @@ func (r *run) claimFound(which Which, found record.Record) (done string, err err
 			return "", refusedError{fmt.Errorf("run %s has written the same objects and did not come to its end\n  hint: undo that one first: rolloutgate undo %s", o.ID, o.ID)}
 		}
 	}
+	r.goOnTreating(found)
 	if r.writes, err = r.trace(ctx, found); err != nil {
 		return "", err
 	}

@@ -109,7 +109,7 @@ const (
 // Undone is one object of an undo.
 type Undone struct {
 	Object manifest.Ref `json:"object"`
-	Action string       `json:"action"` // restored, deleted, recreated, left
+	Action string       `json:"action"` // restored, deleted, recreated, left, kept
 	// Result is "ok", or why not: the API server's words, or who changed the object after this run.
 	Result string `json:"result"`
 	// Kept are the parts that stayed as they are, because somebody else has written them since.

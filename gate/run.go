@@ -41,12 +41,12 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if plan, err = r.reserve(plan, objects); err != nil {
 		return r.end(), err
 	}
-	if !plan.Changes() && len(r.carried) == 0 && len(targetsOf(plan.Writes)) == 0 {
+	if !plan.Changes() && len(r.carried) == 0 && len(r.waited(targetsOf(plan.Writes))) == 0 {
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}
 	if plan.Changes() {
-		if err := r.preflight(targetsOfPlan(plan), liveOf(plan)); err != nil {
+		if err := r.preflight(r.waited(targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
 			return r.end(), err
 		}
 		r.mayKeep(plan)
@@ -84,10 +84,11 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 		targets[i].OldPods = s.Judge && r.criteria.WantsOldPods()
 	}
 	r.targets = targets
-	r.step(Step{Name: StepWatch, Stage: r.stage, Workloads: len(targets), Limit: r.g.Timeout})
+	r.step(Step{Name: StepWatch, Stage: r.stage, Workloads: len(targets), Limit: r.limit})
 	f, stop := r.follow(targets)
 	defer stop()
 	f.stage = s
+	f.limitEach()
 	ctx, release := r.course.enter(Watching, r.remaining())
 	defer release()
 	v := f.until(ctx, Watching, s.Judge)
@@ -118,19 +119,23 @@ type run struct {
 	report  Report
 	said    map[manifest.Ref]statusText // the last words about each object
 
-	deadline time.Time       // of all stages together; zero before the first write
-	began    time.Time       // when the first write began
-	changes  bool            // whether there is anything to write at all
-	between  bool            // in a stage that is not the last: what is live is not to stay
-	stage    string          // the name of the present stage, when there are several
-	writes   []patch.Write   // of the stages so far, in the order of writing, with those that changed nothing
-	carried  []patch.Write   // those of unfinished runs, which came first; they are among writes
-	tookOver []string        // the unfinished runs
-	adopted  []record.Record // those that do not know it yet
-	found    *record.Record  // the run that this one puts back; nil when it is none but itself
-	resumed  string          // the run that this one goes on with
-	aim      string          // the run that this one goes on with, or puts back: it may be parked
-	passed   []string        // its stages that have passed
+	deadline   time.Time     // of the present stage; zero before the first write
+	limit      time.Duration // of writing, watching and the criteria of the present stage together
+	stageBegan time.Time
+	options    map[manifest.Ref]options // what was said of single objects, as far as it was read
+	known      []string                 // the names of all criteria
+	began      time.Time                // when the first write began
+	changes    bool                     // whether there is anything to write at all
+	between    bool                     // in a stage that is not the last: what is live is not to stay
+	stage      string                   // the name of the present stage, when there are several
+	writes     []patch.Write            // of the stages so far, in the order of writing, with those that changed nothing
+	carried    []patch.Write            // those of unfinished runs, which came first; they are among writes
+	tookOver   []string                 // the unfinished runs
+	adopted    []record.Record          // those that do not know it yet
+	found      *record.Record           // the run that this one puts back; nil when it is none but itself
+	resumed    string                   // the run that this one goes on with
+	aim        string                   // the run that this one goes on with, or puts back: it may be parked
+	passed     []string                 // its stages that have passed
 	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
 	// pods; unsplit are the routes that it has split, as they were before; unpinnable is why nothing could be pinned.
 	pinned     map[manifest.Ref]patch.Pin
@@ -170,8 +175,9 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 	vars := g.Vars
 	vars.Namespace = g.Namespace
 	r := &run{
-		g: g, criteria: criteria.Asker{Querier: g.Querier, Criteria: g.Criteria, Timing: g.Timing, Vars: vars},
+		g: g, criteria: criteria.Asker{Querier: g.Querier, Criteria: g.Criteria, Timing: g.Timing, Vars: vars, Own: map[manifest.Ref][]string{}},
 		course: newCourse(ctx, g.Signals), redact: newRedactor(nil), said: map[manifest.Ref]statusText{},
+		options: map[manifest.Ref]options{}, known: g.criteriaNames(),
 		report: Report{
 			SchemaVersion: SchemaVersion,
 			Run: Run{
@@ -189,7 +195,7 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 // begins notes when the change began, and from when on its time counts.
 func (r *run) begins() {
 	r.began = time.Now()
-	r.deadline = r.began.Add(r.g.Timeout)
+	r.time(r.began, nil, false, 0)
 	r.criteria.Began(r.began)
 	r.report.Marks.Applied = now()
 }

@@ -96,6 +96,9 @@ func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 	if err := r.hasRoom(stages); err != nil {
 		return nil, err
 	}
+	if err := r.optionsFit(stages); err != nil {
+		return nil, err
+	}
 	return stages, r.tryStages(stages)
 }
 
@@ -150,7 +153,9 @@ func (r *run) perform(stages []Stage) (v Verdict, err error) {
 		}
 		if len(stages) > 1 {
 			r.stage, r.between = s.Name, n < len(stages)-1
-			r.deadline = time.Now().Add(r.g.Timeout + s.Test.limit() + s.Hold + s.answerTime())
+			r.time(time.Now(), r.refsUntil(s), s.Judge, s.Test.limit()+s.Hold+s.answerTime())
+		} else {
+			r.time(r.began, r.refsUntil(s), s.Judge, 0)
 		}
 		r.begun = n + 1
 		r.enterStage(n, passed)
@@ -240,7 +245,7 @@ func (s Stage) asPassed() Stage {
 
 // watchStage follows what all stages so far have written, as far as this one is to get.
 func (r *run) watchStage(s Stage, later []Stage) Verdict {
-	targets := targetsOf(r.toWatch(later))
+	targets := r.waited(targetsOf(r.toWatch(later)))
 	for i := range targets {
 		targets[i].Goal, targets[i].Ends = s.Goals[targets[i].Ref], s.isHook(targets[i].Ref)
 	}
@@ -249,7 +254,8 @@ func (r *run) watchStage(s Stage, later []Stage) Verdict {
 		timing = within(timing, s.Hold)
 	}
 	r.criteria.Timing = timing
-	r.criteria.Criteria, r.answered = r.askedIn(s)
+	asked, answered := r.askedIn(s)
+	r.criteria.Criteria, r.answered = slices.DeleteFunc(asked, func(c analysis.Criterion) bool { return r.criteria.Idle(c, asWorkloads(targets)) }), answered
 	return r.watch(targets, s)
 }
 
@@ -257,7 +263,7 @@ func (r *run) watchStage(s Stage, later []Stage) Verdict {
 // good in the stages in which both had some; answered is what they said.
 func (r *run) askedIn(s Stage) (asked []analysis.Criterion, answered []analysis.Result) {
 	if !r.compared || len(s.Goals) > 0 && !s.Alone {
-		return r.g.Criteria, nil
+		return slices.Clone(r.g.Criteria), nil
 	}
 	for _, c := range r.g.Criteria {
 		if !c.Concurrent() {

@@ -25,7 +25,8 @@ func (r *run) undo(v Verdict) {
 	began := time.Now()
 	started := began // anew for a process that was stopped meanwhile
 	r.report.Marks.Undone = now()
-	r.step(Step{Name: StepUndo, Limit: r.g.UndoTimeout})
+	limit := r.undoTime()
+	r.step(Step{Name: StepUndo, Limit: limit})
 	r.hooksRan()
 	undone, pinned := r.goBack()
 	if overslept(started, r.g.UndoTimeout) && slices.ContainsFunc(undone, failedToUndo) {
@@ -39,12 +40,14 @@ func (r *run) undo(v Verdict) {
 		undo.Result = UndoNothing
 	case slices.ContainsFunc(undone, failedToUndo):
 		undo.Result = UndoFailed
+	case len(undone) > 0 && !slices.ContainsFunc(undone, goesBack):
+		undo.Result = UndoSkipped
 	default:
-		seen, budget := time.Now(), max(r.g.UndoTimeout-time.Since(started), 0)
+		seen, budget := time.Now(), max(limit-time.Since(started), 0)
 		verified := r.verify(undone, undo, budget)
 		if !verified && overslept(seen, budget) {
 			undo.Findings = nil
-			verified = r.verify(undone, undo, r.g.UndoTimeout)
+			verified = r.verify(undone, undo, limit)
 		}
 		if verified {
 			undo.Result = UndoVerified
@@ -72,6 +75,9 @@ func (r *run) undo(v Verdict) {
 
 func failedToUndo(u patch.Undone) bool { return u.Err != nil }
 
+// goesBack tells whether an object is not to stay as it was written.
+func goesBack(u patch.Undone) bool { return u.Action != patch.AsWritten }
+
 // afterUndo is how a run ends after its undo, and what is left.
 func (r *run) afterUndo(verdict Outcome, undone []patch.Undone, result UndoResult) (Outcome, string) {
 	var outcome Outcome
@@ -83,6 +89,10 @@ func (r *run) afterUndo(verdict Outcome, undone []patch.Undone, result UndoResul
 		outcome, state = verdict, nothingChanged+", for nothing of that run is left (verified)"
 	case len(undone) == 0:
 		outcome, state = r.outcomeOfNothing(verdict), nothingChanged
+	case result == UndoSkipped && r.found == nil:
+		outcome, state = orCancelled(NotUndone, verdict), undoState(undone, result)
+	case result == UndoSkipped:
+		outcome, state = verdict, undoState(undone, result)
 	default:
 		outcome, state = outcomeOfUndo(verdict, undone, result), undoState(undone, result)
 	}
@@ -162,6 +172,14 @@ func (r *run) takeBack(part func(patch.Write) bool) []patch.Undone {
 		if !part(w) || w.Action == patch.Unchanged || w.Ended || behind[w.Ref] || stepped[w.Ref] && i >= len(r.carried) {
 			continue
 		}
+		if r.stays(w) {
+			behind[w.Ref] = true
+			if w.Written != nil || r.found == nil && i >= len(r.carried) {
+				undone = append(undone, patch.Undone{Write: w, Action: patch.AsWritten})
+				r.tell(w.Ref, Taken{Action: patch.AsWritten})
+			}
+			continue
+		}
 		if r.mayWrite(ctx); r.course.yielded() != nil {
 			break
 		}
@@ -184,6 +202,7 @@ func (r *run) takeBack(part func(patch.Write) bool) []patch.Undone {
 func outcomeOfUndo(verdict Outcome, undone []patch.Undone, result UndoResult) Outcome {
 	theirs := func(u patch.Undone) bool { return u.Action == patch.Left && u.Err == nil }
 	partial := func(u patch.Undone) bool { return u.Action == patch.Left || slices.ContainsFunc(u.Kept, unlessScaled) }
+	undone = slices.DeleteFunc(slices.Clone(undone), func(u patch.Undone) bool { return !goesBack(u) })
 	switch {
 	case verdict == Interrupted || verdict == Terminated:
 		return verdict
@@ -221,7 +240,7 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 		r.freeOnly(undone)
 		return false
 	}
-	f, stop := r.follow(append(targetsOfUndo(undone), r.bystanders(undone)...))
+	f, stop := r.follow(r.waited(append(targetsOfUndo(undone), r.bystanders(undone)...)))
 	defer stop()
 	f.undone = map[manifest.Ref]string{}
 	for _, s := range r.report.Workloads {

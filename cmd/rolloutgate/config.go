@@ -33,6 +33,9 @@ const stagesKey = "stages"
 // notifyKey is the key of those who are told of a run.
 const notifyKey = "notify"
 
+// objectsKey is the key of how some objects are treated alone.
+const objectsKey = "objects"
+
 // notInFile are the flags that a config file cannot set: where it is itself, and who runs it.
 var notInFile = []string{"config", "help", "kubeconfig", "as", "context", "github-oidc-audience"}
 
@@ -65,10 +68,11 @@ func (e *usageError) Error() string {
 
 // configFile is what a config file says beyond flags.
 type configFile struct {
-	spec   analysis.Spec
-	server prometheus.Settings
-	stages []gate.Part
-	notify []notice.Config
+	spec    analysis.Spec
+	server  prometheus.Settings
+	stages  []gate.Part
+	notify  []notice.Config
+	objects []objectRow
 }
 
 // fillFlags fills the flags that were not given from the environment, then from the config file, and returns what else
@@ -179,6 +183,10 @@ func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (c
 			var err error
 			file.notify, err = notice.Parse(path, value)
 			errs = append(errs, err)
+		case key.Value == objectsKey:
+			var err error
+			file.objects, err = readObjects(path, value)
+			errs = append(errs, err)
 		case key.Value == "apiVersion" || key.Value == "kind":
 		case f == nil && slices.Contains(known, key.Value):
 		case f == nil:
@@ -209,7 +217,7 @@ func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
 }
 
 func knownKeys(flags *pflag.FlagSet) []string {
-	keys := append(analysis.SpecKeys(), serverKey, stagesKey, notifyKey)
+	keys := append(analysis.SpecKeys(), serverKey, stagesKey, notifyKey, objectsKey)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if key := fileKey(f.Name); !slices.Contains(notInFile, f.Name) && !slices.Contains(keys, key) {
 			keys = append(keys, key)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 )
 
@@ -47,6 +48,10 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	if _, err := o.patience(); err != nil {
 		return err
 	}
+	rows, err := o.rows(criteria)
+	if err != nil {
+		return err
+	}
 	jobs, err := o.readJobs()
 	if err = errors.Join(o.findCommands(false), err); err != nil {
 		return err
@@ -63,6 +68,10 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 		if read.Objects, leftOut, err = o.written(read.Objects); err != nil {
 			return err
 		}
+		if err = gate.CheckObjects(read.Objects, criteriaNames(criteria)); err != nil {
+			return err
+		}
+		leftOut = append(leftOut, unmatched(rows, read.Objects, o.namespace())...)
 	}
 	for _, note := range slices.Concat(jobs.Notes(), read.Notes(), leftOut) {
 		fmt.Fprintf(p.stdout, "note: %s\n", printable(errors.New(note)))
@@ -74,7 +83,7 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 	for _, n := range []struct {
 		n         int
 		one, many string
-	}{{len(criteria), "criterion", "criteria"}, {stagesIn(o.stages), "stage", "stages"}, {len(jobs.Objects), "object that tests", "objects that test"}, {len(o.notify), "notice", "notices"}, {len(read.Objects), "object", "objects"}} {
+	}{{len(criteria), "criterion", "criteria"}, {stagesIn(o.stages), "stage", "stages"}, {len(jobs.Objects), "object that tests", "objects that test"}, {len(o.notify), "notice", "notices"}, {len(rows), "entry of objects", "entries of objects"}, {len(read.Objects), "object", "objects"}} {
 		switch n.n {
 		case 0:
 		case 1:

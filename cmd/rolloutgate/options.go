@@ -66,11 +66,12 @@ type options struct {
 	formats   []report.Format // that are known
 	ciSystems []ciSystem
 
-	spec   analysis.Spec       // from the config file
-	server prometheus.Settings // from there, too
-	stages []gate.Part         // from there, too
-	notify []notice.Config     // from there, too
-	staged bool                // the command has stages
+	spec       analysis.Spec       // from the config file
+	server     prometheus.Settings // from there, too
+	stages     []gate.Part         // from there, too
+	notify     []notice.Config     // from there, too
+	objectRows []objectRow         // from there, too
+	staged     bool                // the command has stages
 
 	command string // its name
 }
@@ -274,7 +275,7 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		return err
 	}
 	spec := file.spec
-	o.server, o.stages, o.notify = file.server, file.stages, file.notify
+	o.server, o.stages, o.notify, o.objectRows = file.server, file.stages, file.notify, file.objects
 	o.command = c.Name()
 	for name, from := range map[string]struct{ flag, file *time.Duration }{
 		"settle": {(*time.Duration)(&o.settle), &spec.Timing.Settle}, "window": {&o.window, &spec.Timing.Window},

@@ -121,7 +121,7 @@ func TestConfigSchemaHasEveryKey(t *testing.T) {
 		"tls": "prometheus: {tls: {%s}}", "stage": "stages: [{canary: 1, %s}]", "preview": "stages: [{preview: {%s}}]",
 		"approve": "stages: [{canary: 1}, {approve: {%s}}]", "test": "stages: [{canary: 1, test: {%s}}]",
 		"notice": "notify: [{%s}]", "slack": "notify: [{slack: {%s}}]", "teams": "notify: [{teams: {%s}}]", "webhook": "notify: [{webhook: {%s}}]",
-		"email": "notify: [{email: {%s}}]",
+		"email": "notify: [{email: {%s}}]", "object": "objects: [{kind: Job, %s}]",
 	}
 	for name, def := range document.Defs {
 		if len(def.Properties) == 0 {
@@ -206,7 +206,7 @@ func TestConfigFilesMeetTheSchema(t *testing.T) {
 	block := regexp.MustCompile("(?ms)^```yaml\n(.*?)^```")
 	for _, path := range pages(t) {
 		for i, found := range block.FindAllStringSubmatch(string(readFile(t, path)), -1) {
-			if regexp.MustCompile(`(?m)^(criteria|prometheus|stages):`).MatchString(found[1]) {
+			if regexp.MustCompile(`(?m)^(criteria|prometheus|stages|objects):`).MatchString(found[1]) {
 				files[fmt.Sprintf("%s, block %d", path, i+1)] = []byte(found[1])
 			}
 		}
@@ -226,7 +226,9 @@ func TestConfigSchemaFindsMistakes(t *testing.T) {
 		"criteria: [{noData: maybe}]", "criteria: [{for: 0}]", "criteria: [{enforce: 3}]", "criteria: [{scope: newest}]", "on: {fail: explode}",
 		"prometheus: {url: a, tokn: b}", "prometheus: {bearer: {token: secret}}", "prometheus: {partial: some}", "stages: []", "stages: {canary: 1}",
 		"stages: [explode]", "stages: [{canary: some}]", "stages: [{traffic: 5}]", "stages: [{switch: now}]", "stages: [{canary: 1, test: {comand: [a]}}]",
-		"stages: [{canary: 1, test: {command: []}}]", "stages: [{canary: 1, hold: long}]", "recursive: sometimes", "history: many",
+		"stages: [{canary: 1, test: {command: []}}]", "stages: [{canary: 1, hold: long}]", "objects: []", "objects: {kind: Job}", "objects: [{name: web, wait: false}]", "objects: [{kind: Job}]",
+		"objects: [{kind: Job, wiat: false}]", "objects: [{kind: Job, wait: maybe}]", "objects: [{kind: Job, timeout: long}]", "objects: [{kind: Job, criteria: errors}]",
+		"recursive: sometimes", "history: many",
 	} {
 		_, err := fromFile((&program{}).runCommand().Flags(), nil, "c.yaml", []byte(text))
 		if err == nil && text != "undo: maybe" { // which is found when all flags are there

@@ -13,7 +13,6 @@ import (
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate"
 )
 
@@ -28,21 +27,14 @@ var (
 
 // stageReader reads the stages of a config file, and collects what is wrong with them.
 type stageReader struct {
-	file     string
+	tableReader
 	parts    []gate.Part
 	promoted bool
-	errs     []error
-}
-
-// stageField is a key of a mapping, and what reads its value.
-type stageField struct {
-	name string
-	read func(key, value *yaml.Node)
 }
 
 // readStages reads the value of stages:. Root is the whole file, whose other keys may say the same.
 func readStages(file string, root, value *yaml.Node) ([]gate.Part, error) {
-	r := &stageReader{file: file}
+	r := &stageReader{tableReader: tableReader{file: file, table: stagesKey}}
 	for i, first := 0, true; i+1 < len(root.Content); i += 2 {
 		key := root.Content[i]
 		if key.Value == stagesKey && !first {
@@ -65,17 +57,6 @@ func readStages(file string, root, value *yaml.Node) ([]gate.Part, error) {
 	return r.parts, errors.Join(r.errs...)
 }
 
-func behindAlias(node *yaml.Node) *yaml.Node {
-	if node.Kind == yaml.AliasNode && node.Alias != nil {
-		return node.Alias
-	}
-	return node
-}
-
-func (r *stageReader) fault(at *yaml.Node, text, hint string) {
-	r.errs = append(r.errs, &analysis.SpecError{File: r.file, Line: at.Line, Column: at.Column, Text: "reading stages: " + text, Hint: hint})
-}
-
 // entry reads one of the list: a word, or a mapping with one word that says what it is.
 func (r *stageReader) entry(node *yaml.Node) {
 	if node.Kind == yaml.ScalarNode && node.Value != "" {
@@ -88,12 +69,12 @@ func (r *stageReader) entry(node *yaml.Node) {
 	}
 	var part gate.Part
 	var kind, hold, test *yaml.Node
-	fields := []stageField{
+	fields := []tableField{
 		{"hold", func(key, value *yaml.Node) { hold, part.Hold = key, r.duration("hold", value) }},
 		{"test", func(key, value *yaml.Node) { test, part.Test = key, r.test(value) }},
 	}
 	for _, name := range stageKinds {
-		fields = append(fields, stageField{name, func(key, value *yaml.Node) {
+		fields = append(fields, tableField{name, func(key, value *yaml.Node) {
 			if kind != nil {
 				r.fault(key, fmt.Sprintf("%s and %s in one entry", kind.Value, name), "write each of them as an entry of its own, behind a dash")
 				return
@@ -217,7 +198,7 @@ func (r *stageReader) preview(part *gate.Part, key, value *yaml.Node) {
 	if isNull(value) {
 		return
 	}
-	r.mapping("preview", value, []stageField{{"service", func(_, value *yaml.Node) {
+	r.mapping("preview", value, []tableField{{"service", func(_, value *yaml.Node) {
 		if value.Kind != yaml.ScalarNode || len(validation.IsDNS1123Label(value.Value)) > 0 {
 			r.fault(value, fmt.Sprintf("%q is no name of a Service", value.Value), "name one of the namespace, such as service: web-preview")
 		}
@@ -231,7 +212,7 @@ func (r *stageReader) approve(value *yaml.Node) *gate.Approval {
 	if isNull(value) {
 		return a
 	}
-	r.mapping("approve", value, []stageField{
+	r.mapping("approve", value, []tableField{
 		{"timeout", func(_, value *yaml.Node) { a.Timeout = r.duration("timeout", value) }},
 		{"by", func(_, value *yaml.Node) {
 			if _, err := regexp.Compile(value.Value); value.Kind != yaml.ScalarNode || isNull(value) || err != nil {
@@ -255,53 +236,10 @@ func (r *stageReader) approval(key *yaml.Node, a *gate.Approval) {
 	}
 }
 
-func (r *stageReader) duration(name string, value *yaml.Node) time.Duration {
-	d, err := time.ParseDuration(value.Value)
-	if value.Kind != yaml.ScalarNode || err != nil || d <= 0 {
-		r.fault(value, fmt.Sprintf("%s: %q is not a duration", name, value.Value), "write a duration such as 30s or 10m")
-		return 0
-	}
-	return d
-}
-
 func (r *stageReader) noValue(key, value *yaml.Node) {
 	if !isNull(value) {
 		r.fault(value, key.Value+" takes no value", "write it alone: - "+key.Value)
 	}
-}
-
-func isNull(node *yaml.Node) bool { return node.Kind == yaml.ScalarNode && node.Tag == "!!null" }
-
-// mapping hands each value to what reads it. It returns whether there was a mapping to read.
-func (r *stageReader) mapping(what string, node *yaml.Node, fields []stageField) bool {
-	var names []string
-	for _, f := range fields {
-		names = append(names, f.name)
-	}
-	node = behindAlias(node)
-	if node.Kind != yaml.MappingNode {
-		r.fault(node, what+" is not a mapping", "write it as lines of 'key: value'; known keys are "+strings.Join(names, ", "))
-		return false
-	}
-	seen := map[string]bool{}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key := node.Content[i]
-		n := slices.Index(names, key.Value)
-		switch {
-		case n < 0:
-			hint := "known keys are " + strings.Join(names, ", ")
-			if near := analysis.Closest(key.Value, names); near != "" {
-				hint = fmt.Sprintf("did you mean %q?", near)
-			}
-			r.fault(key, fmt.Sprintf("unknown key %q in %s", key.Value, what), hint)
-		case seen[key.Value]:
-			r.fault(key, fmt.Sprintf("the key %q is there twice in %s", key.Value, what), "remove one of them")
-		default:
-			fields[n].read(key, behindAlias(node.Content[i+1]))
-		}
-		seen[key.Value] = true
-	}
-	return true
 }
 
 // stagesIn counts stages with the last one, which nobody has to write.

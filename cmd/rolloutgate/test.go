@@ -14,7 +14,7 @@ import (
 func (r *stageReader) test(value *yaml.Node) *gate.Test {
 	t := &gate.Test{Dir: filepath.Dir(r.file)}
 	var timeout, job, command *yaml.Node
-	read := r.mapping("test", value, []stageField{
+	read := r.mapping("test", value, []tableField{
 		{"command", func(key, value *yaml.Node) { command, t.Command = key, r.command(value) }},
 		{"job", func(key, value *yaml.Node) {
 			if job = key; value.Kind != yaml.ScalarNode || value.Value == "" || value.Value == "-" || isNull(value) {

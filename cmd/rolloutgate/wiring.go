@@ -138,7 +138,10 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 	if g.Delivery, err = o.delivery(); err != nil {
 		return g, err
 	}
-	if g.Criteria, err = o.criteria(g.Vars); err != nil || len(g.Criteria) == 0 {
+	if g.Criteria, err = o.criteria(g.Vars); err != nil {
+		return g, err
+	}
+	if g.Objects, err = o.rows(g.Criteria); err != nil || len(g.Criteria) == 0 {
 		return g, err
 	}
 	if longest := g.Timing.Longest(g.Criteria); o.timeout > 0 && longest > o.timeout {

@@ -78,6 +78,8 @@ type Evidence struct {
 	TimedOut bool
 	// Timeout is the time that the gate gave the rollout, for texts.
 	Timeout time.Duration
+	// TimeoutBy says where that time was set; empty: by --timeout.
+	TimeoutBy string
 }
 
 // History is what a watcher has seen of the new pods.

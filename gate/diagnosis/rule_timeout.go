@@ -79,7 +79,7 @@ func (s *facts) minReady() (Finding, bool) {
 		f.Cause += fmt.Sprintf("; %s of %d wait for their turn, %s", plural(more, "pod"), s.Status.Desired, plural(rounds, "more round"))
 		f.Evidence = append(f.Evidence, s.arithmetic()...)
 	}
-	f.Fix = []string{fmt.Sprintf("--timeout %s or more, or lower minReadySeconds", short(s.proposal(needed)))}
+	f.Fix = []string{fmt.Sprintf("%s, or lower minReadySeconds", s.moreTime(needed))}
 	return f, true
 }
 
@@ -126,7 +126,7 @@ func (s *facts) tooShort() (Finding, bool) {
 		f.Cause += fmt.Sprintf("; even without any trouble it takes at least %s", short(bound))
 		needed = max(needed, bound)
 	}
-	f.Fix = []string{fmt.Sprintf("--timeout %s or more", short(s.proposal(needed)))}
+	f.Fix = []string{s.moreTime(needed)}
 	if s.w.Ref.Kind == "Deployment" && s.Status.Desired > 1 {
 		f.Fix = append(f.Fix, "or let more pods start at once: maxSurge, maxUnavailable")
 	}
@@ -142,6 +142,14 @@ func (s *facts) pace(f *Finding) (needed time.Duration) {
 	more := s.elapsed() / time.Duration(s.ready) * time.Duration(rest)
 	f.Cause += fmt.Sprintf("; at the pace so far (%d of %s in %s) the rest needs about %s", s.ready, plural(int(s.Status.Desired), "pod"), short(s.elapsed()), short(upwards(more)))
 	return s.elapsed() + more
+}
+
+// moreTime says how to give a rollout the time that it needs.
+func (s *facts) moreTime(needed time.Duration) string {
+	if s.TimeoutBy != "" {
+		return fmt.Sprintf("%s or more of its own time (%s)", short(s.proposal(needed)), s.TimeoutBy)
+	}
+	return fmt.Sprintf("--timeout %s or more", short(s.proposal(needed)))
 }
 
 func (s *facts) timeout() string {

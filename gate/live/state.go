@@ -161,7 +161,7 @@ func (s *State) take(t gate.Taken) {
 	switch {
 	case t.Failure != "":
 		s.trouble++
-	case t.Action == patch.Left:
+	case t.Action == patch.Left, t.Action == patch.AsWritten:
 		s.kept++
 	default:
 		s.taken++

@@ -150,6 +150,8 @@ const (
 	Restored UndoAction = "restored"
 	Deleted  UndoAction = "deleted"
 	Left     UndoAction = "left" // nothing of this run is left in it that could be taken back
+	// AsWritten is what was written and is to stay, as somebody has asked.
+	AsWritten UndoAction = "kept"
 	// NotWritten is a write whose answer was lost and that never arrived.
 	NotWritten UndoAction = "not written"
 )

@@ -55,6 +55,8 @@ type Record struct {
 	Criteria []string `json:"criteria,omitempty"`
 	// Delivery says in which stages the release goes out, as the run was asked to; it is read by the run alone.
 	Delivery json.RawMessage `json:"delivery,omitempty"`
+	// Options are what was said of single objects.
+	Options []Options `json:"options,omitempty"`
 	// Manager, Force and Restart are how the run writes: its field manager, whether it takes the fields of others, and whether
 	// it restarts what reads a changed ConfigMap or Secret.
 	Manager string `json:"manager,omitempty"`

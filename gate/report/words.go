@@ -264,6 +264,8 @@ func takenText(t gate.Taken) string {
 		text = fmt.Sprintf("could not be %s: %s", t.Action, t.Failure)
 	case t.Action == patch.Left:
 		return "left alone: " + t.Why
+	case t.Action == patch.AsWritten:
+		return "stays as this run wrote it, as asked"
 	default:
 		text = string(t.Action)
 	}

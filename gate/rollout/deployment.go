@@ -68,7 +68,7 @@ func deployment(w Workload) Status {
 		s.Phase, s.Reason, s.Message = Paused, ReasonPaused, "spec.paused is true; somebody must resume it"
 		return s
 	}
-	if c := deadline(d, w.Since); c != nil {
+	if c := deadline(d, w.Since); c != nil && !w.OwnTime {
 		s.Phase, s.Reason, s.Message = Failed, ReasonDeadline, c.Message
 		return s
 	}
