@@ -1,7 +1,9 @@
 package analysis
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -170,12 +172,22 @@ func (r *Result) decide(need int, silence string) {
 	}
 }
 
+// lastNote is what the last measurement said that has something to say.
+func (r *Result) lastNote() string {
+	for _, p := range slices.Backward(r.Series) {
+		if p.Note != "" {
+			return p.Note
+		}
+	}
+	return ""
+}
+
 // comparison prints the value against the limit, as in "3.12% (limit <= 1%)".
 // Values that round to the limit are printed in full, because "1% (limit
 // <= 1%)" reads like a mistake where it is a breach.
 func (r *Result) comparison() string {
 	if r.Value == nil {
-		return "no series matched"
+		return cmp.Or(r.lastNote(), "no series matched")
 	}
 	value, limit := float64(*r.Value), float64(r.Limit)
 	if r.Baseline != "" && limit == 0 {

@@ -87,6 +87,7 @@ const (
 // QueryError is a query that has no answer.
 type QueryError struct {
 	Kind   ErrorKind
+	Source string // what was asked; "" is Prometheus
 	Target string // which server, without credentials; may be empty
 	Text   string // the server's own words where it had any, on one line
 	Hint   string // what the reader can do about it; may be empty
@@ -96,6 +97,9 @@ type QueryError struct {
 // Error returns one line, and the hint on a second line if there is one.
 func (e *QueryError) Error() string {
 	subject := "querying Prometheus"
+	if e.Source != "" {
+		subject = "asking " + e.Source
+	}
 	if e.Target != "" {
 		subject += " at " + e.Target
 	}

@@ -170,7 +170,7 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 	vars := g.Vars
 	vars.Namespace = g.Namespace
 	r := &run{
-		g: g, criteria: criteria.Asker{Querier: g.Querier, Criteria: g.Criteria, Timing: g.Timing, Vars: vars},
+		g: g, criteria: criteria.Asker{Querier: g.Querier, Fetcher: g.Fetcher, Criteria: g.Criteria, Timing: g.Timing, Vars: vars},
 		course: newCourse(ctx, g.Signals), redact: newRedactor(nil), said: map[manifest.Ref]statusText{},
 		report: Report{
 			SchemaVersion: SchemaVersion,

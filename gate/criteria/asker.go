@@ -15,6 +15,7 @@ import (
 // goes on in the background sees only what it is told.
 type Asker struct {
 	Querier  analysis.Querier
+	Fetcher  analysis.Fetcher
 	Criteria []analysis.Criterion
 	Timing   analysis.Timing
 	// Vars are the variables that do not come from workloads; the namespace is among them.
@@ -104,7 +105,7 @@ func (a *Asker) before(workloads []rollout.Workload, pods []rollout.RunningPod) 
 		describe(&vars, relevant[0], status)
 	}
 	return analysis.Session{
-		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, AllPods: allVersions(relevant),
+		Querier: a.Querier, Fetcher: a.Fetcher, Criteria: a.Criteria, Timing: a.Timing, AllPods: allVersions(relevant),
 		Pods: func() analysis.Pods { return analysis.Pods{Old: old} }, Vars: func() analysis.Vars { return vars },
 	}
 }
@@ -119,7 +120,7 @@ type scene struct {
 func (a *Asker) rolling(workloads []rollout.Workload, current *atomic.Pointer[scene]) analysis.Session {
 	relevant := withPods(workloads)
 	began := a.tracker.changed
-	s := analysis.Session{Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, AllPods: allVersions(relevant)}
+	s := analysis.Session{Querier: a.Querier, Fetcher: a.Fetcher, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, AllPods: allVersions(relevant)}
 	if len(relevant) > 0 {
 		s.Pods = func() analysis.Pods { return current.Load().pods }
 		s.Seen = a.tracker.seenNew
