@@ -44,6 +44,9 @@ const (
 	EndpointStatus EndpointValue = "status" // the status code
 )
 
+// SourceEndpoint is the source of a result that no Prometheus has answered.
+const SourceEndpoint = "endpoint"
+
 // Endpoint is where a value is found that Prometheus does not know. URL, Path and Body may hold variables.
 type Endpoint struct {
 	Criterion string // whose it is

@@ -52,7 +52,9 @@ type Result struct {
 	Scope Scope `json:"scope,omitempty"`
 	// Text is the criterion as it was written, with its limit.
 	Text string `json:"text,omitempty"`
-	// Query is the PromQL that was sent last.
+	// Source says what was asked where that is not Prometheus: "endpoint".
+	Source string `json:"source,omitempty"`
+	// Query is the PromQL that was sent last, or the request to an endpoint.
 	Query   string  `json:"query"`
 	Samples Samples `json:"samples"`
 	// FirstBreach is the first measurement that broke the limit, also where
@@ -80,6 +82,9 @@ func (c Criterion) result(points []Point, scheduled int) Result {
 	r := Result{
 		Name: c.Name, Op: c.Op, Limit: Number(c.Limit.Value), Unit: c.Limit.Unit, Query: c.Query,
 		Samples: Samples{Scheduled: scheduled}, Series: points, ReportOnly: c.Report, Scope: c.scope(), Text: c.Text(),
+	}
+	if c.Endpoint != nil {
+		r.Source = SourceEndpoint
 	}
 	if c.Baseline != nil {
 		r.Baseline = c.Baseline.text()

@@ -36,7 +36,7 @@ func (q *QuerySpec) compile(s CriterionSpec, c *Criterion, vars Vars) error {
 		return err
 	}
 	if b, ok := unwrapComparison(expr); ok {
-		return &hinted{fmt.Sprintf("the query compares with %s and there is a max, a min, an equal or a baseline as well", b),
+		return &hinted{fmt.Sprintf("the query compares with %s and there is a max, a min or a baseline as well", b),
 			"keep one of them: the value alone in query with max or min, or the whole comparison in query"}
 	}
 	return valueQuery(expr)

@@ -56,12 +56,12 @@ const (
 )
 
 func (d *decoder) fields(s *Settings) []field {
-	return append([]field{
+	where := []field{
 		{name: "url", read: d.url(&s.URL, "http", "https")},
 		{name: "service", read: d.text(&s.Service)},
 		{name: "path", read: d.text(&s.Path)},
-		{name: "partial", read: d.partial(&s.AllowPartial)},
-	}, d.wayFields(s)...)
+	}
+	return slices.Concat(where, d.wayFields(s), []field{{name: "partial", read: d.partial(&s.AllowPartial)}})
 }
 
 // wayFields are the keys that do not say where the server is.
