@@ -35,7 +35,7 @@ func (p *preflight) beforeAt(ctx context.Context, c Criterion, vars Vars) Point 
 	answer, err := p.fetch(ctx, c, vars, time.Now())
 	point := Measure(c, time.Now(), answer, err)
 	var failed *QueryError
-	if errors.As(err, &failed) && failed.Kind == Unreachable {
+	if errors.As(err, &failed) && (failed.Kind == Unreachable || failed.Kind == Absent) {
 		point.State = NoData
 	}
 	return point

@@ -169,6 +169,7 @@ func TestEndpointIsJudged(t *testing.T) {
 // What an endpoint says of the running version, and what follows.
 func TestEndpointPreflight(t *testing.T) {
 	down := &QueryError{Kind: Unreachable, Source: "the endpoint", Text: "connection refused"}
+	absent := &QueryError{Kind: Absent, Source: "the endpoint", Text: "404 Not Found"}
 	denied := &QueryError{Kind: Unauthorized, Source: "the endpoint", Text: "401 Unauthorized"}
 	for name, tt := range map[string]struct {
 		answers []any
@@ -176,15 +177,17 @@ func TestEndpointPreflight(t *testing.T) {
 		state   State
 		refused string
 	}{
-		"good":                         {[]any{`{"d":5}`}, false, OK, ""},
-		"bad":                          {[]any{`{"d":50}`}, false, Breach, "does not hold for the running version: 50 against <= 10"},
-		"nothing":                      {[]any{`{}`}, false, NoData, "has no data about the running version: the path {.d} finds nothing"},
-		"down":                         {[]any{down}, false, NoData, "has no data about the running version: unreachable: connection refused"},
-		"down for a moment":            {[]any{down, `{"d":5}`}, false, OK, ""},
-		"denied":                       {[]any{denied}, false, Failed, "cannot be asked: unauthorized: 401"},
-		"down before a first release":  {[]any{down}, true, NoData, ""},
-		"wrong before a first release": {[]any{denied}, true, Failed, ""},
-		"bad before a first release":   {[]any{`{"d":50}`}, true, Breach, "does not hold"},
+		"good":                          {[]any{`{"d":5}`}, false, OK, ""},
+		"bad":                           {[]any{`{"d":50}`}, false, Breach, "does not hold for the running version: 50 against <= 10"},
+		"nothing":                       {[]any{`{}`}, false, NoData, "has no data about the running version: the path {.d} finds nothing"},
+		"down":                          {[]any{down}, false, NoData, "has no data about the running version: unreachable: connection refused"},
+		"down for a moment":             {[]any{down, `{"d":5}`}, false, OK, ""},
+		"denied":                        {[]any{denied}, false, Failed, "cannot be asked: unauthorized: 401"},
+		"down before a first release":   {[]any{down}, true, NoData, ""},
+		"absent":                        {[]any{absent}, false, NoData, "absent: 404 Not Found"},
+		"absent before a first release": {[]any{absent}, true, NoData, ""},
+		"denied before a first release": {[]any{denied}, true, Failed, "cannot be asked"},
+		"bad before a first release":    {[]any{`{"d":50}`}, true, Breach, "does not hold"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			criteria, err := readCriteria(t, "- {name: c, http: {url: 'http://a.example/h', jsonpath: '{.d}'}, max: 10}")

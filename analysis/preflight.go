@@ -235,7 +235,6 @@ func (f Facts) Refusal(criteria []Criterion, timing Timing, firstRelease bool) e
 			errs = append(errs, &hinted{fmt.Sprintf("criterion %q does not hold for the running version: %s against %s %s",
 				c.Name, numberText(c, facts.Before), c.Op, c.Limit.Unit.Format(c.Limit.Value)),
 				"repair the service or the limit; --preflight=warn deploys nevertheless"})
-		case facts.State == Failed && firstRelease && c.Endpoint != nil: // it may be an endpoint of what is to come
 		case facts.State == Failed:
 			errs = append(errs, &hinted{fmt.Sprintf("criterion %q cannot be asked: %s", c.Name, facts.Problem), "run 'rolloutgate analyze' to try it alone"})
 		case facts.State == NoData && !firstRelease:

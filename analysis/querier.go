@@ -82,6 +82,8 @@ const (
 	// Unreadable: something answered, but not in the Prometheus API: a login
 	// page, a redirect, a wrong path, an answer that is too large.
 	Unreadable ErrorKind = "unreadable"
+	// Absent: a server answers, and does not know what was asked for (404 and 410). Only endpoints are absent.
+	Absent ErrorKind = "absent"
 )
 
 // QueryError is a query that has no answer.

@@ -88,7 +88,7 @@ func TestFetch(t *testing.T) {
 		"500 once":            {failing(1, 500), "", "", "", 2},
 		"503 for ever":        {failing(99, 503), "", analysis.Unreachable, "503 Service Unavailable: out of order", 3},
 		"429":                 {failing(99, 429), "", analysis.Unreachable, "429 Too Many Requests", 3},
-		"404":                 {failing(99, 404), "", analysis.Unreadable, "404 Not Found", 1},
+		"404":                 {failing(99, 404), "", analysis.Absent, "404 Not Found", 1},
 		"400":                 {failing(99, 400), "", analysis.Unreadable, "400 Bad Request: out of order", 1},
 		"401":                 {failing(99, 401), "", analysis.Unauthorized, "401", 1},
 		"403":                 {failing(99, 403), "", analysis.Unauthorized, "403", 1},

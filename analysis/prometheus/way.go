@@ -1,7 +1,6 @@
 package prometheus
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,8 +103,10 @@ func (c *Client) refusal(status int, body []byte) *analysis.QueryError {
 		return c.failure(analysis.Unauthorized, text, "these credentials may not read it: ask for access", nil)
 	case status == http.StatusTooManyRequests, status == http.StatusRequestTimeout, status == 499, status >= 500:
 		return c.failure(analysis.Unreachable, text, "", nil)
+	case status == http.StatusNotFound, status == http.StatusGone:
+		return c.failure(analysis.Absent, text, "check the url, with its path", nil)
 	case status == http.StatusMethodNotAllowed:
 		return c.unreadable(text, "set method to one that the endpoint takes")
 	}
-	return c.unreadable(text, cmp.Or(map[int]string{http.StatusNotFound: "check the url, with its path"}[status], "check what the endpoint wants to be asked"))
+	return c.unreadable(text, "check what the endpoint wants to be asked")
 }
