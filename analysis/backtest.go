@@ -37,6 +37,11 @@ func (s Session) Backtest(ctx context.Context, over time.Duration) []Replay {
 	out := make([]Replay, len(s.Criteria))
 	for i, c := range s.Criteria {
 		replay := Replay{Name: c.Name, Op: c.Op, Limit: Number(c.Limit.Value), Unit: c.Limit.Unit}
+		if c.Endpoint != nil {
+			replay.Problem = "an endpoint says nothing about the past"
+			out[i] = replay
+			continue
+		}
 		f := s.Facts.about(i)
 		limit := c.Limit.Value
 		values, err := r.of(c).windows(ctx, c, f, window, end.Add(-time.Duration(planned)*window), end)

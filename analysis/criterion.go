@@ -52,11 +52,11 @@ func (o Op) flipped() Op {
 }
 
 // Criterion is one question about the rollout. [Spec.Compile] and [ParseCheck] make valid ones. It is about either a
-// value (Query) or counts of events (Counts): of so many events, so many were bad.
+// value (Query, or Endpoint) or counts of events (Counts): of so many events, so many were bad.
 type Criterion struct {
 	// Name identifies the criterion in reports.
 	Name string
-	// Type is the word that the configuration has for it: ratio, slow, slo, query or alerts.
+	// Type is the word that the configuration has for it: ratio, slow, slo, query, alerts or http.
 	Type string
 
 	// Query is PromQL for the value, with variables. A comparison is not part of it: it would hide a breach as an empty
@@ -64,6 +64,9 @@ type Criterion struct {
 	Query string
 	// Counts says how events are counted; nil for a value. Op is then LessEqual and Limit the share of bad events.
 	Counts *Counts
+	// Endpoint is where a value is found that Prometheus does not know; nil for all others. Query is then its text for
+	// reports.
+	Endpoint *Endpoint
 
 	Op    Op
 	Limit Limit
@@ -160,6 +163,9 @@ func (c Criterion) Uses(variable string) bool {
 	text := c.Query
 	if c.Counts != nil {
 		text = c.Counts.Bad + c.Counts.Good + c.Counts.Total + c.Counts.Histogram
+	}
+	if c.Endpoint != nil {
+		text += c.Endpoint.Body
 	}
 	return strings.Contains(text, "${"+variable+"}")
 }

@@ -71,6 +71,7 @@ func (s *CriterionSpec) keys(kinds []criterionKind) []key {
 	return append(keys,
 		key{"max", limitKey("max", &s.Max)},
 		key{"min", limitKey("min", &s.Min)},
+		key{"equal", equalKey(&s.Equal)},
 		key{"for", numberKey("for", "a number of samples from 1 up", "write how many breaches in a row fail the criterion, such as for: 3", &s.For)},
 		key{"minEvents", numberKey("minEvents", "a number of events from 1 up", "write how many events a verdict takes, such as minEvents: 200", &s.MinEvents)},
 		key{"noData", choiceKey("noData", &s.NoData, NoDataInconclusive, NoDataPass, NoDataFail, NoDataZero)},
@@ -217,6 +218,21 @@ func limitKey(name string, into **Limit) func(*decoder, *yaml.Node) {
 			d.wrapped(value, "reading "+name, err)
 		}
 		*into = &limit
+	}
+}
+
+// equalKey reads what a value has to be: a limit, or true or false, which a value from elsewhere may be.
+func equalKey(into **Limit) func(*decoder, *yaml.Node) {
+	read := limitKey("equal", into)
+	return func(d *decoder, value *yaml.Node) {
+		if yes, err := strconv.ParseBool(value.Value); err == nil && value.Tag == "!!bool" {
+			*into = &Limit{}
+			if yes {
+				(*into).Value = 1
+			}
+			return
+		}
+		read(d, value)
 	}
 }
 

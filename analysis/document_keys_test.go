@@ -34,8 +34,10 @@ var criterionKeys = []meaning{
 	{"slo", "[the error budget burns too fast](#slo-an-error-budget)"},
 	{"query", "[any PromQL with one number as its answer](#query-any-number)"},
 	{"alerts", "[alerts that did not fire before](#alerts-what-fires-now)"},
+	{"http", "[a value that an HTTP endpoint answers](#http-what-an-endpoint-says)"},
 	{"max", "the highest value that is good"},
 	{"min", "the lowest value that is good; not for events"},
+	{"equal", "the only good value, such as `0` or `true`; not for events"},
 	{"for", "how many judged looks in a row have to break the limit; 2 if it is not there. Only for values"},
 	{"minEvents", "how many events a verdict takes, see [How many events](#how-many-events). Only for events"},
 	{"noData", "what an empty answer means: `inconclusive` (the default), `pass`, `fail` or `zero`. Only for values"},
@@ -68,6 +70,18 @@ var sloKeys = []meaning{
 
 var alertsKeys = []meaning{
 	{"match", "a selector without a name, for labels of the alerts"},
+}
+
+var httpKeys = []meaning{
+	{"url", "the address; variables may stand in it, and are escaped there"},
+	{"service", "or a Service in the cluster, as `NAMESPACE/NAME:PORT`, with `https:` in front when it speaks TLS; it is asked through the API server"},
+	{"path", "the path behind the Service, with its parameters"},
+	{"jsonpath", "where in the answer the value is, as in `{.queue.depth}`; without it the whole answer is the value"},
+	{"value", "`body` (the default), or `status`: the value is the status code"},
+	{"method", "`GET`, or `POST` where there is a body; `PUT` and `HEAD` are possible. A question may be sent more than once"},
+	{"body", "what is sent; values of variables are quoted as for a text in JSON"},
+	{"headers", "sent with every request; a value is a text, in which `${env.NAME}` may stand, or `{file: PATH}`, which is read anew each time"},
+	{"basicAuth", "as for [Prometheus](#reaching-prometheus)"}, {"bearer", "as there"}, {"oauth2", "as there"}, {"tls", "as there"}, {"proxyUrl", "as there"},
 }
 
 // keyTable lists the keys of a mapping. The code says what they are when it meets one that it does not know.

@@ -134,6 +134,7 @@ func TestDocumentTables(t *testing.T) {
 		"keys of slow":   func(t *testing.T) string { return keyTable(t, `criteria: [{slow: {%s: {}}}]`, slowKeys) },
 		"keys of slo":    func(t *testing.T) string { return keyTable(t, `criteria: [{slo: {%s: {}}}]`, sloKeys) },
 		"keys of alerts": func(t *testing.T) string { return keyTable(t, `criteria: [{alerts: {%s: {}}}]`, alertsKeys) },
+		"keys of http":   func(t *testing.T) string { return keyTable(t, `criteria: [{http: {%s: {}}}]`, httpKeys) },
 		"variables":      variableTable,
 		"presets":        presetTable,
 		"units":          unitTable,

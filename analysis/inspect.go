@@ -29,6 +29,9 @@ type seriesFacts struct {
 // scraped, how old they are.
 func (p inspector) inspect(ctx context.Context, c Criterion) seriesFacts {
 	l := seriesFacts{CriterionFacts: CriterionFacts{Name: c.Name, Naming: usualNaming}}
+	if c.Endpoint != nil {
+		return l // it has no series
+	}
 	vars := p.vars()
 	var err error
 	if l.selectors, err = c.selectors(vars); err != nil {

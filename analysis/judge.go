@@ -1,7 +1,9 @@
 package analysis
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -50,7 +52,9 @@ type Result struct {
 	Scope Scope `json:"scope,omitempty"`
 	// Text is the criterion as it was written, with its limit.
 	Text string `json:"text,omitempty"`
-	// Query is the PromQL that was sent last.
+	// Source says what was asked where that is not Prometheus: "endpoint".
+	Source string `json:"source,omitempty"`
+	// Query is the PromQL that was sent last, or the request to an endpoint.
 	Query   string  `json:"query"`
 	Samples Samples `json:"samples"`
 	// FirstBreach is the first measurement that broke the limit, also where
@@ -78,6 +82,9 @@ func (c Criterion) result(points []Point, scheduled int) Result {
 	r := Result{
 		Name: c.Name, Op: c.Op, Limit: Number(c.Limit.Value), Unit: c.Limit.Unit, Query: c.Query,
 		Samples: Samples{Scheduled: scheduled}, Series: points, ReportOnly: c.Report, Scope: c.scope(), Text: c.Text(),
+	}
+	if c.Endpoint != nil {
+		r.Source = SourceEndpoint
 	}
 	if c.Baseline != nil {
 		r.Baseline = c.Baseline.text()
@@ -170,12 +177,22 @@ func (r *Result) decide(need int, silence string) {
 	}
 }
 
+// lastNote is what the last measurement said that has something to say.
+func (r *Result) lastNote() string {
+	for _, p := range slices.Backward(r.Series) {
+		if p.Note != "" {
+			return p.Note
+		}
+	}
+	return ""
+}
+
 // comparison prints the value against the limit, as in "3.12% (limit <= 1%)".
 // Values that round to the limit are printed in full, because "1% (limit
 // <= 1%)" reads like a mistake where it is a breach.
 func (r *Result) comparison() string {
 	if r.Value == nil {
-		return "no series matched"
+		return cmp.Or(r.lastNote(), "no series matched")
 	}
 	value, limit := float64(*r.Value), float64(r.Limit)
 	if r.Baseline != "" && limit == 0 {

@@ -10,7 +10,7 @@ import (
 )
 
 // Question is what a criterion asks, as its kind reads it from a file: one of [*RatioSpec], [*SlowSpec], [*SLOSpec],
-// [*QuerySpec] and [*AlertsSpec].
+// [*QuerySpec], [*AlertsSpec] and [*HTTPSpec].
 type Question interface {
 	// compile completes a criterion that has what all kinds share.
 	compile(s CriterionSpec, c *Criterion, vars Vars) error
@@ -36,6 +36,7 @@ func criterionKinds() []criterionKind {
 		{"slo", readSLO},
 		{"query", readQuery},
 		{"alerts", readAlerts},
+		{"http", readHTTP},
 	}
 }
 
@@ -71,6 +72,8 @@ func (s CriterionSpec) limited(c *Criterion) error {
 		return nil
 	case s.Max != nil:
 		c.Limit = *s.Max
+	case s.Equal != nil:
+		return &hinted{"equal has no meaning for bad events", "write max: the share of bad events that is allowed, such as max: 1%"}
 	case s.Min != nil:
 		return &hinted{"min has no meaning for bad events", "write max: the share of bad events that is allowed; min: 99% is max: 1%"}
 	default:

@@ -25,7 +25,7 @@ func (a *AlertsSpec) compile(s CriterionSpec, c *Criterion, vars Vars) error {
 	switch {
 	case a.Match == "":
 		return &hinted{"it has no match", hint}
-	case s.Min != nil || c.Baseline != nil || len(s.Each) > 0 || s.Reduce != "" || s.NoData != "" || s.Scope != "" && s.Scope != ScopeAll:
+	case s.Min != nil || s.Equal != nil || c.Baseline != nil || len(s.Each) > 0 || s.Reduce != "" || s.NoData != "" || s.Scope != "" && s.Scope != ScopeAll:
 		return &hinted{"alerts has only match, max, for and enforce", "remove the other keys; use query for more"}
 	}
 	expanded, err := vars.Expand(a.Match)

@@ -26,16 +26,11 @@ func (q *QuerySpec) compile(s CriterionSpec, c *Criterion, vars Vars) error {
 	if err != nil {
 		return err
 	}
-	if s.Max == nil && s.Min == nil && c.Baseline == nil {
+	if s.limits() == 0 && c.Baseline == nil {
 		c.Query, c.Op, c.Limit, err = vars.split(c.Query)
 		return noLimit(err)
 	}
-	switch {
-	case s.Max != nil:
-		c.Op, c.Limit = LessEqual, *s.Max
-	case s.Min != nil:
-		c.Op, c.Limit = GreaterEqual, *s.Min
-	}
+	s.bound(c)
 	expr, err := parse(query)
 	if err != nil {
 		return err

@@ -30,8 +30,8 @@ func (slo *SLOSpec) compile(s CriterionSpec, c *Criterion, vars Vars) (err error
 	if slo.Objective == nil || slo.Objective.Value <= 0 || slo.Objective.Value >= 1 {
 		return &hinted{"its objective is not a share", "write the promised share of good events, such as objective: 99.9%"}
 	}
-	if s.Max != nil || s.Min != nil || c.Baseline != nil {
-		return &hinted{"the limit of an slo follows from its objective", "remove max, min and baseline"}
+	if s.limits() > 0 || c.Baseline != nil {
+		return &hinted{"the limit of an slo follows from its objective", "remove max, min, equal and baseline"}
 	}
 	if c.Counts, err = slo.counts(); err != nil {
 		return err

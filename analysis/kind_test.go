@@ -56,7 +56,7 @@ func TestOneMoreKind(t *testing.T) {
 		`criteria: [{name: gone, absence: {off: x}}]`:                `unknown key "off"`,
 		`criteria: [{name: gone, absence: {of: 'x{a="${b}"}'}}]`:     "unknown variable",
 		`criteria: [{name: gone, absence: {of: x}, query: up == 1}]`: "it has both absence and query",
-		`criteria: [{name: gone, zzzzzzzz: 1}]`:                      "alerts, absence, max",
+		`criteria: [{name: gone, zzzzzzzz: 1}]`:                      "alerts, http, absence, max",
 	} {
 		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)

@@ -13,8 +13,8 @@ import (
 func Lint(criteria []Criterion, vars Vars) []error {
 	var out []error
 	for _, c := range criteria {
-		if c.Counts != nil {
-			continue // rolloutgate wrote the query itself
+		if c.Counts != nil || c.Endpoint != nil {
+			continue // rolloutgate wrote the query itself, or there is none
 		}
 		query, err := c.query(vars)
 		if err != nil {

@@ -10,9 +10,14 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis/stats"
 )
 
-// ask sends one query when a slot is free. The deadline counts from when the query was due, so
-// that waiting for a slot cannot push a query into the next one's time.
+// ask sends one query in its time.
 func (r *run) ask(ctx context.Context, query string, due time.Time) (Answer, error) {
+	return r.inTime(ctx, due, func(ctx context.Context) (Answer, error) { return r.Querier.Query(ctx, query, r.at()) })
+}
+
+// inTime asks when a slot is free. The deadline counts from when the question was due, so that waiting for a slot cannot
+// push it into the next one's time.
+func (r *run) inTime(ctx context.Context, due time.Time, ask func(context.Context) (Answer, error)) (Answer, error) {
 	ctx, cancel := context.WithDeadline(ctx, due.Add(r.Timing.QueryTimeout))
 	defer cancel()
 	select {
@@ -23,7 +28,7 @@ func (r *run) ask(ctx context.Context, query string, due time.Time) (Answer, err
 	if ctx.Err() != nil {
 		return Answer{}, fmt.Errorf("the query was not sent: earlier queries took until after %s", r.Timing.QueryTimeout)
 	}
-	return r.Querier.Query(ctx, query, r.at())
+	return ask(ctx)
 }
 
 // at is the time to evaluate at: the server's own now, or, where the newest data is old, the time up to which it is
@@ -38,6 +43,11 @@ func (r *run) at() time.Time {
 // measure takes one look, in the window or before it.
 func (w *asking) measure(ctx context.Context, due time.Time, inWindow bool) Point {
 	vars, pods := w.vars(), w.pods()
+	if w.c.Endpoint != nil {
+		w.asked = w.c.Endpoint.display(vars)
+		answer, err := w.fetch(ctx, w.c, vars, due)
+		return Measure(w.c, time.Now(), answer, err)
+	}
 	sent := time.Now()
 	query, err := w.query(vars, pods)
 	if err != nil {
@@ -129,7 +139,7 @@ func (r *run) tooOld() time.Duration {
 
 // fresh asks, at the end of the window, whether the series behind a value still get samples.
 func (w *asking) fresh(ctx context.Context, due time.Time, p Point) Point {
-	if w.c.Counts != nil || w.Facts.Scrape <= 0 || !p.judged() {
+	if w.c.Counts != nil || w.c.Endpoint != nil || w.Facts.Scrape <= 0 || !p.judged() {
 		return p
 	}
 	selectors, err := w.c.selectors(w.vars())

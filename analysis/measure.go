@@ -110,7 +110,10 @@ func (c Criterion) measureOne(at time.Time, s Sample) Point {
 
 // empty is the point for an answer without series.
 func (c Criterion) empty(at time.Time) Point {
-	const note = "no series matched"
+	note := "no series matched"
+	if c.Endpoint != nil {
+		note = c.Endpoint.nothing()
+	}
 	switch c.NoData {
 	case NoDataPass:
 		return Point{Time: at, State: OK, Note: note}

@@ -22,6 +22,10 @@ func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 		if i >= len(results) || ctx.Err() != nil {
 			return
 		}
+		if c.Endpoint != nil {
+			results[i].Plot = measured(results[i].Series)
+			continue
+		}
 		moments, err := r.of(c).series(ctx, c, s.Facts.about(i), Range{Start: start, End: end, Step: step})
 		if err != nil {
 			continue
@@ -34,6 +38,9 @@ func (s Session) Plot(ctx context.Context, results []Result, began time.Time) {
 	for i, c := range s.Criteria { // when all have what is needed most
 		if i >= len(results) || ctx.Err() != nil {
 			return
+		}
+		if c.Endpoint != nil {
+			continue
 		}
 		at := Range{Start: start, End: end, Step: max(step, (end.Sub(start) / mostInCourse).Round(time.Second))}
 		results[i].Courses = r.of(c).courses(ctx, c, s.Facts.about(i), at)

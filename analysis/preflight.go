@@ -27,8 +27,10 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 	s.Timing = s.Timing.resolved()
 	s.Timing.QueryTimeout = patience
 	p := &preflight{inspector: inspector{&run{Session: s, slots: make(chan struct{}, maxConcurrent)}}, facts: Facts{Criteria: make([]CriterionFacts, len(s.Criteria))}}
-	if err := p.clock(ctx); err != nil {
-		return p.facts, err
+	if p.asksPrometheus() {
+		if err := p.clock(ctx); err != nil {
+			return p.facts, err
+		}
 	}
 	if backend, ok := s.Querier.(interface{ Backend(context.Context) string }); ok {
 		p.facts.Backend = backend.Backend(ctx)
@@ -141,6 +143,9 @@ func (p *preflight) eventsExist(ctx context.Context, c Criterion, f *CriterionFa
 func (p *preflight) before(ctx context.Context, c Criterion, f CriterionFacts, pods []Pod) Point {
 	vars := p.vars()
 	failed := func(err error) Point { return Point{Time: time.Now(), State: Failed, Note: errorNote(err)} }
+	if c.Endpoint != nil {
+		return p.beforeAt(ctx, c, vars)
+	}
 	if c.Counts == nil {
 		query, err := c.query(vars)
 		if err == nil {

@@ -84,8 +84,9 @@ func (s CriterionSpec) with(own CriterionSpec) CriterionSpec {
 	if len(own.Asks) > 0 {
 		s.Asks = own.Asks
 	}
-	if own.Max != nil || own.Min != nil || own.Baseline != "" {
-		s.Max, s.Min, s.Baseline, s.MaxRatio, s.MinRatio, s.MinIncrease = own.Max, own.Min, own.Baseline, own.MaxRatio, own.MinRatio, own.MinIncrease
+	if own.limits() > 0 || own.Baseline != "" {
+		s.Max, s.Min, s.Equal, s.Baseline = own.Max, own.Min, own.Equal, own.Baseline
+		s.MaxRatio, s.MinRatio, s.MinIncrease = own.MaxRatio, own.MinRatio, own.MinIncrease
 	}
 	set(&s.MaxRatio, own.MaxRatio)
 	set(&s.MinRatio, own.MinRatio)

@@ -82,11 +82,14 @@ const (
 	// Unreadable: something answered, but not in the Prometheus API: a login
 	// page, a redirect, a wrong path, an answer that is too large.
 	Unreadable ErrorKind = "unreadable"
+	// Absent: a server answers, and does not know what was asked for (404 and 410). Only endpoints are absent.
+	Absent ErrorKind = "absent"
 )
 
 // QueryError is a query that has no answer.
 type QueryError struct {
 	Kind   ErrorKind
+	Source string // what was asked; "" is Prometheus
 	Target string // which server, without credentials; may be empty
 	Text   string // the server's own words where it had any, on one line
 	Hint   string // what the reader can do about it; may be empty
@@ -96,6 +99,9 @@ type QueryError struct {
 // Error returns one line, and the hint on a second line if there is one.
 func (e *QueryError) Error() string {
 	subject := "querying Prometheus"
+	if e.Source != "" {
+		subject = "asking " + e.Source
+	}
 	if e.Target != "" {
 		subject += " at " + e.Target
 	}

@@ -69,6 +69,9 @@ func (r *run) recheck(ctx context.Context, c Criterion, i int, result *Result, s
 // reach is how long after an undo an answer is about nothing else: two scrapes tell what counters grew, a value looks
 // back as far as its query does, and has to be scraped. What arrives late is asked for as late.
 func (r *run) reach(c Criterion) time.Duration {
+	if c.Endpoint != nil {
+		return visible // it is asked itself: what it says is about now
+	}
 	if c.Counts != nil {
 		return max(2*r.scrape(), time.Second) + visible + r.Facts.Lag
 	}
@@ -108,6 +111,9 @@ func lookback(expr parser.Expr) time.Duration {
 
 // latest is the value over the time since the undo, and of how many events it is.
 func (r *run) latest(ctx context.Context, c Criterion, f CriterionFacts, over time.Duration) (m Moment, events float64, ok bool) {
+	if c.Endpoint != nil {
+		return r.momentAt(ctx, c)
+	}
 	now := r.now()
 	at := Range{Start: now, End: now, Step: time.Second}
 	var moments []Moment

@@ -20,7 +20,7 @@ func (p *preflight) reference(ctx context.Context, c Criterion, f CriterionFacts
 		return &reference{Problem: "the running version has no value to compare with: " + before.Note}
 	}
 	ref := &reference{Value: float64(*before.Value), Bad: before.Bad, Events: before.Events}
-	if c.Counts != nil {
+	if c.Counts != nil || c.Endpoint != nil {
 		return ref
 	}
 	// One moment of a value is an anecdote: its mean over the window is what it usually is.

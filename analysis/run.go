@@ -27,7 +27,8 @@ const maxConcurrent = 4
 
 // Session measures criteria during and after one rollout.
 type Session struct {
-	Querier  Querier
+	Querier  Querier // of those criteria that are asked in PromQL
+	Fetcher  Fetcher // of those that ask another endpoint
 	Criteria []Criterion
 	Timing   Timing
 	Facts    Facts

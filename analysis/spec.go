@@ -39,7 +39,8 @@ type CriterionSpec struct {
 	Asks []Asked // one; more are a mistake
 
 	Max, Min  *Limit
-	For       int // zero: see Criterion.For
+	Equal     *Limit // for values; true is 1 and false is 0
+	For       int    // zero: see Criterion.For
 	MinEvents int
 	NoData    NoDataPolicy
 	Enforce   *bool // nil: true
@@ -109,8 +110,8 @@ func (s CriterionSpec) compile(vars Vars) (c Criterion, err error) {
 		return c, err
 	}
 	c.Type = asked.Kind
-	if s.Max != nil && s.Min != nil {
-		return c, &hinted{"it has both max and min", "write one criterion for each limit; all of them have to pass"}
+	if s.limits() > 1 {
+		return c, &hinted{"it has both " + s.firstTwoLimits(), "write one criterion for each limit; all of them have to pass"}
 	}
 	if s.For < 0 {
 		return c, errors.New("for is negative")
@@ -153,7 +154,7 @@ func (s CriterionSpec) baseline(c *Criterion) error {
 		}
 		return nil
 	}
-	if s.Max != nil || s.Min != nil {
+	if s.limits() > 0 {
 		return &hinted{"it has both a baseline and a limit", "write one criterion for each; all of them have to pass"}
 	}
 	if s.MaxRatio != 0 && s.MinRatio != 0 {
@@ -175,6 +176,38 @@ func (s CriterionSpec) baseline(c *Criterion) error {
 		c.Op = GreaterEqual
 	}
 	return nil
+}
+
+// limits is how many limits the entry has; one is enough.
+func (s CriterionSpec) limits() (n int) {
+	for _, limit := range []*Limit{s.Max, s.Min, s.Equal} {
+		if limit != nil {
+			n++
+		}
+	}
+	return n
+}
+
+func (s CriterionSpec) firstTwoLimits() string {
+	switch {
+	case s.Equal == nil:
+		return "max and min"
+	case s.Max != nil:
+		return "max and equal"
+	}
+	return "min and equal"
+}
+
+// bound takes the limit of a value from the keys of the entry, if it has one.
+func (s CriterionSpec) bound(c *Criterion) {
+	switch {
+	case s.Max != nil:
+		c.Op, c.Limit = LessEqual, *s.Max
+	case s.Min != nil:
+		c.Op, c.Limit = GreaterEqual, *s.Min
+	case s.Equal != nil:
+		c.Op, c.Limit = Equal, *s.Equal
+	}
 }
 
 // noLimit replaces the advice for a command line by the one for a file.

@@ -172,7 +172,7 @@ func (x *rehearsal) noteErrors() {
 // plain is the gate for faults that show without metrics.
 func (x *rehearsal) plain() Gate {
 	g := x.judging()
-	g.Criteria, g.Querier, g.Reach = nil, nil, nil
+	g.Criteria, g.Querier, g.Fetcher, g.Reach = nil, nil, nil, nil
 	return g
 }
 

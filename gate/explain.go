@@ -159,7 +159,7 @@ func criteriaFindings(results []analysis.Result) []diagnosis.Finding {
 		}
 		criterion := diagnosis.Criterion{
 			Name: c.Name, Text: c.Text, Reason: c.Reason, Contributors: c.Contributors, FirstBreach: c.FirstBreach,
-			Count: c.Samples.Judged, Events: c.Events > 0,
+			Count: c.Samples.Judged, Events: c.Events > 0, Source: c.Source,
 		}
 		if criterion.Events {
 			criterion.Count = int(c.Bad)

@@ -25,11 +25,13 @@ const (
 // Gate is how a run is done. Only Cluster is required.
 type Gate struct {
 	Cluster Cluster
-	// Querier answers the criteria; nil when there are none, or when Reach finds it.
+	// Querier answers the criteria that are asked in PromQL; nil when there are none, or when Reach finds it.
 	Querier analysis.Querier
 	// Reach finds the way to a server inside the cluster, when the criteria are first asked: the querier, a sentence
 	// about how it is reached, and what ends it. Nil: Querier is there.
-	Reach    func(context.Context) (analysis.Querier, string, func(), error)
+	Reach func(context.Context) (analysis.Querier, string, func(), error)
+	// Fetcher answers the criteria that are not asked in PromQL; nil when there are none.
+	Fetcher  analysis.Fetcher
 	Criteria []analysis.Criterion
 	Timing   analysis.Timing
 	// Policy says what follows from criteria that do not pass.

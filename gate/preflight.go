@@ -192,6 +192,9 @@ func (r *run) refuseByCriteria(f analysis.Facts) {
 			continue
 		}
 		about := diagnosis.Criterion{Name: c.Name, Text: criterion.Text(), Reason: c.Problem}
+		if criterion.Endpoint != nil {
+			about.Source = analysis.SourceEndpoint
+		}
 		if c.State != analysis.Breach {
 			r.findings = append(r.findings, diagnosis.CriterionUnusable(about))
 			continue

@@ -175,7 +175,7 @@ func (g Gate) begin(ctx context.Context, command string) *run {
 	vars := g.Vars
 	vars.Namespace = g.Namespace
 	r := &run{
-		g: g, criteria: criteria.Asker{Querier: g.Querier, Criteria: g.Criteria, Timing: g.Timing, Vars: vars, Own: map[manifest.Ref][]string{}},
+		g: g, criteria: criteria.Asker{Querier: g.Querier, Fetcher: g.Fetcher, Criteria: g.Criteria, Timing: g.Timing, Vars: vars, Own: map[manifest.Ref][]string{}},
 		course: newCourse(ctx, g.Signals), redact: newRedactor(nil), said: map[manifest.Ref]statusText{},
 		options: map[manifest.Ref]options{}, known: g.criteriaNames(),
 		report: Report{

@@ -23,6 +23,7 @@ const (
 
 // tokenCommand is a program that prints a token.
 type tokenCommand struct {
+	root    string // the key that the settings stand under
 	path    string
 	args    []string
 	secrets *redactor
@@ -62,7 +63,7 @@ func (c tokenCommand) run(ctx context.Context) (string, time.Time, error) {
 
 // fault names the program without its arguments, among which may be secrets.
 func (c tokenCommand) fault(text string, tail *tail) error {
-	text = "running prometheus.bearer.tokenCommand (" + filepath.Base(c.path) + "): " + text
+	text = "running " + c.root + ".bearer.tokenCommand (" + filepath.Base(c.path) + "): " + text
 	if said := printable(c.secrets.replace(tail.String())); said != "" {
 		text += "; its standard error ends with: " + said
 	}

@@ -84,6 +84,47 @@ func (a authorizer) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (a authorizer) CloseIdleConnections() { closeIdle(a.next) }
 
+// withFiles adds the headers whose values stand in files.
+func (r *resolver) withFiles(s Settings, next http.RoundTripper) http.RoundTripper {
+	if len(s.HeaderFiles) == 0 {
+		return next
+	}
+	files := map[string]watchedFile{}
+	for _, name := range sortedKeys(s.HeaderFiles) {
+		key := "headers." + name
+		value := r.file(key, s.HeaderFiles[name])
+		if value == "" {
+			r.fail(key, "the file is empty: "+s.HeaderFiles[name], "write the secret into it")
+		}
+		r.secrets.addHeader(value)
+		files[name] = watchedFile{key: r.root + "." + key, path: s.HeaderFiles[name], secrets: r.secrets}
+	}
+	return headerFiles{next, files}
+}
+
+// headerFiles adds headers that are read when they are needed.
+type headerFiles struct {
+	next  http.RoundTripper
+	files map[string]watchedFile
+}
+
+func (h headerFiles) RoundTrip(req *http.Request) (*http.Response, error) {
+	again := req.Clone(req.Context())
+	for name, file := range h.files {
+		value, err := file.fetch(req.Context())
+		if err != nil {
+			if req.Body != nil {
+				req.Body.Close()
+			}
+			return nil, err
+		}
+		again.Header.Set(name, value)
+	}
+	return h.next.RoundTrip(again)
+}
+
+func (h headerFiles) CloseIdleConnections() { closeIdle(h.next) }
+
 // renewer asks once more with a new token when a server does not take the old one.
 type renewer struct {
 	token *renewed
@@ -132,7 +173,7 @@ func (r *resolver) secret(key, env, path string) secret {
 			r.fail(key+"File", "the file is empty: "+path, "write the secret into it")
 		}
 		r.secrets.add(value)
-		return watchedFile{key: "prometheus." + key + "File", path: path, secrets: r.secrets}
+		return watchedFile{key: r.root + "." + key + "File", path: path, secrets: r.secrets}
 	default:
 		part := key[strings.LastIndex(key, ".")+1:]
 		r.fail(key, "it says nowhere where the secret is", fmt.Sprintf("set %sEnv or %sFile", part, part))
@@ -174,7 +215,7 @@ func (r *resolver) command(b *Bearer) *renewed {
 	if err != nil {
 		r.fail("bearer.tokenCommand", "the program "+b.TokenCommand[0]+" is not there", "install it, or give its path; there is no shell that could look further")
 	}
-	c := tokenCommand{path: path, args: b.TokenCommand[1:], secrets: r.secrets, limit: commandTime}
+	c := tokenCommand{root: r.root, path: path, args: b.TokenCommand[1:], secrets: r.secrets, limit: commandTime}
 	return &renewed{mint: c.run}
 }
 

@@ -47,7 +47,7 @@ func (r *resolver) oauth2(s Settings) *renewed {
 		}
 		token, err := c.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 		if err != nil {
-			return "", time.Time{}, r.secrets.tokenError(err)
+			return "", time.Time{}, r.secrets.tokenError(r.root, err)
 		}
 		r.secrets.add(token.AccessToken)
 		if token.Expiry.IsZero() {
@@ -59,8 +59,8 @@ func (r *resolver) oauth2(s Settings) *renewed {
 
 // tokenError says what the token server answered. Its body is not quoted: it
 // may hold anything.
-func (r *redactor) tokenError(err error) error {
-	const key = "fetching a token from prometheus.oauth2.tokenUrl: "
+func (r *redactor) tokenError(root string, err error) error {
+	key := "fetching a token from " + root + ".oauth2.tokenUrl: "
 	var refused *oauth2.RetrieveError
 	var redirected *redirectError
 	var certificate *tls.CertificateVerificationError

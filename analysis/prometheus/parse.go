@@ -25,11 +25,27 @@ func ParseConfig(file string, node *yaml.Node) (Settings, error) {
 	if key := present["path"]; key != nil && present["url"] != nil {
 		d.fault(key, "reading prometheus.path: it belongs to service", "write the path into the url")
 	}
-	auth := slices.ContainsFunc([]string{"basicAuth", "bearer", "oauth2"}, func(name string) bool { return present[name] != nil })
-	if auth && hasHeader(s.Headers, "Authorization") {
-		d.fault(present["headers"], "reading prometheus.headers: Authorization is set by basicAuth, bearer or oauth2 as well", "keep one of them")
-	}
+	d.oneAuthorization(s, present, "prometheus")
 	return s, errors.Join(d.errs...)
+}
+
+// ParseWay reads those settings that say who asks and how certificates are verified, from a mapping under another key,
+// root. All else is as for [ParseConfig].
+func ParseWay(file, root string, node *yaml.Node) (Settings, error) {
+	var s Settings
+	d := &decoder{file: file}
+	present := d.mapping(root, node, d.wayFields(&s))
+	d.exclusive(present, root, "basicAuth", "bearer", "oauth2")
+	d.oneAuthorization(s, present, root)
+	return s, errors.Join(d.errs...)
+}
+
+// oneAuthorization refuses two values for one header.
+func (d *decoder) oneAuthorization(s Settings, present map[string]*yaml.Node, root string) {
+	auth := slices.ContainsFunc([]string{"basicAuth", "bearer", "oauth2"}, func(name string) bool { return present[name] != nil })
+	if auth && (hasHeader(s.Headers, "Authorization") || hasHeader(s.HeaderFiles, "Authorization")) {
+		d.fault(present["headers"], "reading "+root+".headers: Authorization is set by basicAuth, bearer or oauth2 as well", "keep one of them")
+	}
 }
 
 // Why keys are refused that people expect.
@@ -40,17 +56,23 @@ const (
 )
 
 func (d *decoder) fields(s *Settings) []field {
-	return []field{
+	where := []field{
 		{name: "url", read: d.url(&s.URL, "http", "https")},
 		{name: "service", read: d.text(&s.Service)},
 		{name: "path", read: d.text(&s.Path)},
-		{name: "headers", read: d.table(&s.Headers, d.header)},
+	}
+	return slices.Concat(where, d.wayFields(s), []field{{name: "partial", read: d.partial(&s.AllowPartial)}})
+}
+
+// wayFields are the keys that do not say where the server is.
+func (d *decoder) wayFields(s *Settings) []field {
+	return []field{
+		{name: "headers", read: func(path string, value *yaml.Node) { d.headers(s, path, value) }},
 		{name: "basicAuth", read: func(path string, value *yaml.Node) { s.BasicAuth = d.basicAuth(path, value) }},
 		{name: "bearer", read: func(path string, value *yaml.Node) { s.Bearer = d.bearer(path, value) }},
 		{name: "oauth2", read: func(path string, value *yaml.Node) { s.OAuth2 = d.oauth2(path, value) }},
 		{name: "tls", read: func(path string, value *yaml.Node) { s.TLS = d.tls(path, value) }},
 		{name: "proxyUrl", read: d.url(&s.ProxyURL, "http", "https", "socks5")},
-		{name: "partial", read: d.partial(&s.AllowPartial)},
 		{name: "token", advice: adviceToken},
 		{name: "bearerToken", advice: adviceToken},
 		{name: "password", advice: advicePassword},
@@ -152,16 +174,40 @@ func (d *decoder) partial(allow *bool) func(string, *yaml.Node) {
 // secretHeaders are refused with a value that stands in the file.
 var secretHeaders = []string{"Authorization", "Proxy-Authorization", "Cookie", "X-Api-Key", "X-Auth-Token"}
 
+// headers reads headers, each a text or the file that it stands in.
+func (d *decoder) headers(s *Settings, path string, value *yaml.Node) {
+	texts := &yaml.Node{Kind: value.Kind, Tag: value.Tag, Value: value.Value, Line: value.Line, Column: value.Column}
+	if value.Kind != yaml.MappingNode {
+		texts.Content = value.Content
+	}
+	for i := 0; value.Kind == yaml.MappingNode && i+1 < len(value.Content); i += 2 {
+		key, entry := value.Content[i], resolve(value.Content[i+1])
+		if entry.Kind != yaml.MappingNode {
+			texts.Content = append(texts.Content, key, entry)
+			continue
+		}
+		var file string
+		d.header(path+"."+key.Value, key, entry)
+		present := d.mapping(path+"."+key.Value, entry, []field{{name: "file", read: d.text(&file)}})
+		d.required(entry, present, path+"."+key.Value, "file")
+		if s.HeaderFiles == nil {
+			s.HeaderFiles = map[string]string{}
+		}
+		s.HeaderFiles[key.Value] = file
+	}
+	d.table(&s.Headers, d.header)(path, texts)
+}
+
 // header checks one header before it is read.
 func (d *decoder) header(path string, key, value *yaml.Node) {
 	name := http.CanonicalHeaderKey(key.Value)
 	switch {
 	case strings.ContainsFunc(key.Value, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, r) }) || name == "":
-		d.fault(key, "reading prometheus.headers: a name that no header can have", "letters, digits and hyphens make a name, such as X-Scope-OrgID")
+		d.fault(key, "reading "+strings.TrimSuffix(path, "."+key.Value)+": a name that no header can have", "letters, digits and hyphens make a name, such as X-Scope-OrgID")
 	case name == "Host" || name == "Content-Length" || name == "Transfer-Encoding":
 		d.fault(key, "reading "+path+": it cannot be set", "the URL decides about it")
 	case slices.Contains(secretHeaders, name) && value.Kind == yaml.ScalarNode && !strings.Contains(value.Value, "${env."):
-		d.fault(value, "reading "+path+": its value stands in the file", "a secret does not belong in a file: write ${env.NAME}, or use basicAuth, bearer or oauth2")
+		d.fault(value, "reading "+path+": its value stands in the file", "a secret does not belong in a file: write ${env.NAME} or {file: PATH}, or use basicAuth, bearer or oauth2")
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 // the key; nothing is sent and no command runs yet. Secrets are not in the
 // errors, and not in those of the client.
 func (s Settings) Config(getenv func(string) string) (Config, error) {
-	r := resolver{getenv: getenv, secrets: &redactor{}}
+	r := resolver{root: "prometheus", getenv: getenv, secrets: &redactor{}}
 	config := Config{
 		Timeout: s.Timeout, AllowPartial: s.AllowPartial, PreferGET: s.PreferGET, secrets: r.secrets,
 		URL: r.expand("url", s.URL), Headers: http.Header{},
@@ -34,8 +34,7 @@ func (s Settings) Config(getenv func(string) string) (Config, error) {
 	if r.err == nil {
 		r.err = s.oneCredential(config)
 	}
-	network := r.network(s)
-	config.Transport = r.authenticated(s, recorder{r.secrets, network})
+	config.Transport = r.authenticated(s, r.withFiles(s, recorder{r.secrets, r.network(s)}))
 	return config, r.err
 }
 
@@ -48,7 +47,7 @@ func (s Settings) oneCredential(c Config) error {
 	var found []string
 	for name, is := range map[string]bool{
 		"basicAuth": s.BasicAuth != nil, "bearer": s.Bearer != nil, "oauth2": s.OAuth2 != nil,
-		"headers.Authorization": c.Headers.Get("Authorization") != "", "the user name in url": address.User != nil,
+		"headers.Authorization": c.Headers.Get("Authorization") != "" || hasHeader(s.HeaderFiles, "Authorization"), "the user name in url": address.User != nil,
 	} {
 		if is {
 			found = append(found, name)
@@ -62,6 +61,7 @@ func (s Settings) oneCredential(c Config) error {
 
 // resolver reads what settings name. The first mistake stays.
 type resolver struct {
+	root    string // the key that the settings stand under
 	getenv  func(string) string
 	secrets *redactor
 	err     error
@@ -69,7 +69,7 @@ type resolver struct {
 
 func (r *resolver) fail(key, text, hint string) {
 	if r.err == nil {
-		r.err = fmt.Errorf("reading prometheus.%s: %s\n  hint: %s", key, r.secrets.replace(text), hint)
+		r.err = fmt.Errorf("reading %s.%s: %s\n  hint: %s", r.root, key, r.secrets.replace(text), hint)
 	}
 }
 
@@ -126,7 +126,7 @@ func (r *resolver) tls(key string, t TLS) *tls.Config {
 	load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
 		if err != nil {
-			return nil, fmt.Errorf("reading prometheus.%s.certFile and keyFile: %w", key, err)
+			return nil, fmt.Errorf("reading %s.%s.certFile and keyFile: %w", r.root, key, err)
 		}
 		return &pair, nil
 	}

@@ -25,7 +25,8 @@ type Settings struct {
 	// Path is the path of the API behind it, such as /prometheus.
 	Service, Path string
 
-	Headers map[string]string // sent with every request
+	Headers     map[string]string // sent with every request
+	HeaderFiles map[string]string // the same, by the files that hold their values, which are read anew each time
 
 	// At most one of these three may be set.
 	BasicAuth *BasicAuth
@@ -101,9 +102,11 @@ func (s Settings) TunnelReason() string {
 	case s.TLS.CertFile != "":
 		return "the API server would not show the client certificate to Prometheus"
 	}
-	for _, name := range sortedKeys(s.Headers) {
-		if meantForAPIServer(name) {
-			return "the API server would take the header " + http.CanonicalHeaderKey(name) + " for its own"
+	for _, headers := range []map[string]string{s.Headers, s.HeaderFiles} {
+		for _, name := range sortedKeys(headers) {
+			if meantForAPIServer(name) {
+				return "the API server would take the header " + http.CanonicalHeaderKey(name) + " for its own"
+			}
 		}
 	}
 	return ""

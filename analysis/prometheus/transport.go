@@ -53,6 +53,9 @@ func retryable(ctx context.Context, resp *http.Response, err error, longest time
 	}
 	again, _ := retryablehttp.DefaultRetryPolicy(ctx, resp, err)
 	if t, ok := ctx.Value(trailKey{}).(*trail); ok && again {
+		if t.onlyConnections && resp != nil {
+			return false
+		}
 		t.note(resp, err)
 	}
 	if deadline, ok := ctx.Deadline(); again && ok {
@@ -91,6 +94,9 @@ type trail struct {
 	limit   time.Duration // how long the query may take
 	last    string        // what the last failed try said
 	refused *refusal      // the answer to a GET that was refused, for [getFirst]
+
+	// onlyConnections: each answer is one, whatever its status.
+	onlyConnections bool
 
 	// partial: the answer says itself that it lacks data. It may still be read by client_golang when its time is up.
 	partial atomic.Bool

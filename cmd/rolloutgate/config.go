@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
+	"github.com/rolloutgate/rolloutgate/analysis/endpoint"
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/notice"
@@ -203,6 +204,9 @@ func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (c
 	}
 	spec, err := analysis.ParseSpec(path, criteria)
 	file.spec = spec
+	if err == nil {
+		err = endpoint.Check(spec)
+	}
 	return file, errors.Join(append(errs, err)...)
 }
 

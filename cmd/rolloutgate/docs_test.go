@@ -349,7 +349,7 @@ func TestBlocksParse(t *testing.T) {
 
 // TestConfigFilesParse reads the config files of the examples as rolloutgate does.
 func TestConfigFilesParse(t *testing.T) {
-	for _, path := range []string{"examples/success-criteria/rolloutgate.yaml", "examples/quickstart/criteria.yaml"} {
+	for _, path := range []string{"examples/success-criteria/rolloutgate.yaml", "examples/http-criteria/rolloutgate.yaml", "examples/quickstart/criteria.yaml"} {
 		if _, err := fromFile((&program{}).runCommand().Flags(), nil, path, readFile(t, path)); err != nil {
 			t.Error(err)
 		}

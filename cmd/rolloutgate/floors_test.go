@@ -21,7 +21,7 @@ var floors = [][]string{
 	{"gate/report", "gate/notice"},
 	{"gate"},
 	{"gate/criteria"},
-	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
+	{"gate/cluster", "gate/tunnel", "analysis/prometheus", "analysis/endpoint"},
 	{"gate/manifest", "gate/patch", "gate/record", "gate/rollout", "gate/order", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
 	{"internal/wording"},
 }
@@ -35,6 +35,8 @@ var neighbours = map[string][]string{
 	"gate/rights":    {"gate/manifest", "gate/rollout"},
 	"gate/drill":     {"gate/record", "gate/rollout"},
 	"analysis":       {"analysis/stats"},
+	// What is no Prometheus is asked in the same way: credentials, certificates, limits.
+	"analysis/endpoint": {"analysis/prometheus"},
 	"gate/notice":    {"gate/report"},
 }
 
@@ -53,6 +55,7 @@ var homes = map[string][]string{
 	"github.com/mattn/go-runewidth":                   {"gate/live"},
 	"golang.org/x/term":                               {"cmd/rolloutgate"},
 	"github.com/prometheus/prometheus/":               {"analysis"},
+	"github.com/theory/jsonpath":                      {"analysis"},
 	"sigs.k8s.io/kustomize/":                          {"gate/manifest"},
 	"k8s.io/client-go/":                               {"gate/cluster", "gate/tunnel"},
 	"k8s.io/client-go/applyconfigurations":            {"gate/patch"},
@@ -64,7 +67,7 @@ var homes = map[string][]string{
 	"golang.org/x/net/":                               {"analysis/prometheus"},
 	"k8s.io/cli-runtime/":                             {"cmd/rolloutgate"},
 	"k8s.io/apimachinery/pkg/watch":                   {"gate/cluster"},
-	"net/http":                                        {"gate/cluster", "gate/tunnel", "analysis/prometheus", "gate/notice", "gate/telemetry", "cmd/rolloutgate"},
+	"net/http":                                        {"gate/cluster", "gate/tunnel", "analysis/prometheus", "analysis/endpoint", "gate/notice", "gate/telemetry", "cmd/rolloutgate"},
 }
 
 type goPackage struct {

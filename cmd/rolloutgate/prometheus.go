@@ -64,14 +64,7 @@ func (o *options) connectPrometheus(g *gate.Gate, getenv func(string) string) er
 	if _, err := early.Config(getenv); err != nil {
 		return usage(err)
 	}
-	config, err := o.kube.ToRESTConfig()
-	if err != nil {
-		return noCluster(err)
-	}
-	if o.token != nil {
-		config = cluster.WithTokens(config, o.token)
-	}
-	client, err := tunnel.New(config)
+	client, err := o.tunnels()
 	if err != nil {
 		return err
 	}
@@ -97,4 +90,16 @@ func (o *options) connectPrometheus(g *gate.Gate, getenv func(string) string) er
 		return querier, how, route.Close, err
 	}
 	return nil
+}
+
+// tunnels finds ways into the cluster.
+func (o *options) tunnels() (*tunnel.Client, error) {
+	config, err := o.kube.ToRESTConfig()
+	if err != nil {
+		return nil, noCluster(err)
+	}
+	if o.token != nil {
+		config = cluster.WithTokens(config, o.token)
+	}
+	return tunnel.New(config)
 }

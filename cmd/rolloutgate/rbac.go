@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/rolloutgate/rolloutgate/analysis"
+
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -118,6 +120,9 @@ func (o *options) use(getenv func(string) string) (rights.Use, error) {
 	if err != nil || len(criteria) == 0 {
 		return u, err
 	}
+	if u.Endpoints, err = servicesOf(criteria); err != nil || !analysis.AskPrometheus(criteria) {
+		return u, err
+	}
 	settings, err := o.settings(getenv)
 	if err != nil || settings.Service == "" {
 		return u, err
@@ -128,6 +133,21 @@ func (o *options) use(getenv func(string) string) (rights.Use, error) {
 	}
 	u.Prometheus = rights.Service{Namespace: service.Namespace, Name: service.Name, NoProxy: settings.TunnelReason() != ""}
 	return u, nil
+}
+
+// servicesOf are the Services that criteria ask through the API server.
+func servicesOf(criteria []analysis.Criterion) (out []rights.Service, err error) {
+	for _, e := range analysis.Endpoints(criteria) {
+		if e.Service == "" {
+			continue
+		}
+		s, err := tunnel.ParseService(e.Service)
+		if err != nil {
+			return nil, usage(err)
+		}
+		out = append(out, rights.Service{Namespace: s.Namespace, Name: s.Name})
+	}
+	return out, nil
 }
 
 // ask asks the cluster where it serves a kind.

@@ -70,7 +70,7 @@ func losses() map[string]loss {
 		"delete a hook that has ended, and one of an earlier run before it runs anew": {all["hook"].ends(denied), "cannot delete"},
 		"give some nodes of a DaemonSet the new version first":                        {all["nodes-first"].ends(denied), "cannot delete pods"},
 		"see which nodes of a DaemonSet have the new version by then":                 {all["nodes-first"].ends(denied), "cannot list pods"},
-		"ask Prometheus through the API server's proxy":                               {all["criteria"].ends(denied), "get services/proxy"},
+		"ask Prometheus, or another endpoint, through the API server's proxy":         {all["criteria"].ends(denied), "get services/proxy"},
 
 		"give the traffic of Services to one version alone, with --blue-green, --drain and shares of traffic":   {all["traffic"].ends(denied), "services"},
 		"find the pods of each version behind these Services, with --blue-green, --drain and shares of traffic": {all["traffic"].ends(denied), "cannot list resource"},

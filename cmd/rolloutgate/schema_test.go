@@ -116,7 +116,7 @@ func TestConfigSchemaHasEveryKey(t *testing.T) {
 	}
 	probes := map[string]string{
 		"on": "on: {%s}", "criterion": "criteria: [{%s}]", "ratio": "criteria: [{ratio: {%s}}]", "slow": "criteria: [{slow: {%s}}]",
-		"slo": "criteria: [{slo: {%s}}]", "alerts": "criteria: [{alerts: {%s}}]", "prometheus": "prometheus: {%s}",
+		"slo": "criteria: [{slo: {%s}}]", "alerts": "criteria: [{alerts: {%s}}]", "http": "criteria: [{http: {%s}}]", "prometheus": "prometheus: {%s}",
 		"basicAuth": "prometheus: {basicAuth: {%s}}", "bearer": "prometheus: {bearer: {%s}}", "oauth2": "prometheus: {oauth2: {%s}}",
 		"tls": "prometheus: {tls: {%s}}", "stage": "stages: [{canary: 1, %s}]", "preview": "stages: [{preview: {%s}}]",
 		"approve": "stages: [{canary: 1}, {approve: {%s}}]", "test": "stages: [{canary: 1, test: {%s}}]",

@@ -147,6 +147,9 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 	if longest := g.Timing.Longest(g.Criteria); o.timeout > 0 && longest > o.timeout {
 		return g, tooLong(longest, o.timeout)
 	}
+	if err := o.connectEndpoints(&g, getenv); err != nil || !analysis.AskPrometheus(g.Criteria) {
+		return g, err
+	}
 	return g, o.connectPrometheus(&g, getenv)
 }
 

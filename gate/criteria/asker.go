@@ -16,6 +16,7 @@ import (
 // goes on in the background sees only what it is told.
 type Asker struct {
 	Querier  analysis.Querier
+	Fetcher  analysis.Fetcher
 	Criteria []analysis.Criterion
 	Timing   analysis.Timing
 	// Vars are the variables that do not come from workloads; the namespace is among them.
@@ -115,7 +116,7 @@ func (a *Asker) before(workloads []rollout.Workload, pods []rollout.RunningPod) 
 	}
 	v, views := a.views(relevant, view)
 	return analysis.Session{
-		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, AllPods: v.AllPods, Pods: v.Pods, Vars: v.Vars, Views: views,
+		Querier: a.Querier, Fetcher: a.Fetcher, Criteria: a.Criteria, Timing: a.Timing, AllPods: v.AllPods, Pods: v.Pods, Vars: v.Vars, Views: views,
 	}
 }
 
@@ -153,7 +154,7 @@ func (a *Asker) rolling(current *atomic.Pointer[scene]) analysis.Session {
 	}
 	v := view("", a.others(a.all))
 	s := analysis.Session{
-		Querier: a.Querier, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, AllPods: v.AllPods, Pods: v.Pods, Seen: v.Seen, Vars: v.Vars,
+		Querier: a.Querier, Fetcher: a.Fetcher, Criteria: a.Criteria, Timing: a.Timing, Facts: a.Facts, AllPods: v.AllPods, Pods: v.Pods, Seen: v.Seen, Vars: v.Vars,
 		Views: map[string]analysis.View{},
 	}
 	for _, name := range a.named() {

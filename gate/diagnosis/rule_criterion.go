@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -8,12 +9,12 @@ import (
 var ruleCriterion = Rule{Family: "Success criteria", Causes: []Cause{
 	{Code: "CriterionBreached", class: now("traffic", LayerApplication, ScopeApp), By: byCriterion,
 		Meaning: "A success criterion of the run does not hold for the new version.",
-		Signals: "The values that Prometheus answered during the window; the report has them and the series that contributed most.",
+		Signals: "The values that were answered during the window; the report has them and the series that contributed most.",
 		Remedy:  "Compare the new version's behaviour with the old one's around the first breach, and read the logs of the new pods of that time."},
 	{Code: "CriterionInconclusive", class: now("traffic", LayerApplication, ScopeApp), By: byNoAnswer,
-		Meaning: "A success criterion could not be judged: there were no data, too few, or Prometheus did not answer.",
-		Signals: "The answers of Prometheus during the window.",
-		Remedy:  "Run the query by hand against the same Prometheus; check --prometheus-url and that the new pods are scraped."},
+		Meaning: "A success criterion could not be judged: there were no data, too few, or Prometheus, or the endpoint that it asks, did not answer.",
+		Signals: "The answers during the window.",
+		Remedy:  "Run the query by hand against the same Prometheus; check --prometheus-url and that the new pods are scraped. Of an endpoint: send the request by hand."},
 	{Code: "CriterionFailsBefore", class: now("traffic", LayerApplication, ScopeApp), By: byPreflight,
 		Meaning: "A success criterion does not hold for the running version already, so it cannot judge the new one; nothing was changed.",
 		Signals: "The criterion's query, asked before the first write.",
@@ -66,6 +67,8 @@ type Criterion struct {
 	// Count is how many values were judged; of a share of events, how many events were bad.
 	Count  int
 	Events bool // a share of events was judged, not values
+	// Source is what was asked; "" is Prometheus.
+	Source string
 }
 
 // CriterionBreached says that a criterion did not hold for the new version.
@@ -82,6 +85,9 @@ func CriterionInconclusive(c Criterion) Finding {
 	f.Confidence = Likely
 	f.Cause = fmt.Sprintf("criterion %q could not be judged: %s", c.Name, c.Reason)
 	f.Fix = []string{"run the query by hand against the same Prometheus", "check --prometheus-url and that the new pods are scraped"}
+	if c.Source != "" {
+		f.Fix = []string{"send the request by hand, from the machine that this ran on", "check the url and the jsonpath of the criterion, and that the endpoint answers all the time"}
+	}
 	return f
 }
 
@@ -102,6 +108,9 @@ func CriterionUnusable(c Criterion) Finding {
 	f := c.finding("CriterionUnusable")
 	f.Cause = fmt.Sprintf("criterion %q says nothing about the running version: %s", c.Name, c.Reason)
 	f.Fix = []string{"correct the query, or have the pods scraped; 'rolloutgate analyze' tries criteria alone"}
+	if c.Source != "" {
+		f.Fix = []string{"send the request by hand; 'rolloutgate analyze' tries criteria alone", "deploy nevertheless, for example the version that has the endpoint: --preflight=warn"}
+	}
 	return f
 }
 
@@ -113,16 +122,19 @@ func (c Criterion) judged(code string) Finding {
 		f.Rule, f.Knob = byEvents.Rule, byEvents.Knob
 	}
 	for _, series := range c.Contributors {
-		f.Evidence = append(f.Evidence, Proof{Type: "metric", Text: series, Ref: "Prometheus"})
+		f.Evidence = append(f.Evidence, Proof{Type: "metric", Text: series, Ref: c.ref()})
 	}
 	return f
 }
+
+// ref is where evidence comes from.
+func (c Criterion) ref() string { return cmp.Or(c.Source, "Prometheus") }
 
 func (c Criterion) finding(code string) Finding {
 	cause := standard.cause(code)
 	return Finding{
 		Code: code, Detail: c.Name, Layer: cause.layer, Stage: cause.Stage(), Confidence: Proven, Terminal: cause.terminal,
 		Rule: cause.By.Rule, Knob: cause.By.Knob, entry: cause,
-		Evidence: []Proof{{Type: "metric", Text: c.Text, Ref: "Prometheus"}},
+		Evidence: []Proof{{Type: "metric", Text: c.Text, Ref: c.ref()}},
 	}
 }

@@ -239,7 +239,7 @@ func (d *document) courses(r gate.Report) {
 			b.WriteString("\n" + codeBlock("text", append([]string{s.String() + "  " + words}, s.marks...)))
 		}
 		if c.Query != "" {
-			b.WriteString("\n" + codeBlock("promql", wrap(oneLine(c.Query), 120)))
+			b.WriteString("\n" + codeBlock(language(c), wrap(oneLine(c.Query), 120)))
 		}
 	}
 	if b.Len() == 0 {
@@ -247,4 +247,12 @@ func (d *document) courses(r gate.Report) {
 	}
 	open := map[bool]string{true: " open"}[analysis.Overall(r.Criteria) == analysis.Fail]
 	d.section("\n<details" + open + "><summary>The criteria over time, and their queries</summary>\n" + b.String() + "\n</details>\n")
+}
+
+// language is that of what was asked.
+func language(c analysis.Result) string {
+	if c.Source != "" {
+		return "text"
+	}
+	return "promql"
 }

@@ -86,12 +86,15 @@ func forwarded(needed bool, group, resource string) func(Use) []Place {
 	}
 }
 
-// proxied is where a run asks Prometheus by way of the API server.
-func proxied(u Use) []Place {
-	if u.Prometheus.Name == "" || u.Prometheus.NoProxy {
-		return nil
+// proxied is where a run asks Prometheus, or an endpoint, by way of the API server.
+func proxied(u Use) (out []Place) {
+	for _, s := range append([]Service{u.Prometheus}, u.Endpoints...) {
+		place := Place{"", "services/proxy", s.Namespace}
+		if s.Name != "" && !s.NoProxy && !slices.Contains(out, place) {
+			out = append(out, place)
+		}
 	}
-	return []Place{{"", "services/proxy", u.Prometheus.Namespace}}
+	return out
 }
 
 func serviceOfPrometheus(u Use) []Place {

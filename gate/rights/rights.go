@@ -25,6 +25,8 @@ type Use struct {
 	Record bool
 	// Prometheus is the Service that is asked through the API server; its Name is empty when there is none.
 	Prometheus Service
+	// Endpoints are the Services that criteria ask through the API server, without Prometheus.
+	Endpoints []Service
 
 	NeverUndo     bool // nothing is taken back
 	Pins          bool // Services get traffic for one version alone

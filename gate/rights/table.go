@@ -51,7 +51,7 @@ func Table() []Row {
 			On: []Place{{Resource: "pods"}, {Group: "apps", Resource: "controllerrevisions"}}, wanted: replacesPods,
 		},
 		{
-			Purpose: "ask Prometheus through the API server's proxy", Verbs: []string{"get"}, of: proxied, words: "services/proxy",
+			Purpose: "ask Prometheus, or another endpoint, through the API server's proxy", Verbs: []string{"get"}, of: proxied, words: "services/proxy",
 		},
 		{
 			Purpose: "ask Prometheus by port-forward", Verbs: []string{"get", "create"}, of: forwarded(true, "", "pods/portforward"), words: "pods/portforward",

@@ -28,9 +28,20 @@ const proxyWay = "through the API server's proxy"
 
 // byProxy finds the way through the API server. With an error that has reached set, the route is valid, too.
 func (c *Client) byProxy(ctx context.Context, s Service, apiPath string) (Route, error) {
-	network, err := rest.TransportFor(c.config)
+	route, err := c.Proxy(s)
 	if err != nil {
 		return Route{}, &wayError{way: proxyWay, text: err.Error()}
+	}
+	route.URL += apiPath
+	return route, probe(ctx, route.Transport, route.URL)
+}
+
+// Proxy is the way to a Service through the API server, whatever the Service speaks. Nobody is asked whether it leads
+// there.
+func (c *Client) Proxy(s Service) (Route, error) {
+	network, err := rest.TransportFor(c.config)
+	if err != nil {
+		return Route{}, err
 	}
 	name := s.Name + ":" + s.Port
 	if s.Scheme == "https" {
@@ -38,9 +49,8 @@ func (c *Client) byProxy(ctx context.Context, s Service, apiPath string) (Route,
 	}
 	base := c.typed.CoreV1().RESTClient().Get().AbsPath("/api/v1/namespaces", s.Namespace, "services", name, "proxy").URL()
 	way := &proxyTransport{next: network, base: base}
-	address := strings.TrimRight(base.String(), "/") + apiPath
-	route := Route{URL: address, Transport: way, How: "API server proxy", Close: func() { /* its connections are those of the client */ }}
-	return route, probe(ctx, way, address)
+	address := strings.TrimRight(base.String(), "/")
+	return Route{URL: address, Transport: way, How: "API server proxy", Close: func() { /* its connections are those of the client */ }}, nil
 }
 
 // proxyTransport sends requests to one Service by way of the API server, with the credentials of the kubeconfig. It
