@@ -51,6 +51,7 @@ type world struct {
 	onWrite func(n int, what string)
 	freed   []string
 
+	controllerOf    func(rollout.Object) (*unstructured.Unstructured, error)
 	wholeLog        func(ctx context.Context, t diagnosis.LogTarget, most int) (string, bool, error)
 	keepPod         func(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error
 	lacksForKeeping []string
@@ -108,6 +109,7 @@ type thing struct {
 	theirs   []patch.Kept // what others have changed meanwhile
 	badImage bool         // a Pod of version 2 whose image name is wrong
 	made     int          // how often a Job of that name was created
+	dress    func(u *unstructured.Unstructured, version int)
 }
 
 func newWorld(things ...*thing) *world {
@@ -174,6 +176,9 @@ func (t *thing) object(version int) *unstructured.Unstructured {
 		u.Object["spec"] = map[string]any{}
 	}
 	u.SetCreationTimestamp(metav1.NewTime(t.at))
+	if t.dress != nil {
+		t.dress(u, version)
+	}
 	return u
 }
 
@@ -456,6 +461,13 @@ func (w *world) KeepPod(ctx context.Context, p *corev1.Pod, k rollout.Keeping) e
 func (w *world) LacksForKeeping(context.Context, string) []string { return w.lacksForKeeping }
 
 func (w *world) Room(context.Context, string, bool) (diagnosis.Room, error) { return w.room, nil }
+
+func (w *world) ControllerOf(_ context.Context, o rollout.Object) (*unstructured.Unstructured, error) {
+	if w.controllerOf == nil {
+		return nil, nil
+	}
+	return w.controllerOf(o)
+}
 
 func (w *world) ServicesOf(context.Context, rollout.Object) ([]string, error) { return nil, nil }
 

@@ -24,6 +24,9 @@ type Target struct {
 	OldPods bool
 	// Ends says that the object is to run to its end. A Job does so anyway, a Pod may do either.
 	Ends bool
+	// Awaited are images that its pod template is to have before anything is judged; empty: it is judged as it is. Applied
+	// may then be nil, for an object that is not there yet.
+	Awaited []string
 	// Since is the API server's time of the write that began the rollout.
 	Since time.Time
 	// Manifest is where it was written; nil when it was not this run's.
