@@ -58,6 +58,8 @@ type Cluster interface {
 	Replace(ctx context.Context, p *corev1.Pod) error
 	// Routes lists the HTTPRoutes of a namespace; served is false for a cluster that does not have the kind.
 	Routes(ctx context.Context, namespace string) (routes []*unstructured.Unstructured, served bool, err error)
+	// ControllerOf reads the object that an object's controller works for; nil when there is none.
+	ControllerOf(ctx context.Context, o rollout.Object) (*unstructured.Unstructured, error)
 	// PodsOf lists the pods below the objects, ServicesOf names the Services that select an object's pods.
 	PodsOf(ctx context.Context, objects []rollout.Object) ([]rollout.RunningPod, error)
 	ServicesOf(ctx context.Context, object rollout.Object) ([]string, error)

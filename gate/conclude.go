@@ -7,6 +7,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // conclude acts on the verdict: it takes back what has to be taken back, and sets the exit.
@@ -69,6 +70,15 @@ func (r *run) passedState(v Verdict) string {
 }
 
 func (r *run) inconclusiveState(v Verdict) string {
+	if v.Awaited {
+		var missing []string
+		for _, s := range r.report.Workloads {
+			if s.Reason == rollout.ReasonAwaited {
+				missing = append(missing, s.Ref.String())
+			}
+		}
+		return "nothing was judged: the version to wait for has not come to " + strings.Join(missing, ", ")
+	}
 	if len(v.Nothing) > 0 {
 		return "the release was kept, and nothing of it runs: " + list(r.names(v.Nothing), "", " at 0 replicas")
 	}

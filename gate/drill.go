@@ -69,6 +69,7 @@ func (g Gate) Drill(ctx context.Context, d Drill) (Report, error) {
 	for _, n := range copied.Notes {
 		r.note("%s", n)
 	}
+	r.noteKeeper(d.Live, refOf(d.Live), "it does not know the copy of this drill, but a run at the original would be refused, unless --gitops=warn")
 	x := rehearsal{run: r, gate: g, drill: d, copied: copied}
 	if err := x.clear(ctx); err != nil {
 		return r.failed(err)

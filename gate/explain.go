@@ -23,6 +23,9 @@ func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
 	for _, c := range f.r.report.Changes {
 		ev.Together = append(ev.Together, c.Object)
 	}
+	if f.states[i].renewed {
+		ev.Workload.Applied, ev.Workload.Since = f.targets[i].Applied, f.targets[i].Since
+	}
 	if accepted := f.states[i].accepted; accepted != nil {
 		ev.Workload.Applied = accepted
 	}
@@ -124,7 +127,7 @@ func (f *follower) worthExplaining(v Verdict) []int {
 	}
 	for i := range f.states {
 		worth := f.states[i].status.Phase != rollout.Complete || v.Outcome == CriteriaFailed
-		if i != v.Target && worth && len(order) < maxExplained {
+		if i != v.Target && worth && !f.states[i].awaits && len(order) < maxExplained {
 			order = append(order, i)
 		}
 	}

@@ -51,6 +51,7 @@ type world struct {
 	onWrite func(n int, what string)
 	freed   []string
 
+	controllerOf    func(rollout.Object) (*unstructured.Unstructured, error)
 	wholeLog        func(ctx context.Context, t diagnosis.LogTarget, most int) (string, bool, error)
 	keepPod         func(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error
 	lacksForKeeping []string
@@ -107,8 +108,9 @@ type thing struct {
 	gone     bool
 	theirs   []patch.Kept      // what others have changed meanwhile
 	badImage bool              // a Pod of version 2 whose image name is wrong
-	notes    map[string]string // the annotations of version 2
 	made     int               // how often a Job of that name was created
+	notes    map[string]string // the annotations of version 2
+	dress    func(u *unstructured.Unstructured, version int)
 }
 
 func newWorld(things ...*thing) *world {
@@ -177,6 +179,9 @@ func (t *thing) object(version int) *unstructured.Unstructured {
 	u.SetCreationTimestamp(metav1.NewTime(t.at))
 	if version == 2 && t.notes != nil {
 		u.SetAnnotations(t.notes)
+	}
+	if t.dress != nil {
+		t.dress(u, version)
 	}
 	return u
 }
@@ -460,6 +465,13 @@ func (w *world) KeepPod(ctx context.Context, p *corev1.Pod, k rollout.Keeping) e
 func (w *world) LacksForKeeping(context.Context, string) []string { return w.lacksForKeeping }
 
 func (w *world) Room(context.Context, string, bool) (diagnosis.Room, error) { return w.room, nil }
+
+func (w *world) ControllerOf(_ context.Context, o rollout.Object) (*unstructured.Unstructured, error) {
+	if w.controllerOf == nil {
+		return nil, nil
+	}
+	return w.controllerOf(o)
+}
 
 func (w *world) ServicesOf(context.Context, rollout.Object) ([]string, error) { return nil, nil }
 

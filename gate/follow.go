@@ -85,6 +85,7 @@ func (r *run) follow(targets []rollout.Target) (f *follower, stop func()) {
 	for i := range f.states {
 		f.states[i] = newState(targets[i], r.patienceFor(targets[i]))
 		f.states[i].write = r.writeOf(targets[i].Ref)
+		f.states[i].awaits = len(targets[i].Awaited) > 0
 	}
 	return f, func() { cancel(); f.w.Wait() }
 }
@@ -113,8 +114,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 	defer recheck.Stop()
 	reading, stopReading := context.WithCancel(ctx)
 	defer func() { stopReading(); f.pending.Wait() }()
-	if judged && len(f.r.criteria.Criteria) > 0 {
-		f.measure(ctx)
+	if judged {
 		defer f.finishMeasuring()
 	}
 	started := time.Now()
@@ -122,6 +122,9 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 		intents, next := f.look()
 		for _, x := range intents {
 			f.perform(reading, x)
+		}
+		if judged {
+			f.measureWhenCome(ctx)
 		}
 		if ctx.Err() != nil {
 			f.finishMeasuring()

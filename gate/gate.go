@@ -40,6 +40,8 @@ type Gate struct {
 	Vars analysis.Vars
 	// Preflight says what criteria that do not hold for the running version mean; "" is PreflightEnforce.
 	Preflight PreflightMode
+	// GitOps says what it means that an object of the run belongs to a GitOps tool; "" is GitOpsRefuse.
+	GitOps GitOpsMode
 	// Recovery is how long criteria that failed are asked again after an undo; zero: DefaultRecovery.
 	Recovery time.Duration
 
@@ -156,7 +158,8 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 	return r.end(), nil
 }
 
-// Watch judges rollouts that somebody else began. It changes nothing.
+// Watch judges rollouts that somebody else began, or is to begin: it waits for the images that are awaited. It changes
+// nothing.
 func (g Gate) Watch(ctx context.Context, targets []rollout.Target) (Report, error) {
 	r := g.begin(ctx, "watch")
 	r.g.NeverUndo = true
@@ -171,7 +174,9 @@ func (g Gate) Watch(ctx context.Context, targets []rollout.Target) (Report, erro
 	}
 	r.begins()
 	r.time(r.began, refsOf(targets), true, 0)
-	r.conclude(r.watch(targets, Stage{Judge: true}))
+	verdict := r.watch(targets, Stage{Judge: true})
+	r.notSynced(targets, verdict)
+	r.conclude(verdict)
 	r.plot()
 	return r.end(), nil
 }

@@ -18,6 +18,8 @@ type Verdict struct {
 	Evidence *diagnosis.Evidence
 	// Action is what follows when criteria decided; "" otherwise.
 	Action analysis.Action
+	// Awaited says that there was nothing to judge: the version that was to come has not.
+	Awaited bool
 	// Nothing says that the rollout is complete, and runs no pod: the numbers of those workloads.
 	Nothing []int
 }
@@ -148,7 +150,23 @@ func overdue(s Situation) Verdict {
 	if breached || s.Criteria == InWindow && complete(s.Workloads) {
 		return byCriteria(s)
 	}
+	if onlyAwaited(s.Workloads) {
+		return Verdict{Outcome: Inconclusive, Target: -1, Awaited: true}
+	}
 	return Verdict{Outcome: TimedOut, Target: -1}
+}
+
+// onlyAwaited tells whether all that a rollout lacks are versions that have not come.
+func onlyAwaited(workloads []Observed) bool {
+	awaited := false
+	for _, w := range workloads {
+		is := w.Status.Reason == rollout.ReasonAwaited
+		if !is && !complete([]Observed{w}) {
+			return false
+		}
+		awaited = awaited || is
+	}
+	return awaited
 }
 
 // byCriteria is what the criteria's results mean, by the policy.

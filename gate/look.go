@@ -42,6 +42,9 @@ type state struct {
 	// accepted is the object with the changes that others have made meanwhile, and that took nothing over.
 	accepted rollout.Object
 
+	awaits  bool // the version that is to be judged has not come
+	renewed bool // it has, and is another one than there was
+
 	held    bool // complete, but something about it can still decide
 	checked time.Time
 	looked  bool // at least once
@@ -84,6 +87,9 @@ func (f *follower) look() (intents []intent, next time.Duration) {
 
 func (f *follower) lookAt(i int) (intents []intent, next time.Duration) {
 	s := &f.states[i]
+	if !f.came(i) {
+		return nil, longest
+	}
 	workload := f.workload(i)
 	status := rollout.Evaluate(workload)
 	if status.Reason == rollout.ReasonTemplateChanged && f.accept(i, workload.Live) {
@@ -136,7 +142,7 @@ func (f *follower) lookAt(i int) (intents []intent, next time.Duration) {
 
 // workload is what is known of a target, with what was accepted of it since.
 func (f *follower) workload(i int) rollout.Workload {
-	w := f.w.Workload(i)
+	w := f.known(i)
 	if accepted := f.states[i].accepted; accepted != nil {
 		w.Applied = accepted
 	}

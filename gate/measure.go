@@ -21,7 +21,7 @@ func (f *follower) workloads() []rollout.Workload {
 	var out []rollout.Workload
 	for i := range f.targets {
 		if f.w.Synced(i) {
-			out = append(out, f.w.Workload(i))
+			out = append(out, f.known(i))
 		}
 	}
 	return out

@@ -58,7 +58,7 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 		}
 		return plan, r.fail(err)
 	}
-	return plan, nil
+	return plan, r.deployedByGitOps(ctx, plan)
 }
 
 // planned tells of a write that is to be.

@@ -303,8 +303,12 @@ func (r *run) lookBefore() {
 	defer stop()
 	ctx, release := r.course.enter(Explaining, firstAnswer)
 	defer release()
-	if f.firstLook(ctx) == nil {
-		r.report.Workloads = f.statuses()
+	if f.firstLook(ctx) != nil {
+		return
+	}
+	r.report.Workloads = f.statuses()
+	for i := range f.targets {
+		r.noteKeeper(f.w.Workload(i).Live, f.targets[i].Ref, "it may put back again what this undo takes away: revert it there, too")
 	}
 }
 

@@ -103,9 +103,11 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 		r.findings = append(r.findings, f.testFinding())
 	case v.Outcome == Rejected:
 		r.findings = append(r.findings, f.unapproved())
+	case v.Awaited:
+		r.findings = append(r.findings, f.notCome()...)
 	default:
 		r.step(Step{Name: StepDiagnose})
-		r.findings = append(r.findings, f.explain(v)...)
+		r.findings = append(append(r.findings, f.explain(v)...), f.notCome()...)
 	}
 	return v
 }

@@ -52,7 +52,8 @@ type options struct {
 	approveTimeout                   time.Duration
 	approveBy                        string
 	helmTests                        bool
-	preflight                        string
+	preflight, gitops                string
+	forImages                        []string
 
 	changeCause, cause string // the flag, and its text
 	pushMetrics        string
@@ -102,6 +103,7 @@ func (o *options) manifests(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&o.filenames, "filename", "f", nil, "file or folder to apply, or - for standard input; repeatable")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "read folders with everything below them")
 	flags.StringVarP(&o.kustomize, "kustomize", "k", "", "kustomization folder to apply")
+	flags.StringVar(&o.gitops, "gitops", string(gate.GitOpsRefuse), "what it means that objects belong to Argo CD or Flux, which put them back: refuse (to write them), or warn, for those who have suspended it")
 	o.applying(flags)
 }
 
@@ -297,6 +299,7 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),
 		oneOf("record", o.keep, string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing), ""),
 		oneOf("preflight", o.preflight, string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff), ""),
+		oneOf("gitops", o.gitops, string(gate.GitOpsRefuse), string(gate.GitOpsWarn), ""),
 	)
 }
 

@@ -30,6 +30,7 @@ func choices() map[string][]string {
 		"output": formatNames(p.formats()), "undo": {"on-failure", "never"}, "on-cancel": {"undo", "leave"}, "dry-run": {"none", "server"},
 		"record":    {string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing)},
 		"preflight": {string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff)},
+		"gitops":    {string(gate.GitOpsRefuse), string(gate.GitOpsWarn)},
 		"color":     {"auto", "always", "never"}, "ci": ciNames(p.ciSystems()),
 	}
 }

@@ -15,13 +15,19 @@ func (p *program) watchCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "watch KIND/NAME…",
 		Short:   "Gate a rollout that is already going on, without changing anything",
-		Example: "  rolloutgate watch deployment/web statefulset/db --timeout 5m",
+		Long: `Judges a rollout that somebody else has begun, or is to begin: Argo CD, Flux, another pipeline. It changes nothing.
+
+A rollout that has not begun yet looks like one that is complete. --for-image waits for the version that is to be judged: a
+pod template that has the image. Only from then on anything is judged.`,
+		Example: `  rolloutgate watch deployment/web statefulset/db --timeout 5m
+  rolloutgate watch deployment/web --for-image registry.example/shop/web:v2 --timeout 15m`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.onTargets(c, o, args, gate.Gate.Watch)
 		},
 	}
 	o.connection(c.Flags())
 	o.gating(c.Flags())
+	o.awaiting(c.Flags())
 	o.pushing(c.Flags())
 	return c
 }

@@ -129,7 +129,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
 		Store: o.store(client), Keep: gate.Keeping(o.keep), History: o.history, WaitForLock: o.waitForLock, TakeOver: o.takeOver,
 		FieldManager: o.fieldManager, Force: o.forceConflicts, Pipeline: o.pipeline(getenv), Here: thisMachine(),
-		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery, RunTest: runTest,
+		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), GitOps: gate.GitOpsMode(o.gitops), Recovery: o.recovery, RunTest: runTest,
 	}
 	var err error
 	if g.Patience, err = o.patience(); err != nil {
@@ -236,10 +236,13 @@ func (o *options) targets(ctx context.Context, client *cluster.Client, args []st
 	}
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	targets, err := client.Find(ctx, args)
+	targets, err := client.Find(ctx, args, len(o.forImages) > 0)
 	switch gate.OutcomeOf(err) {
 	case gate.Internal, gate.Refused: // the arguments mean nothing, or nothing that is there
 		err = usage(err)
+	}
+	if err == nil {
+		err = o.awaited(ctx, client, targets)
 	}
 	return targets, err
 }

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -18,8 +18,9 @@ import (
 )
 
 // Find returns the objects that names name, as KIND/NAME in all the spellings of kubectl (deploy/web, sts/db), in the
-// client's namespace. Their rollout began with the last write that was not one of a status.
-func (c *Client) Find(ctx context.Context, names []string) ([]rollout.Target, error) {
+// client's namespace. Their rollout began with the last write that was not one of a status. One that is not there is an
+// error, unless it is awaited: then its target has no object.
+func (c *Client) Find(ctx context.Context, names []string, awaited bool) ([]rollout.Target, error) {
 	mapper := restmapper.NewShortcutExpander(c.mapper, c.typed.Discovery(), nil)
 	targets := make([]rollout.Target, 0, len(names))
 	for _, text := range names {
@@ -27,7 +28,7 @@ func (c *Client) Find(ctx context.Context, names []string) ([]rollout.Target, er
 		if !ok {
 			return nil, notAName(text)
 		}
-		target, err := c.find(ctx, mapper, kind, name)
+		target, err := c.find(ctx, mapper, kind, name, awaited)
 		if err != nil {
 			return nil, fmt.Errorf("finding %s: %w", text, err)
 		}
@@ -61,16 +62,19 @@ func (c *Client) kindNamed(ctx context.Context, mapper meta.RESTMapper, kind str
 	return gvk, r, err
 }
 
-func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name string) (rollout.Target, error) {
-	_, r, err := c.kindNamed(ctx, mapper, kind)
+func (c *Client) find(ctx context.Context, mapper meta.RESTMapper, kind, name string, awaited bool) (rollout.Target, error) {
+	gvk, r, err := c.kindNamed(ctx, mapper, kind)
 	if err != nil {
 		return rollout.Target{}, err
 	}
 	live, err := c.at(r, c.namespace).Get(ctx, name, metav1.GetOptions{})
+	if awaited && apierrors.IsNotFound(err) {
+		return rollout.Target{Ref: c.refTo(gvk, r, name), Resource: r}, nil
+	}
 	if err != nil {
 		return rollout.Target{}, err
 	}
-	return rollout.Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), Resource: r}, nil
+	return rollout.Target{Ref: refOf(live), Applied: typed(live), Since: rollout.LastWrite(live), Resource: r}, nil
 }
 
 // Names reads KIND/NAME in all the spellings of kubectl. The objects need not exist.
@@ -86,24 +90,31 @@ func (c *Client) Names(ctx context.Context, names []string) ([]manifest.Ref, err
 		if err != nil {
 			return nil, fmt.Errorf("finding %s: %w", text, err)
 		}
-		ref := manifest.Ref{Group: gvk.Group, Kind: gvk.Kind, Name: name}
-		if r.Namespaced {
-			ref.Namespace = c.namespace
-		}
-		refs = append(refs, ref)
+		refs = append(refs, c.refTo(gvk, r, name))
 	}
 	return refs, nil
 }
 
-// lastWrite is the time of the newest write by anybody but a controller of the control plane.
-func lastWrite(u *unstructured.Unstructured) time.Time {
-	newest := u.GetCreationTimestamp().Time
-	for _, m := range u.GetManagedFields() {
-		if m.Subresource == "" && m.Manager != "kube-controller-manager" && m.Time != nil && m.Time.After(newest) {
-			newest = m.Time.Time
-		}
+// refTo names an object in the client's namespace.
+func (c *Client) refTo(gvk schema.GroupVersionKind, r manifest.Resource, name string) manifest.Ref {
+	ref := manifest.Ref{Group: gvk.Group, Kind: gvk.Kind, Name: name}
+	if r.Namespaced {
+		ref.Namespace = c.namespace
 	}
-	return newest
+	return ref
+}
+
+// ControllerOf reads the object that an object's controller works for; nil when there is none.
+func (c *Client) ControllerOf(ctx context.Context, o rollout.Object) (*unstructured.Unstructured, error) {
+	owner := metav1.GetControllerOf(o)
+	if owner == nil {
+		return nil, nil
+	}
+	r, err := c.resourceFor(ctx, schema.FromAPIVersionAndKind(owner.APIVersion, owner.Kind))
+	if err != nil {
+		return nil, fmt.Errorf("finding %s/%s: %w", strings.ToLower(owner.Kind), owner.Name, err)
+	}
+	return c.at(r, o.GetNamespace()).Get(ctx, owner.Name, metav1.GetOptions{})
 }
 
 // standalone are the kinds that FindAll looks for.
@@ -134,7 +145,7 @@ func (c *Client) FindAll(ctx context.Context, everywhere bool) (targets []rollou
 		for n := range lists[i].Items {
 			live := &lists[i].Items[n]
 			if owner := metav1.GetControllerOf(live); owner == nil || owner.Kind == "CronJob" {
-				targets = append(targets, rollout.Target{Ref: refOf(live), Applied: typed(live), Since: lastWrite(live), Resource: k.Resource})
+				targets = append(targets, rollout.Target{Ref: refOf(live), Applied: typed(live), Since: rollout.LastWrite(live), Resource: k.Resource})
 			}
 		}
 	}

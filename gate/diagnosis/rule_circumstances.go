@@ -60,53 +60,18 @@ func (s *facts) circumstances(found []Finding) []Finding {
 	return append(found, s.mutableTags()...)
 }
 
-// keepers are the tools that put a workload back as they want it, by what they leave on it. A label alone is not enough
-// for Helm: charts write it, and their output is applied by others too.
-var keepers = []struct {
-	name, key, manager, where string
-}{
-	{"Argo CD", "argocd.argoproj.io/tracking-id", "argocd-controller", "Git"},
-	{"Argo CD", "argocd.argoproj.io/instance", "argocd-application-controller", "Git"},
-	{"Flux", "kustomize.toolkit.fluxcd.io/name", "kustomize-controller", "Git"},
-	{"Flux", "helm.toolkit.fluxcd.io/name", "helm-controller", "Git"},
-	{"Helm", "meta.helm.sh/release-name", "helm", "the Helm release"},
-}
-
+// keptByOthers looks for a keeper in the object as it is and, as far as this run changed it, as it was written and before.
 func (s *facts) keptByOthers() (Finding, bool) {
-	if s.w.Live == nil {
+	k, ok := keeperOf(s.w.Live, managersOf(s.w.Live, s.w.Applied, s.Previous))
+	if !ok {
 		return Finding{}, false
 	}
-	for _, k := range keepers {
-		text := ""
-		for _, m := range []map[string]string{s.w.Live.GetAnnotations(), s.w.Live.GetLabels()} {
-			if value, ok := m[k.key]; ok {
-				text = k.key + ": " + quote(value)
-			}
-		}
-		if text == "" && s.managedBy(k.manager) {
-			text = "field manager " + k.manager
-		}
-		if text == "" {
-			continue
-		}
-		f := s.finding("GitOpsManaged")
-		f.Detail, f.FieldPath = k.name, "metadata"
-		f.Cause = fmt.Sprintf("%s manages %s too, and may revert what is changed here, an undo included", k.name, s.w.Ref)
-		f.Evidence = []Proof{{Type: "object", Text: text, Ref: s.w.Ref.String()}}
-		f.Fix = []string{"make the change in " + k.where + ", or take the workload out of the care of " + k.name}
-		return f, true
-	}
-	return Finding{}, false
-}
-
-// managedBy looks for a manager in the object as it was written or, if this run changed it, before.
-func (s *facts) managedBy(manager string) bool {
-	for _, o := range []rollout.Object{s.w.Live, s.w.Applied, s.Previous} {
-		if o != nil && slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool { return e.Manager == manager }) {
-			return true
-		}
-	}
-	return false
+	f := s.finding("GitOpsManaged")
+	f.Detail, f.FieldPath = k.Tool, "metadata"
+	f.Cause = fmt.Sprintf("%s manages %s too, and may revert what is changed here, an undo included", k, s.w.Ref)
+	f.Evidence = []Proof{{Type: "object", Text: k.Proof, Ref: s.w.Ref.String()}}
+	f.Fix = []string{"make the change in " + k.row.source + ", or take the workload out of the care of " + k.Tool}
+	return f, true
 }
 
 // unproven reports a previous version that was not in order when this run began.

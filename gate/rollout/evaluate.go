@@ -11,6 +11,7 @@ import (
 // Reasons of a Status, besides those that are taken over from a condition of the object.
 const (
 	ReasonNotObserved      = "NotObserved"              // the controller has not seen the change yet
+	ReasonAwaited          = "ImageAwaited"             // the version that is to be judged has not come yet
 	ReasonNewPods          = "NewPodsPending"           // new pods are missing or not available
 	ReasonOldPods          = "OldPodsPending"           // old pods still exist
 	ReasonMinReady         = "MinReadyPending"          // new pods are ready, but not for minReadySeconds

@@ -26,6 +26,9 @@ type Target struct {
 	Ends bool
 	// OwnTime says that the object has a time limit of its own, so that one of its controller does not decide.
 	OwnTime bool
+	// Awaited are images that its pod template is to have before anything is judged; empty: it is judged as it is. Applied
+	// may then be nil, for an object that is not there yet.
+	Awaited []string
 	// Since is the API server's time of the write that began the rollout.
 	Since time.Time
 	// Manifest is where it was written; nil when it was not this run's.
