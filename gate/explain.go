@@ -20,14 +20,12 @@ const (
 
 // evidence adds what the run knows and the cluster does not.
 func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
-	for _, c := range f.r.report.Changes {
-		ev.Together = append(ev.Together, c.Object)
-	}
+	ev.Together = f.together
 	if accepted := f.states[i].accepted; accepted != nil {
 		ev.Workload.Applied = accepted
 	}
 	ev.Changed = f.r.config
-	ev.ServicesBefore = servicesBefore(f.r.writes)
+	ev.ServicesBefore = f.services
 	ev.History = f.states[i].progress.seen()
 	ev.Undoing = f.undone != nil
 	ev.Timeout = f.r.g.Timeout

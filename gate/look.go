@@ -42,6 +42,10 @@ type state struct {
 	// accepted is the object with the changes that others have made meanwhile, and that took nothing over.
 	accepted rollout.Object
 
+	// arrivals is how much had arrived when it was looked at last, and due when it is looked at again without more; zero: now.
+	arrivals uint64
+	due      time.Time
+
 	held    bool // complete, but something about it can still decide
 	checked time.Time
 	looked  bool // at least once
@@ -67,18 +71,33 @@ func newState(t rollout.Target, p diagnosis.Patience) state {
 	}
 }
 
-// look evaluates every target once. It returns what it wants done, and when to look again if nothing happens.
+// look evaluates the targets of which something is new, and those whose time has come: with many of them, most are as they
+// were a moment ago. It returns what it wants done, and when to look again if nothing happens.
 func (f *follower) look() (intents []intent, next time.Duration) {
 	next = longest
 	for i := range f.targets {
+		s := &f.states[i]
+		arrivals := f.w.Arrivals(i) // before it is looked at: what comes meanwhile is news then
+		if left := time.Until(s.due); left > 0 && arrivals == s.arrivals {
+			next = min(next, left)
+			continue
+		}
 		if !f.w.Synced(i) {
 			continue
 		}
 		wanted, again := f.lookAt(i)
 		intents = append(intents, wanted...)
+		s.arrivals, s.due = arrivals, time.Now().Add(again)
 		next = min(next, again)
 	}
 	return intents, max(next, coalesce)
+}
+
+// lookAgain has every target looked at the next time, because what is asked of them has changed.
+func (f *follower) lookAgain() {
+	for i := range f.states {
+		f.states[i].due = time.Time{}
+	}
 }
 
 func (f *follower) lookAt(i int) (intents []intent, next time.Duration) {
