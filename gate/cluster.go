@@ -72,6 +72,9 @@ type Watch interface {
 	Changed() <-chan struct{}
 	// Synced tells whether the first answer about a target has arrived.
 	Synced(i int) bool
+	// Arrivals counts what has arrived about a target: while it stays the same, Workload and Evidence say what they said, but
+	// for the time.
+	Arrivals(i int) uint64
 	Workload(i int) rollout.Workload
 	// Evidence is what has arrived that explains trouble of a target.
 	Evidence(i int, s rollout.Status) diagnosis.Evidence

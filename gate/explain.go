@@ -20,9 +20,7 @@ const (
 
 // evidence adds what the run knows and the cluster does not.
 func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
-	for _, c := range f.r.report.Changes {
-		ev.Together = append(ev.Together, c.Object)
-	}
+	ev.Together = f.together
 	if f.states[i].renewed {
 		ev.Workload.Applied, ev.Workload.Since = f.targets[i].Applied, f.targets[i].Since
 	}
@@ -30,7 +28,7 @@ func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
 		ev.Workload.Applied = accepted
 	}
 	ev.Changed = f.r.config
-	ev.ServicesBefore = servicesBefore(f.r.writes)
+	ev.ServicesBefore = f.services
 	ev.History = f.states[i].progress.seen()
 	ev.Undoing = f.undone != nil
 	ev.Timeout, ev.TimeoutBy = f.r.timeOf(f.targets[i].Ref)

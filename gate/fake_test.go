@@ -506,6 +506,7 @@ type fakeWatch struct {
 
 func (f *fakeWatch) Changed() <-chan struct{} { return nil } // the loop looks again by its own clock
 func (f *fakeWatch) Synced(int) bool          { return true }
+func (f *fakeWatch) Arrivals(int) uint64      { return uint64(time.Now().UnixNano()) } // every moment has news
 func (f *fakeWatch) LookCloser(int)           {}
 func (f *fakeWatch) LookAtServices(int)       {}
 func (f *fakeWatch) Wait()                    { <-f.ctx.Done() }

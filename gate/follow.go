@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/rolloutgate/rolloutgate/gate/criteria"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -38,6 +40,10 @@ type follower struct {
 	asking      Asking
 	// environmentRead is when the environment of any target was read last: one at a time.
 	environmentRead time.Time
+	// together and services are the same for all targets: what the run changes, and the Services that it changes, as they
+	// were before.
+	together []manifest.Ref
+	services []*corev1.Service
 
 	answers chan answer
 	pending sync.WaitGroup
@@ -80,7 +86,10 @@ func (r *run) follow(targets []rollout.Target) (f *follower, stop func()) {
 	r.treat(targets)
 	f = &follower{
 		r: r, w: r.g.Cluster.Watch(ctx, targets), targets: targets, states: make([]state, len(targets)),
-		answers: make(chan answer),
+		answers: make(chan answer), services: servicesBefore(r.writes),
+	}
+	for _, c := range r.report.Changes {
+		f.together = append(f.together, c.Object)
 	}
 	for i := range f.states {
 		f.states[i] = newState(targets[i], r.patienceFor(targets[i]))
@@ -198,7 +207,7 @@ func (f *follower) perform(ctx context.Context, x intent) {
 // take takes an answer in.
 func (f *follower) take(a answer) {
 	state, ref := &f.states[a.target], f.targets[a.target].Ref
-	state.busy[a.kind] = false
+	state.busy[a.kind], state.due = false, time.Time{}
 	switch a.kind {
 	case readEnvironment:
 		state.environment = a.evidence.Environment()

@@ -44,6 +44,9 @@ type state struct {
 
 	awaits  bool // the version that is to be judged has not come
 	renewed bool // it has, and is another one than there was
+	// arrivals is how much had arrived when it was looked at last, and again when it is looked at without more; zero: now.
+	arrivals uint64
+	again    time.Time
 
 	held    bool // complete, but something about it can still decide
 	checked time.Time
@@ -71,18 +74,33 @@ func newState(t rollout.Target, p diagnosis.Patience) state {
 	}
 }
 
-// look evaluates every target once. It returns what it wants done, and when to look again if nothing happens.
+// look evaluates the targets of which something is new, and those whose time has come: with many of them, most are as they
+// were a moment ago. It returns what it wants done, and when to look again if nothing happens.
 func (f *follower) look() (intents []intent, next time.Duration) {
 	next = longest
 	for i := range f.targets {
+		s := &f.states[i]
+		arrivals := f.w.Arrivals(i) // before it is looked at: what comes meanwhile is news then
+		if left := time.Until(s.again); left > 0 && arrivals == s.arrivals {
+			next = min(next, left)
+			continue
+		}
 		if !f.w.Synced(i) {
 			continue
 		}
 		wanted, again := f.lookAt(i)
 		intents = append(intents, wanted...)
+		s.arrivals, s.again = arrivals, time.Now().Add(again)
 		next = min(next, again)
 	}
 	return intents, max(next, coalesce)
+}
+
+// lookAgain has every target looked at the next time, because what is asked of them has changed.
+func (f *follower) lookAgain() {
+	for i := range f.states {
+		f.states[i].again = time.Time{}
+	}
 }
 
 func (f *follower) lookAt(i int) (intents []intent, next time.Duration) {

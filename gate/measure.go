@@ -35,12 +35,14 @@ func (f *follower) measure(ctx context.Context) {
 	f.measurement = f.r.criteria.Measure(ctx, asWorkloads(f.targets), f.workloads())
 	f.news = f.measurement.News
 	f.asking = Rolling
+	f.lookAgain()
 }
 
 // openWindow tells the measurement that the rollout is complete.
 func (f *follower) openWindow() {
 	r := f.r
 	f.asking = InWindow
+	f.lookAgain()
 	r.report.Marks.Complete = now()
 	f.measurement.Complete(time.Now(), f.workloads())
 	t := r.criteria.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag)
@@ -55,6 +57,7 @@ func (f *follower) hear(n criteria.News) {
 	}
 	f.r.report.Criteria, f.asking = append(n.Results, f.r.answered...), Answered
 	f.measurement, f.news = nil, nil
+	f.lookAgain()
 }
 
 // finishMeasuring ends a measurement, if there is one, and takes what it has seen into the report.

@@ -147,7 +147,10 @@ func (r *run) findIn(ctx context.Context, which Which) (record.Record, error) {
 	if err != nil {
 		return record.Record{}, err
 	}
-	i := slices.IndexFunc(all, which.means)
+	i, err := r.indexOf(ctx, all, which)
+	if err != nil {
+		return record.Record{}, err
+	}
 	if i < 0 {
 		return record.Record{}, notOnRecord{fmt.Errorf("there is no run on record in namespace %s%s\n  hint: `rolloutgate history` lists those that there are", r.g.Namespace, which)}
 	}
@@ -188,12 +191,37 @@ func (w Which) done(found record.Record) string {
 	return ""
 }
 
-// means tells whether a run on record is the one that is meant.
-func (w Which) means(s record.Summary) bool {
-	if w.Run != "" {
-		return strings.EqualFold(s.ID, w.Run)
+// indexOf finds the run that is meant; -1 when there is none. Of a run with more objects than its summary lists, the record
+// itself is read.
+func (r *run) indexOf(ctx context.Context, all []record.Summary, which Which) (int, error) {
+	for i, s := range all {
+		means, known := which.means(s)
+		if !known {
+			found, err := r.g.Store.LoadRecord(ctx, r.g.Namespace, s.ID)
+			if err != nil {
+				return -1, err
+			}
+			s.Objects, s.MoreObjects = found.Targets(), 0
+			means, _ = which.means(s)
+		}
+		if means {
+			return i, nil
+		}
 	}
-	return !slices.ContainsFunc(w.Objects, func(r manifest.Ref) bool { return !slices.Contains(s.Objects, r) })
+	return -1, nil
+}
+
+// means tells whether a run on record is the one that is meant; known is false when its summary does not tell.
+func (w Which) means(s record.Summary) (means, known bool) {
+	if w.Run != "" {
+		return strings.EqualFold(s.ID, w.Run), true
+	}
+	means, known = true, true
+	for _, r := range w.Objects {
+		wrote, told := s.Wrote(r)
+		means, known = means && wrote, known && told
+	}
+	return means, known
 }
 
 // String says which run is meant, after "there is no run".

@@ -53,7 +53,10 @@ func (p *program) history(c *cobra.Command, o *options, args []string) error {
 		return err
 	}
 	runs = slices.DeleteFunc(runs, func(s record.Summary) bool {
-		return slices.ContainsFunc(refs, func(r manifest.Ref) bool { return !slices.Contains(s.Objects, r) })
+		return slices.ContainsFunc(refs, func(r manifest.Ref) bool {
+			wrote, known := s.Wrote(r)
+			return known && !wrote // one with more objects than it lists may have
+		})
 	})
 	if o.output == "json" {
 		return listJSON(p.stdout, runs)
@@ -99,6 +102,7 @@ func took(s record.Summary) string {
 // changed names what a run changed: its images, or else its objects.
 func changed(s record.Summary) string {
 	var parts []string
+	more := s.MoreImages
 	for _, i := range s.Images {
 		from := orDefault(i.From, "none")
 		parts = append(parts, fmt.Sprintf("%s: %s → %s", i.Object, from, i.To))
@@ -107,12 +111,13 @@ func changed(s record.Summary) string {
 		for _, r := range s.Objects {
 			parts = append(parts, r.String())
 		}
+		more = s.MoreObjects
 	}
 	switch {
 	case len(parts) == 0:
 		return "-"
 	case len(parts) > 2:
-		return fmt.Sprintf("%s and %d more", strings.Join(parts[:2], ", "), len(parts)-2)
+		return fmt.Sprintf("%s and %d more", strings.Join(parts[:2], ", "), len(parts)-2+more)
 	}
 	return strings.Join(parts, ", ")
 }

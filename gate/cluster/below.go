@@ -71,13 +71,14 @@ func owned[T any, P interface {
 // ends.
 func (t *following) readServices(ctx context.Context, live rollout.Object) error {
 	template := rollout.PodTemplate(live)
-	if template == nil || t.selecting != nil {
+	if template == nil || t.selected() != nil {
 		return nil
 	}
 	all, err := t.w.services[live.GetNamespace()].read(ctx)
-	if err == nil || IsDenied(err) {
-		t.selecting = []*corev1.Service{} // also when denied: asking again would not help
+	if err != nil && !IsDenied(err) {
+		return err
 	}
+	selecting := []*corev1.Service{} // also when denied: asking again would not help
 	selected := labels.Set{}
 	maps.Copy(selected, template.Labels)
 	if revision := rollout.NewRevision(t.workload()); revision != "" { // a Service may be pinned to it
@@ -87,26 +88,30 @@ func (t *following) readServices(ctx context.Context, live rollout.Object) error
 	for i := range all {
 		// One that is going away, as after the undo of a run that made it, sends nothing any more.
 		if s := &all[i]; s.DeletionTimestamp == nil && len(s.Spec.Selector) > 0 && labels.SelectorFromSet(s.Spec.Selector).Matches(selected) {
-			t.selecting = append(t.selecting, s)
+			selecting = append(selecting, s)
 		}
 	}
+	t.set(func() { t.selecting = selecting })
 	return err
 }
 
 // watchServices watches the EndpointSlices of the Services that select the new pods. The first answer may come from
 // the API server's cache: an older state knows fewer new pods, never more.
 func (t *following) watchServices(ctx context.Context, live rollout.Object) {
-	if t.selecting == nil || t.knowsServices() {
+	selecting := t.selected()
+	if selecting == nil || t.knowsServices() || t.gathered {
+		return
+	}
+	if several := t.w.slices[live.GetNamespace()]; several != nil {
+		t.gathered = true
+		several.ask(ctx, t)
 		return
 	}
 	var feeds []serviceFeed
-	for _, service := range t.selecting {
+	for _, service := range selecting {
 		source := typedSource(t.w.c.typed.DiscoveryV1().RESTClient(), "endpointslices", live.GetNamespace(),
 			&discoveryv1.EndpointSlice{}, cached(labelled(discoveryv1.LabelServiceName+"="+service.Name)))
-		feeds = append(feeds, serviceFeed{service, t.w.feed(ctx, source, trimObject, t.w.notify, func(text string) {
-			t.problem(text + ": whether Services send traffic to the new pods is not checked")
-			t.set(func() { t.services = nil })
-		})})
+		feeds = append(feeds, serviceFeed{service, t.w.feed(ctx, source, trimObject, t.news, t.deniedSlices)})
 	}
 	t.set(func() { t.services, t.servicesKnown = feeds, true })
 }

@@ -78,7 +78,7 @@ var untyped = map[string]string{
 	"Exist get": toRead, "Remove get": toRead, "delete delete": toDelete, "Live get": toRead, "Tell get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
 	"Front list": toPin, "Routes list": toShare, "TryStep get": toRead, "mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
-	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",
+	"worthSharing list": toFollow, "sourceOf list": toFollow, "sourceOf watch": toFollow, "sourceOf typedSource": "",
 	"list list":     "keep the run on record, for undo, resume and history",
 	"anyOf list":    "see whether anything is left in a namespace before it removes it again",
 	"backends list": "see which ports Ingresses and routes send traffic to",

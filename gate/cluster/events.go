@@ -30,8 +30,7 @@ const maxEvents = 2000
 type eventLog struct {
 	client    *Client
 	namespace string
-	names     []string
-	notify    func()
+	following []*following // the targets there
 
 	mu      sync.Mutex
 	events  map[string]diagnosis.Event // by the event's own name
@@ -90,8 +89,11 @@ func (l *eventLog) add(e *corev1.Event) {
 	if isOwn(e) {
 		return
 	}
-	claim := e.InvolvedObject.Kind == "PersistentVolumeClaim" // named by whoever wrote it
-	if !claim && !slices.ContainsFunc(l.names, func(name string) bool { return mayConcern(name, e.InvolvedObject.Name) }) {
+	about := l.following
+	if e.InvolvedObject.Kind != "PersistentVolumeClaim" { // which is named by whoever wrote it
+		about = slices.DeleteFunc(slices.Clone(about), func(t *following) bool { return !mayConcern(t.target.Ref.Name, e.InvolvedObject.Name) })
+	}
+	if len(about) == 0 {
 		return
 	}
 	l.mu.Lock()
@@ -102,7 +104,9 @@ func (l *eventLog) add(e *corev1.Event) {
 		l.events[e.Name] = normalise(e)
 	}
 	l.mu.Unlock()
-	l.notify()
+	for _, t := range about {
+		t.news()
+	}
 }
 
 // mayConcern is a cheap sieve: what belongs to a workload is named after it (web-5d4f-x2x, data-web-0).
@@ -115,8 +119,9 @@ func (l *eventLog) about(w rollout.Workload) []diagnosis.Event {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var out []diagnosis.Event
+	concerns := concerning(w)
 	for _, e := range l.events {
-		if concerns(w, e) {
+		if concerns(e) {
 			out = append(out, e)
 		}
 	}
@@ -142,39 +147,49 @@ func sortEvents(events []diagnosis.Event) {
 	})
 }
 
-// concerns decides by uid where it can. Events about pods that could not be created name only their controller.
-func concerns(w rollout.Workload, e diagnosis.Event) bool {
-	if e.Time.Before(w.Since.Add(-eventTolerance)) || w.Live == nil {
-		return false
+// concerning decides by uid where it can. Events about pods that could not be created name only their controller. There
+// can be thousands of events, so what does not depend on them is found out once.
+func concerning(w rollout.Workload) func(diagnosis.Event) bool {
+	if w.Live == nil {
+		return func(diagnosis.Event) bool { return false }
 	}
-	if e.UID == string(w.Live.GetUID()) {
-		return true
-	}
-	if set := rollout.NewReplicaSet(w); set != nil {
-		return e.UID == string(set.UID) || e.Object.Kind == "Pod" && strings.HasPrefix(e.Object.Name, set.Name+"-") ||
-			mountedClaim(w, e)
-	}
-	if len(w.ReplicaSets) > 0 {
-		return false
-	}
-	switch e.Object.Kind {
-	case "Pod":
-		k, _ := rollout.KindOf(w.Ref.GroupKind())
-		if w.PodsKnown && slices.ContainsFunc(w.Pods, func(p *corev1.Pod) bool { return string(p.UID) == e.UID }) {
-			return true
-		}
-		return (!w.PodsKnown || k.DeletesFailed) && podName(w.Ref, e.Object.Name)
-	case "PersistentVolumeClaim":
-		return mountedClaim(w, e)
-	}
-	return false
+	since, uid, below := w.Since.Add(-eventTolerance), string(w.Live.GetUID()), belowOf(w)
+	return func(e diagnosis.Event) bool { return !e.Time.Before(since) && (e.UID == uid || below(e)) }
 }
 
-// podName reports whether a pod is named like those of a workload.
-func podName(workload manifest.Ref, pod string) bool {
+// belowOf tells of which events the object is below a workload: its new ReplicaSet, its pods or their claims.
+func belowOf(w rollout.Workload) func(diagnosis.Event) bool {
+	if set := rollout.NewReplicaSet(w); set != nil {
+		uid, prefix := string(set.UID), set.Name+"-"
+		return func(e diagnosis.Event) bool {
+			return e.UID == uid || e.Object.Kind == "Pod" && strings.HasPrefix(e.Object.Name, prefix) || mountedClaim(w, e)
+		}
+	}
+	if len(w.ReplicaSets) > 0 {
+		return func(diagnosis.Event) bool { return false }
+	}
+	k, _ := rollout.KindOf(w.Ref.GroupKind())
+	byName, named := !w.PodsKnown || k.DeletesFailed, podNames(w.Ref)
+	known := map[string]bool{}
+	for _, p := range w.Pods {
+		known[string(p.UID)] = w.PodsKnown
+	}
+	return func(e diagnosis.Event) bool {
+		if e.Object.Kind == "Pod" {
+			return known[e.UID] || byName && named(e.Object.Name)
+		}
+		return mountedClaim(w, e)
+	}
+}
+
+// podNames tells whether a pod is named like those of a workload.
+func podNames(workload manifest.Ref) func(pod string) bool {
 	pattern := rollout.PodNames(workload)
-	found, err := regexp.MatchString("^(?:"+pattern+")$", pod)
-	return pattern != "" && found && err == nil
+	if pattern == "" {
+		return func(string) bool { return false }
+	}
+	form, err := regexp.Compile("^(?:" + pattern + ")$")
+	return func(pod string) bool { return err == nil && form.MatchString(pod) }
 }
 
 func mountedClaim(w rollout.Workload, e diagnosis.Event) bool {

@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
@@ -36,10 +37,49 @@ type source struct {
 type feed struct {
 	store      cache.Store
 	controller cache.Controller
+	// part is the key of the objects that are meant, where several targets share the watch, and only a selector of them.
+	part string
+	only labels.Selector
 }
+
+// byKey is the index of a watch that several targets share.
+const byKey = "key"
 
 // feed starts to watch a source until ctx ends; arrived is called after each change, problem when reading is refused.
 func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, arrived func(), problem func(string)) *feed {
+	return w.inform(ctx, s, trim, nil, arrived, func(any) { arrived() }, problem)
+}
+
+// sharedFeed starts a watch for several targets: parts gives each of them the objects with its key, and the functions of a
+// key are called after a change of one of these.
+func (w *Watch) sharedFeed(ctx context.Context, s source, trim cache.TransformFunc, key func(rollout.Object) string, members map[string][]func(),
+	problem func(string)) (parts func(key string, only labels.Selector) *feed) {
+	tell := func(all []func()) {
+		for _, arrived := range all {
+			arrived()
+		}
+	}
+	everybody := func() {
+		for _, all := range members {
+			tell(all)
+		}
+	}
+	index := cache.Indexers{byKey: func(o any) ([]string, error) { return []string{key(o.(rollout.Object))}, nil }}
+	f := w.inform(ctx, s, trim, index, everybody, func(o any) {
+		if gone, ok := o.(cache.DeletedFinalStateUnknown); ok {
+			o = gone.Obj
+		}
+		if object, ok := o.(rollout.Object); ok {
+			tell(members[key(object)])
+		}
+	}, problem)
+	return func(key string, only labels.Selector) *feed {
+		return &feed{store: f.store, controller: f.controller, part: key, only: only}
+	}
+}
+
+// inform starts a watch. changed is called with each object that has changed, arrived with the first answer and with none.
+func (w *Watch) inform(ctx context.Context, s source, trim cache.TransformFunc, index cache.Indexers, arrived func(), changed func(any), problem func(string)) *feed {
 	store, controller := cache.NewInformerWithOptions(cache.InformerOptions{
 		ListerWatcher: w.gently(s.lw, func(err error) {
 			if IsDenied(err) {
@@ -47,11 +87,11 @@ func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, ar
 				arrived()
 			}
 		}),
-		ObjectType: s.object, Transform: trim,
+		ObjectType: s.object, Transform: trim, Indexers: index,
 		Handler: cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(any) { arrived() },
-			UpdateFunc: func(any, any) { arrived() },
-			DeleteFunc: func(any) { arrived() },
+			AddFunc:    changed,
+			UpdateFunc: func(_, o any) { changed(o) },
+			DeleteFunc: changed,
 		},
 	})
 	w.running.Go(func() { controller.RunWithContext(ctx) })
@@ -62,7 +102,7 @@ func (w *Watch) feed(ctx context.Context, s source, trim cache.TransformFunc, ar
 			arrived()
 		}
 	})
-	return &feed{store, controller}
+	return &feed{store: store, controller: controller}
 }
 
 // atOnce is how many watches are opened at a time. When many are opened at once, net/http makes a connection for each of
@@ -101,20 +141,34 @@ func opened[T any](ctx context.Context, slots chan struct{}, failed func(error),
 func (f *feed) synced() bool { return f.controller.HasSynced() }
 
 func (f *feed) list() []rollout.Object {
+	all := f.store.List
+	if index, ok := f.store.(cache.Indexer); ok && f.part != "" {
+		all = func() []any { part, _ := index.ByIndex(byKey, f.part); return part } // there is that index
+	}
 	var out []rollout.Object
-	for _, o := range f.store.List() {
-		out = append(out, o.(rollout.Object))
+	for _, o := range all() {
+		if object := o.(rollout.Object); f.only == nil || f.only.Matches(labels.Set(object.GetLabels())) {
+			out = append(out, object)
+		}
 	}
 	return out
 }
 
-// objectSource watches one object by its name: as protobuf where there is a client for the kind's group.
-func (c *Client) objectSource(t rollout.Target) source {
+// objectSource watches one object by its name.
+func (c *Client) objectSource(t rollout.Target) source { return c.sourceOf(t, named(t.Ref.Name)) }
+
+// objectsSource watches all objects of a target's kind in its namespace.
+func (c *Client) objectsSource(t rollout.Target) source {
+	return c.sourceOf(t, func(*metav1.ListOptions) {})
+}
+
+// sourceOf watches objects of a target's kind: as protobuf where there is a client for the kind's group.
+func (c *Client) sourceOf(t rollout.Target, only func(*metav1.ListOptions)) source {
 	k, _ := rollout.KindOf(t.Ref.GroupKind())
 	if client := c.clientFor(k); client != nil {
-		return typedSource(client, k.Resource.Resource, t.Ref.Namespace, k.New(), named(t.Ref.Name))
+		return typedSource(client, k.Resource.Resource, t.Ref.Namespace, k.New(), only)
 	}
-	at, only := c.at(t.Resource, t.Ref.Namespace), named(t.Ref.Name)
+	at := c.at(t.Resource, t.Ref.Namespace)
 	return source{
 		object: &unstructured.Unstructured{}, what: t.Ref.String(),
 		lw: &cache.ListWatch{

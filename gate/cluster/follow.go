@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -13,6 +14,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
@@ -33,18 +35,21 @@ const pollEvery = 2 * time.Second
 // One goroutine extends it: it wakes up when the object changes or something is wanted, and starts the watches that
 // have become possible. Nothing is listed inside a watch handler.
 type following struct {
-	w      *Watch
-	target rollout.Target
-	wake   chan struct{}
-	object *feed
+	w        *Watch
+	target   rollout.Target
+	wake     chan struct{}
+	arrivals atomic.Uint64
 
 	// These are only touched by the goroutine that extends.
-	selecting []*corev1.Service // Services that select the new pods; nil: not read yet
 	nodesRead time.Time
 	podsOf    string // the revision whose pods are watched
 	podsStop  context.CancelFunc
+	gathered  bool // it has asked for the EndpointSlices that several targets share
 
 	mu                              sync.Mutex
+	object                          *feed             // nil while it is not clear which watch it has
+	selecting                       []*corev1.Service // Services that select the new pods; nil: not read yet
+	asked                           sharedPods        // what it wants of a watch that several targets share
 	nodesDown                       []string
 	polled                          rollout.Object // stands in for the watch where it is denied
 	last                            rollout.Object // the object as last seen, which remains when it is gone
@@ -64,16 +69,27 @@ type serviceFeed struct {
 	slices  *feed
 }
 
-// follow begins to follow a target until ctx ends.
-func (w *Watch) follow(ctx context.Context, target rollout.Target) *following {
-	t := &following{w: w, target: target, wake: make(chan struct{}, 1)}
-	polling := sync.OnceFunc(func() { w.running.Go(func() { t.poll(ctx) }) })
-	t.object = w.feed(ctx, w.c.objectSource(target), trimObject, t.wakeUp, func(text string) {
+// sharedPods says which pods of a watch are those of one target.
+type sharedPods struct {
+	revision string
+	selector labels.Selector
+}
+
+// followObject gives a target a watch of its own.
+func (t *following) followObject(ctx context.Context) {
+	polling := sync.OnceFunc(func() { t.w.running.Go(func() { t.poll(ctx) }) })
+	object := t.w.feed(ctx, t.w.c.objectSource(t.target), trimObject, t.wakeUp, func(text string) {
 		t.problem(text + "; it is read every few seconds instead")
 		polling()
 	})
-	w.running.Go(func() { t.run(ctx) })
-	return t
+	t.set(func() { t.object = object })
+	t.wakeUp()
+}
+
+// news is called when something has arrived about the target.
+func (t *following) news() {
+	t.arrivals.Add(1)
+	t.w.notify()
 }
 
 // run starts further watches until ctx ends. What fails is tried again a second later.
@@ -93,7 +109,7 @@ func (t *following) run(ctx context.Context) {
 		}
 		err := t.extend(ctx)
 		again = err != nil
-		t.w.notify()
+		t.news()
 	}
 }
 
@@ -142,14 +158,37 @@ func (t *following) watchPods(ctx context.Context, live rollout.Object) {
 		}
 		t.podsStop()
 	}
+	if several := t.w.pods[live.GetNamespace()]; several != nil && revision != "" && rollout.Replicas(live) <= smallRollout {
+		t.podsStop, t.podsOf = func() {}, revision
+		t.set(func() { t.asked = sharedPods{revision, selector} })
+		several.ask(ctx, t)
+		return
+	}
 	ctx, stop := context.WithCancel(ctx)
 	t.podsStop, t.podsOf = stop, revision
 	pods := t.w.feed(ctx, typedSource(t.w.c.typed.CoreV1().RESTClient(), "pods", live.GetNamespace(), &corev1.Pod{},
-		labelled(text)), trimPod, t.w.notify, func(text string) {
-		t.problem(text)
-		t.set(func() { t.podsDenied = true })
-	})
+		labelled(text)), trimPod, t.news, t.deniedPods)
 	t.set(func() { t.pods = pods })
+}
+
+// deniedPods notes that the pods may not be looked at.
+func (t *following) deniedPods(text string) {
+	t.problem(text)
+	t.set(func() { t.podsDenied = true })
+}
+
+// deniedSlices notes that the EndpointSlices may not be looked at.
+func (t *following) deniedSlices(text string) {
+	t.problem(text + ": whether Services send traffic to the new pods is not checked")
+	t.set(func() { t.services = nil })
+}
+
+func (t *following) wanting() sharedPods { t.mu.Lock(); defer t.mu.Unlock(); return t.asked }
+
+func (t *following) selected() []*corev1.Service {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.selecting
 }
 
 // workload puts together what has arrived.
@@ -195,15 +234,17 @@ func (t *following) workload() rollout.Workload {
 func (t *following) synced() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.object.synced() || t.polled != nil
+	return t.object != nil && t.object.synced() || t.polled != nil
 }
 
 func (t *following) live() rollout.Object { t.mu.Lock(); defer t.mu.Unlock(); return t.seen() }
 
 // seen is the object as the watch, or the polling in its place, has it. The caller holds the lock.
 func (t *following) seen() rollout.Object {
-	if objects := t.object.list(); len(objects) > 0 {
-		return objects[0]
+	if t.object != nil {
+		if objects := t.object.list(); len(objects) > 0 {
+			return objects[0]
+		}
 	}
 	return t.polled
 }
@@ -211,7 +252,7 @@ func (t *following) seen() rollout.Object {
 // poll reads the object every two seconds, for an account that may get it but not watch it.
 func (t *following) poll(ctx context.Context) {
 	at := t.w.c.at(t.target.Resource, t.target.Ref.Namespace)
-	for ctx.Err() == nil && !t.object.synced() {
+	for ctx.Err() == nil && !t.watched() {
 		live, err := at.Get(ctx, t.target.Ref.Name, metav1.GetOptions{})
 		switch {
 		case err == nil:
@@ -225,6 +266,13 @@ func (t *following) poll(ctx context.Context) {
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+// watched tells whether the watch of the object has had its first answer.
+func (t *following) watched() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.object != nil && t.object.synced()
 }
 
 func (t *following) wakeUp() {

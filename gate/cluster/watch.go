@@ -45,26 +45,51 @@ type Watch struct {
 	env       *environment
 	running   sync.WaitGroup
 	opening   chan struct{} // has a slot for each watch that is being opened
+	ctx       context.Context
+	// pods and slices have the namespaces with many targets, which share watches there.
+	pods, slices map[string]*gathering
 }
 
 // Watch begins to follow the targets. Stop ctx, then call Wait.
 func (c *Client) Watch(ctx context.Context, targets []rollout.Target) *Watch {
-	w := &Watch{c: c, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, env: &environment{}, opening: make(chan struct{}, atOnce)}
+	w := &Watch{
+		c: c, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, env: &environment{},
+		opening: make(chan struct{}, atOnce), ctx: ctx, pods: map[string]*gathering{}, slices: map[string]*gathering{},
+	}
 	for _, t := range targets {
 		if w.services[t.Ref.Namespace] == nil {
 			w.services[t.Ref.Namespace] = &serviceList{client: c, namespace: t.Ref.Namespace}
 		}
 	}
-	for _, t := range targets {
-		w.following = append(w.following, w.follow(ctx, t))
+	var kinds []kindIn
+	alike := map[kindIn][]*following{}
+	for _, target := range targets {
+		t := &following{w: w, target: target, wake: make(chan struct{}, 1)}
+		w.following = append(w.following, t)
+		k := kindIn{target.Ref.GroupKind(), target.Ref.Namespace}
+		if alike[k] == nil {
+			kinds = append(kinds, k)
+		}
+		alike[k] = append(alike[k], t)
 	}
 	for _, t := range w.following {
 		ns := t.target.Ref.Namespace
-		if ns == "" || w.events[ns] != nil {
+		if ns == "" {
 			continue
 		}
-		log := &eventLog{client: c, namespace: ns, names: namesIn(targets, ns), notify: w.notify}
-		w.events[ns] = log
+		if w.events[ns] == nil {
+			w.events[ns] = &eventLog{client: c, namespace: ns}
+		}
+		w.events[ns].following = append(w.events[ns].following, t)
+	}
+	w.gather()
+	for _, k := range kinds {
+		w.followAll(ctx, alike[k])
+	}
+	for _, t := range w.following {
+		w.running.Go(func() { t.run(ctx) })
+	}
+	for _, log := range w.events {
 		w.running.Go(func() { log.run(ctx) })
 	}
 	return w
@@ -85,6 +110,9 @@ func (w *Watch) notify() {
 
 // Synced tells whether the first answer about target i has arrived.
 func (w *Watch) Synced(i int) bool { return w.following[i].synced() }
+
+// Arrivals counts what has arrived about target i.
+func (w *Watch) Arrivals(i int) uint64 { return w.following[i].arrivals.Load() }
 
 // Workload is what is known of target i.
 func (w *Watch) Workload(i int) rollout.Workload { return w.following[i].workload() }
@@ -161,16 +189,6 @@ func (l *serviceList) read(ctx context.Context) ([]corev1.Service, error) {
 	defer l.mu.Unlock()
 	l.was, l.items, l.backends, l.problems = true, list.Items, backends, problems
 	return l.items, nil
-}
-
-func namesIn(targets []rollout.Target, namespace string) []string {
-	var names []string
-	for _, t := range targets {
-		if t.Ref.Namespace == namespace {
-			names = append(names, t.Ref.Name)
-		}
-	}
-	return names
 }
 
 // trimPod drops what no rule reads, so that a thousand pods in trouble fit into little memory.

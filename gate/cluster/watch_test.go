@@ -236,7 +236,7 @@ func TestEventsMayOnlyBeListed(t *testing.T) {
 	}
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
 	defer stop()
-	log := &eventLog{client: c, namespace: "shop", notify: func() {}}
+	log := &eventLog{client: c, namespace: "shop"}
 	log.run(ctx)
 	if notes := log.notes(); ctx.Err() != nil || len(notes) != 1 {
 		t.Errorf("notes %v, %v", notes, ctx.Err())

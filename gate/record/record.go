@@ -122,9 +122,10 @@ func (r Record) Writes() []patch.Write {
 // Targets are the objects that the run writes, each once, in the order of writing.
 func (r Record) Targets() []manifest.Ref {
 	var refs []manifest.Ref
+	known := map[manifest.Ref]bool{}
 	for _, w := range r.Writes() {
-		if w.Action != patch.Unchanged && !slices.Contains(refs, w.Ref) {
-			refs = append(refs, w.Ref)
+		if w.Action != patch.Unchanged && !known[w.Ref] {
+			refs, known[w.Ref] = append(refs, w.Ref), true
 		}
 	}
 	return refs
@@ -145,10 +146,14 @@ type Summary struct {
 	Objects  []manifest.Ref `json:"objects,omitempty"` // that it writes
 	Images   []ImageChange  `json:"images,omitempty"`
 	TookOver []string       `json:"tookOver,omitempty"`
+	// MoreObjects and MoreImages are how many had no room.
+	MoreObjects int `json:"moreObjects,omitempty"`
+	MoreImages  int `json:"moreImages,omitempty"`
 }
 
-// maxListed is how many objects, and how many images, a summary has at most: it has to fit into an annotation.
-const maxListed = 200
+// maxObjects and maxImages are how many bytes the objects and the images of a summary may have: all annotations of an object
+// have 256 KiB together.
+const maxObjects, maxImages = 140 << 10, 70 << 10
 
 // ImageChange is the image of one container, before and after. Either is empty where there was none.
 type ImageChange struct {
@@ -164,15 +169,37 @@ func (r Record) Summary() Summary {
 		ID: r.ID, Version: r.Version, State: r.State, Outcome: r.Outcome, Code: r.Code, Cause: r.Cause, Started: r.Started, Locked: r.Locked,
 		Finished: r.Finished, Pipeline: r.Pipeline, Objects: r.Targets(), TookOver: r.TookOver,
 	}
-	all := r.Writes()
+	all, last := r.Writes(), map[manifest.Ref]int{}
 	for i, w := range all {
-		again := slices.ContainsFunc(all[i+1:], func(o patch.Write) bool { return o.Ref == w.Ref && o.Action != patch.Unchanged })
-		if !again {
+		if w.Action != patch.Unchanged {
+			last[w.Ref] = i
+		}
+	}
+	for i, w := range all {
+		if n, written := last[w.Ref]; !written || n <= i {
 			s.Images = append(s.Images, imageChanges(w)...)
 		}
 	}
-	s.Objects, s.Images = s.Objects[:min(len(s.Objects), maxListed)], s.Images[:min(len(s.Images), maxListed)]
+	s.Objects, s.MoreObjects = within(s.Objects, maxObjects)
+	s.Images, s.MoreImages = within(s.Images, maxImages)
 	return s
+}
+
+// within are the first of several values, as many as have room as JSON, and how many are left out.
+func within[T any](all []T, most int) (first []T, more int) {
+	for i, v := range all {
+		text, err := json.Marshal(v)
+		if most -= len(text) + 1; err != nil || most < 0 {
+			return all[:i], len(all) - i
+		}
+	}
+	return all, 0
+}
+
+// Wrote tells whether the run writes an object; known is false when the summary has no room for all.
+func (s Summary) Wrote(r manifest.Ref) (wrote, known bool) {
+	wrote = slices.Contains(s.Objects, r)
+	return wrote, wrote || s.MoreObjects == 0
 }
 
 // Newest is for sorting: the run that had its lock last comes first.
@@ -188,10 +215,17 @@ func (s Summary) locked() time.Time {
 	return s.Locked
 }
 
-// Precedes tells whether another run has written one of the objects of this one later, and was not put back.
+// Precedes tells whether another run has written one of the objects of this one later, and was not put back. Where one of
+// them has more objects than are listed, it may have.
 func (s Summary) Precedes(later Summary) bool {
-	return later.State != Undone && later.locked().After(s.locked()) &&
-		slices.ContainsFunc(s.Objects, func(r manifest.Ref) bool { return slices.Contains(later.Objects, r) })
+	if later.State == Undone || !later.locked().After(s.locked()) {
+		return false
+	}
+	theirs := map[manifest.Ref]bool{}
+	for _, r := range later.Objects {
+		theirs[r] = true
+	}
+	return s.MoreObjects+later.MoreObjects > 0 || slices.ContainsFunc(s.Objects, func(r manifest.Ref) bool { return theirs[r] })
 }
 
 // imageChanges compares the images of the pod template before a write and after it.

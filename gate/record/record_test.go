@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -273,5 +274,40 @@ func TestHasSecrets(t *testing.T) {
 		if got := c.r.HasSecrets(); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
+	}
+}
+
+// TestSummaryOfMany: the objects of a large run are all in its summary, which fits into an annotation; of a still larger one it
+// says that they are not.
+func TestSummaryOfMany(t *testing.T) {
+	many := func(n int) Summary {
+		r := Record{ID: "RUN", Stages: []Stage{{}}}
+		for i := range n {
+			w := example().Writes()[1]
+			w.Ref = manifest.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: fmt.Sprintf("web-%d", i)}
+			r.Stages[0].Writes = append(r.Stages[0].Writes, w)
+		}
+		return r.Summary()
+	}
+	last := func(n int) manifest.Ref {
+		return manifest.Ref{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: fmt.Sprintf("web-%d", n-1)}
+	}
+	for _, n := range []int{1, 500, 1000, 5000} {
+		s := many(n)
+		text, err := json.Marshal(s)
+		if err != nil || len(text) > 240<<10 {
+			t.Errorf("%d objects: the summary has %d bytes, %v", n, len(text), err)
+		}
+		if len(s.Objects)+s.MoreObjects != n {
+			t.Errorf("%d objects: %d listed and %d more", n, len(s.Objects), s.MoreObjects)
+		}
+		wrote, known := s.Wrote(last(n))
+		if all := n <= 1000; wrote != all || known != all {
+			t.Errorf("%d objects: the last one is written: %v, known: %v", n, wrote, known)
+		}
+	}
+	earlier, later := many(5000), Summary{Objects: []manifest.Ref{last(5000)}, Started: time.Now()}
+	if !earlier.Precedes(later) {
+		t.Error("a run whose objects are not all known was taken for one of other objects")
 	}
 }

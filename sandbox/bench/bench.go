@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,6 +41,15 @@ func (b *bench) commands() []command {
 		{name: gateName, args: []string{b.options.rolloutgate, "run", "-f", "%s"}, services: true},
 		{name: kubectlWarm, args: kubectl, warm: true},
 	}
+}
+
+// commandsFor are those that roll one size.
+func (b *bench) commandsFor(s size) []command {
+	all := b.commands()
+	if s.peers {
+		all = append(all, b.peers()...)
+	}
+	return slices.DeleteFunc(all, func(c command) bool { return s.alone && c.name != gateName })
 }
 
 func newBench(o options) (*bench, error) {
@@ -123,10 +133,7 @@ func (b *bench) measureAll(ctx context.Context) (results, error) {
 // measureSize rolls one size with each command by turns.
 func (b *bench) measureSize(ctx context.Context, s size) ([]*track, error) {
 	var tracks []*track
-	for i, c := range b.commands() {
-		if s.alone && c.name != gateName {
-			continue
-		}
+	for i, c := range b.commandsFor(s) {
 		t := &track{command: c, namespace: fmt.Sprintf("bench-%s-%d", s.slug(), i), size: s}
 		if err := b.prepare(ctx, t, b.history(s)); err != nil {
 			return nil, fmt.Errorf("preparing %s for %s: %w", s, c.name, err)

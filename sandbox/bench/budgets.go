@@ -22,7 +22,7 @@ var (
 
 // is tells whether a size is the one of a promise, however often it was measured and beside whom.
 func (s size) is(promised size) bool {
-	return s.workloads == promised.workloads && s.pods == promised.pods && s.noProbe == promised.noProbe
+	return s.workloads == promised.workloads && s.pods == promised.pods && s.noProbe == promised.noProbe && s.bad == "" && s.contexts == 0
 }
 
 // budgets lists the promises that this run can check.

@@ -17,11 +17,14 @@ import (
 // command is one way to roll a manifest out, up to the verdict.
 type command struct {
 	name string
-	args []string // %s is the manifest's path, once
+	args []string // %s is the manifest's path, %chart that of a chart with the same
 	// warm keeps the home directory, and with it kubectl's cache of what the API server offers. A fresh CI job has none.
 	warm bool
 	// services tells that the command also waits until the Services send traffic to the new pods.
 	services bool
+	chart    bool   // it takes a chart
+	config   string // its rolloutgate.yaml; empty: none
+	exit     int    // how it is to end
 }
 
 // sample is what one rollout cost.
@@ -36,6 +39,7 @@ type sample struct {
 // environment is where commands run.
 type environment struct {
 	path, kubeconfig, home string
+	exit                   int // the code that is expected
 }
 
 // measured is what a process that ended has used.
@@ -66,6 +70,11 @@ func execute(ctx context.Context, dir string, e environment, args []string) (mea
 	}
 	err = cmd.Wait()
 	ended := time.Now()
+	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) && ended.ExitCode() == e.exit {
+		err = nil
+	} else if err == nil && e.exit != 0 {
+		err = fmt.Errorf("it exited with 0, not with %d", e.exit)
+	}
 	if err != nil {
 		return measured{}, fmt.Errorf("%w\n%s", err, tail(output))
 	}

@@ -5,6 +5,7 @@
 // are met. It never judges: it fails when a rollout did, not when a figure is bad.
 //
 //	sandbox run --nodes 20 -- bench --rolloutgate bin/rolloutgate
+//	sandbox run --nodes 20 -- bench --rolloutgate bin/rolloutgate --scale --helm bin/helm --kapp bin/kapp
 package main
 
 import (
@@ -25,6 +26,8 @@ type options struct {
 	neighbours  int
 	history     int
 	trace       bool
+	scale       bool
+	helm, kapp  string // programs; empty: not compared with
 }
 
 func parse(args []string) (options, error) {
@@ -32,19 +35,38 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	flags.StringVar(&o.rolloutgate, "rolloutgate", "bin/rolloutgate", "the binary to measure")
 	flags.StringVar(&o.out, "out", "", "Markdown file whose marked section is replaced by the results")
-	sizes := flags.String("sizes", defaultSizes, "what to roll, and how often: [WORKLOADSx]PODS:ROUNDS[:no-probe][:alone], with commas")
+	sizes := flags.String("sizes", defaultSizes, "what to roll, and how often: [WORKLOADSx]PODS:ROUNDS[:OPTION]…, with commas; options: no-probe, alone, apart, peers, one-bad, crash, contexts=N")
 	flags.IntVar(&o.neighbours, "neighbours", 0, "roll the smallest Deployment once more with so many unrelated pods in its namespace")
 	flags.IntVar(&o.history, "history", 10, "old ReplicaSets that a Deployment has before it is measured")
 	flags.BoolVar(&o.trace, "trace", false, "do not measure, but list the requests of each tool and their bytes")
+	flags.BoolVar(&o.scale, "scale", false, "measure how the cost grows, and bad releases, with other --sizes, into a section of its own")
+	flags.StringVar(&o.helm, "helm", "", "the helm to compare with in sizes with `peers`")
+	flags.StringVar(&o.kapp, "kapp", "", "the kapp to compare with there")
 	if err := flags.Parse(args); err != nil {
 		return o, err
+	}
+	if o.scale && *sizes == defaultSizes {
+		*sizes = scaleSizes
 	}
 	var err error
 	if o.sizes, err = parseSizes(*sizes); err != nil {
 		return o, err
 	}
 	// The measured commands run in a directory of their own.
-	return o, harness.Absolute(&o.rolloutgate)
+	for _, program := range []*string{&o.rolloutgate, &o.helm, &o.kapp} {
+		if err := absolute(program); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+// absolute leaves what was not given.
+func absolute(path *string) error {
+	if *path == "" {
+		return nil
+	}
+	return harness.Absolute(path)
 }
 
 func (o options) run(ctx context.Context) error {
@@ -55,6 +77,15 @@ func (o options) run(ctx context.Context) error {
 	defer b.close()
 	if o.trace {
 		return b.traceAll(ctx)
+	}
+	if o.scale {
+		results, err := b.measureScale(ctx)
+		text := results.scaleMarkdown() // of what was measured by then
+		fmt.Print(text)
+		if err != nil {
+			return err
+		}
+		return harness.WriteSection(o.out, "bench-scale", text)
 	}
 	results, err := b.measureAll(ctx)
 	if err != nil {

@@ -11,6 +11,9 @@ func (t *track) manifest() string {
 	for i := range t.size.workloads {
 		all = append(all, workload(workloadName(i), t.replicas, t.image(), !t.size.noProbe))
 	}
+	if t.spoiled {
+		t.spoil(all)
+	}
 	return strings.Join(all, "---\n")
 }
 

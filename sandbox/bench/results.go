@@ -98,6 +98,9 @@ func (g group) row(t *track) []string {
 	} {
 		row = append(row, spread(each(t.samples, column.figure), column.decimals))
 	}
+	if g.size.bad != "" || g.size.contexts > 0 {
+		row[len(row)-1] = "" // there is no one end to compare with
+	}
 	return row
 }
 

@@ -99,7 +99,7 @@ func TestBudgetsOfLargeRollouts(t *testing.T) {
 
 func TestParseSizes(t *testing.T) {
 	got, err := parseSizes("3:5,1000:2:no-probe,200x1:3,5000:1:alone:no-probe")
-	want := []size{{1, 3, 5, false, false}, {1, 1000, 2, true, false}, {200, 1, 3, false, false}, {1, 5000, 1, true, true}}
+	want := []size{{workloads: 1, pods: 3, rounds: 5}, {workloads: 1, pods: 1000, rounds: 2, noProbe: true}, {workloads: 200, pods: 1, rounds: 3}, {workloads: 1, pods: 5000, rounds: 1, noProbe: true, alone: true}}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %v, %v", got, err)
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // oneRollout is how long one may take before the bench gives up on it.
-const oneRollout = 10 * time.Minute
+const oneRollout = 20 * time.Minute
 
 // track is what one command rolls: one Deployment, or several in one manifest, always the same: an object whose fields two tools own by turns
 // would measure how they take them from each other.
@@ -21,8 +21,9 @@ type track struct {
 	command   command
 	namespace string
 	size      size
-	replicas  int // of each Deployment, by now
-	revision  int // of the image
+	replicas  int  // of each Deployment, by now
+	revision  int  // of the image
+	spoiled   bool // the next release is a bad one
 	samples   []sample
 }
 
@@ -51,6 +52,9 @@ func (b *bench) prepare(ctx context.Context, t *track, history int) error {
 
 // measure rolls the next revision out, keeps the sample, and waits until nothing of the old revision is left.
 func (b *bench) measure(ctx context.Context, t *track, others int) error {
+	if t.size.bad != "" {
+		return b.measureBad(ctx, t, others)
+	}
 	watch, stop := context.WithCancel(ctx)
 	defer stop()
 	published, err := b.api.nextRollout(watch, t.namespace, t.size.workloads)
@@ -87,6 +91,15 @@ func (b *bench) measure(ctx context.Context, t *track, others int) error {
 
 // roll runs the command for the current revision and checks that the rollout has really happened.
 func (b *bench) roll(ctx context.Context, t *track) (measured, error) {
+	m, err := b.execute(ctx, t)
+	if err != nil {
+		return m, err
+	}
+	return m, b.verify(ctx, t)
+}
+
+// execute runs the command for the current revision.
+func (b *bench) execute(ctx context.Context, t *track) (measured, error) {
 	ctx, cancel := context.WithTimeout(ctx, oneRollout)
 	defer cancel()
 	dir, err := os.MkdirTemp(b.dir, "run-")
@@ -94,29 +107,34 @@ func (b *bench) roll(ctx context.Context, t *track) (measured, error) {
 		return measured{}, err
 	}
 	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "web.yaml")
+	file, chart := filepath.Join(dir, "web.yaml"), ""
 	if err := os.WriteFile(file, []byte(t.manifest()), 0o600); err != nil {
 		return measured{}, err
 	}
-	e := environment{path: b.path, home: dir, kubeconfig: filepath.Join(dir, "kubeconfig")}
+	if t.command.chart {
+		if chart, err = writeChart(dir, t.manifest()); err != nil {
+			return measured{}, err
+		}
+	}
+	e := environment{path: b.path, home: dir, kubeconfig: filepath.Join(dir, "kubeconfig"), exit: t.command.exit}
 	if t.command.warm {
 		e.home = b.dir
 	}
 	if err := harness.Kubeconfig(b.sandbox, b.server, t.namespace, e.kubeconfig); err != nil {
 		return measured{}, err
 	}
-	m, err := execute(ctx, dir, e, t.command.with(file))
+	m, err := execute(ctx, dir, e, t.command.with(file, chart))
 	if err != nil {
 		return m, fmt.Errorf("running %s for %s: %w", t.command.name, t.size, err)
 	}
-	return m, b.verify(ctx, t)
+	return m, nil
 }
 
-// with puts the manifest's path into the arguments.
-func (c command) with(file string) []string {
+// with puts the paths of the manifest and of the chart into the arguments.
+func (c command) with(file, chart string) []string {
 	args := slices.Clone(c.args)
 	for i := range args {
-		args[i] = strings.ReplaceAll(args[i], "%s", file)
+		args[i] = strings.NewReplacer("%s", file, "%chart", chart).Replace(args[i])
 	}
 	return args
 }

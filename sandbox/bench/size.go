@@ -13,8 +13,12 @@ type size struct {
 	workloads int // Deployments in one manifest; 1 is the usual
 	pods      int // of each
 	rounds    int
-	noProbe   bool // the pods have no readiness probe
-	alone     bool // without kubectl beside it
+	noProbe   bool   // the pods have no readiness probe
+	alone     bool   // without kubectl beside it
+	apart     bool   // the commands do not take turns: what one has rolled is gone before the next one's is made
+	peers     bool   // beside helm and kapp, too
+	bad       string // what is wrong with it; empty: nothing
+	contexts  int    // in how many contexts at once; zero: in one
 }
 
 // parseSizes reads the value of --sizes.
@@ -23,7 +27,7 @@ func parseSizes(text string) ([]size, error) {
 	for part := range strings.SplitSeq(text, ",") {
 		s, ok := parseSize(part)
 		if !ok {
-			return nil, fmt.Errorf("reading --sizes: %q is not [WORKLOADSx]PODS:ROUNDS[:no-probe][:alone]", part)
+			return nil, fmt.Errorf("reading --sizes: %q is not [WORKLOADSx]PODS:ROUNDS[:OPTION]…", part)
 		}
 		sizes = append(sizes, s)
 	}
@@ -50,8 +54,19 @@ func parseSize(text string) (size, bool) {
 			s.noProbe = true
 		case "alone":
 			s.alone = true
+		case "apart":
+			s.apart = true
+		case "peers":
+			s.peers = true
+		case oneBad, crash:
+			s.bad = option
 		default:
-			return s, false
+			n, isContexts := strings.CutPrefix(option, "contexts=")
+			contexts, err := strconv.Atoi(n)
+			if !isContexts || err != nil || contexts < 1 {
+				return s, false
+			}
+			s.contexts = contexts
 		}
 	}
 	return s, failed == [3]error{} && s.workloads > 0 && s.pods > 0 && s.rounds > 0
@@ -65,6 +80,14 @@ func (s size) String() string {
 	if s.noProbe {
 		text += " without a probe"
 	}
+	switch {
+	case s.bad == oneBad:
+		text += ", one of them bad, and undone"
+	case s.bad == crash:
+		text += ", all crashing, and undone"
+	case s.contexts > 0:
+		text += fmt.Sprintf(" in %d clusters", s.contexts)
+	}
 	return text
 }
 
@@ -76,6 +99,9 @@ func (s size) slug() string {
 	text := fmt.Sprintf("%dx%d", s.workloads, s.pods)
 	if s.noProbe {
 		text += "-no-probe"
+	}
+	if s.bad != "" {
+		text += "-" + s.bad
 	}
 	return text
 }
