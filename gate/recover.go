@@ -21,6 +21,8 @@ type Which struct {
 	Objects []manifest.Ref
 	// Unfinished asks for something only when that run has not come to its end, and was not to be left as it is then.
 	Unfinished bool
+	// Part says that the run has parts in other clusters: where it is not on record, there is nothing to put back.
+	Part bool
 }
 
 // Undo puts back what a run on record has written: one that was interrupted, one whose undo did not come to its end, and
@@ -29,7 +31,7 @@ type Which struct {
 func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 	r := g.begin(ctx, "undo")
 	found, err := r.find(which)
-	if none := (notOnRecord{}); which.Unfinished && errors.As(err, &none) {
+	if none := (notOnRecord{}); (which.Unfinished || which.Part) && errors.As(err, &none) {
 		r.exit(Passed, "run "+which.Run+" is not on record: "+nothingChanged)
 		return r.end(), nil
 	}
@@ -146,7 +148,7 @@ func (r *run) findIn(ctx context.Context, which Which) (record.Record, error) {
 	if err != nil {
 		return record.Record{}, err
 	}
-	i := slices.IndexFunc(all, which.means)
+	i := slices.IndexFunc(all, which.Means)
 	if i < 0 {
 		return record.Record{}, notOnRecord{fmt.Errorf("there is no run on record in namespace %s%s\n  hint: `rolloutgate history` lists those that there are", r.g.Namespace, which)}
 	}
@@ -187,8 +189,8 @@ func (w Which) done(found record.Record) string {
 	return ""
 }
 
-// means tells whether a run on record is the one that is meant.
-func (w Which) means(s record.Summary) bool {
+// Means tells whether a run on record is the one that is meant.
+func (w Which) Means(s record.Summary) bool {
 	if w.Run != "" {
 		return strings.EqualFold(s.ID, w.Run)
 	}

@@ -69,6 +69,7 @@ type configFile struct {
 	server prometheus.Settings
 	stages []gate.Part
 	notify []notice.Config
+	sites  []site
 }
 
 // fillFlags fills the flags that were not given from the environment, then from the config file, and returns what else
@@ -179,6 +180,10 @@ func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (c
 			var err error
 			file.notify, err = notice.Parse(path, value)
 			errs = append(errs, err)
+		case key.Value == clustersKey:
+			var err error
+			file.sites, err = readClusters(path, value)
+			errs = append(errs, err)
 		case key.Value == "apiVersion" || key.Value == "kind":
 		case f == nil && slices.Contains(known, key.Value):
 		case f == nil:
@@ -209,7 +214,7 @@ func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
 }
 
 func knownKeys(flags *pflag.FlagSet) []string {
-	keys := append(analysis.SpecKeys(), serverKey, stagesKey, notifyKey)
+	keys := append(analysis.SpecKeys(), serverKey, stagesKey, notifyKey, clustersKey)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if key := fileKey(f.Name); !slices.Contains(notInFile, f.Name) && !slices.Contains(keys, key) {
 			keys = append(keys, key)
