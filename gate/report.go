@@ -35,7 +35,7 @@ type Report struct {
 	// Clusters are the parts of a run in several clusters, in the order of their waves. What they have in common is above: how
 	// it ended altogether, and the findings and the undo of all.
 	Clusters []ClusterReport `json:"clusters,omitempty"`
-	Timeline  []Event             `json:"timeline"`
+	Timeline []Event         `json:"timeline"`
 	// Notes are things worth knowing that decided nothing: what could not be read, what was applied but not watched.
 	Notes []string `json:"notes,omitempty"`
 }

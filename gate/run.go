@@ -110,21 +110,21 @@ type run struct {
 	report  Report
 	said    map[manifest.Ref]statusText // the last words about each object
 
-	deadline time.Time       // of all stages together; zero before the first write
-	began    time.Time       // when the first write began
-	changes  bool            // whether there is anything to write at all
-	between  bool            // in a stage that is not the last: what is live is not to stay
-	stage    string          // the name of the present stage, when there are several
-	writes   []patch.Write   // of the stages so far, in the order of writing, with those that changed nothing
-	carried  []patch.Write   // those of unfinished runs, which came first; they are among writes
-	tookOver []string        // the unfinished runs
+	deadline time.Time     // of all stages together; zero before the first write
+	began    time.Time     // when the first write began
+	changes  bool          // whether there is anything to write at all
+	between  bool          // in a stage that is not the last: what is live is not to stay
+	stage    string        // the name of the present stage, when there are several
+	writes   []patch.Write // of the stages so far, in the order of writing, with those that changed nothing
+	carried  []patch.Write // those of unfinished runs, which came first; they are among writes
+	tookOver []string      // the unfinished runs
 	// unfinishedRuns are their records, for as long as the run has not begun.
 	unfinishedRuns []record.Record
-	adopted  []record.Record // those that do not know it yet
-	found    *record.Record  // the run that this one puts back; nil when it is none but itself
-	resumed  string          // the run that this one goes on with
-	aim      string          // the run that this one goes on with, or puts back: it may be parked
-	passed   []string        // its stages that have passed
+	adopted        []record.Record // those that do not know it yet
+	found          *record.Record  // the run that this one puts back; nil when it is none but itself
+	resumed        string          // the run that this one goes on with
+	aim            string          // the run that this one goes on with, or puts back: it may be parked
+	passed         []string        // its stages that have passed
 	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
 	// pods; unsplit are the routes that it has split, as they were before; unpinnable is why nothing could be pinned.
 	pinned     map[manifest.Ref]patch.Pin

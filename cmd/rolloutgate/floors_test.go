@@ -18,7 +18,7 @@ const module = "github.com/rolloutgate/rolloutgate/"
 var floors = [][]string{
 	{"cmd/rolloutgate"},
 	{"gate/live", "gate/telemetry"},
-	{"gate/report", "gate/notice"},
+	{"gate/report", "gate/notice", "gate/fleet"},
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},

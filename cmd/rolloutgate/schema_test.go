@@ -28,9 +28,10 @@ func choices() map[string][]string {
 	p := &program{}
 	return map[string][]string{
 		"output": formatNames(p.formats()), "undo": {"on-failure", "never"}, "on-cancel": {"undo", "leave"}, "dry-run": {"none", "server"},
-		"record":    {string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing)},
-		"preflight": {string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff)},
-		"color":     {"auto", "always", "never"}, "ci": ciNames(p.ciSystems()),
+		"record":     {string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing)},
+		"undo-scope": {"cluster", "wave", "all"},
+		"preflight":  {string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff)},
+		"color":      {"auto", "always", "never"}, "ci": ciNames(p.ciSystems()),
 	}
 }
 
@@ -121,7 +122,8 @@ func TestConfigSchemaHasEveryKey(t *testing.T) {
 		"tls": "prometheus: {tls: {%s}}", "stage": "stages: [{canary: 1, %s}]", "preview": "stages: [{preview: {%s}}]",
 		"approve": "stages: [{canary: 1}, {approve: {%s}}]", "test": "stages: [{canary: 1, test: {%s}}]",
 		"notice": "notify: [{%s}]", "slack": "notify: [{slack: {%s}}]", "teams": "notify: [{teams: {%s}}]", "webhook": "notify: [{webhook: {%s}}]",
-		"email": "notify: [{email: {%s}}]",
+		"cluster": "clusters: [{%s}]",
+		"email":   "notify: [{email: {%s}}]",
 	}
 	for name, def := range document.Defs {
 		if len(def.Properties) == 0 {
