@@ -53,6 +53,7 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 		return plan, err
 	}
 	for _, u := range unfinished {
+		r.unfinishedRun(u)
 		if plan, err = r.adopt(ctx, plan, u); err != nil {
 			return plan, r.fail(err)
 		}
@@ -120,7 +121,6 @@ func missing(err error) bool {
 
 // adopt makes the writes of an unfinished run this run's own: an undo goes back to what was there before them.
 func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patch.Plan, error) {
-	r.tell(manifest.Ref{}, Adopted{Run: u.ID, Since: u.Started, Pipeline: u.Pipeline.URL})
 	if u.State == record.Parked {
 		r.note("run %s was parked; this run goes on from there, and an undo goes back to what was there before it", u.ID)
 	} else {

@@ -29,6 +29,9 @@ func (r *run) conclude(v Verdict) {
 		r.exit(Superseded, fmt.Sprintf("%s was left as it is: %s", s.Ref, s.Message))
 	case v.Outcome == Inconclusive && v.Action != analysis.ActionUndo && !r.between:
 		r.exit(Inconclusive, r.inconclusiveState(v))
+	case r.untouched() && v.Outcome == CalledOff:
+		r.report.Undo = &Undo{Result: UndoNothing}
+		r.exit(CalledOff, nothingChanged)
 	case r.untouched():
 		r.report.Undo = &Undo{Result: UndoNothing}
 		r.exit(orCancelled(NotUndone, v.Outcome), "this run changed nothing, so nothing was undone")

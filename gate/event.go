@@ -16,6 +16,8 @@ import (
 type Event struct {
 	Time time.Time `json:"time"`
 	Type EventType `json:"type"`
+	// Cluster is the name of the part of the run that it is about; empty where the run has only one, and for what is about all.
+	Cluster string `json:"cluster,omitempty"`
 	// Object is zero for events of the whole run.
 	Object manifest.Ref `json:"object,omitzero"`
 	// Text is what Payload says in words. It is empty until gate/report renders the event.

@@ -207,7 +207,7 @@ func (f *follower) perform(ctx context.Context, x intent) {
 // take takes an answer in.
 func (f *follower) take(a answer) {
 	state, ref := &f.states[a.target], f.targets[a.target].Ref
-	state.busy[a.kind], state.due = false, time.Time{}
+	state.busy[a.kind], state.again = false, time.Time{}
 	switch a.kind {
 	case readEnvironment:
 		state.environment = a.evidence.Environment()
@@ -237,6 +237,7 @@ func (f *follower) situation(ctx context.Context, p Phase) Situation {
 		Policy: f.r.g.Policy, RequirePods: f.r.g.RequirePods, Ended: f.r.course.response(ctx, p),
 	}
 	s.Signal, _ = f.r.course.cancelled()
+	s.CalledOff = f.r.course.calledOff() != nil
 	s.Holding, s.Test, s.Approval = f.inHold() || f.awaitsTest(), f.trial.state, f.approval.state()
 	return s
 }

@@ -90,6 +90,10 @@ type Gate struct {
 	Progress  func(Event)
 	Heartbeat time.Duration // how long silence may last; zero: DefaultHeartbeat
 
+	// Turn is asked at each turn of a run that is a part of a larger one, and the run goes on when it returns nil: with any
+	// error it ends, and nothing is changed. It returns when ctx ends. Nil: the run is on its own.
+	Turn func(ctx context.Context, turn Turn) error
+
 	// Secrets hears the values of the Secrets that the run touches, before any text about them; nil: nobody does.
 	Secrets func(values []string)
 

@@ -44,6 +44,8 @@ type Situation struct {
 	// Ended is what came from outside, GoOn while nothing did, and Signal the first signal.
 	Ended  Response
 	Signal syscall.Signal
+	// CalledOff says that it is another part of a larger run that has ended this one.
+	CalledOff bool
 }
 
 // Observed is one workload in a situation.
@@ -83,6 +85,9 @@ func judge(s Situation) (v Verdict, over bool) {
 	if s.Ended == TakeBack || s.Ended == Stop || s.Ended == CutShort || s.Ended == Abandon {
 		if s.Signal != 0 {
 			return Verdict{Outcome: cancelledBy(s.Signal), Target: -1}, true
+		}
+		if s.CalledOff {
+			return Verdict{Outcome: CalledOff, Target: -1}, true
 		}
 	}
 	for i, w := range s.Workloads {

@@ -47,27 +47,35 @@ const (
 	secondSignal
 	thirdSignal
 	lockLost
+	calledOff
 )
 
-// responses says, for each phase, what its time being up, a first, a second and a third signal, and a lost lock mean in it. A first
-// signal always leads to the undo's writes: what is cut short is what comes before and after them. A second signal is
-// impatience and skips nothing that matters; whoever sends a third wants the process gone.
-var responses = [...][5]Response{
-	//           time is up  first     second    third    lock lost
-	Planning:   {Stop, Stop, Stop, Abandon, Stop},
-	Writing:    {Judge, TakeBack, TakeBack, Abandon, Yield},
-	Watching:   {Judge, TakeBack, TakeBack, Abandon, Yield},
-	Explaining: {CutShort, CutShort, CutShort, Abandon, CutShort},
-	Undoing:    {CutShort, GoOn, GoOn, Abandon, Yield},
-	Verifying:  {CutShort, CutShort, CutShort, Abandon, Yield},
-	Rechecking: {CutShort, CutShort, CutShort, Abandon, CutShort},
-	Reporting:  {CutShort, CutShort, CutShort, Abandon, GoOn},
+// responses says, for each phase, what its time being up, a first, a second and a third signal, a lost lock, and being called off
+// mean in it. A first signal always leads to the undo's writes: what is cut short is what comes before and after them. A second
+// signal is impatience and skips nothing that matters; whoever sends a third wants the process gone. A run that is called off, as
+// a part of a larger one, has all the time that its undo takes.
+var responses = [...][6]Response{
+	//           time is up  first     second    third    lock lost  called off
+	Planning:   {Stop, Stop, Stop, Abandon, Stop, Stop},
+	Writing:    {Judge, TakeBack, TakeBack, Abandon, Yield, TakeBack},
+	Watching:   {Judge, TakeBack, TakeBack, Abandon, Yield, TakeBack},
+	Explaining: {CutShort, CutShort, CutShort, Abandon, CutShort, CutShort},
+	Undoing:    {CutShort, GoOn, GoOn, Abandon, Yield, GoOn},
+	Verifying:  {CutShort, CutShort, CutShort, Abandon, Yield, GoOn},
+	Rechecking: {CutShort, CutShort, CutShort, Abandon, CutShort, GoOn},
+	Reporting:  {CutShort, CutShort, CutShort, Abandon, GoOn, GoOn},
 }
 
 // Cancelled is why a run's context ended: by a signal.
 type Cancelled struct{ Signal syscall.Signal }
 
 func (c Cancelled) Error() string { return "cancelled by " + c.Signal.String() }
+
+// CalledOffError is why a run's context ended: not by a signal, but because another part of a larger run was bad. What the run
+// has written is taken back, and watched until it is back.
+type CalledOffError struct{ Why string }
+
+func (e *CalledOffError) Error() string { return "called off: " + e.Why }
 
 // errTimeUp is why the context of a phase ended: by its own time.
 var errTimeUp = errors.New("the time is up")
@@ -84,9 +92,11 @@ type course struct {
 	end     context.CancelCauseFunc // ends the present phase
 	signals []syscall.Signal
 	lost    error // why the lock is not this run's any more; nil while it is
+	off     error // a *CalledOffError; nil while the run goes on
 }
 
-// newCourse begins to listen. That the caller cancels the context is the first signal; signals are the later ones.
+// newCourse begins to listen. That the caller cancels the context is the first signal, and signals are the later ones; unless it
+// is cancelled with a *CalledOffError, which is none.
 func newCourse(ctx context.Context, signals <-chan os.Signal) *course {
 	root, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	c := &course{root: root, end: func(error) {}}
@@ -94,7 +104,7 @@ func newCourse(ctx context.Context, signals <-chan os.Signal) *course {
 	c.stop = func() { cancel(); <-done }
 	before := ctx.Err() != nil
 	if before {
-		c.hear(signalOf(context.Cause(ctx))) // and not some time during the first phase
+		c.ended(context.Cause(ctx)) // and not some time during the first phase
 	}
 	go func() {
 		defer close(done)
@@ -103,7 +113,7 @@ func newCourse(ctx context.Context, signals <-chan os.Signal) *course {
 			case <-root.Done():
 				return
 			case <-ctx.Done():
-				c.hear(signalOf(context.Cause(ctx)))
+				c.ended(context.Cause(ctx))
 			}
 		}
 		for {
@@ -131,6 +141,19 @@ func signalOf(cause error) syscall.Signal {
 	return syscall.SIGTERM
 }
 
+// ended takes in why the context of the run was cancelled.
+func (c *course) ended(cause error) {
+	var off *CalledOffError
+	if !errors.As(cause, &off) {
+		c.hear(signalOf(cause))
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.off = off
+	c.respond()
+}
+
 func (c *course) hear(s syscall.Signal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -145,6 +168,9 @@ func (c *course) respond() {
 	}
 	if n := len(c.signals); n > 0 && responses[c.phase][min(n, int(thirdSignal))] != GoOn {
 		c.end(Cancelled{c.signals[0]})
+	}
+	if c.off != nil && responses[c.phase][calledOff] != GoOn {
+		c.end(c.off)
 	}
 }
 
@@ -202,5 +228,18 @@ func (c *course) response(ctx context.Context, p Phase) Response {
 	if c.lost != nil && errors.Is(context.Cause(ctx), c.lost) {
 		return responses[p][lockLost]
 	}
+	if c.off != nil && errors.Is(context.Cause(ctx), c.off) {
+		return responses[p][calledOff]
+	}
 	return responses[p][min(max(len(c.signals), 1), int(thirdSignal))]
+}
+
+// calledOff is why the run was called off; nil while it was not, and when a signal has cancelled it as well.
+func (c *course) calledOff() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.signals) > 0 {
+		return nil
+	}
+	return c.off
 }

@@ -21,6 +21,8 @@ type Which struct {
 	Objects []manifest.Ref
 	// Unfinished asks for something only when that run has not come to its end, and was not to be left as it is then.
 	Unfinished bool
+	// Part says that the run has parts in other clusters: where it is not on record, there is nothing to put back.
+	Part bool
 }
 
 // Undo puts back what a run on record has written: one that was interrupted, one whose undo did not come to its end, and
@@ -29,7 +31,7 @@ type Which struct {
 func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 	r := g.begin(ctx, "undo")
 	found, err := r.find(which)
-	if none := (notOnRecord{}); which.Unfinished && errors.As(err, &none) {
+	if none := (notOnRecord{}); (which.Unfinished || which.Part) && errors.As(err, &none) {
 		r.exit(Passed, "run "+which.Run+" is not on record: "+nothingChanged)
 		return r.end(), nil
 	}
@@ -195,14 +197,14 @@ func (w Which) done(found record.Record) string {
 // itself is read.
 func (r *run) indexOf(ctx context.Context, all []record.Summary, which Which) (int, error) {
 	for i, s := range all {
-		means, known := which.means(s)
+		means, known := which.Means(s)
 		if !known {
 			found, err := r.g.Store.LoadRecord(ctx, r.g.Namespace, s.ID)
 			if err != nil {
 				return -1, err
 			}
 			s.Objects, s.MoreObjects = found.Targets(), 0
-			means, _ = which.means(s)
+			means, _ = which.Means(s)
 		}
 		if means {
 			return i, nil
@@ -211,8 +213,8 @@ func (r *run) indexOf(ctx context.Context, all []record.Summary, which Which) (i
 	return -1, nil
 }
 
-// means tells whether a run on record is the one that is meant; known is false when its summary does not tell.
-func (w Which) means(s record.Summary) (means, known bool) {
+// Means tells whether a run on record is the one that is meant; known is false when its summary does not tell.
+func (w Which) Means(s record.Summary) (means, known bool) {
 	if w.Run != "" {
 		return strings.EqualFold(s.ID, w.Run), true
 	}

@@ -32,9 +32,20 @@ type Report struct {
 	Undo      *Undo               `json:"undo,omitempty"`     // nil when the run did not come to it
 	Logs      []KeptLog           `json:"logs,omitempty"`     // files beside the report
 	Marks     Marks               `json:"marks,omitzero"`     // on the time axis of the criteria
-	Timeline  []Event             `json:"timeline"`
+	// Clusters are the parts of a run in several clusters, in the order of their waves. What they have in common is above: how
+	// it ended altogether, and the findings and the undo of all.
+	Clusters []ClusterReport `json:"clusters,omitempty"`
+	Timeline []Event         `json:"timeline"`
 	// Notes are things worth knowing that decided nothing: what could not be read, what was applied but not watched.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// ClusterReport is the part of a run in one cluster.
+type ClusterReport struct {
+	Name string `json:"name"`
+	Wave int    `json:"wave"` // counted from 1
+	// Report is that of a run in this cluster alone. Where the part was taken back after it had passed, its undo is that one.
+	Report Report `json:"report"`
 }
 
 // Marks are the moments by which a plot of a criterion is read; zero where the run did not come to it. When a criterion

@@ -38,6 +38,9 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if err != nil {
 		return r.end(), err
 	}
+	if _, err = r.awaitTurn(BeforeLock); err != nil {
+		return r.failed(err)
+	}
 	if plan, err = r.reserve(plan, objects); err != nil {
 		return r.end(), err
 	}
@@ -45,23 +48,12 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}
-	if plan.Changes() {
-		if err := r.preflight(r.waited(targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
-			return r.end(), err
-		}
-		r.mayKeep(plan)
-	}
-	stages, err := r.stagesOf(plan)
+	stages, err := r.prepare(plan)
 	if err != nil {
-		return r.failed(err)
+		return r.end(), err
 	}
-	r.endCarried(stages)
-	r.stages = onRecord(stages)
-	r.changes = plan.Changes() || len(r.carried) > 0
-	if r.changes {
-		if err := r.keep(stages); err != nil {
-			return r.failed(err)
-		}
+	if stages, err = r.takeTurn(stages, objects); err != nil {
+		return r.notBegunWith(err)
 	}
 	r.reportStages(stages, StageNotBegun)
 	r.begins()
@@ -94,7 +86,7 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	v := f.until(ctx, Watching, s.Judge)
 	r.report.Workloads = append(f.statuses(), r.results...)
 	switch {
-	case v.Outcome == Interrupted, v.Outcome == Terminated: // the undo comes first, and explains nothing
+	case v.Outcome == Interrupted, v.Outcome == Terminated, v.Outcome == CalledOff: // the undo comes first, and explains nothing
 	case v.Outcome == Passed:
 		r.findings = append(r.findings, f.remarks(v)...)
 	case f.trial.state == TestFailed && v.Target < 0:
@@ -133,11 +125,13 @@ type run struct {
 	writes     []patch.Write            // of the stages so far, in the order of writing, with those that changed nothing
 	carried    []patch.Write            // those of unfinished runs, which came first; they are among writes
 	tookOver   []string                 // the unfinished runs
-	adopted    []record.Record          // those that do not know it yet
-	found      *record.Record           // the run that this one puts back; nil when it is none but itself
-	resumed    string                   // the run that this one goes on with
-	aim        string                   // the run that this one goes on with, or puts back: it may be parked
-	passed     []string                 // its stages that have passed
+	// unfinishedRuns are their records, for as long as the run has not begun.
+	unfinishedRuns []record.Record
+	adopted        []record.Record // those that do not know it yet
+	found          *record.Record  // the run that this one puts back; nil when it is none but itself
+	resumed        string          // the run that this one goes on with
+	aim            string          // the run that this one goes on with, or puts back: it may be parked
+	passed         []string        // its stages that have passed
 	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
 	// pods; unsplit are the routes that it has split, as they were before; unpinnable is why nothing could be pinned.
 	pinned     map[manifest.Ref]patch.Pin

@@ -132,6 +132,8 @@ func (r *run) unwritten(ctx context.Context, err error) (Verdict, error) {
 		v.Outcome = Superseded
 	} else if s, ok := r.course.cancelled(); ok {
 		v.Outcome = cancelledBy(s)
+	} else if r.course.calledOff() != nil {
+		v.Outcome = CalledOff
 	} else if errors.Is(context.Cause(ctx), errTimeUp) {
 		v.Outcome = TimedOut
 	}

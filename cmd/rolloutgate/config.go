@@ -74,6 +74,7 @@ type configFile struct {
 	stages  []gate.Part
 	notify  []notice.Config
 	objects []objectRow
+	sites   []site
 }
 
 // fillFlags fills the flags that were not given from the environment, then from the config file, and returns what else
@@ -188,6 +189,10 @@ func fromFile(flags *pflag.FlagSet, known []string, path string, data []byte) (c
 			var err error
 			file.objects, err = readObjects(path, value)
 			errs = append(errs, err)
+		case key.Value == clustersKey:
+			var err error
+			file.sites, err = readClusters(path, value)
+			errs = append(errs, err)
 		case key.Value == "apiVersion" || key.Value == "kind":
 		case f == nil && slices.Contains(known, key.Value):
 		case f == nil:
@@ -221,7 +226,7 @@ func flagOfKey(flags *pflag.FlagSet, key string) *pflag.Flag {
 }
 
 func knownKeys(flags *pflag.FlagSet) []string {
-	keys := append(analysis.SpecKeys(), serverKey, stagesKey, notifyKey, objectsKey)
+	keys := append(analysis.SpecKeys(), serverKey, stagesKey, notifyKey, objectsKey, clustersKey)
 	flags.VisitAll(func(f *pflag.Flag) {
 		if key := fileKey(f.Name); !slices.Contains(notInFile, f.Name) && !slices.Contains(keys, key) {
 			keys = append(keys, key)

@@ -30,6 +30,7 @@ import (
 
 const (
 	measurementEvery = 30 * time.Second // between lines about the value of one criterion
+	maxCluster       = 30               // characters of the name of a cluster
 	maxUnread        = 256 << 10        // bytes that nobody has read yet: more progress would only bury what matters
 )
 
@@ -50,13 +51,20 @@ type console struct {
 	mu       sync.Mutex
 	started  time.Time            // the time of the first event
 	column   int                  // width of the column of objects
+	clusters int                  // width of the column of clusters; 0: there is only one
 	criteria map[string]time.Time // when each was last worth a line
-	last     map[manifest.Ref]string
+	last     map[told]string
 	missed   int // lines that were not printed since the last one, because nobody read
 }
 
+// told is what something was said about.
+type told struct {
+	cluster string
+	object  manifest.Ref
+}
+
 func newConsole(w io.Writer, o consoleOptions) *console {
-	c := &console{consoleOptions: o, w: w, column: 14, criteria: map[string]time.Time{}, last: map[manifest.Ref]string{}}
+	c := &console{consoleOptions: o, w: w, column: 14, criteria: map[string]time.Time{}, last: map[told]string{}}
 	if c.Unread == nil {
 		c.Unread = func() int { return 0 }
 	}
@@ -112,20 +120,22 @@ func (c *console) worthALine(e gate.Event) bool {
 	case gate.Waiting:
 		return !live
 	case gate.Measured:
-		last, measured := c.criteria[p.Criterion]
+		name := e.Cluster + "/" + p.Criterion
+		last, measured := c.criteria[name]
 		if live || measured && e.Time.Sub(last) < measurementEvery {
 			return false
 		}
-		c.criteria[p.Criterion] = e.Time
+		c.criteria[name] = e.Time
 	case gate.Status:
 		if p.Watched {
 			c.widen(flat(p.Ref.String()))
 		}
 		text := wordsOf(e)
-		if c.last[e.Object] == text {
+		about := told{e.Cluster, e.Object}
+		if c.last[about] == text {
 			return false
 		}
-		c.last[e.Object] = text
+		c.last[about] = text
 		return !live || p.Phase != rollout.Progressing
 	}
 	return true
@@ -163,6 +173,11 @@ func (c *console) line(e gate.Event) string {
 	if e.Object != (manifest.Ref{}) {
 		object = flat(e.Object.String())
 		object = fill(object, c.widen(object)) + "  "
+	}
+	if e.Cluster != "" {
+		name := cut(flat(e.Cluster), maxCluster)
+		c.clusters = max(c.clusters, utf8.RuneCountInString(name))
+		object = fill(name, c.clusters) + "  " + object
 	}
 	return fmt.Sprintf("%6s  %s%s\n", report.Elapsed(e.Time.Sub(c.started)), object, c.paint(label+wordsOf(e), style))
 }

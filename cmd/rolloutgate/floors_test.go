@@ -18,7 +18,7 @@ const module = "github.com/rolloutgate/rolloutgate/"
 var floors = [][]string{
 	{"cmd/rolloutgate"},
 	{"gate/live", "gate/telemetry"},
-	{"gate/report", "gate/notice"},
+	{"gate/report", "gate/notice", "gate/fleet"},
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus", "analysis/endpoint"},
@@ -37,7 +37,7 @@ var neighbours = map[string][]string{
 	"analysis":       {"analysis/stats"},
 	// What is no Prometheus is asked in the same way: credentials, certificates, limits.
 	"analysis/endpoint": {"analysis/prometheus"},
-	"gate/notice":    {"gate/report"},
+	"gate/notice":       {"gate/report"},
 }
 
 // homes are modules that only some packages may import. A prefix that ends with a slash stands for all packages below;

@@ -16,6 +16,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis/prometheus"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/cluster"
+	"github.com/rolloutgate/rolloutgate/gate/fleet"
 	"github.com/rolloutgate/rolloutgate/gate/notice"
 	"github.com/rolloutgate/rolloutgate/gate/report"
 )
@@ -74,17 +75,16 @@ type options struct {
 	objectRows []objectRow         // from there, too
 	staged     bool                // the command has stages
 
+	sites     []site // the clusters, when there are several
+	place     string // the name of the cluster, when it is one of several
+	undoScope string
+	given     map[string]bool // the flags that were given, or their variables
+
 	command string // its name
 }
 
 func (p *program) newOptions() *options {
-	kube := genericclioptions.NewConfigFlags(true)
-	// What is left out is a credential, which belongs into the kubeconfig, or an override of what stands there.
-	kube.AuthInfoName, kube.BearerToken, kube.CertFile, kube.KeyFile = nil, nil, nil, nil
-	kube.APIServer, kube.ClusterName, kube.CAFile, kube.TLSServerName, kube.Insecure = nil, nil, nil, nil, nil
-	kube.ImpersonateUID, kube.ImpersonateGroup, kube.ImpersonateUserExtra = nil, nil, nil
-	kube.CacheDir, kube.Timeout, kube.DisableCompression, kube.ProxyURL = nil, nil, nil, nil
-	return &options{kube: kube, formats: p.formats(), ciSystems: p.ciSystems()}
+	return &options{kube: newKube(), formats: p.formats(), ciSystems: p.ciSystems()}
 }
 
 // connection are the flags that say which cluster, and how to answer. Every command has them.
@@ -121,6 +121,7 @@ func (o *options) releasing(flags *pflag.FlagSet) {
 	o.recording(flags)
 	o.keeping(flags)
 	o.undoing(flags)
+	flags.StringVar(&o.undoScope, "undo-scope", string(fleet.Cluster), "of several clusters, what is put back when one is bad: cluster (that one), wave (all of its wave) or all (all that this run has changed)")
 	flags.BoolVar(&o.keepBadPod, "keep-bad-pod", false, "leave one bad pod out of the undo, for a person to look at: its controller does not own it any more, and no Service finds it")
 }
 
@@ -288,6 +289,9 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		}
 	}
 	o.spec = spec
+	if err := o.selectClusters(file.sites, given); err != nil {
+		return err
+	}
 	if o.githubAudience != "" {
 		o.token, o.noToken = gitHubToken(getenv, o.githubAudience)
 	}
@@ -296,7 +300,7 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 	}
 	return errors.Join(
 		oneOf("output", o.output, formatNames(o.formats)...), oneOf("undo", o.undo, "on-failure", "never", ""),
-		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), oneOf("dry-run", o.dryRun, "none", "server", ""),
+		oneOf("on-cancel", o.onCancel, "undo", "leave", ""), o.checkScope(), oneOf("dry-run", o.dryRun, "none", "server", ""),
 		oneOf("record", o.keep, string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing), ""),
 		oneOf("preflight", o.preflight, string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff), ""),
 		oneOf("gitops", o.gitops, string(gate.GitOpsRefuse), string(gate.GitOpsWarn), ""),

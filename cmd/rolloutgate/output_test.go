@@ -140,7 +140,7 @@ func TestUnbegunIsTold(t *testing.T) {
 		return &sink{finish: func(_ context.Context, r gate.Report) error { told = append(told, r); return nil }}, nil
 	}
 	var stdout, stderr bytes.Buffer
-	p := &program{getenv: environment(nil), stdout: &stdout, stderr: &stderr, moreSinks: []sinkKind{{"a listener", listener}}}
+	p := &program{getenv: environment(nil), stdout: &stdout, stderr: &stderr, moreSinks: []sinkKind{{name: "a listener", open: listener}}}
 	if code := p.execute(t.Context(), []string{"run", "-f", "broken.yaml", "--kubeconfig", "none"}); code != 2 || stdout.Len() > 0 {
 		t.Errorf("exit code %d, stdout %q", code, stdout.String())
 	}

@@ -58,7 +58,7 @@ func TestRecordedRuns(t *testing.T) {
 				keep := func(*options, func(string) string) (*sink, error) {
 					return &sink{event: func(e gate.Event) { events = append(events, e) }}, nil
 				}
-				p := &program{getenv: os.Getenv, stdin: strings.NewReader(""), stdout: &out, stderr: &out, moreSinks: []sinkKind{{"a recorder", keep}}}
+				p := &program{getenv: os.Getenv, stdin: strings.NewReader(""), stdout: &out, stderr: &out, moreSinks: []sinkKind{{name: "a recorder", open: keep}}}
 				code = p.execute(context.Background(), append([]string{"run", "--ci", "none", "--prometheus-url", os.Getenv("ROLLOUTGATE_PROMETHEUS_URL")}, args...))
 				return code, events, out.String()
 			}

@@ -43,6 +43,9 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 		return err
 	}
 	p.writes = !onlyPlan(o)
+	if len(o.sites) > 0 {
+		return p.fleetManifests(c.Context(), o, read, onlyPlan(o))
+	}
 	return p.withGate(c.Context(), o, func(g gate.Gate, _ *cluster.Client) (gate.Report, error) {
 		carryOut := gate.Gate.Plan
 		if !onlyPlan(o) {

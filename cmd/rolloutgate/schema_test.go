@@ -28,10 +28,11 @@ func choices() map[string][]string {
 	p := &program{}
 	return map[string][]string{
 		"output": formatNames(p.formats()), "undo": {"on-failure", "never"}, "on-cancel": {"undo", "leave"}, "dry-run": {"none", "server"},
-		"record":    {string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing)},
-		"preflight": {string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff)},
-		"gitops":    {string(gate.GitOpsRefuse), string(gate.GitOpsWarn)},
-		"color":     {"auto", "always", "never"}, "ci": ciNames(p.ciSystems()),
+		"record":     {string(gate.KeepInCluster), string(gate.KeepInFile), string(gate.KeepNothing)},
+		"undo-scope": {"cluster", "wave", "all"},
+		"preflight":  {string(gate.PreflightEnforce), string(gate.PreflightWarn), string(gate.PreflightOff)},
+		"gitops":     {string(gate.GitOpsRefuse), string(gate.GitOpsWarn)},
+		"color":      {"auto", "always", "never"}, "ci": ciNames(p.ciSystems()),
 	}
 }
 
@@ -122,7 +123,7 @@ func TestConfigSchemaHasEveryKey(t *testing.T) {
 		"tls": "prometheus: {tls: {%s}}", "stage": "stages: [{canary: 1, %s}]", "preview": "stages: [{preview: {%s}}]",
 		"approve": "stages: [{canary: 1}, {approve: {%s}}]", "test": "stages: [{canary: 1, test: {%s}}]",
 		"notice": "notify: [{%s}]", "slack": "notify: [{slack: {%s}}]", "teams": "notify: [{teams: {%s}}]", "webhook": "notify: [{webhook: {%s}}]",
-		"email": "notify: [{email: {%s}}]", "object": "objects: [{kind: Job, %s}]",
+		"email": "notify: [{email: {%s}}]", "object": "objects: [{kind: Job, %s}]", "cluster": "clusters: [{%s}]",
 	}
 	for name, def := range document.Defs {
 		if len(def.Properties) == 0 {

@@ -31,6 +31,8 @@ type sink struct {
 // sinkKind is a kind of sink.
 type sinkKind struct {
 	name string // whom it tells, for a warning
+	// each says that there is one for each cluster, where there are several.
+	each bool
 	// open makes a sink of what the flags and the config file say. Nil: nobody asked for it. An error is bad input.
 	open func(o *options, getenv func(string) string) (*sink, error)
 }
@@ -38,10 +40,10 @@ type sinkKind struct {
 // sinkKinds are all kinds of sinks. A new one is one file and one row here.
 func sinkKinds() []sinkKind {
 	return []sinkKind{
-		{"people", noticeSink},
-		{"Prometheus", pushedMetrics},
-		{"OpenTelemetry", traces},
-		{"Kubernetes", kubernetesEvents},
+		{name: "people", open: noticeSink},
+		{name: "Prometheus", open: pushedMetrics},
+		{name: "OpenTelemetry", open: traces},
+		{name: "Kubernetes", each: true, open: kubernetesEvents},
 	}
 }
 
@@ -50,9 +52,17 @@ type sinks []sink
 // sinks are those that were asked for, and what is wrong with others. An undo is not the moment to insist on an address: it
 // goes on, and tells at its end who was not told.
 func (p *program) sinks(o *options) (sinks, error) {
+	return p.sinksOf(o, func(sinkKind) bool { return true })
+}
+
+// sinksOf are those of some kinds.
+func (p *program) sinksOf(o *options, wanted func(sinkKind) bool) (sinks, error) {
 	var all sinks
 	var errs []error
 	for _, kind := range append(sinkKinds(), p.moreSinks...) {
+		if !wanted(kind) {
+			continue
+		}
 		s, err := kind.open(o, p.getenv)
 		switch {
 		case err != nil && o.command == "undo":

@@ -72,7 +72,7 @@ func TestSinksWithBugs(t *testing.T) {
 // TestUndoInsistsOnNobody: what is wrong with a sink ends a run before it begins, and is told at the end of an undo.
 func TestUndoInsistsOnNobody(t *testing.T) {
 	p := &program{getenv: func(string) string { return "" }, moreSinks: []sinkKind{
-		{"a server", func(*options, func(string) string) (*sink, error) { return nil, errors.New("no such file") }},
+		{name: "a server", open: func(*options, func(string) string) (*sink, error) { return nil, errors.New("no such file") }},
 	}}
 	if _, err := p.sinks(&options{command: "run"}); err == nil {
 		t.Error("a run begins")

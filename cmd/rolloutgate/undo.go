@@ -84,6 +84,9 @@ func (p *program) onRun(c *cobra.Command, o *options, args []string, releases bo
 	}
 	p.writes = true
 	defer forgetRunID(o.unfinished)
+	if len(o.sites) > 0 {
+		return p.fleetOnRun(c.Context(), o, args, releases, carryOut)
+	}
 	return p.withGate(c.Context(), o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
 		which, err := o.which(c.Context(), client, args)
 		if err != nil {
@@ -99,9 +102,7 @@ func (p *program) onRun(c *cobra.Command, o *options, args []string, releases bo
 // announce gives a run its id before it begins, and leaves that where its reports will be.
 func (p *program) announce(g *gate.Gate, dir string) {
 	g.ID = record.NewID()
-	if err := writeRunID(dir, g.ID); err != nil {
-		fmt.Fprintf(p.stderr, "warning: %s\n", printable(err))
-	}
+	p.leaveRunID(dir, g.ID)
 }
 
 // which reads the arguments that name a run on record.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -105,6 +104,15 @@ func noCluster(err error) error {
 
 // namespace is the one of the flag, of the context, or "default".
 func (o *options) namespace() string {
+	if len(o.sites) > 0 {
+		var all []string
+		for _, s := range o.sites {
+			if ns := o.at(s).namespace(); !slices.Contains(all, ns) {
+				all = append(all, ns)
+			}
+		}
+		return strings.Join(all, ",")
+	}
 	ns, _, err := o.kube.ToRawKubeConfigLoader().Namespace()
 	if err != nil || ns == "" {
 		return "default"
@@ -113,6 +121,9 @@ func (o *options) namespace() string {
 }
 
 func (o *options) contextName() string {
+	if len(o.sites) > 0 {
+		return strings.Join(siteNames(o.sites), ",")
+	}
 	raw, err := o.kube.ToRawKubeConfigLoader().RawConfig()
 	if err != nil {
 		return ""
@@ -156,7 +167,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 // store is where runs are kept.
 func (o *options) store(client *cluster.Client) gate.Store {
 	if gate.Keeping(o.keep) == gate.KeepInFile {
-		return fileStore{wired{client}, cmp.Or(o.unfinished, o.reportDir, ".")}
+		return fileStore{wired{client}, o.recordDir()}
 	}
 	return wired{client}
 }

@@ -30,8 +30,12 @@ func (s *State) Block(now time.Time, v View) []string {
 	}
 	d := drawing{State: s, glyphs: v.glyphs(), width: v.Width - 1, now: now}
 	d.names = d.nameWidth()
+	all := d.lines
+	if len(s.clusters) > 0 {
+		all = d.clusterLines
+	}
 	var lines []string
-	for _, l := range d.lines(v.Height) {
+	for _, l := range all(v.Height) {
 		lines = append(lines, l.fit(d.width, d.more).render(v.Color))
 	}
 	return lines

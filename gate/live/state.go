@@ -20,6 +20,8 @@ import (
 type State struct {
 	Timeout time.Duration // of the run; 0 is not shown
 
+	clusters []*cluster // in the order in which they were heard of; empty where there is only one
+
 	started time.Time // of the first event
 	step    gate.Step // the present one, and since when
 	since   time.Time
@@ -65,6 +67,10 @@ const maxValues = 40
 func (s *State) Take(e gate.Event) {
 	if s.started.IsZero() {
 		s.started = e.Time
+	}
+	if e.Cluster != "" {
+		s.inCluster(e)
+		return
 	}
 	switch p := e.Payload.(type) {
 	case gate.Waiting:

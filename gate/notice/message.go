@@ -101,10 +101,25 @@ func OfReport(r gate.Report) Message {
 	if code := r.Exit.Code; code != 0 {
 		m.Facts = append(m.Facts, Fact{"Exit code", fmt.Sprintf("%d (%s)", code, r.Exit.Name)})
 	}
+	m.Facts = append(m.Facts, ofClusters(r.Clusters)...)
 	m.Facts = append(m.Facts, Fact{"Took", report.Elapsed(r.Run.Finished.Sub(r.Run.Started))})
 	m.Facts = append(m.Facts, factsOf(r.Run)...)
 	m.Link = link(r.Run.Pipeline.URL)
 	return m.cleaned().withSummary(summaryOfReport(r, h, explained))
+}
+
+// maxClusters is of how many clusters a message tells.
+const maxClusters = 10
+
+// ofClusters says how the run ended in each cluster, where there are several; of many in those that did not pass.
+func ofClusters(all []gate.ClusterReport) []Fact {
+	var facts []Fact
+	for _, c := range all {
+		if len(all) <= maxClusters || c.Report.Exit.Code != 0 {
+			facts = append(facts, Fact{"Cluster " + line(c.Name), c.Report.Exit.Name + ": " + c.Report.Exit.State})
+		}
+	}
+	return facts[:min(len(facts), maxClusters)]
 }
 
 // occasionsOf is what the end of a run is an occasion for.
@@ -216,13 +231,19 @@ func factsOf(r gate.Run) []Fact {
 func ofEvent(e gate.Event, run gate.Run) (Message, bool) {
 	m := Message{Time: e.Time, Concern: report.Doubtful, Text: report.EventText(e), Link: link(run.Pipeline.URL)}
 	s := newSummary(run)
+	if e.Cluster != "" {
+		m.Text = "cluster " + e.Cluster + ": " + m.Text
+	}
 	switch p := e.Payload.(type) {
 	case gate.Asked:
 		run.ID, s.Run.ID = p.Run, p.Run
 		m.Occasions = []Occasion{ApprovalNeeded}
 		m.Title = fmt.Sprintf("%s waits for approval: stage %s", whoIn(nil, run.Namespace), line(p.Stage))
+		if e.Cluster != "" {
+			m.Title += " in cluster " + line(e.Cluster)
+		}
 		m.Facts = []Fact{
-			{"Approve", "rolloutgate approve " + p.Run + inNamespace(run)}, {"Reject", "rolloutgate reject " + p.Run + inNamespace(run)},
+			{"Approve", "rolloutgate approve " + p.Run + inNamespace(run, e)}, {"Reject", "rolloutgate reject " + p.Run + inNamespace(run, e)},
 			{"Time to answer", report.Duration(p.Limit)},
 		}
 		s.Approval = &Approval{Stage: line(p.Stage), By: line(p.By), Limit: p.Limit.Seconds()}
@@ -248,12 +269,16 @@ func ofEvent(e gate.Event, run gate.Run) (Message, bool) {
 	return m.cleaned().withSummary(s), true
 }
 
-// inNamespace is the flag that a person needs who is not in the run's namespace.
-func inNamespace(r gate.Run) string {
-	if r.Namespace == "" {
-		return ""
+// inNamespace are the flags that a person needs who is not in the run's namespace, or not in the cluster that the event is of.
+func inNamespace(r gate.Run, e gate.Event) string {
+	flags := ""
+	if r.Namespace != "" {
+		flags = " -n " + r.Namespace
 	}
-	return " -n " + r.Namespace
+	if e.Cluster != "" && r.Context != "" {
+		flags += " --context " + r.Context
+	}
+	return flags
 }
 
 // Test is a message that proves that people are reached.

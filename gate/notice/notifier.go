@@ -23,7 +23,8 @@ type Notifier struct {
 	run       gate.Run // as far as it is known before it begins
 
 	mu     sync.Mutex
-	queue  chan Message // nil until the first message
+	parts  map[string]gate.Run // where each part is of a run in several clusters
+	queue  chan Message        // nil until the first message
 	done   chan struct{}
 	stop   context.CancelFunc
 	ended  bool
@@ -44,10 +45,21 @@ func (n *Notifier) Event(e gate.Event) {
 	if n.run.Started.IsZero() {
 		n.run.Started = e.Time
 	}
-	if p, is := e.Payload.(gate.Started); is {
+	if p, is := e.Payload.(gate.Started); is && e.Cluster == "" {
 		n.run.ID = p.Run
+	} else if is {
+		part := n.run
+		part.Namespace, part.Context = p.Namespace, p.Context
+		if n.parts == nil {
+			n.parts = map[string]gate.Run{}
+		}
+		n.parts[e.Cluster] = part
 	}
-	m, is := ofEvent(e, n.run)
+	run := n.run
+	if part, known := n.parts[e.Cluster]; known {
+		run = part
+	}
+	m, is := ofEvent(e, run)
 	early := slices.Contains(m.Occasions, EarlyWarning)
 	if !is || n.ended || early && n.warned || !n.wanted(m) {
 		return

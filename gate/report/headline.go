@@ -37,6 +37,11 @@ func HeadlineOf(r gate.Report) (Headline, bool) {
 // FailedCriteria says of each criterion that failed why, and what it was before.
 func FailedCriteria(r gate.Report) []string {
 	var lines []string
+	for _, c := range r.Clusters {
+		for _, text := range FailedCriteria(c.Report) {
+			lines = append(lines, oneLine(c.Name)+": "+text)
+		}
+	}
 	for _, c := range r.Criteria {
 		if c.Verdict != analysis.Fail || c.ReportOnly {
 			continue
@@ -69,6 +74,13 @@ func ConcernOf(r gate.Report) Concern {
 // Watched are the names of the workloads that a run has watched.
 func Watched(r gate.Report) []string {
 	var names []string
+	for _, c := range r.Clusters {
+		for _, name := range Watched(c.Report) {
+			if !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
 	for _, s := range r.Workloads {
 		if name := oneLine(s.Ref.String()); s.Watched && !slices.Contains(names, name) {
 			names = append(names, name)

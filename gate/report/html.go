@@ -24,6 +24,20 @@ func HTML(w io.Writer, r gate.Report) error {
 	p := &htmlPage{started: r.Run.Started}
 	p.head(r)
 	p.section(verdictHeader(r))
+	p.body(r)
+	p.foot(r)
+	if _, err := p.WriteTo(w); err != nil {
+		return fmt.Errorf("writing the report as HTML: %w", err)
+	}
+	return nil
+}
+
+// body is everything but the verdict.
+func (p *htmlPage) body(r gate.Report) {
+	if len(r.Clusters) > 0 {
+		p.clusters(r)
+		return
+	}
 	p.section(runSection(r))
 	p.findings(r)
 	p.criteria(r)
@@ -37,11 +51,6 @@ func HTML(w io.Writer, r gate.Report) error {
 	p.changes(r)
 	p.section(notesSection(r.Notes))
 	p.timeline(r)
-	p.foot(r)
-	if _, err := p.WriteTo(w); err != nil {
-		return fmt.Errorf("writing the report as HTML: %w", err)
-	}
-	return nil
 }
 
 // htmlPage collects the page and leaves out what would make it too large.
@@ -49,10 +58,11 @@ type htmlPage struct {
 	bytes.Buffer
 	started time.Time
 	left    int
+	taken   int // by the page that this one becomes a part of
 }
 
 // room is what is left of the page, but for its last words.
-func (p *htmlPage) room() int { return MaxHTML - 4<<10 - p.Len() }
+func (p *htmlPage) room() int { return MaxHTML - 4<<10 - p.Len() - p.taken }
 
 // section adds a part that is complete in itself, or counts it.
 func (p *htmlPage) section(part markup) {

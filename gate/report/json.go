@@ -26,18 +26,27 @@ func JSON(w io.Writer, r gate.Report) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false) // PromQL is full of < and >
 	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(presentable(reflect.ValueOf(told(r))).Interface()); err != nil {
+		return fmt.Errorf("writing the report as JSON: %w", err)
+	}
+	return nil
+}
+
+// told is a report whose events are in words, and whose logs are in their files.
+func told(r gate.Report) gate.Report {
 	r.Logs = slices.Clone(r.Logs)
 	for i := range r.Logs {
-		r.Logs[i].Text = "" // it is in its file
+		r.Logs[i].Text = ""
 	}
 	r.Timeline = slices.Clone(r.Timeline)
 	for i, e := range r.Timeline {
 		r.Timeline[i].Text, r.Timeline[i].Payload = EventText(e), nil
 	}
-	if err := encoder.Encode(presentable(reflect.ValueOf(r)).Interface()); err != nil {
-		return fmt.Errorf("writing the report as JSON: %w", err)
+	r.Clusters = slices.Clone(r.Clusters)
+	for i, c := range r.Clusters {
+		r.Clusters[i].Report = told(c.Report)
 	}
-	return nil
+	return r
 }
 
 // presentable returns a deep copy in which every nil slice is empty, every string is clean and no float is one that

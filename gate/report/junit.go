@@ -16,6 +16,23 @@ import (
 // read: one flat suite whose cases have a class and a name that stay the same from run to run. Text is escaped character
 // data. What nobody could judge is an error, what the run did not come to is skipped.
 func JUnit(w io.Writer, r gate.Report) error {
+	suites := append([]junitSuite{suiteOf(r)}, clusterSuites(r)...)
+	all := junitSuites{Name: "rolloutgate", Time: suites[0].Time, Suites: suites}
+	for _, s := range suites {
+		all.Tests, all.Failures, all.Errors = all.Tests+s.Tests, all.Failures+s.Failures, all.Errors+s.Errors
+	}
+	text, err := xml.MarshalIndent(all, "", "  ")
+	if err == nil {
+		_, err = io.WriteString(w, xml.Header+string(text)+"\n")
+	}
+	if err != nil {
+		return fmt.Errorf("writing the report as JUnit: %w", err)
+	}
+	return nil
+}
+
+// suiteOf are the results of one report.
+func suiteOf(r gate.Report) junitSuite {
 	suite := junitSuite{
 		Name:       oneLine("rolloutgate " + r.Run.Command + " " + r.Run.Namespace),
 		Timestamp:  r.Run.Started.UTC().Format("2006-01-02T15:04:05"),
@@ -34,18 +51,7 @@ func JUnit(w io.Writer, r gate.Report) error {
 			suite.Skipped++
 		}
 	}
-	all := junitSuites{
-		Name: "rolloutgate", Tests: suite.Tests, Failures: suite.Failures, Errors: suite.Errors, Time: suite.Time,
-		Suites: []junitSuite{suite},
-	}
-	text, err := xml.MarshalIndent(all, "", "  ")
-	if err == nil {
-		_, err = io.WriteString(w, xml.Header+string(text)+"\n")
-	}
-	if err != nil {
-		return fmt.Errorf("writing the report as JUnit: %w", err)
-	}
-	return nil
+	return suite
 }
 
 // junitSuites is the root of the file.

@@ -39,6 +39,9 @@ type junitBook struct {
 // junitCases are what happened in a run: the run itself, the writes, each workload, criterion, stage and test, and the undo.
 func junitCases(r gate.Report) []junitCase {
 	b := &junitBook{Report: r, blamed: map[int]bool{}}
+	if len(r.Clusters) > 0 {
+		return []junitCase{b.verdict()} // the rest is in the suites of the clusters
+	}
 	b.workloads()
 	for _, c := range r.Criteria {
 		b.criterion(c)
@@ -57,7 +60,7 @@ func junitCases(r gate.Report) []junitCase {
 	if r.Undo != nil {
 		b.undo()
 	}
-	if slices.Contains([]string{"run", "resume", "plan"}, r.Run.Command) {
+	if len(r.Clusters) == 0 && slices.Contains([]string{"run", "resume", "plan"}, r.Run.Command) {
 		b.cases = append([]junitCase{b.apply()}, b.cases...)
 	}
 	return unique(append([]junitCase{b.verdict()}, b.cases...))

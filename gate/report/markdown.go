@@ -23,6 +23,22 @@ const maxFolded = 200
 func Markdown(w io.Writer, r gate.Report) error {
 	d := &document{started: r.Run.Started}
 	d.verdict(r)
+	d.body(r)
+	if d.left > 0 {
+		fmt.Fprintf(d, "\n_%s left out to keep this page small; the JSON report has everything._\n", count(d.left, "part"))
+	}
+	if _, err := d.WriteTo(w); err != nil {
+		return fmt.Errorf("writing the report as Markdown: %w", err)
+	}
+	return nil
+}
+
+// body is everything but the verdict.
+func (d *document) body(r gate.Report) {
+	if len(r.Clusters) > 0 {
+		d.clusters(r)
+		return
+	}
 	d.findings(r)
 	d.criteria(r)
 	d.backtest(r)
@@ -39,13 +55,6 @@ func Markdown(w io.Writer, r gate.Report) error {
 			d.section("- " + escapeMarkdown(note) + "\n")
 		}
 	}
-	if d.left > 0 {
-		fmt.Fprintf(d, "\n_%s left out to keep this page small; the JSON report has everything._\n", count(d.left, "part"))
-	}
-	if _, err := d.WriteTo(w); err != nil {
-		return fmt.Errorf("writing the report as Markdown: %w", err)
-	}
-	return nil
 }
 
 // document collects Markdown and leaves out what would make it too large.

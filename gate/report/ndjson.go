@@ -8,6 +8,7 @@ import (
 	"io"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,12 +34,27 @@ type Stream interface {
 // is over it has the lines of the timeline.
 func NDJSON(w io.Writer, r gate.Report) error {
 	s := StreamNDJSON(w)
-	for _, e := range append([]gate.Event{r.Started()}, r.Timeline...) {
+	for _, e := range append([]gate.Event{r.Started()}, timeline(r)...) {
 		if err := s.Event(e); err != nil {
 			return err
 		}
 	}
 	return s.Finish(r)
+}
+
+// timeline are the lines of a run, those of several clusters in the order in which they happened.
+func timeline(r gate.Report) []gate.Event {
+	all := slices.Clone(r.Timeline)
+	for _, c := range r.Clusters {
+		for _, e := range append([]gate.Event{c.Report.Started()}, c.Report.Timeline...) {
+			e.Cluster = c.Name
+			all = append(all, e)
+		}
+	}
+	if len(r.Clusters) > 0 {
+		slices.SortStableFunc(all, func(a, b gate.Event) int { return a.Time.Compare(b.Time) })
+	}
+	return all
 }
 
 // StreamNDJSON writes the lines of NDJSON as the events come.
@@ -67,6 +83,13 @@ func (n *ndjson) Finish(r gate.Report) error {
 			return err
 		}
 	}
+	for _, c := range r.Clusters {
+		e := c.Report.Finished()
+		e.Cluster = c.Name
+		if err := n.Event(e); err != nil {
+			return err
+		}
+	}
 	return n.Event(r.Finished())
 }
 
@@ -74,13 +97,14 @@ func (n *ndjson) Finish(r gate.Report) error {
 // sanitised. A line cannot be taken for a workflow command, for it begins with a brace.
 func eventJSON(e gate.Event) ([]byte, error) {
 	line := struct {
-		Time   time.Time       `json:"time"`
-		Type   gate.EventType  `json:"type"`
-		Name   string          `json:"name,omitempty"`
-		Object manifest.Ref    `json:"object,omitzero"`
-		Text   string          `json:"text"`
-		Data   json.RawMessage `json:"data,omitempty"`
-	}{Time: e.Time, Type: e.Type, Object: presentable(reflect.ValueOf(e.Object)).Interface().(manifest.Ref), Text: clean(EventText(e))}
+		Time    time.Time       `json:"time"`
+		Type    gate.EventType  `json:"type"`
+		Name    string          `json:"name,omitempty"`
+		Cluster string          `json:"cluster,omitempty"`
+		Object  manifest.Ref    `json:"object,omitzero"`
+		Text    string          `json:"text"`
+		Data    json.RawMessage `json:"data,omitempty"`
+	}{Time: e.Time, Type: e.Type, Cluster: clean(e.Cluster), Object: presentable(reflect.ValueOf(e.Object)).Interface().(manifest.Ref), Text: clean(EventText(e))}
 	if e.Payload != nil {
 		var b bytes.Buffer
 		if err := values(&b, reflect.ValueOf(e.Payload)); err != nil {

@@ -48,6 +48,9 @@ func Metrics(r gate.Report) []Metric {
 	if !Released(r) {
 		return nil
 	}
+	if len(r.Clusters) > 0 {
+		return clusterMetrics(r)
+	}
 	end := unix(r.Run.Finished)
 	all := []family{
 		{name: "rolloutgate_last_run_timestamp_seconds", help: "When the last run ended, whatever came of it.", value: end, there: true},

@@ -48,6 +48,24 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	}
 	o.Width = min(o.Width, 120) // longer lines are hard to read
 	p := &page{Options: o}
+	if err := p.body(w, r); err != nil {
+		return err
+	}
+	if o.BeforeLast != nil {
+		if err := p.flush(w); err != nil {
+			return err
+		}
+		o.BeforeLast()
+	}
+	p.line("\n%s", p.paint(LastLine(r), bold, verdictColor(r)))
+	return p.flush(w)
+}
+
+// body writes everything but the last line.
+func (p *page) body(w io.Writer, r gate.Report) error {
+	if len(r.Clusters) > 0 {
+		return p.clusters(w, r)
+	}
 	p.changes(r)
 	if err := p.diffs(w, r); err != nil {
 		return err
@@ -62,14 +80,7 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	p.logs(r.Logs)
 	p.notes(r)
 	p.diagnosis(r)
-	if o.BeforeLast != nil {
-		if err := p.flush(w); err != nil {
-			return err
-		}
-		o.BeforeLast()
-	}
-	p.line("\n%s", p.paint(LastLine(r), bold, verdictColor(r)))
-	return p.flush(w)
+	return nil
 }
 
 // LastLine is the last line of every run: the code, its name and the state that the cluster was left in. A diagnosis

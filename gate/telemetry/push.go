@@ -106,7 +106,7 @@ type group struct {
 
 // isKey tells the labels of a group from those that its series differ in.
 func isKey(l report.Label) bool {
-	return l.Name == report.LabelNamespace || l.Name == report.LabelWorkload
+	return l.Name == report.LabelCluster || l.Name == report.LabelNamespace || l.Name == report.LabelWorkload
 }
 
 // grouped puts the series of each namespace and workload together, in the order in which they come.

@@ -49,6 +49,9 @@ func Wanted(e gate.Event) bool {
 // Spans are the parts of a run that has ended, each behind its parent; the first one is the run. A step lasts until the
 // next one begins. The texts of events are made harmless, as those of all other sinks.
 func Spans(r gate.Report, events []gate.Event) []Span {
+	if len(r.Clusters) > 0 {
+		return clusterSpans(r, events)
+	}
 	t := &tree{report: r, stage: -1, step: -1, judged: -1}
 	t.spans = []Span{{
 		Name: "rolloutgate " + r.Run.Command, Parent: -1, Start: r.Run.Started, End: r.Run.Finished, Attributes: ofRun(r),
@@ -63,6 +66,31 @@ func Spans(r gate.Report, events []gate.Event) []Span {
 	t.endStage(r.Run.Finished)
 	t.fail()
 	return t.spans
+}
+
+// clusterSpans are a span of the whole run, and below it the spans of the run in each cluster.
+func clusterSpans(r gate.Report, events []gate.Event) []Span {
+	all := []Span{{Name: "rolloutgate " + r.Run.Command, Parent: -1, Start: r.Run.Started, End: r.Run.Finished, Attributes: ofRun(r)}}
+	if r.Exit.Code != 0 {
+		all[0].Failed, all[0].Error = true, cause(r)
+	}
+	for _, c := range r.Clusters {
+		var own []gate.Event
+		for _, e := range events {
+			if e.Cluster == c.Name {
+				own = append(own, e)
+			}
+		}
+		base := len(all)
+		for i, s := range Spans(c.Report, own) {
+			if s.Parent += base; i == 0 {
+				s.Parent, s.Name = 0, "cluster "+text(c.Name)
+				s.Attributes = append(s.Attributes, Attribute{"rolloutgate.cluster", text(c.Name)}, Attribute{"rolloutgate.wave", c.Wave})
+			}
+			all = append(all, s)
+		}
+	}
+	return all[:min(len(all), maxSpans)]
 }
 
 // tree is a trace as it grows.
