@@ -41,7 +41,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if plan, err = r.reserve(plan, objects); err != nil {
 		return r.end(), err
 	}
-	if !plan.Changes() && len(r.carried) == 0 && len(targetsOf(plan.Writes)) == 0 {
+	if !plan.Changes() && len(r.carried) == 0 && len(targetsOf(plan.Writes)) == 0 && !r.pruning.first {
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}
@@ -58,7 +58,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	r.endCarried(stages)
 	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
-	if r.changes {
+	if r.changes || r.pruning.first {
 		if err := r.keep(stages); err != nil {
 			return r.failed(err)
 		}
@@ -69,6 +69,9 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	verdict, err := r.perform(stages)
 	if err != nil && r.untouched() {
 		return r.failed(err)
+	}
+	if verdict.Outcome == Passed {
+		verdict, err = r.prune(verdict)
 	}
 	r.conclude(verdict)
 	r.clear(r.failedHooks(stages))
@@ -158,6 +161,7 @@ type run struct {
 	troubledBefore []manifest.Ref
 	frozen         []frozen            // what was known when the verdict fell, as far as something is to be kept of it
 	config         []diagnosis.Changed // the ConfigMaps and Secrets that this run changes
+	pruning        pruning
 
 	criteria criteria.Asker
 	children sync.WaitGroup // commands that may not have ended yet

@@ -52,6 +52,7 @@ type options struct {
 	approveTimeout                   time.Duration
 	approveBy                        string
 	helmTests                        bool
+	prune                            pruneOptions
 	preflight                        string
 
 	changeCause, cause string // the flag, and its text
