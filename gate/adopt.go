@@ -22,7 +22,7 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 	if r.g.Store == nil {
 		return plan, nil
 	}
-	dead, waited, err := r.acquire(plan.Writes)
+	dead, waited, err := r.acquire(slices.Concat(plan.Writes, plan.Prunes))
 	if OutcomeOf(err) == Denied {
 		r.noLease(err)
 		return plan, nil
@@ -48,7 +48,7 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 	for _, u := range unfinished {
 		r.goesOnPinned(u)
 	}
-	r.report.Changes = nil
+	r.report.Changes, r.pruning.unfinished = nil, unfinished
 	if plan, err = r.plan(objects); err != nil {
 		return plan, err
 	}
@@ -149,6 +149,13 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 			w.Object, plan.Writes[i] = plan.Writes[i].Object, w
 			continue
 		}
+		if i < 0 && w.Action != patch.Pruned {
+			if n := slices.IndexFunc(plan.Prunes, func(o patch.Write) bool { return o.Ref == w.Ref }); n >= 0 {
+				if plan.Prunes[n], err = r.g.Store.Rebase(ctx, w, plan.Prunes[n]); err != nil {
+					return plan, err
+				}
+			}
+		}
 		if i < 0 || plan.Writes[i].Action == patch.Unchanged {
 			r.carried = append(r.carried, w)
 			continue
@@ -189,6 +196,7 @@ func (r *run) record(state record.State) record.Record {
 		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
 		Options: r.optionsOnRecord(),
 	}
+	r.keepSet(&out)
 	if d := r.g.Delivery; len(d.Parts) > 0 || d.Drain || d.HelmTests || d.Upgrade != nil {
 		out.Delivery, _ = json.Marshal(r.g.Delivery) // names and numbers
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
+	"github.com/rolloutgate/rolloutgate/gate/prune"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -33,6 +34,12 @@ type Cluster interface {
 	Remove(ctx context.Context, w patch.Write, uid string) error
 	// Gone tells whether an object that an undo deleted is gone, with everything below it.
 	Gone(ctx context.Context, u patch.Undone) (bool, error)
+	// Leftovers reads objects of an earlier run as they are now, and what others have written into them since. Readers are
+	// what runs pods in a namespace, LacksForPruning the rights that the account lacks to delete objects and to create them
+	// again, in words. They change nothing. Write deletes an object whose action is Pruned.
+	Leftovers(ctx context.Context, members []patch.Write) ([]prune.Leftover, error)
+	Readers(ctx context.Context, namespace string, pods bool) ([]prune.Reader, error)
+	LacksForPruning(ctx context.Context, prunes []patch.Write) []string
 	// Foreign lists what others have changed of an object since this run wrote it.
 	Foreign(ctx context.Context, w patch.Write) ([]patch.Kept, error)
 	// Watch begins to follow the targets, until ctx ends.

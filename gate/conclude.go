@@ -66,6 +66,9 @@ func (r *run) passedState(v Verdict) string {
 	if len(r.writes) > 0 && r.untouched() {
 		state = list(complete, "nothing to change", " healthy, nothing to change")
 	}
+	if pruned := r.pruned(); len(pruned) > 0 {
+		state += "; " + list(pruned, "", " pruned")
+	}
 	if len(v.Nothing) > 0 {
 		state += "; nothing runs: " + list(r.names(v.Nothing), "", " at 0 replicas, so nothing was proven")
 	}
@@ -98,7 +101,7 @@ func (r *run) names(workloads []int) []string {
 
 // undoState says what an undo has left of each object.
 func undoState(undone []patch.Undone, result UndoResult) string {
-	var back, gone, left, stuck, partly, stays []string
+	var back, again, gone, left, stuck, partly, stays []string
 	for _, u := range undone {
 		name := u.Write.Ref.String()
 		switch {
@@ -108,6 +111,8 @@ func undoState(undone []patch.Undone, result UndoResult) string {
 			stays = append(stays, name)
 		case u.Action == patch.Left:
 			left = append(left, name)
+		case u.Action == patch.Recreated:
+			again = append(again, name)
 		case u.Action == patch.Deleted:
 			gone = append(gone, name)
 		case len(u.Kept) > 0:
@@ -123,6 +128,7 @@ func undoState(undone []patch.Undone, result UndoResult) string {
 	}{
 		{back, " back at the previous version"},
 		{partly, " back but for what somebody else has changed"},
+		{again, " there again"},
 		{gone, " removed again"},
 		{left, " left alone: changed by somebody else"},
 		{stays, " left as this run wrote it, as asked"},
@@ -147,7 +153,11 @@ func plannedState(p patch.Plan) string {
 			counts[w.Action]++
 		}
 	}
-	return fmt.Sprintf("%s: %d to create, %d to change, %d as they are", nothingChanged, counts[patch.Created], counts[patch.Configured], counts[patch.Unchanged])
+	text := fmt.Sprintf("%s: %d to create, %d to change, %d as they are", nothingChanged, counts[patch.Created], counts[patch.Configured], counts[patch.Unchanged])
+	if len(p.Prunes) > 0 {
+		text += fmt.Sprintf(", %d to prune", len(p.Prunes))
+	}
+	return text
 }
 
 // list joins at most three names before the suffix.

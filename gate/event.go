@@ -118,6 +118,7 @@ const (
 	StepDiagnose  StepName = "diagnose"
 	StepUndo      StepName = "undo"
 	StepRecheck   StepName = "recheck"
+	StepPrune     StepName = "prune"
 	StepDrill     StepName = "drill"
 )
 

@@ -55,6 +55,7 @@ type world struct {
 	wholeLog        func(ctx context.Context, t diagnosis.LogTarget, most int) (string, bool, error)
 	keepPod         func(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error
 	lacksForKeeping []string
+	pruneWorld
 }
 
 // fault is what goes wrong with one write.
@@ -148,7 +149,7 @@ func (t *thing) ref() manifest.Ref {
 	switch t.kind {
 	case "Job":
 		return manifest.Ref{Group: "batch", Kind: t.kind, Namespace: "shop", Name: t.name}
-	case "Pod", "Secret":
+	case "Pod", "Secret", "ConfigMap":
 		return manifest.Ref{Kind: t.kind, Namespace: "shop", Name: t.name}
 	case "Namespace":
 		return manifest.Ref{Kind: t.kind, Name: t.name}
@@ -161,7 +162,7 @@ func (t *thing) object(version int) *unstructured.Unstructured {
 		return nil
 	}
 	api := "example.com/v1"
-	if t.kind == "Pod" || t.kind == "Secret" || t.kind == "Namespace" {
+	if t.kind == "Pod" || t.kind == "Secret" || t.kind == "ConfigMap" || t.kind == "Namespace" {
 		api = "v1"
 	}
 	uid := "uid-" + t.name
@@ -327,6 +328,9 @@ func (w *world) as(t *thing, version int) *unstructured.Unstructured {
 
 func (w *world) Write(ctx context.Context, write *patch.Write) error {
 	t := w.objects[write.Ref.Name]
+	if write.Action == patch.Pruned {
+		return w.prune(ctx, t, write)
+	}
 	err := w.step(ctx, w.writeTakes, "write "+t.name, func() {
 		if t.version == 0 {
 			t.made++
@@ -345,6 +349,9 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 	u := patch.Undone{Write: write, Action: patch.Restored, At: time.Now()}
 	if write.Origin() == nil {
 		u.Action = patch.Deleted
+	}
+	if write.Action == patch.Pruned {
+		return w.recreate(ctx, t, u)
 	}
 	if t.version != 2 {
 		u.Action = patch.NotWritten

@@ -105,6 +105,9 @@ type Gate struct {
 	// Delivery says in which stages the users get a release; the zero value: all of them at once.
 	Delivery Delivery
 
+	// Prune says what is deleted that the last run of the same set had and this one has not; the zero value: nothing.
+	Prune Prune
+
 	// Planners are asked before the built-in ones; nil: there are no others.
 	Planners []Planner
 

@@ -223,7 +223,8 @@ func (r *run) forget(ctx context.Context) {
 	}
 	kept, own := 0, r.record(r.finalState()).Summary()
 	for i, s := range all {
-		needed := !s.State.Ended() || s.State == record.Partly && !slices.ContainsFunc(append(all[:i:i], own), s.Precedes)
+		lastOfSet := s.Set != "" && record.LastOf(s.Set, all) == i
+		needed := lastOfSet || !s.State.Ended() || s.State == record.Partly && !slices.ContainsFunc(append(all[:i:i], own), s.Precedes)
 		if kept++; kept <= r.g.History || needed {
 			continue
 		}
@@ -242,6 +243,8 @@ func (r *run) finalState() record.State {
 	switch {
 	case r.parked():
 		return record.Parked
+	case r.found == nil && r.untouched() && r.pruning.first && r.report.Exit.Code == Passed.Code():
+		return record.Passed // it says what belongs to the set
 	case r.found == nil && r.untouched():
 		return record.Undone // nothing of it is there
 	case r.found == nil && r.report.Exit.Code == Passed.Code():

@@ -3,6 +3,7 @@ package gate
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +45,13 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 	if r.g.RestartOnConfigChange {
 		plan = restarts(plan, r.config, time.Now())
 	}
-	for _, w := range plan.Writes {
+	if plan, err = r.withPrunes(ctx, plan); err != nil {
+		if ended := r.interrupted(ctx, "asking the API server what is to be pruned"); ended != nil {
+			return plan, r.fail(ended)
+		}
+		return plan, r.fail(err)
+	}
+	for _, w := range slices.Concat(plan.Writes, plan.Prunes) {
 		if w.Test == 0 { // whether there is something to test, the stages tell
 			r.planned(w)
 		}

@@ -81,6 +81,7 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 		return r.failed(err)
 	}
 	r.g.RestartOnConfigChange = r.g.RestartOnConfigChange || found.Restart
+	r.g.Prune = Prune{Set: found.Set.Name, Protected: found.Set.Protected, Most: found.Set.Most}
 	if err := r.goesOn(found); err != nil {
 		return r.failed(err)
 	}
@@ -218,6 +219,9 @@ func (w Which) Means(s record.Summary) (means, known bool) {
 	if w.Run != "" {
 		return strings.EqualFold(s.ID, w.Run), true
 	}
+	if len(w.Objects) == 0 && len(s.Objects) == 0 && s.State.Ended() && s.Set != "" {
+		return false, true // it has only noted what belongs to a set
+	}
 	means, known = true, true
 	for _, r := range w.Objects {
 		wrote, told := s.Wrote(r)
@@ -290,8 +294,14 @@ func (r *run) trace(ctx context.Context, u record.Record) ([]patch.Write, error)
 			r.lack(w.Ref)
 			continue
 		}
+		if w.Action == patch.Pruned && !u.Pruning {
+			continue
+		}
 		if err := r.g.Store.Trace(ctx, &w); err != nil {
 			return nil, fmt.Errorf("finding out what run %s has left: %w", u.ID, err)
+		}
+		if w.Action == patch.Pruned && w.Written == nil {
+			continue
 		}
 		if own := i >= len(u.Carried); own && w.Step > 0 {
 			steps[w.Ref] = append(steps[w.Ref], w)

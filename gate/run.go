@@ -44,7 +44,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if plan, err = r.reserve(plan, objects); err != nil {
 		return r.end(), err
 	}
-	if !plan.Changes() && len(r.carried) == 0 && len(r.waited(targetsOf(plan.Writes))) == 0 {
+	if !plan.Changes() && len(r.carried) == 0 && len(r.waited(targetsOf(plan.Writes))) == 0 && !r.pruning.first {
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}
@@ -61,6 +61,9 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	verdict, err := r.perform(stages)
 	if err != nil && r.untouched() {
 		return r.failed(err)
+	}
+	if verdict.Outcome == Passed {
+		verdict, err = r.prune(verdict)
 	}
 	r.conclude(verdict)
 	r.clear(r.failedHooks(stages))
@@ -159,6 +162,7 @@ type run struct {
 	troubledBefore []manifest.Ref
 	frozen         []frozen            // what was known when the verdict fell, as far as something is to be kept of it
 	config         []diagnosis.Changed // the ConfigMaps and Secrets that this run changes
+	pruning        pruning
 
 	criteria criteria.Asker
 	children sync.WaitGroup // commands that may not have ended yet

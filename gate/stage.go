@@ -74,6 +74,7 @@ var plain = Planner{Name: "plain", Stages: func(p patch.Plan) ([]Stage, error) {
 // stagesOf asks the planners about what is written together, and then the API server about each step of an object that is written in several.
 func (r *run) stagesOf(p patch.Plan) ([]Stage, error) {
 	p, tests := withoutTests(p)
+	p.Prunes = nil // what is deleted goes when all stages have passed
 	if err := checkHooks(p); err != nil {
 		return nil, refusedError{err}
 	}

@@ -215,6 +215,12 @@ func (b *books) ForgetRecord(_ context.Context, namespace string, s record.Summa
 func (b *books) Trace(_ context.Context, w *patch.Write) error {
 	b.w.mu.Lock()
 	defer b.w.mu.Unlock()
+	if w.Action == patch.Pruned {
+		if b.w.objects[w.Ref.Name].version == 0 {
+			w.Written = w.Before
+		}
+		return nil
+	}
 	if t := b.w.objects[w.Ref.Name]; t.version == 2 && !t.gone && string(t.object(2).GetUID()) != w.Replaces {
 		w.Written = t.object(2)
 	}

@@ -18,6 +18,9 @@ func targetsOf(writes []patch.Write) []rollout.Target {
 	var targets []rollout.Target
 	for _, w := range writes {
 		there := slices.IndexFunc(targets, func(t rollout.Target) bool { return t.Ref == w.Ref })
+		if w.Action == patch.Pruned {
+			continue
+		}
 		if w.Action == patch.Unchanged {
 			w.Written = w.Before
 			if there >= 0 {
@@ -47,7 +50,7 @@ func targetsOf(writes []patch.Write) []rollout.Target {
 func targetsOfUndo(undone []patch.Undone) []rollout.Target {
 	var targets []rollout.Target
 	for _, u := range undone {
-		if u.Action != patch.Restored || u.Restored == nil || !rollout.Watched(u.Write.Ref.GroupKind()) {
+		if u.Action != patch.Restored && u.Action != patch.Recreated || u.Restored == nil || !rollout.Watched(u.Write.Ref.GroupKind()) {
 			continue
 		}
 		targets = append(targets, rollout.Target{

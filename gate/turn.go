@@ -51,7 +51,7 @@ func (r *run) prepare(plan patch.Plan) ([]Stage, error) {
 	r.endCarried(stages)
 	r.stages = onRecord(stages)
 	r.changes = plan.Changes() || len(r.carried) > 0
-	if r.changes {
+	if r.changes || r.pruning.first {
 		if err := r.keep(stages); err != nil {
 			return nil, r.fail(err)
 		}

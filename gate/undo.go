@@ -187,6 +187,9 @@ func (r *run) takeBack(part func(patch.Write) bool) []patch.Undone {
 		if u.Action == patch.NotWritten && u.Err == nil {
 			continue
 		}
+		if u.Action == patch.Recreated && u.Err == nil && rollout.Watched(w.Ref.GroupKind()) {
+			r.note("%s was created again: it has another UID, and whatever it runs is new", w.Ref)
+		}
 		behind[w.Ref], stepped[w.Ref] = w.Base != nil || w.Replaces != "", w.Step > 0
 		undone = append(undone, u)
 		taken := Taken{Action: u.Action, Kept: u.Kept, Why: u.Why}

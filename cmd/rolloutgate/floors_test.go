@@ -22,12 +22,13 @@ var floors = [][]string{
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus", "analysis/endpoint"},
-	{"gate/manifest", "gate/patch", "gate/record", "gate/rollout", "gate/order", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
+	{"gate/manifest", "gate/patch", "gate/prune", "gate/record", "gate/rollout", "gate/order", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
 	{"internal/wording"},
 }
 
 var neighbours = map[string][]string{
 	"gate/patch":     {"gate/manifest"},
+	"gate/prune":     {"gate/manifest", "gate/patch", "gate/rollout"},
 	"gate/record":    {"gate/manifest", "gate/patch", "gate/rollout"},
 	"gate/diagnosis": {"gate/rollout", "gate/manifest", "gate/diagnosis/messages"},
 	"gate/rollout":   {"gate/manifest"},

@@ -53,6 +53,7 @@ type options struct {
 	approveTimeout                   time.Duration
 	approveBy                        string
 	helmTests                        bool
+	prune                            pruneOptions
 	preflight, gitops                string
 	forImages                        []string
 

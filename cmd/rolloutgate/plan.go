@@ -15,6 +15,7 @@ func (p *program) planCommand() *cobra.Command {
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
 	o.staging(c.Flags())
+	o.pruning(c.Flags())
 	o.labelling(c.Flags())
 	o.gating(c.Flags())
 	return c

@@ -38,6 +38,7 @@ manifests define.`,
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
 	o.staging(c.Flags())
+	o.pruning(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())
 	o.labelling(c.Flags())
@@ -77,6 +78,9 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if err != nil {
 		return err
 	}
+	if _, err := o.pruned(nil); err != nil {
+		return err
+	}
 	use.Objects, err = rights.Find(written, o.namespace(), func(gvk schema.GroupVersionKind) (manifest.Resource, error) {
 		return o.ask(c.Context(), gvk)
 	})
@@ -110,6 +114,7 @@ func (o *options) use(getenv func(string) string) (rights.Use, error) {
 		Home: o.namespace(), Record: gate.Keeping(o.keep) == gate.KeepInCluster && o.dryRun != "server",
 		NeverUndo: o.undo == "never" || o.dryRun == "server", Pins: previews || shares || o.drain, Shares: shares,
 		KeepStuckPods: !o.deleteStuck, KeepBadPod: o.keepBadPod, Events: o.events && o.dryRun != "server",
+		Prunes: o.prune.set != "",
 	}
 	delivery, err := o.delivery()
 	if err != nil {

@@ -26,6 +26,7 @@ func (p *program) runCommand() *cobra.Command {
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
 	o.staging(c.Flags())
+	o.pruning(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())
 	o.labelling(c.Flags())
@@ -42,11 +43,16 @@ func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*opt
 	if err != nil {
 		return err
 	}
+	pruned, err := o.pruned(read.Files)
+	if err != nil {
+		return err
+	}
 	p.writes = !onlyPlan(o)
 	if len(o.sites) > 0 {
 		return p.fleetManifests(c.Context(), o, read, onlyPlan(o))
 	}
 	return p.withGate(c.Context(), o, func(g gate.Gate, _ *cluster.Client) (gate.Report, error) {
+		g.Prune = pruned
 		carryOut := gate.Gate.Plan
 		if !onlyPlan(o) {
 			carryOut = gate.Gate.Run

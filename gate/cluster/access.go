@@ -21,7 +21,7 @@ import (
 func (c *Client) cannotUndo(ctx context.Context, writes []patch.Write) []string {
 	var questions []question
 	for _, w := range writes {
-		verb := map[patch.Action]string{patch.Created: "delete", patch.Configured: "update"}[w.Action]
+		verb := map[patch.Action]string{patch.Created: "delete", patch.Configured: "update", patch.Pruned: "create"}[w.Action]
 		q := question{verb, w.Resource.Group, w.Resource.Resource, w.Ref.Namespace}
 		if verb != "" && !w.Deferred && !slices.Contains(questions, q) {
 			questions = append(questions, q)

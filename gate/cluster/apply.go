@@ -28,6 +28,9 @@ const oneWrite = 20 * time.Second
 // write may still have arrived, which Undo finds out. A write is not cut short by a cancellation: its effect would be
 // unknown. For a CRD that is new it returns once the kind is served.
 func (c *Client) Write(ctx context.Context, w *patch.Write) error {
+	if w.Action == patch.Pruned {
+		return c.prune(ctx, w)
+	}
 	if w.Last != nil {
 		return c.writeStep(ctx, w)
 	}

@@ -75,6 +75,8 @@ const (
 var untyped = map[string]string{
 	"liveOf get": toRead, "reread get": toRead, "awaitEstablished get": toRead, "undoOnce get": toRead, "restoreOwners get": toRead,
 	"Gone get": toRead, "Foreign get": toRead, "Trace get": toRead, "poll get": toRead, "find get": toRead, "writers get": toRead,
+	"Leftovers get": toRead, "pruneOnce get": toRead, "awaitGone get": toRead, "tracePrune get": toRead, "undoPrune get": toRead, "ownersAgain get": toRead,
+	"pruneOnce delete": "delete what is not in the manifests any more, with --prune", "createAgain create": toApply,
 	"Exist get": toRead, "Remove get": toRead, "delete delete": toDelete, "Live get": toRead, "Tell get": toRead, "RemoveCopy get": toRead, "RemoveCopy delete": "remove what it has created", "Copies list": toFollow,
 	"Front list": toPin, "Routes list": toShare, "TryStep get": toRead, "mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
@@ -254,7 +256,7 @@ func everything(t *testing.T) rights.Use {
 	if err != nil {
 		t.Fatal(err)
 	}
-	use := rights.Use{Home: "shop", Record: true, Canaries: true, KeepBadPod: true, Events: true, Prometheus: rights.Service{Namespace: "shop", Name: "prometheus"}}
+	use := rights.Use{Home: "shop", Record: true, Canaries: true, KeepBadPod: true, Events: true, Prunes: true, Prometheus: rights.Service{Namespace: "shop", Name: "prometheus"}}
 	if use.Objects, err = rights.Find(read.Objects, "shop", nil); err != nil {
 		t.Fatal(err)
 	}

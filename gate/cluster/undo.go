@@ -37,8 +37,11 @@ func undoManagerOf(manager string) string { return manager + "-undo" }
 // transient trouble is no reason to leave a cluster half restored.
 func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	u := patch.Undone{Write: w, Action: patch.Restored, At: c.Now()}
-	if w.Origin() == nil {
+	switch {
+	case w.Origin() == nil:
 		u.Action = patch.Deleted
+	case w.Action == patch.Pruned:
+		u.Action = patch.Recreated
 	}
 	if u.Err = ctx.Err(); u.Err != nil {
 		return u
@@ -79,6 +82,9 @@ func (c *Client) TryBack(ctx context.Context, w patch.Write) error {
 func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
 	if w.Action == patch.Unchanged || w.Written != nil {
 		return nil
+	}
+	if w.Action == patch.Pruned {
+		return c.tracePrune(ctx, w)
 	}
 	if w.Deferred {
 		r, err := c.resourceFor(ctx, w.Sent.GroupVersionKind())
@@ -252,7 +258,8 @@ func ownEntry(u *unstructured.Unstructured, w *patch.Write) *metav1.ManagedField
 }
 
 func retriable(err error) bool {
-	return isOptimisticConflict(err) || IsUnreachable(err) || apierrors.IsInternalError(err) ||
+	var held *patch.HeldError
+	return errors.As(err, &held) || apierrors.IsAlreadyExists(err) || isOptimisticConflict(err) || IsUnreachable(err) || apierrors.IsInternalError(err) ||
 		apierrors.IsServerTimeout(err) || apierrors.IsTooManyRequests(err) || apierrors.IsServiceUnavailable(err)
 }
 
@@ -261,6 +268,9 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 	if w.Action == patch.Unchanged {
 		u.Action, u.Why = patch.NotWritten, "this run did not change it"
 		return nil
+	}
+	if w.Action == patch.Pruned {
+		return c.undoPrune(ctx, u)
 	}
 	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
 	switch {

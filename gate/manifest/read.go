@@ -33,6 +33,8 @@ type Manifests struct {
 	// Objects are in the order in which they are written: files as given, folders in lexical order, documents and list
 	// items from top to bottom.
 	Objects []Object
+	// Files are those that were read, but for those of the kustomization.
+	Files []string
 }
 
 // Notes say what of the manifests is not used, an object a line.
@@ -54,6 +56,7 @@ func Read(o Options) (Manifests, error) {
 	if err != nil {
 		return read, err
 	}
+	read.Files = paths
 	for _, path := range paths {
 		data, err := content(path, o.Stdin)
 		if err != nil {

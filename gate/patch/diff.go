@@ -73,11 +73,13 @@ func (w Write) Diff() string {
 	if after == nil {
 		after = w.Sent
 	}
-	if w.Action == Unchanged || after == nil {
+	if w.Action == Pruned {
+		after = nil
+	} else if w.Action == Unchanged || after == nil {
 		return ""
 	}
 	before, now := Authored(w.Before), Authored(after)
-	if isSecret(after) {
+	if after != nil && isSecret(after) || w.Action == Pruned && isSecret(w.Before) {
 		maskSecret(before, now)
 	}
 	name := fmt.Sprintf("%s %s", w.Ref.Namespace, w.Ref)
@@ -127,7 +129,7 @@ func maskSecret(before, now map[string]any) {
 // them out of its output.
 func (p Plan) SecretValues() []string {
 	var values []string
-	for _, w := range p.Writes {
+	for _, w := range slices.Concat(p.Writes, p.Prunes) {
 		for _, u := range []*unstructured.Unstructured{w.Object.Unstructured, w.Sent, w.Before} {
 			if u != nil && isSecret(u) {
 				values = append(values, secretValues(u)...)

@@ -19,6 +19,9 @@ type Base struct {
 // have been planned after it.
 func Rebase(first, second Write, undoManager string, types Types) (Write, error) {
 	switch {
+	case first.Action == Pruned && first.Written != nil && second.Before == nil && first.Origin() != nil:
+		second.Base = &Base{Object: first.Origin()} // this run has made it anew
+		return second, nil
 	case second.Before == nil || first.Written == nil:
 		return second, nil // there is nothing left of it
 	case first.Written.GetUID() != second.Before.GetUID():

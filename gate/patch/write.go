@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -23,6 +24,8 @@ const (
 	Created    Action = "created"
 	Configured Action = "configured"
 	Unchanged  Action = "unchanged"
+	// Pruned is an object of an earlier release that is deleted, because this one does not have it any more.
+	Pruned Action = "pruned"
 	// Cleared is a hook that has done its work, and that the run itself deletes.
 	Cleared Action = "deleted"
 	// Unpinned is a Service that gets traffic for all its pods again.
@@ -56,7 +59,7 @@ type Write struct {
 	// what Sent does not have.
 	Added bool `json:"added,omitempty"`
 	// Written is the object as the API server returned it for this write; nil until then, and nil when the answer was
-	// lost. For an unchanged object it is Before.
+	// lost. For an unchanged object it is Before, and for one that is pruned it is what was deleted.
 	Written *unstructured.Unstructured `json:"written,omitempty"`
 	// At is the API server's time of the write; before it, that of the plan.
 	At time.Time `json:"at,omitzero"`
@@ -103,7 +106,9 @@ func (w Write) Origin() *unstructured.Unstructured {
 
 // Plan is what a run would write, in the order of writing.
 type Plan struct {
-	Writes   []Write
+	Writes []Write
+	// Prunes are the objects of an earlier release that are deleted when everything else has passed, in that order.
+	Prunes   []Write
 	Refusals []Refusal
 	// CannotUndo says what the account lacks to put a bad rollout back.
 	CannotUndo []string
@@ -112,7 +117,7 @@ type Plan struct {
 
 // Changes tells whether carrying the plan out would write anything of the release.
 func (p Plan) Changes() bool {
-	return slices.ContainsFunc(p.Writes, func(w Write) bool { return w.Action != Unchanged && w.Test == 0 })
+	return len(p.Prunes) > 0 || slices.ContainsFunc(p.Writes, func(w Write) bool { return w.Action != Unchanged && w.Test == 0 })
 }
 
 // Refusal is one object that the API server will not take.
@@ -142,6 +147,19 @@ func (e *StaleError) Error() string {
 	return fmt.Sprintf("%s %s while this run was planning", e.Ref, e.What)
 }
 
+// HeldError is an object that is deleted, and not gone: its finalizers have to be served first.
+type HeldError struct {
+	Ref        manifest.Ref
+	Finalizers []string
+}
+
+func (e *HeldError) Error() string {
+	if len(e.Finalizers) == 0 {
+		return fmt.Sprintf("%s is being deleted and is not gone yet", e.Ref)
+	}
+	return fmt.Sprintf("%s is being deleted and is not gone yet: it waits for its finalizers %s", e.Ref, strings.Join(e.Finalizers, ", "))
+}
+
 // UndoAction is what an undo did to one object.
 type UndoAction string
 
@@ -152,6 +170,8 @@ const (
 	Left     UndoAction = "left" // nothing of this run is left in it that could be taken back
 	// AsWritten is what was written and is to stay, as somebody has asked.
 	AsWritten UndoAction = "kept"
+	// Recreated is an object that the run had pruned, and that was created again.
+	Recreated UndoAction = "recreated"
 	// NotWritten is a write whose answer was lost and that never arrived.
 	NotWritten UndoAction = "not written"
 )

@@ -66,6 +66,14 @@ type Record struct {
 	LeaveOnCancel bool `json:"leaveOnCancel,omitempty"`
 	// WithoutSecrets says that the data of Secrets was left out, so that a Secret cannot be put back from this record.
 	WithoutSecrets bool `json:"withoutSecrets,omitempty"`
+	// Set is what the run prunes by; its Name is empty for one that prunes nothing.
+	Set Set `json:"set,omitzero"`
+	// Prunes are the objects of earlier runs of the set that it deletes at its end, in that order; of a run that has ended,
+	// those that it has deleted. Pruning says that it may have begun with that.
+	Prunes  []patch.Write `json:"prunes,omitempty"`
+	Pruning bool          `json:"pruning,omitempty"`
+	// Leftovers are objects of earlier runs of the set that stay for now, each as it was found in Written.
+	Leftovers []patch.Write `json:"leftovers,omitempty"`
 }
 
 // Stage is one stage of a run on record.
@@ -116,7 +124,7 @@ func (r Record) Writes() []patch.Write {
 	for _, s := range r.Stages {
 		all = append(all, s.Writes...)
 	}
-	return all
+	return append(all, r.Prunes...)
 }
 
 // Targets are the objects that the run writes, each once, in the order of writing.
@@ -147,8 +155,9 @@ type Summary struct {
 	Images   []ImageChange  `json:"images,omitempty"`
 	TookOver []string       `json:"tookOver,omitempty"`
 	// MoreObjects and MoreImages are how many had no room.
-	MoreObjects int `json:"moreObjects,omitempty"`
-	MoreImages  int `json:"moreImages,omitempty"`
+	MoreObjects int    `json:"moreObjects,omitempty"`
+	MoreImages  int    `json:"moreImages,omitempty"`
+	Set         string `json:"set,omitempty"`
 }
 
 // maxObjects and maxImages are how many bytes the objects and the images of a summary may have: all annotations of an object
@@ -167,7 +176,7 @@ type ImageChange struct {
 func (r Record) Summary() Summary {
 	s := Summary{
 		ID: r.ID, Version: r.Version, State: r.State, Outcome: r.Outcome, Code: r.Code, Cause: r.Cause, Started: r.Started, Locked: r.Locked,
-		Finished: r.Finished, Pipeline: r.Pipeline, Objects: r.Targets(), TookOver: r.TookOver,
+		Finished: r.Finished, Pipeline: r.Pipeline, Objects: r.Targets(), TookOver: r.TookOver, Set: r.Set.Name,
 	}
 	all, last := r.Writes(), map[manifest.Ref]int{}
 	for i, w := range all {
@@ -176,7 +185,7 @@ func (r Record) Summary() Summary {
 		}
 	}
 	for i, w := range all {
-		if n, written := last[w.Ref]; !written || n <= i {
+		if n, written := last[w.Ref]; (!written || n <= i) && w.Action != patch.Pruned {
 			s.Images = append(s.Images, imageChanges(w)...)
 		}
 	}
@@ -262,7 +271,8 @@ func images(u *unstructured.Unstructured) []corev1.Container {
 // Without returns the record without the data of Secrets, to be kept where others can read it.
 func (r Record) Without() Record {
 	r.WithoutSecrets = true
-	r.Carried = withoutData(r.Carried)
+	r.Carried, r.Prunes = withoutData(r.Carried), withoutData(r.Prunes)
+	r.Leftovers = slices.DeleteFunc(slices.Clone(r.Leftovers), aboutSecret)
 	r.Stages = slices.Clone(r.Stages)
 	for i := range r.Stages {
 		r.Stages[i].Writes = withoutData(r.Stages[i].Writes)
@@ -277,7 +287,7 @@ func (r Record) Lacks(w patch.Write) bool {
 
 // HasSecrets tells whether the record has the data of Secrets: then it may be kept only where they may be.
 func (r Record) HasSecrets() bool {
-	return !r.WithoutSecrets && slices.ContainsFunc(r.Writes(), aboutSecret)
+	return !r.WithoutSecrets && slices.ContainsFunc(slices.Concat(r.Writes(), r.Leftovers), aboutSecret)
 }
 
 func aboutSecret(w patch.Write) bool { return w.Ref.Group == "" && w.Ref.Kind == "Secret" }

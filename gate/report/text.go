@@ -118,7 +118,7 @@ func (p *page) changes(r gate.Report) {
 		}
 		rows = append(rows, row{
 			cells: []string{oneLine(c.Action), oneLine(c.Object.String()), place(c.Source.Path, c.Source.Line)},
-			style: map[string]string{"created": green, "configured": yellow, "deleted": red}[c.Action],
+			style: map[string]string{"created": green, "configured": yellow, "deleted": red, "pruned": red}[c.Action],
 		})
 	}
 	title := "changes"

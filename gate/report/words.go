@@ -143,6 +143,8 @@ func stepText(s gate.Step) string {
 		return text + ": the fault " + s.Stage
 	case gate.StepUndo:
 		text += ", for at most " + Duration(s.Limit)
+	case gate.StepPrune:
+		text += ": " + counted(s.Objects, "object", "objects")
 	case gate.StepRecheck:
 		text += ": do the criteria hold again? for at most " + Duration(s.Limit)
 	}
@@ -166,6 +168,8 @@ func plannedText(a patch.Action) string {
 		return "will be created"
 	case patch.Configured:
 		return "will be changed"
+	case patch.Pruned:
+		return "will be pruned"
 	}
 	return "is as it should be"
 }

@@ -29,6 +29,8 @@ func factsOf(o Object) facts {
 func undone(u Use, _ facts) bool    { return !u.NeverUndo }
 func pinned(u Use, f facts) bool    { return u.Pins && f.kind.Staged == rollout.BySurge }
 func shared(u Use, f facts) bool    { return u.Shares && f.kind.Staged == rollout.BySurge }
+func prunes(u Use, f facts) bool    { return u.Prunes && !f.object.Hook }
+func pruned(u Use, f facts) bool    { return u.Prunes && f.object.Resource.Namespaced }
 func isHook(_ Use, f facts) bool    { return f.object.Hook }
 func watched(_ Use, f facts) bool   { return f.watched }
 func watchedIn(_ Use, f facts) bool { return f.watched && f.object.Resource.Namespaced }

@@ -35,6 +35,7 @@ type Use struct {
 	KeepStuckPods bool // no pod is deleted
 	KeepBadPod    bool // one pod is left out of an undo
 	Events        bool // workloads get Events about the run
+	Prunes        bool // what an earlier run had and this one has not is deleted
 }
 
 // Object is one object that a run writes: where it lives, with its namespace filled in.
@@ -110,6 +111,9 @@ func Required(all []Right) []Right {
 // Notes say what the rights of a run alone do not settle.
 func Notes(u Use) []string {
 	var notes []string
+	if u.Prunes {
+		notes = append(notes, "what is pruned is in the manifests of an earlier run: kinds and namespaces that only those have are not in these Roles; give the earlier manifests with -f, too, to have them there")
+	}
 	for _, o := range u.Objects {
 		switch gk := o.Ref().GroupKind(); {
 		case gk.Group == "rbac.authorization.k8s.io":

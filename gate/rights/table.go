@@ -43,6 +43,15 @@ func Table() []Row {
 		{Purpose: "put back what it has changed", Verbs: []string{"update"}, wanted: undone},
 		{Purpose: "remove what it has created", Verbs: []string{"delete"}, wanted: undone},
 		{Purpose: "delete a hook that has ended, and one of an earlier run before it runs anew", Verbs: []string{"delete"}, wanted: isHook},
+		{Purpose: "delete what is not in the manifests any more, with --prune", Verbs: []string{"delete"}, wanted: prunes},
+		{
+			Purpose: "see whether pods still read what is to be deleted, with --prune", Verbs: []string{"list"}, wanted: pruned,
+			On: []Place{
+				{Group: "apps", Resource: "deployments"}, {Group: "apps", Resource: "statefulsets"}, {Group: "apps", Resource: "daemonsets"}, {Group: "apps", Resource: "replicasets"},
+				{Resource: "replicationcontrollers"}, {Group: "batch", Resource: "jobs"}, {Group: "batch", Resource: "cronjobs"}, {Resource: "pods"},
+			},
+			Without: "a ConfigMap, a Secret, a ServiceAccount or a claim is not pruned",
+		},
 		{
 			Purpose: "give some nodes of a DaemonSet the new version first", Verbs: []string{"delete"}, On: []Place{{Resource: "pods"}}, wanted: replacesPods,
 		},
