@@ -47,7 +47,7 @@ func targetsOf(writes []patch.Write) []rollout.Target {
 func targetsOfUndo(undone []patch.Undone) []rollout.Target {
 	var targets []rollout.Target
 	for _, u := range undone {
-		if u.Action != patch.Restored || u.Restored == nil || !rollout.Watched(u.Write.Ref.GroupKind()) {
+		if u.Action != patch.Restored && u.Action != patch.Recreated || u.Restored == nil || !rollout.Watched(u.Write.Ref.GroupKind()) {
 			continue
 		}
 		targets = append(targets, rollout.Target{

@@ -53,6 +53,8 @@ type options struct {
 	approveBy                        string
 	helmTests                        bool
 	preflight                        string
+	commandText, undoText, selector  string
+	wrapped, snapshot                []string
 
 	changeCause, cause string // the flag, and its text
 	pushMetrics        string

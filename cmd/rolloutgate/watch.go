@@ -22,6 +22,9 @@ func (p *program) watchCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.gating(c.Flags())
+	o.undoingBy(c.Flags())
+	flags := c.Flags()
+	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	o.pushing(c.Flags())
 	return c
 }

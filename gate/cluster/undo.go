@@ -37,8 +37,11 @@ func undoManagerOf(manager string) string { return manager + "-undo" }
 // transient trouble is no reason to leave a cluster half restored.
 func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	u := patch.Undone{Write: w, Action: patch.Restored, At: c.Now()}
-	if w.Origin() == nil {
+	switch {
+	case w.Origin() == nil:
 		u.Action = patch.Deleted
+	case w.Action == patch.Removed:
+		u.Action = patch.Recreated
 	}
 	if u.Err = ctx.Err(); u.Err != nil {
 		return u
@@ -77,7 +80,7 @@ func (c *Client) TryBack(ctx context.Context, w patch.Write) error {
 // Trace finds out what became of a write of which only the plan is known, because the process that was to make it is
 // dead. Written is set when it was carried out, and Prepared when only its owners were.
 func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
-	if w.Action == patch.Unchanged || w.Written != nil {
+	if w.Action == patch.Unchanged || w.Written != nil || w.Action == patch.Removed {
 		return nil
 	}
 	if w.Deferred {
@@ -263,6 +266,11 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 		return nil
 	}
 	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
+	if w.Command && w.Written == nil && (err == nil || apierrors.IsNotFound(err)) {
+		if done, err := c.undoUnseen(ctx, u, live, err == nil); done {
+			return err
+		}
+	}
 	switch {
 	case apierrors.IsNotFound(err) && w.Written == nil:
 		u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"

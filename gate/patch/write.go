@@ -25,6 +25,8 @@ const (
 	Unchanged  Action = "unchanged"
 	// Cleared is a hook that has done its work, and that the run itself deletes.
 	Cleared Action = "deleted"
+	// Removed is an object that a command has deleted.
+	Removed Action = "removed"
 	// Unpinned is a Service that gets traffic for all its pods again.
 	Unpinned Action = "given back to all its pods"
 	// Unsplit is an HTTPRoute that is as it was before the run.
@@ -64,6 +66,9 @@ type Write struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Deferred says that the kind is defined by a CRD of the same run, so that Resource is not known yet.
 	Deferred bool `json:"deferred,omitempty"`
+	// Command says that a command writes the object, and not this run: what it has written is found by comparing the object
+	// before and after, see [Write.Found]. Until then, Action says only whether the object was there.
+	Command bool `json:"command,omitempty"`
 	// Hook says that the object is to do its work at its moment in the run, as a migration: what it has done no undo takes
 	// back.
 	Hook bool `json:"hook,omitempty"`
@@ -148,8 +153,10 @@ type UndoAction string
 // The actions of an undo.
 const (
 	Restored UndoAction = "restored"
-	Deleted  UndoAction = "deleted"
-	Left     UndoAction = "left" // nothing of this run is left in it that could be taken back
+	// Recreated is an object that a command has deleted, and that is there again.
+	Recreated UndoAction = "recreated"
+	Deleted   UndoAction = "deleted"
+	Left      UndoAction = "left" // nothing of this run is left in it that could be taken back
 	// NotWritten is a write whose answer was lost and that never arrived.
 	NotWritten UndoAction = "not written"
 )
