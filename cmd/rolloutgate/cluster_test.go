@@ -36,6 +36,7 @@ func onCluster(t *testing.T, dir string) {
 	maps.Copy(commands, gatewayCommands())
 	commands["exits"], commands["report"], commands["gatewayapi"] = exits, reports, gatewayAPI
 	commands["receiver"], commands["received"] = receiver, received
+	commands["fields"] = fields
 	testscript.Run(t, testscript.Params{
 		Dir:  dir,
 		Cmds: commands,

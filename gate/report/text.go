@@ -48,6 +48,7 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	}
 	o.Width = min(o.Width, 120) // longer lines are hard to read
 	p := &page{Options: o}
+	p.command("command", r.Command)
 	p.changes(r)
 	if err := p.diffs(w, r); err != nil {
 		return err
@@ -57,6 +58,7 @@ func Text(w io.Writer, r gate.Report, o Options) error {
 	p.criteria(r)
 	p.backtest(r.Backtest)
 	p.drill(r.Drill)
+	p.command("undo command", undoCommandOf(r.Undo))
 	p.undo(r.Undo)
 	p.keptPod(r.Undo)
 	p.logs(r.Logs)
@@ -107,7 +109,7 @@ func (p *page) changes(r gate.Report) {
 		}
 		rows = append(rows, row{
 			cells: []string{oneLine(c.Action), oneLine(c.Object.String()), place(c.Source.Path, c.Source.Line)},
-			style: map[string]string{"created": green, "configured": yellow, "deleted": red}[c.Action],
+			style: map[string]string{"created": green, "configured": yellow, "deleted": red, "removed": red}[c.Action],
 		})
 	}
 	title := "changes"
