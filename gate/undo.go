@@ -21,7 +21,7 @@ const (
 // undo takes every write back, in reverse order, on a budget of its own that no signal takes away, and watches the old
 // version return. A cancelled run is not watched: whoever cancelled it does not wait.
 func (r *run) undo(v Verdict) {
-	if len(r.g.UndoCommand) > 0 {
+	if r.commandUndoes() {
 		r.undoByCommand(v)
 		return
 	}

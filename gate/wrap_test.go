@@ -239,6 +239,10 @@ func TestWrapKilled(t *testing.T) {
 			g.UndoCommand = []string{"rollback"}
 			return g.Undo(ctx, Which{})
 		}, Passed, "web=1"},
+		"a command has nothing to undo": {false, func(ctx context.Context, g Gate, _ *world) (Report, error) {
+			g.UndoCommand = []string{"fail"}
+			return g.Undo(ctx, Which{})
+		}, Passed, "web=1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

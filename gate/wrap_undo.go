@@ -65,6 +65,15 @@ func (r *run) undoByCommand(v Verdict) {
 	r.exit(outcome, state)
 }
 
+// commandUndoes tells whether there is something that a command has to take back. Where nothing was changed, it would take
+// back the release before this one.
+func (r *run) commandUndoes() bool {
+	if len(r.g.UndoCommand) > 0 && r.scope != nil && !r.scope.Found && len(r.stages) > 0 {
+		_ = r.findOut(r.stages[0].Writes) // what the command has changed could not be told when it had ended
+	}
+	return len(r.g.UndoCommand) > 0 && (r.report.Run.Command == "watch" || len(r.changedWrites()) > 0)
+}
+
 // undoAnyway takes back what the command of the undo has not, and says so. Whatever comes of that, somebody has to look:
 // whoever keeps the history of the release does not know of it.
 func (r *run) undoAnyway(undo *Undo, budget time.Duration) string {

@@ -78,6 +78,16 @@ func (o *options) wrap(argv []string) (gate.Command, error) {
 		return c, cannotPlan()
 	case o.forceConflicts:
 		return c, &usageError{"--force-conflicts does not go with a command", "what it writes, and over whom, is its own business"}
+	case o.restart:
+		return c, &usageError{"--restart-on-config-change does not go with a command", "let the command restart what reads the ConfigMap"}
+	}
+	d, err := o.delivery()
+	if err != nil {
+		return c, err
+	}
+	if len(d.Parts) > 0 || d.Drain || d.HelmTests {
+		return c, &usageError{"stages do not go with a command: it changes all pods at once, and nothing can be held back",
+			"leave them out, also those of the config file, or let rolloutgate apply the manifests: helm template web ./chart | rolloutgate run -f -"}
 	}
 	return c, isProgram("the command", argv[0])
 }
