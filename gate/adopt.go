@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
@@ -17,8 +16,8 @@ import (
 const noticeTime = record.Validity
 
 // reserve takes the lock, and takes unfinished runs over that held one of the objects. What has to be written may be
-// something else afterwards, so the answer is a new plan where anything has happened meanwhile.
-func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, error) {
+// something else afterwards, so the plan is made again where anything has happened meanwhile.
+func (r *run) reserve(plan patch.Plan, again func() (patch.Plan, error)) (patch.Plan, error) {
 	if r.g.Store == nil {
 		return plan, nil
 	}
@@ -49,7 +48,7 @@ func (r *run) reserve(plan patch.Plan, objects []manifest.Object) (patch.Plan, e
 		r.goesOnPinned(u)
 	}
 	r.report.Changes, r.pruning.unfinished = nil, unfinished
-	if plan, err = r.plan(objects); err != nil {
+	if plan, err = again(); err != nil {
 		return plan, err
 	}
 	for _, u := range unfinished {
@@ -141,7 +140,7 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 		if w.Action == patch.Unchanged {
 			continue
 		}
-		if w.Written == nil && !w.Prepared {
+		if w.Written == nil && !w.Prepared && w.Action != patch.Removed {
 			continue
 		}
 		i := slices.IndexFunc(plan.Writes, func(o patch.Write) bool { return o.Ref == w.Ref })
@@ -157,6 +156,11 @@ func (r *run) adopt(ctx context.Context, plan patch.Plan, u record.Record) (patc
 			}
 		}
 		if i < 0 || plan.Writes[i].Action == patch.Unchanged {
+			r.carried = append(r.carried, w)
+			continue
+		}
+		if w.Action == patch.Removed { // this run makes it again, or finds it as somebody has
+			plan.Writes[i].Base = &patch.Base{Object: w.Origin()}
 			r.carried = append(r.carried, w)
 			continue
 		}
@@ -193,7 +197,7 @@ func (r *run) record(state record.State) record.Record {
 	out := record.Record{
 		ID: r.report.Run.ID, Version: r.g.Version, Namespace: r.g.Namespace, Pipeline: r.g.Pipeline, Started: r.report.Run.Started, Locked: r.locked,
 		State: state, Stages: r.stages, Carried: r.carried, TookOver: r.tookOver,
-		LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
+		Scope: r.scopeOnRecord(), LeaveOnCancel: r.g.LeaveOnCancel || r.g.NeverUndo, Manager: r.g.FieldManager, Force: r.g.Force, Restart: r.g.RestartOnConfigChange,
 		Options: r.optionsOnRecord(),
 	}
 	r.keepSet(&out)

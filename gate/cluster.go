@@ -10,6 +10,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/prune"
+	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
@@ -18,6 +19,11 @@ import (
 type Cluster interface {
 	// Plan reads every object once and asks what writing it would do. It changes nothing.
 	Plan(ctx context.Context, objects []manifest.Object) (patch.Plan, error)
+	// Snapshot reads what a command is expected to change, as writes of which only the state before is known. Compare finds out
+	// what has become of them, and what was created in the scope since; notes are about what could not be put back. Both change
+	// nothing.
+	Snapshot(ctx context.Context, scope record.Scope) (patch.Plan, error)
+	Compare(ctx context.Context, scope record.Scope, before []patch.Write) (after []patch.Write, notes []string, err error)
 	// Locate fills the namespaces of objects in, Exist tells whether at least one of some is there.
 	Locate(ctx context.Context, objects []manifest.Object) ([]manifest.Object, error)
 	Exist(ctx context.Context, objects []manifest.Object) (bool, error)

@@ -32,7 +32,7 @@ func (r *run) conclude(v Verdict) {
 	case r.untouched() && v.Outcome == CalledOff:
 		r.report.Undo = &Undo{Result: UndoNothing}
 		r.exit(CalledOff, nothingChanged)
-	case r.untouched():
+	case r.untouched() && !r.undoesForOthers(v):
 		r.report.Undo = &Undo{Result: UndoNothing}
 		r.exit(orCancelled(NotUndone, v.Outcome), "this run changed nothing, so nothing was undone")
 	case v.Action == analysis.ActionStop && v.Outcome != Inconclusive:
@@ -44,6 +44,12 @@ func (r *run) conclude(v Verdict) {
 	default:
 		r.undo(v)
 	}
+}
+
+// undoesForOthers tells whether a bad rollout that this run only watches is to be taken back by a command. A watch that was
+// cancelled says nothing about the rollout.
+func (r *run) undoesForOthers(v Verdict) bool {
+	return r.report.Run.Command == "watch" && len(r.g.UndoCommand) > 0 && v.Outcome != Interrupted && v.Outcome != Terminated
 }
 
 // orCancelled is the outcome, unless the run was cancelled: then that is what the pipeline has to know.

@@ -41,6 +41,7 @@ const (
 	EventUndo        EventType = "undo"         // Taken, Freed, KeptPod
 	EventRun         EventType = "run"          // Queued, Adopted, Asked, Decided
 	EventTest        EventType = "test"         // Said, Tested
+	EventCommand     EventType = "command"      // Printed, Ran
 	EventStarted     EventType = "run-started"  // Started, the first of all
 	EventFinished    EventType = "run-finished" // Finished, the last
 )
@@ -110,6 +111,8 @@ const (
 	StepPlan      StepName = "plan"
 	StepPreflight StepName = "preflight"
 	StepApply     StepName = "apply"
+	StepSnapshot  StepName = "snapshot" // what a command is expected to change is read
+	StepCommand   StepName = "command"
 	StepWatch     StepName = "watch"
 	StepTest      StepName = "test"
 	StepHold      StepName = "hold"
@@ -150,6 +153,7 @@ type Waiting struct {
 	Workloads []rollout.Status `json:"workloads,omitempty"` // those that are not complete, at most three
 	More      int              `json:"more,omitempty"`      // how many beyond these; with none at all the criteria are awaited, or the test
 	Test      bool             `json:"test,omitempty"`      // that goes on
+	Command   string           `json:"command,omitempty"`   // that goes on, in a word: nothing else is awaited then
 	Stage     string           `json:"stage,omitempty"`     // empty where there is only one
 	Hold      time.Duration    `json:"hold,omitempty"`      // what is left of the stage's hold; zero outside of it
 	Approve   string           `json:"approve,omitempty"`   // the run that has to be approved; empty while nobody is asked
@@ -271,6 +275,22 @@ type Tested struct {
 	Failure string        `json:"failure,omitempty"` // empty: it has passed
 }
 
+// Printed is a line that the command has printed which makes the release, or takes it back.
+type Printed struct {
+	Line   string `json:"line,omitempty"`
+	Missed int    `json:"missed,omitempty"` // lines that are missing here, instead of one
+}
+
+// Ran is how such a command has ended.
+type Ran struct {
+	Command string        `json:"command"` // in a word
+	Took    time.Duration `json:"took"`
+	Failure string        `json:"failure,omitempty"` // empty: exit code 0
+	Undo    bool          `json:"undo,omitempty"`    // it takes the release back
+}
+
+func (Printed) eventType() EventType  { return EventCommand }
+func (Ran) eventType() EventType      { return EventCommand }
 func (Step) eventType() EventType     { return EventStep }
 func (Planned) eventType() EventType  { return EventPlan }
 func (Applied) eventType() EventType  { return EventApplied }
@@ -312,12 +332,21 @@ func (r *run) tell(object manifest.Ref, p Payload) {
 		said := statusText{s.Phase, s.Message}
 		again, r.said[object] = r.said[object] == said, said
 	}
-	if _, chatter := p.(Said); e.Type != EventWaiting && !chatter && !again && len(r.report.Timeline) < maxTimeline {
+	if e.Type != EventWaiting && !isChatter(p) && !again && len(r.report.Timeline) < maxTimeline {
 		r.report.Timeline = append(r.report.Timeline, e)
 	}
 	if r.g.Progress != nil {
 		r.g.Progress(e)
 	}
+}
+
+// isChatter tells what commands print: it is shown, and no line of the timeline.
+func isChatter(p Payload) bool {
+	switch p.(type) {
+	case Said, Printed:
+		return true
+	}
+	return false
 }
 
 // step tells of a step of the whole run.

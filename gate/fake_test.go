@@ -36,6 +36,7 @@ type world struct {
 	secret      string        // the value of a Secret of the plan
 	goneAfter   time.Duration // how long a deleted object takes to be gone
 	planErr     error
+	compareErr  error
 	existErr    error
 	refusesBack error // what is there now
 	planTakes,

@@ -102,6 +102,13 @@ type Gate struct {
 	// says why a test has not passed. Nil: there are no such tests.
 	RunTest func(ctx context.Context, t Test, env []string, line func(string)) error
 
+	// RunCommand carries out a command that makes a release or takes one back, as RunTest does. It returns when the command
+	// and everything that it began have ended; code is its exit code, -1 where there is none. Nil: there are no such commands.
+	RunCommand func(ctx context.Context, argv, env []string, line func(string)) (code int, err error)
+	// UndoCommand takes a bad release back, where a command has made it or somebody else has; empty: the run itself does, as
+	// far as it may.
+	UndoCommand []string
+
 	// Delivery says in which stages the users get a release; the zero value: all of them at once.
 	Delivery Delivery
 
@@ -169,7 +176,7 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 // nothing.
 func (g Gate) Watch(ctx context.Context, targets []rollout.Target) (Report, error) {
 	r := g.begin(ctx, "watch")
-	r.g.NeverUndo = true
+	r.g.NeverUndo = len(g.UndoCommand) == 0
 	if err := r.fits(); err != nil {
 		return r.end(), err
 	}

@@ -50,6 +50,9 @@ func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 		r.exit(Passed, "run "+found.ID+" "+done+", so "+nothingChanged)
 		return r.end(), nil
 	}
+	if len(r.g.UndoCommand) > 0 && found.Scope == nil {
+		return r.failed(invalidError{fmt.Errorf("run %s has written its objects itself, so no command has to take them back\n  hint: leave --undo-command out", found.ID)})
+	}
 	r.targets = r.waited(targetsOf(asTheyAre(r.writes)))
 	r.lookBefore()
 	r.undo(Verdict{Outcome: Passed, Target: -1})
@@ -76,6 +79,9 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 		}
 		r.exit(Passed, fmt.Sprintf("run %s has ended already (%s), so nothing was changed", found.ID, found.State))
 		return r.end(), nil
+	}
+	if found.Scope != nil {
+		return r.failed(refusedError{fmt.Errorf("run %s lets a command make its release, and how far that came nobody knows but the command\n  hint: run it again the same way: that takes the run over; or take it back: rolloutgate undo %s", found.ID, found.ID)})
 	}
 	if err := errors.Join(r.asksTheSame(found), r.writesTheSame(found), knowsAll(found)); err != nil {
 		return r.failed(err)
@@ -287,6 +293,9 @@ func (r *run) claimFound(which Which, found record.Record) (done string, err err
 // trace finds out what a run on record has left of each of its objects. Of several writes to one object the last that was
 // carried out stands for all of them.
 func (r *run) trace(ctx context.Context, u record.Record) ([]patch.Write, error) {
+	if u.Scope != nil && !u.Scope.Found {
+		return r.traceCommand(ctx, u)
+	}
 	var all []patch.Write
 	steps := map[manifest.Ref][]patch.Write{} // of the run itself
 	for i, w := range u.Writes() {
@@ -329,7 +338,7 @@ func (r *run) lack(object manifest.Ref) {
 func asTheyAre(writes []patch.Write) []patch.Write {
 	all := slices.Clone(writes)
 	for i := range all {
-		if all[i].Written == nil && all[i].Before != nil {
+		if all[i].Written == nil && all[i].Before != nil && all[i].Action != patch.Removed {
 			all[i].Action = patch.Unchanged
 		}
 	}

@@ -63,6 +63,7 @@ func (r redactor) text(s string) string {
 
 // report redacts every field that can hold text from the cluster or from a Secret. Names and codes stay.
 func (r redactor) report(rep *Report) {
+	rep.Command.redact(r)
 	rep.Exit.State, rep.Exit.Error = r.text(rep.Exit.State), r.text(rep.Exit.Error)
 	for i := range rep.Changes {
 		rep.Changes[i].Diff = r.text(rep.Changes[i].Diff)
@@ -129,6 +130,7 @@ func (r redactor) findings(rep *Report) {
 	lists := [][]diagnosis.Finding{rep.Findings}
 	if rep.Undo != nil {
 		lists = append(lists, rep.Undo.Findings)
+		rep.Undo.Command.redact(r)
 		for i := range rep.Undo.Objects {
 			rep.Undo.Objects[i].Result = r.text(rep.Undo.Objects[i].Result)
 		}
@@ -178,6 +180,16 @@ func (p Step) redacted(r redactor) Payload {
 
 func (p Said) redacted(r redactor) Payload {
 	p.Line = cutLine(r.text(p.Line))
+	return p
+}
+
+func (p Printed) redacted(r redactor) Payload {
+	p.Line = cutLine(r.text(p.Line))
+	return p
+}
+
+func (p Ran) redacted(r redactor) Payload {
+	p.Command, p.Failure = r.text(p.Command), r.text(p.Failure)
 	return p
 }
 

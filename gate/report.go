@@ -19,6 +19,8 @@ type Report struct {
 	SchemaVersion string `json:"schemaVersion"`
 	Run           Run    `json:"run"`
 	Exit          Exit   `json:"exit"`
+	// Command is the command that has made the release; nil where the run has.
+	Command *CommandReport `json:"command,omitempty"`
 	// Changes lists what was written, in the order of writing; in a plan, what would be.
 	Changes   []Change            `json:"changes"`
 	Stages    []StageReport       `json:"stages,omitempty"` // in their order, where there are several
@@ -101,8 +103,21 @@ type Undo struct {
 	Objects  []Undone            `json:"objects"`
 	Duration float64             `json:"duration"` // seconds, from the first write of the undo to its proof
 	Findings []diagnosis.Finding `json:"findings,omitempty"`
+	// Command is the command that has taken the release back; nil where the run has.
+	Command *CommandReport `json:"command,omitempty"`
 	// KeptPod was left out of it on purpose; nil when none was.
 	KeptPod *KeptPod `json:"keptPod,omitempty"`
+}
+
+// CommandReport is how a command went.
+type CommandReport struct {
+	Argv     []string `json:"argv"`
+	ExitCode int      `json:"exitCode"` // -1: it was ended by a signal, or could not be started
+	Duration float64  `json:"duration"` // seconds
+	// Failure is empty for a command that has ended well.
+	Failure string `json:"failure,omitempty"`
+	// Output is the end of what it has printed.
+	Output []string `json:"output,omitempty"`
 }
 
 // UndoResult is the word for the whole undo.

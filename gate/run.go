@@ -41,7 +41,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if _, err = r.awaitTurn(BeforeLock); err != nil {
 		return r.failed(err)
 	}
-	if plan, err = r.reserve(plan, objects); err != nil {
+	if plan, err = r.reserve(plan, func() (patch.Plan, error) { return r.plan(objects) }); err != nil {
 		return r.end(), err
 	}
 	if !plan.Changes() && len(r.carried) == 0 && len(r.waited(targetsOf(plan.Writes))) == 0 && !r.pruning.first {
@@ -151,6 +151,7 @@ type run struct {
 	order      order.Order      // of the objects; empty where there are no manifests
 	finished   []manifest.Ref   // Jobs and hooks of stages that have passed
 	results    []rollout.Status // how they ended
+	scope      *record.Scope    // what a command is to change that makes the release; nil where the run makes it
 	locked     time.Time        // when it had its lock; zero without one
 	recorded   bool             // the run is on record
 	unhoused   bool             // the namespace of the record is not there yet

@@ -21,6 +21,10 @@ const (
 // undo takes every write back, in reverse order, on a budget of its own that no signal takes away, and watches the old
 // version return. A cancelled run is not watched: whoever cancelled it does not wait.
 func (r *run) undo(v Verdict) {
+	if r.commandUndoes() {
+		r.undoByCommand(v)
+		return
+	}
 	kept := r.keepPod()
 	began := time.Now()
 	started := began // anew for a process that was stopped meanwhile
@@ -258,7 +262,7 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 		return false
 	}
 	for _, u := range undone {
-		if u.Action == patch.Restored && !u.Exact() {
+		if (u.Action == patch.Restored || u.Action == patch.Recreated) && !u.Exact() {
 			r.note("%s was restored, but the API server keeps it different from before (an admission webhook?)", u.Write.Ref)
 			return false
 		}

@@ -35,7 +35,7 @@ func onCluster(t *testing.T, dir string) {
 	maps.Copy(commands, sampleCommands())
 	maps.Copy(commands, gatewayCommands())
 	commands["exits"], commands["report"], commands["gatewayapi"] = exits, reports, gatewayAPI
-	commands["receiver"], commands["received"], commands["endpoint"] = receiver, received, queueEndpoint
+	commands["receiver"], commands["received"], commands["endpoint"], commands["fields"] = receiver, received, queueEndpoint, fields
 	testscript.Run(t, testscript.Params{
 		Dir:  dir,
 		Cmds: commands,

@@ -51,27 +51,42 @@ func reason(err error) error {
 	return err
 }
 
-// runTest carries out the command of a test, in a process group of its own. What is left of that when the command has
-// ended, or has to, is killed.
+// runTest carries out the command of a test.
 func runTest(ctx context.Context, t gate.Test, env []string, line func(string)) error {
-	runtime.LockOSThread() // where the command ends with this process, it ends with this thread
-	defer runtime.UnlockOSThread()
 	path, err := programOf(t)
 	if err != nil {
 		return err
 	}
+	_, err = process{path: path, args: t.Command[1:], dir: t.Dir, env: env, warning: lastWarning}.run(ctx, line)
+	return err
+}
+
+// process is a command that is to be carried out.
+type process struct {
+	path    string
+	args    []string
+	dir     string        // empty: the one of this process
+	env     []string      // beside that of this process
+	warning time.Duration // how long it has to end by itself when it is asked to
+}
+
+// run carries a command out, in a process group of its own. What is left of that when the command has ended, or has to, is
+// killed. The code is the exit code, -1 where there is none.
+func (p process) run(ctx context.Context, line func(string)) (code int, err error) {
+	runtime.LockOSThread() // where the command ends with this process, it ends with this thread
+	defer runtime.UnlockOSThread()
 	output, input, err := os.Pipe()
 	if err != nil {
-		return err
+		return -1, err
 	}
 	defer output.Close()
-	c := exec.Command(path, t.Command[1:]...)
-	c.Dir, c.Env, c.Stdout, c.Stderr = t.Dir, append(os.Environ(), env...), input, input
+	c := exec.Command(p.path, p.args...)
+	c.Dir, c.Env, c.Stdout, c.Stderr = p.dir, append(os.Environ(), p.env...), input, input
 	inOwnGroup(c)
 	err = c.Start()
 	input.Close()
 	if err != nil {
-		return fmt.Errorf("it could not be started: %w", err)
+		return -1, fmt.Errorf("it could not be started: %w", err)
 	}
 	read := make(chan struct{})
 	go func() {
@@ -90,7 +105,7 @@ func runTest(ctx context.Context, t gate.Test, env []string, line func(string)) 
 		askGroup(c)
 		select {
 		case <-ended:
-		case <-time.After(lastWarning):
+		case <-time.After(p.warning):
 			killGroup(c)
 		}
 	}()
@@ -103,11 +118,11 @@ func runTest(ctx context.Context, t gate.Test, env []string, line func(string)) 
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
-		return context.Cause(ctx) // it may have ended well because it was asked to end
+		return 0, context.Cause(ctx) // it may have ended well because it was asked to end
 	case errors.As(err, &exit) && exit.Exited():
-		return fmt.Errorf("it ended with exit code %d", exit.ExitCode())
+		return exit.ExitCode(), fmt.Errorf("it ended with exit code %d", exit.ExitCode())
 	}
-	return fmt.Errorf("it was ended: %w", err)
+	return -1, fmt.Errorf("it was ended: %w", err)
 }
 
 // eachLine hands on the lines of a stream. Of a very long one the rest is left out.

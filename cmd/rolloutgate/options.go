@@ -56,6 +56,8 @@ type options struct {
 	prune                            pruneOptions
 	preflight, gitops                string
 	forImages                        []string
+	commandText, undoText, selector  string
+	wrapped, snapshot                []string
 
 	changeCause, cause string // the flag, and its text
 	pushMetrics        string

@@ -7,8 +7,17 @@ func (p *program) planCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan -f FILENAME",
 		Short: "Show what run would change, without changing anything",
-		Args:  cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := p.complete(c, o); err != nil {
+				return err
+			}
+			if c.ArgsLenAtDash() >= 0 {
+				return cannotPlan()
+			}
+			if err := cobra.NoArgs(c, args); err != nil {
+				return usage(err)
+			}
 			return p.gateManifests(c, o, func(*options) bool { return true })
 		},
 	}

@@ -13,18 +13,20 @@ import (
 func (p *program) runCommand() *cobra.Command {
 	o := p.newOptions()
 	c := &cobra.Command{
-		Use:   "run -f FILENAME",
+		Use:   "run -f FILENAME | run --workload KIND/NAME -- COMMAND",
 		Short: "Apply manifests, gate the rollout, undo it when it is bad",
 		Example: `  rolloutgate run -f deploy/
   rolloutgate run -f deploy/ --prometheus-url http://prometheus:9090 \
-    --check 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) <= 0.01'`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return p.gateManifests(c, o, func(o *options) bool { return o.dryRun == "server" })
+    --check 'sum(rate(http_requests_total{code=~"5.."}[1m])) / sum(rate(http_requests_total[1m])) <= 0.01'
+  rolloutgate run --workload deployment/web --undo-command 'helm rollback web' -- helm upgrade --install web ./chart`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			return p.manifestsOrCommand(c, o, args)
 		},
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.wrapping(c.Flags())
 	o.staging(c.Flags())
 	o.pruning(c.Flags())
 	o.releasing(c.Flags())
@@ -34,11 +36,26 @@ func (p *program) runCommand() *cobra.Command {
 	return c
 }
 
-// gateManifests is run, and plan when onlyPlan says so.
-func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*options) bool) error {
+// manifestsOrCommand is run: a command makes the release where one is given.
+func (p *program) manifestsOrCommand(c *cobra.Command, o *options, args []string) error {
 	if err := p.complete(c, o); err != nil {
 		return err
 	}
+	argv, err := o.argv(c, args)
+	if err != nil {
+		return err
+	}
+	if len(argv) > 0 {
+		return p.wrapCommand(c.Context(), o, argv)
+	}
+	if err := o.withoutCommand(); err != nil {
+		return err
+	}
+	return p.gateManifests(c, o, func(o *options) bool { return o.dryRun == "server" })
+}
+
+// gateManifests is run, and plan when onlyPlan says so.
+func (p *program) gateManifests(c *cobra.Command, o *options, onlyPlan func(*options) bool) error {
 	read, err := o.objects(p)
 	if err != nil {
 		return err

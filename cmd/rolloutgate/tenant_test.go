@@ -36,7 +36,7 @@ type tenant struct {
 	namespace, account string
 	dir                string // with kubeconfig files of the account and of the administrator
 	granted            []grant
-	last               told // of the account's commands
+	last               answered // of the account's commands
 }
 
 // grant is what one rule grants in a namespace, "" for all.
@@ -158,8 +158,8 @@ func grantsOf(namespace string, rules []rbacv1.PolicyRule, change func(string, *
 	return all
 }
 
-// told is what came of one command.
-type told struct {
+// answered is what came of one command.
+type answered struct {
 	code   int
 	stdout string
 	out    string // everything that was printed
@@ -170,10 +170,10 @@ type told struct {
 }
 
 // as runs rolloutgate as the account or the administrator.
-func (t *tenant) as(ctx context.Context, who string, env map[string]string, args ...string) told {
+func (t *tenant) as(ctx context.Context, who string, env map[string]string, args ...string) answered {
 	var stdout, stderr bytes.Buffer
 	p := &program{getenv: func(name string) string { return env[name] }, stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr}
-	var result told
+	var result answered
 	result.code = p.execute(ctx, append(args, "--kubeconfig", t.file(who), "--color", "never"))
 	result.stdout, result.out = stdout.String(), stdout.String()+stderr.String()
 	_ = json.Unmarshal(stdout.Bytes(), &result.report) // with -o json; what has none is looked at as text

@@ -35,6 +35,7 @@ Exit code 0: everything is back and was seen to be. 20: not everything. 75: the 
 	o.locking(c.Flags())
 	o.recording(c.Flags())
 	o.takingBack(c.Flags())
+	o.undoingBy(c.Flags())
 	o.telling(c.Flags())
 	c.Flags().StringVar(&o.unfinished, "unfinished", "", "put the run back that had this folder as its --report-dir, if it did not come to its end; there may be nothing to do")
 	return c

@@ -28,6 +28,9 @@ pod template that has the image. Only from then on anything is judged.`,
 	o.connection(c.Flags())
 	o.gating(c.Flags())
 	o.awaiting(c.Flags())
+	o.undoingBy(c.Flags())
+	flags := c.Flags()
+	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	o.pushing(c.Flags())
 	return c
 }

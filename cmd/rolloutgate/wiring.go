@@ -140,10 +140,14 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
 		Store: o.store(client), Keep: gate.Keeping(o.keep), History: o.history, WaitForLock: o.waitForLock, TakeOver: o.takeOver,
 		FieldManager: o.fieldManager, Force: o.forceConflicts, Pipeline: o.pipeline(getenv), Here: thisMachine(),
-		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), GitOps: gate.GitOpsMode(o.gitops), Recovery: o.recovery, RunTest: runTest,
+		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), GitOps: gate.GitOpsMode(o.gitops), Recovery: o.recovery,
+		RunTest: runTest, RunCommand: runCommandOf,
 	}
 	var err error
 	if g.Patience, err = o.patience(); err != nil {
+		return g, err
+	}
+	if g.UndoCommand, err = o.readUndoCommand(); err != nil {
 		return g, err
 	}
 	if g.Delivery, err = o.delivery(); err != nil {

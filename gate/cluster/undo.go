@@ -40,7 +40,7 @@ func (c *Client) Undo(ctx context.Context, w patch.Write) patch.Undone {
 	switch {
 	case w.Origin() == nil:
 		u.Action = patch.Deleted
-	case w.Action == patch.Pruned:
+	case w.Action == patch.Pruned, w.Action == patch.Removed:
 		u.Action = patch.Recreated
 	}
 	if u.Err = ctx.Err(); u.Err != nil {
@@ -80,7 +80,7 @@ func (c *Client) TryBack(ctx context.Context, w patch.Write) error {
 // Trace finds out what became of a write of which only the plan is known, because the process that was to make it is
 // dead. Written is set when it was carried out, and Prepared when only its owners were.
 func (c *Client) Trace(ctx context.Context, w *patch.Write) error {
-	if w.Action == patch.Unchanged || w.Written != nil {
+	if w.Action == patch.Unchanged || w.Written != nil || w.Action == patch.Removed {
 		return nil
 	}
 	if w.Action == patch.Pruned {
@@ -273,6 +273,11 @@ func (c *Client) undoOnce(ctx context.Context, u *patch.Undone) error {
 		return c.undoPrune(ctx, u)
 	}
 	live, err := c.of(w).Get(ctx, w.Ref.Name, metav1.GetOptions{})
+	if w.Command && w.Written == nil && (err == nil || apierrors.IsNotFound(err)) {
+		if done, err := c.undoUnseen(ctx, u, live, err == nil); done {
+			return err
+		}
+	}
 	switch {
 	case apierrors.IsNotFound(err) && w.Written == nil:
 		u.Action, u.Why = patch.NotWritten, "the write of this run did not arrive"

@@ -189,7 +189,7 @@ func (d drawing) left() string {
 	switch d.step.Name {
 	case gate.StepAnalyze:
 		limit += d.step.Settle
-	case gate.StepHold, gate.StepTest, gate.StepUndo, gate.StepRecheck:
+	case gate.StepHold, gate.StepTest, gate.StepCommand, gate.StepUndo, gate.StepRecheck:
 	default:
 		return ""
 	}

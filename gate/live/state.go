@@ -76,7 +76,7 @@ func (s *State) Take(e gate.Event) {
 	case gate.Waiting:
 		s.awaited = report.AwaitedText(p)
 		return
-	case gate.Said:
+	case gate.Said, gate.Printed:
 		return
 	case gate.Step:
 		s.enter(p, e.Time)

@@ -25,7 +25,7 @@ func Holds(w Write, live runtime.Object) bool {
 	}
 	k := kindOf(nil, w.Written)
 	changed, foreign := noPaths(), noPaths()
-	k.compare(nil, content(w.Before), content(w.Written), changed)
+	k.compare(nil, w.beforeOf(k), content(w.Written), changed)
 	k.compare(nil, content(w.Written), content(now), foreign)
 	holds := true
 	for at := range changed.whole.All() { // it cannot be left early: All of v6.4.2 panics then

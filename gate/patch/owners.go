@@ -118,6 +118,9 @@ var annotationsOfServer = func() *fieldpath.Set {
 // findRaced returns those of the changed fields that another manager wrote between the snapshot and this run's write:
 // they are that manager's in written, it got them or wrote since, and they are not this run's.
 func (inv *Inverse) findRaced() paths {
+	if inv.write.Command {
+		return byControllers(inv.changed, inv.write.Origin(), inv.write.Written)
+	}
 	raced := noPaths()
 	if inv.write.Manager == "" {
 		return raced
@@ -214,6 +217,9 @@ func (inv *Inverse) owner(o owner, b, w, n entry, whose func(at fieldpath.Path, 
 		return n.ManagedFieldsEntry, n.Manager != ""
 	}
 	ours := o.Manager == inv.write.Manager || o.Manager == firstApply
+	if inv.write.Command {
+		ours = wroteMeanwhile(b, w)
+	}
 	set := fieldpath.NewSet()
 	all := b.set.Union(n.set)
 	for at := range all.All() {

@@ -28,6 +28,8 @@ const (
 	Pruned Action = "pruned"
 	// Cleared is a hook that has done its work, and that the run itself deletes.
 	Cleared Action = "deleted"
+	// Removed is an object that a command has deleted.
+	Removed Action = "removed"
 	// Unpinned is a Service that gets traffic for all its pods again.
 	Unpinned Action = "given back to all its pods"
 	// Unsplit is an HTTPRoute that is as it was before the run.
@@ -67,6 +69,9 @@ type Write struct {
 	Warnings []string `json:"warnings,omitempty"`
 	// Deferred says that the kind is defined by a CRD of the same run, so that Resource is not known yet.
 	Deferred bool `json:"deferred,omitempty"`
+	// Command says that a command writes the object, and not this run: what it has written is found by comparing the object
+	// before and after, see [Write.Found]. Until then, Action says only whether the object was there.
+	Command bool `json:"command,omitempty"`
 	// Hook says that the object is to do its work at its moment in the run, as a migration: what it has done no undo takes
 	// back.
 	Hook bool `json:"hook,omitempty"`
@@ -170,7 +175,7 @@ const (
 	Left     UndoAction = "left" // nothing of this run is left in it that could be taken back
 	// AsWritten is what was written and is to stay, as somebody has asked.
 	AsWritten UndoAction = "kept"
-	// Recreated is an object that the run had pruned, and that was created again.
+	// Recreated is an object that the run had pruned or its command deleted, and that was created again.
 	Recreated UndoAction = "recreated"
 	// NotWritten is a write whose answer was lost and that never arrived.
 	NotWritten UndoAction = "not written"

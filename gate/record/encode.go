@@ -108,9 +108,9 @@ func checkWrite(w patch.Write, withoutSecrets bool) error {
 		return &FormatError{"one of its writes does not say to which object"}
 	case w.Manager == "":
 		return &FormatError{fmt.Sprintf("the write of %s does not say by which field manager", w.Ref)}
-	case w.Action != patch.Created && w.Action != patch.Configured && w.Action != patch.Unchanged && w.Action != patch.Pruned:
+	case w.Action != patch.Created && w.Action != patch.Configured && w.Action != patch.Unchanged && w.Action != patch.Pruned && !(w.Command && w.Action == patch.Removed):
 		return &FormatError{fmt.Sprintf("the write of %s is %q, which means nothing", w.Ref, w.Action)}
-	case (w.Action == patch.Configured || w.Action == patch.Pruned) && w.Before == nil && !(withoutSecrets && w.Ref.Kind == "Secret"):
+	case (w.Action == patch.Configured || w.Action == patch.Pruned || w.Action == patch.Removed) && w.Before == nil && !(withoutSecrets && w.Ref.Kind == "Secret"):
 		return &FormatError{fmt.Sprintf("the write of %s changes an object, and does not say how it was before", w.Ref)}
 	}
 	return nil

@@ -57,6 +57,8 @@ type Record struct {
 	Delivery json.RawMessage `json:"delivery,omitempty"`
 	// Options are what was said of single objects.
 	Options []Options `json:"options,omitempty"`
+	// Scope says what a command was expected to change, where one has made the release; nil where the run has.
+	Scope *Scope `json:"scope,omitempty"`
 	// Manager, Force and Restart are how the run writes: its field manager, whether it takes the fields of others, and whether
 	// it restarts what reads a changed ConfigMap or Secret.
 	Manager string `json:"manager,omitempty"`
@@ -296,7 +298,7 @@ func withoutData(writes []patch.Write) []patch.Write {
 	writes = slices.Clone(writes)
 	for i, w := range writes {
 		if aboutSecret(w) {
-			writes[i] = patch.Write{Ref: w.Ref, Resource: w.Resource, Action: w.Action, Source: w.Source, Manager: w.Manager, At: w.At}
+			writes[i] = patch.Write{Ref: w.Ref, Resource: w.Resource, Action: w.Action, Source: w.Source, Manager: w.Manager, At: w.At, Command: w.Command}
 		}
 	}
 	return writes

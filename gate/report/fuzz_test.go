@@ -40,7 +40,7 @@ func FuzzMachineForms(f *testing.F) {
 		}
 		out.Reset()
 		r.Timeline = nil
-		for _, p := range []gate.Payload{gate.Trouble{Text: text}, gate.Said{Line: text}, gate.Measured{Criterion: text, Note: text}, gate.Judged{Cause: text}} {
+		for _, p := range []gate.Payload{gate.Trouble{Text: text}, gate.Said{Line: text}, gate.Printed{Line: text}, gate.Ran{Command: text, Failure: text}, gate.Measured{Criterion: text, Note: text}, gate.Judged{Cause: text}} {
 			r.Timeline = append(r.Timeline, gate.NewEvent(r.Run.Started, r.Workloads[0].Ref, p))
 		}
 		if err := NDJSON(&out, r); err != nil {

@@ -31,7 +31,7 @@ func lanesOf(r gate.Report) []lane {
 		{name: "test", glyph: square}, {name: "verdict", glyph: star, class: colorClass(verdictColor(r))}, {name: "undo", glyph: arrow, class: "warn"},
 	}
 	types := map[gate.EventType]int{
-		gate.EventApplied: 0, gate.EventWarning: 1, gate.EventRun: 2, gate.EventTest: 3, gate.EventVerdict: 4, gate.EventUndo: 5,
+		gate.EventApplied: 0, gate.EventWarning: 1, gate.EventRun: 2, gate.EventTest: 3, gate.EventVerdict: 4, gate.EventUndo: 5, gate.EventCommand: 0,
 	}
 	for _, e := range r.Timeline {
 		if i, drawn := types[e.Type]; drawn {

@@ -94,7 +94,7 @@ func stepName(e gate.Event) string {
 // stepClass sets apart where the cluster changes, where it is looked at, and where it is put back.
 func stepClass(name string) string {
 	switch gate.StepName(name) {
-	case gate.StepApply:
+	case gate.StepApply, gate.StepCommand:
 		return "write"
 	case gate.StepUndo, gate.StepRecheck:
 		return "undo"

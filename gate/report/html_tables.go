@@ -92,7 +92,7 @@ func (p *htmlPage) changes(r gate.Report) {
 	}
 	var rows []gridRow
 	for _, c := range r.Changes {
-		color := map[string]string{"created": green, "configured": yellow, "deleted": red, "pruned": red}[c.Action]
+		color := map[string]string{"created": green, "configured": yellow, "deleted": red, "pruned": red, "removed": red}[c.Action]
 		action := tag("span", attrs{"class", "action " + colorClass(color)}, line(c.Action))
 		rows = append(rows, gridRow{cells: []markup{code(c.Object.String()), action, code(place(c.Source.Path, c.Source.Line))}})
 	}

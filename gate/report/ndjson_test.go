@@ -27,7 +27,7 @@ func payloads() []gate.Payload {
 	return []gate.Payload{
 		gate.Started{}, gate.Step{}, gate.Planned{}, gate.Applied{}, gate.Replaced{}, gate.Status{}, gate.Waiting{}, gate.Warning{},
 		gate.Foreign{}, gate.Trouble{}, gate.Source{}, gate.Before{}, gate.Measured{}, gate.Judged{}, gate.Taken{}, gate.Freed{}, gate.KeptPod{},
-		gate.Queued{}, gate.Adopted{}, gate.Asked{}, gate.Decided{}, gate.Said{}, gate.Tested{}, gate.Finished{},
+		gate.Queued{}, gate.Adopted{}, gate.Asked{}, gate.Decided{}, gate.Said{}, gate.Tested{}, gate.Printed{}, gate.Ran{}, gate.Finished{},
 	}
 }
 

@@ -66,6 +66,7 @@ func (p *page) body(w io.Writer, r gate.Report) error {
 	if len(r.Clusters) > 0 {
 		return p.clusters(w, r)
 	}
+	p.command("command", r.Command)
 	p.changes(r)
 	if err := p.diffs(w, r); err != nil {
 		return err
@@ -75,6 +76,7 @@ func (p *page) body(w io.Writer, r gate.Report) error {
 	p.criteria(r)
 	p.backtest(r.Backtest)
 	p.drill(r.Drill)
+	p.command("undo command", undoCommandOf(r.Undo))
 	p.undo(r.Undo)
 	p.keptPod(r.Undo)
 	p.logs(r.Logs)
@@ -118,7 +120,7 @@ func (p *page) changes(r gate.Report) {
 		}
 		rows = append(rows, row{
 			cells: []string{oneLine(c.Action), oneLine(c.Object.String()), place(c.Source.Path, c.Source.Line)},
-			style: map[string]string{"created": green, "configured": yellow, "deleted": red, "pruned": red}[c.Action],
+			style: map[string]string{"created": green, "configured": yellow, "deleted": red, "pruned": red, "removed": red}[c.Action],
 		})
 	}
 	title := "changes"

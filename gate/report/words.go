@@ -57,6 +57,10 @@ func EventText(e gate.Event) string {
 		return saidText(p)
 	case gate.Tested:
 		return testedText(p)
+	case gate.Printed:
+		return saidText(gate.Said(p))
+	case gate.Ran:
+		return ranText(p)
 	case gate.Started:
 		return fmt.Sprintf("run %s has begun: %s in namespace %s", p.Run, p.Command, p.Namespace)
 	case gate.Finished:
@@ -95,6 +99,17 @@ func testedText(t gate.Tested) string {
 	return fmt.Sprintf("the test of stage %s has passed after %s", t.Stage, Duration(t.Took))
 }
 
+func ranText(r gate.Ran) string {
+	what := r.Command
+	if r.Undo {
+		what = "the undo command " + what
+	}
+	if r.Failure != "" {
+		return fmt.Sprintf("%s has failed after %s: %s", what, Duration(r.Took), r.Failure)
+	}
+	return fmt.Sprintf("%s has ended well after %s", what, Duration(r.Took))
+}
+
 func askedText(a gate.Asked) string {
 	text := fmt.Sprintf("stage %s waits for at most %s until somebody says so: rolloutgate approve %s, or reject %s", a.Stage, Duration(a.Limit), a.Run, a.Run)
 	if a.By != "" {
@@ -130,7 +145,9 @@ func stepText(s gate.Step) string {
 			text += "settling " + Duration(s.Settle) + ", then "
 		}
 		text += "watching " + Duration(s.Limit)
-	case gate.StepTest:
+	case gate.StepSnapshot:
+		text += ": what the command is to change is read"
+	case gate.StepCommand, gate.StepTest:
 		text += ": " + s.What + ", for at most " + Duration(s.Limit)
 	case gate.StepHold:
 		text += ": for " + Duration(s.Limit)
@@ -197,6 +214,8 @@ func AwaitedText(w gate.Waiting) string {
 	}
 	switch {
 	case len(parts) > 0:
+	case w.Command != "":
+		parts = []string{w.Command}
 	case w.Test:
 		parts = []string{"the test of the stage"}
 	case w.Approve != "":

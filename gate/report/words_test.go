@@ -22,8 +22,13 @@ func TestEventText(t *testing.T) {
 		"analyze: 2 criteria, settling 30s, then watching 1m30s (stage canary)": gate.Step{
 			Name: gate.StepAnalyze, Criteria: 2, Settle: 30 * time.Second, Limit: 90 * time.Second, Stage: "canary"},
 		"test: smoke.sh, for at most 10m (stage canary 5%)": gate.Step{Name: gate.StepTest, What: "smoke.sh", Limit: 10 * time.Minute, Stage: "canary 5%"},
-		"| ok":                    gate.Said{Line: "ok"},
-		"| … 3 lines are missing": gate.Said{Missed: 3},
+		"| ok":                         gate.Said{Line: "ok"},
+		"| … 3 lines are missing":      gate.Said{Missed: 3},
+		"| done":                       gate.Printed{Line: "done"},
+		"helm has ended well after 2s": gate.Ran{Command: "helm", Took: 2 * time.Second},
+		"the undo command helm has failed after 2s: it ended with exit code 1":       gate.Ran{Command: "helm", Took: 2 * time.Second, Failure: "it ended with exit code 1", Undo: true},
+		"command: helm upgrade web, for at most 10m":                                 gate.Step{Name: gate.StepCommand, What: "helm upgrade web", Limit: 10 * time.Minute},
+		"waiting 30s of 10m: helm":                                                   gate.Waiting{Since: 30 * time.Second, Limit: 10 * time.Minute, Command: "helm"},
 		"the test of stage canary 5% has passed after 3s":                            gate.Tested{Stage: "canary 5%", Took: 3 * time.Second},
 		"the test of stage canary 5% has failed after 3s: it ended with exit code 1": gate.Tested{Stage: "canary 5%", Took: 3 * time.Second, Failure: "it ended with exit code 1"},
 		"waiting 1m of 2h: deployment/web: 1 new pod beside 4 old; stage canary 5% is held for another 9m": gate.Waiting{

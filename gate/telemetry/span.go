@@ -40,7 +40,7 @@ const (
 func Wanted(e gate.Event) bool {
 	switch e.Payload.(type) {
 	case gate.Step, gate.Applied, gate.Replaced, gate.Warning, gate.Trouble, gate.Judged, gate.Taken, gate.Freed, gate.KeptPod,
-		gate.Queued, gate.Adopted, gate.Asked, gate.Decided, gate.Tested:
+		gate.Queued, gate.Adopted, gate.Asked, gate.Decided, gate.Tested, gate.Ran:
 		return true
 	}
 	return false

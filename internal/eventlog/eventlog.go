@@ -25,7 +25,7 @@ func payloads() map[string]reflect.Type {
 	for _, p := range []gate.Payload{
 		gate.Step{}, gate.Planned{}, gate.Applied{}, gate.Replaced{}, gate.Status{}, gate.Waiting{}, gate.Warning{}, gate.Foreign{},
 		gate.Trouble{}, gate.Source{}, gate.Before{}, gate.Measured{}, gate.Judged{}, gate.Taken{}, gate.Freed{}, gate.KeptPod{}, gate.Queued{},
-		gate.Adopted{}, gate.Asked{}, gate.Decided{}, gate.Said{}, gate.Tested{},
+		gate.Adopted{}, gate.Asked{}, gate.Decided{}, gate.Said{}, gate.Tested{}, gate.Printed{}, gate.Ran{},
 		gate.Started{}, gate.Finished{},
 	} {
 		types[reflect.TypeOf(p).Name()] = reflect.TypeOf(p)
