@@ -10,7 +10,7 @@ COPY cmd cmd
 COPY gate gate
 COPY internal internal
 ARG VERSION=dev
-RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w -X main.buildVersion=${VERSION}" -o /rolloutgate ./cmd/rolloutgate
+RUN CGO_ENABLED=0 go build -trimpath -buildvcs=false -gcflags=all=-l -gcflags=std= -ldflags "-s -w -X main.buildVersion=${VERSION}" -o /rolloutgate ./cmd/rolloutgate
 
 # BusyBox and CA certificates; the user is root, because GitLab's runner mounts a checkout that belongs to root.
 FROM gcr.io/distroless/static-debian12:debug AS debug

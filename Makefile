@@ -30,6 +30,9 @@ TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
 # -args -update writes what the panels have shown into docs/dashboards.md, and draws docs/pictures/dashboard.svg.
 DASHBOARDS ?=
 
+# What waits for an API server is not faster for being inlined, but a tenth bigger: only the standard library is.
+GCFLAGS = -gcflags=all=-l -gcflags=std=
+
 export CGO_ENABLED = 0
 
 .PHONY: help build sandbox unit race prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-scale lint dist \
@@ -39,7 +42,7 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/rolloutgate
-	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
+	go build -trimpath $(GCFLAGS) -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine; or fetch SANDBOX_ARCHIVE, if SANDBOX_SHA256 is its checksum
 	@if test -n "$(SANDBOX_ARCHIVE)"; then sandbox/fetch.sh "$(SANDBOX_ARCHIVE)" "$(SANDBOX_SHA256)" bin; \

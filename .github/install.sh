@@ -103,7 +103,7 @@ build() {
 	command -v go >/dev/null || fail "there is no Go to build with: run actions/setup-go first, or give the input version or binary"
 	path=$target/rolloutgate
 	case ${RUNNER_OS:-} in Windows) path=$path.exe ;; esac
-	CGO_ENABLED=0 GOWORK=off go build -C "$ACTION_PATH" -trimpath -ldflags '-s -w' -o "$path" ./cmd/rolloutgate
+	CGO_ENABLED=0 GOWORK=off go build -C "$ACTION_PATH" -trimpath -gcflags=all=-l -gcflags=std= -ldflags '-s -w' -o "$path" ./cmd/rolloutgate
 }
 
 find_binary() {

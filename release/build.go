@@ -12,7 +12,7 @@ import (
 // build compiles the program for a platform into a folder, and returns its path.
 func (r release) build(ctx context.Context, p platform, dir string) (string, error) {
 	path := filepath.Join(dir, p.os+"_"+p.arch, p.program())
-	_, err := r.goTool(ctx, p, "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -X main.buildVersion="+r.version, "-o", path, "./cmd/rolloutgate")
+	_, err := r.goTool(ctx, p, "build", "-trimpath", "-buildvcs=false", "-gcflags=all=-l", "-gcflags=std=", "-ldflags", "-s -w -X main.buildVersion="+r.version, "-o", path, "./cmd/rolloutgate")
 	if err != nil {
 		return "", fmt.Errorf("building for %s: %w", p, err)
 	}
