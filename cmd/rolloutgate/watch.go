@@ -13,8 +13,8 @@ import (
 func (p *program) watchCommand() *cobra.Command {
 	o := p.newOptions()
 	c := &cobra.Command{
-		Use:     "watch KIND/NAME…",
-		Short:   "Gate a rollout that is already going on, without changing anything",
+		Use:   "watch KIND/NAME…",
+		Short: "Gate a rollout that is already going on, without changing anything",
 		Long: `Judges a rollout that somebody else has begun, or is to begin: Argo CD, Flux, another pipeline. It changes nothing.
 
 A rollout that has not begun yet looks like one that is complete. --for-image waits for the version that is to be judged: a
