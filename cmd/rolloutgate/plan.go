@@ -14,6 +14,7 @@ func (p *program) planCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.respecting(c.Flags())
 	o.staging(c.Flags())
 	o.labelling(c.Flags())
 	o.gating(c.Flags())

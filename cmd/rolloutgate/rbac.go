@@ -35,6 +35,7 @@ manifests define.`,
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.respecting(c.Flags())
 	o.staging(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())

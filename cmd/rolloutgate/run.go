@@ -25,6 +25,7 @@ func (p *program) runCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.respecting(c.Flags())
 	o.staging(c.Flags())
 	o.releasing(c.Flags())
 	o.trying(c.Flags())
