@@ -27,6 +27,7 @@ func (f *follower) came(i int) bool {
 	s.awaits, s.best, s.since = false, 0, time.Now()
 	if t.Applied == nil || t.Applied.GetUID() != live.GetUID() || t.Applied.GetGeneration() != live.GetGeneration() {
 		t.Applied, t.Since, s.renewed = live, rollout.LastWrite(live), true
+		s.patience = f.r.patienceFor(*t)
 	}
 	return true
 }

@@ -192,6 +192,27 @@ func TestAwaitTells(t *testing.T) {
 	})
 }
 
+// TestAwaitReadsAnnotations: the version that comes says itself how patient a watch is to be.
+func TestAwaitReadsAnnotations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(&thing{name: "web", kind: "Pod", badImage: true, behaves: map[int]behaviour{2: never}})
+		pod := w.objects["web"]
+		pod.annotations = map[string]string{NoFailFastAnnotation: "all"}
+		targets := w.targets("web")
+		targets[0].Applied, targets[0].Awaited = nil, []string{"registry.example.com/App:v2"}
+		w.syncs("web", 5*time.Second)
+		began := time.Now()
+		report, err := gated(w).Watch(t.Context(), targets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, report, w, NotUndone, "", "")
+		if took := time.Since(began); took < time.Minute {
+			t.Errorf("it failed early, after %s", took)
+		}
+	})
+}
+
 // TestWatchOfGitOps: a rollout that has not begun yet looks like one that is complete, which a watch says.
 func TestWatchOfGitOps(t *testing.T) {
 	const want = "it was complete when this watch began"

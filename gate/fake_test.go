@@ -113,6 +113,8 @@ type thing struct {
 	made     int               // how often a Job of that name was created
 	notes    map[string]string // the annotations of version 2
 	dress    func(u *unstructured.Unstructured, version int)
+
+	annotations map[string]string // of a Pod
 }
 
 func newWorld(things ...*thing) *world {
@@ -235,7 +237,7 @@ func (t *thing) job(ready, message string) *batchv1.Job {
 func (t *thing) pod() *corev1.Pod {
 	p := &corev1.Pod{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
-		ObjectMeta: metav1.ObjectMeta{Name: t.name, Namespace: "shop", UID: types.UID("uid-" + t.name), Generation: int64(t.version), CreationTimestamp: metav1.NewTime(t.at)},
+		ObjectMeta: metav1.ObjectMeta{Name: t.name, Namespace: "shop", Annotations: t.annotations, UID: types.UID("uid-" + t.name), Generation: int64(t.version), CreationTimestamp: metav1.NewTime(t.at)},
 		Spec:       corev1.PodSpec{NodeName: "node1", Containers: []corev1.Container{{Name: "app", Image: "registry.example.com/app:v1"}}},
 		Status:     corev1.PodStatus{Phase: corev1.PodPending},
 	}

@@ -17,7 +17,8 @@ func TestJudge(t *testing.T) {
 	done, going := workload(rollout.Complete), workload(rollout.Progressing)
 	held, unknown, before, decided := done, done, workload(rollout.Failed), going
 	held.Held, unknown.Known, before.Before, decided.Deciding = true, false, true, &diagnosis.Finding{Code: "AppCrash"}
-	empty, emptied := done, done
+	empty, emptied, awaited := done, done, going
+	awaited.Status.Reason = rollout.ReasonAwaited
 	empty.Status.Reason = rollout.ReasonZeroReplicas
 	emptied.Status.Reason, emptied.Status.ScaledToZero = rollout.ReasonZeroReplicas, true
 	results := func(v analysis.Verdict) []analysis.Result { return []analysis.Result{{Name: "errors", Verdict: v}} }
@@ -59,6 +60,10 @@ func TestJudge(t *testing.T) {
 		"one is late by its own time":        {s: Situation{Workloads: []Observed{done, {Known: true, Overdue: true, Status: going.Status}}}, want: "timeout"},
 		"late by its own time, but complete": {s: Situation{Workloads: []Observed{{Known: true, Overdue: true, Status: done.Status}}}, want: "passed"},
 		"late by its own time, and violated": {s: Situation{Workloads: []Observed{{Known: true, Overdue: true, Status: going.Status}}, Criteria: Rolling, Results: results(analysis.Fail)}, want: "criteria"},
+		"the awaited version has not come":   {s: Situation{Workloads: []Observed{awaited, done}, Ended: Judge}, want: "inconclusive"},
+		"it is still awaited":                {s: Situation{Workloads: []Observed{awaited, done}}},
+		"another one is late":                {s: Situation{Workloads: []Observed{awaited, going}, Ended: Judge}, want: "timeout"},
+		"another one has failed":             {s: Situation{Workloads: []Observed{awaited, workload(rollout.Failed)}}, want: "failed"},
 		"an undo whose time is up":           {s: Situation{Workloads: []Observed{going}, Undoing: true, Ended: CutShort}, want: "timeout"},
 	} {
 		v, over := judge(c.s)

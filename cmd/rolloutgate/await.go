@@ -19,46 +19,61 @@ func (o *options) awaiting(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.forImages, "for-image", nil, "wait until the pod template has this image, and judge what comes of that; as KIND/NAME=IMAGE it is for one of several workloads; repeatable")
 }
 
-// awaited gives the targets the images that are to be waited for.
-func (o *options) awaited(ctx context.Context, client *cluster.Client, targets []rollout.Target) error {
-	forAll := 0
+// awaitedImage is one value of --for-image: an image, and the workload that is to have it, if one is named.
+type awaitedImage struct {
+	workload, image string
+	named           bool
+}
+
+// awaitedImages reads --for-image, for so many workloads.
+func (o *options) awaitedImages(workloads int) ([]awaitedImage, error) {
+	var all []awaitedImage
+	unnamed := 0
 	for _, text := range o.forImages {
-		name, image, named := strings.Cut(text, "=")
-		if !named {
-			name, image = "", text
+		a := awaitedImage{image: text}
+		if name, image, named := strings.Cut(text, "="); named {
+			a = awaitedImage{name, image, true}
+		} else {
+			unnamed++
 		}
-		if image == "" || strings.ContainsFunc(image, unicode.IsSpace) {
-			return &usageError{fmt.Sprintf("reading --for-image: %q is not an image", text), "for example registry.example/shop/web:v2, or deployment/web=registry.example/shop/web:v2"}
+		if a.image == "" || a.named && !strings.Contains(a.workload, "/") || strings.ContainsFunc(text, unicode.IsSpace) {
+			return nil, &usageError{fmt.Sprintf("reading --for-image: %q is neither IMAGE nor KIND/NAME=IMAGE", text), "for example registry.example/shop/web:v2, or deployment/web=registry.example/shop/web:v2"}
 		}
-		if !named {
-			forAll++
+		if unnamed > 1 && workloads > 1 {
+			return nil, &usageError{fmt.Sprintf("reading --for-image: which of the %d workloads is %s for?", workloads, a.image), "say so, as in deployment/web=" + a.image}
 		}
-		if forAll > 1 && len(targets) > 1 {
-			return &usageError{fmt.Sprintf("reading --for-image: which of the %d workloads is %s for?", len(targets), image), fmt.Sprintf("say so, as in %s=%s", targets[0].Ref, image)}
-		}
-		found := false
-		of, err := o.workloadNamed(ctx, client, name)
+		all = append(all, a)
+	}
+	return all, nil
+}
+
+// await gives the targets the images that are to be waited for.
+func await(ctx context.Context, client *cluster.Client, images []awaitedImage, targets []rollout.Target) error {
+	for _, a := range images {
+		of, err := workloadNamed(ctx, client, a.workload)
 		if err != nil {
 			return err
 		}
+		found := false
 		for i := range targets {
-			if t := &targets[i]; !named || t.Ref == of {
-				found = true
-				if !mayHaveImages(*t) {
-					return &usageError{fmt.Sprintf("reading --for-image: %s has no pod template", t.Ref), "say which workload it is for, as in deployment/web=" + image}
-				}
-				t.Awaited = append(t.Awaited, image)
+			t := &targets[i]
+			if a.named && t.Ref != of {
+				continue
 			}
+			if found = true; !mayHaveImages(*t) {
+				return &usageError{fmt.Sprintf("reading --for-image: %s has no pod template", t.Ref), "say which workload it is for, as in deployment/web=" + a.image}
+			}
+			t.Awaited = append(t.Awaited, a.image)
 		}
 		if !found {
-			return &usageError{fmt.Sprintf("reading --for-image: %s is not among the workloads to watch", name), "name it as an argument, too"}
+			return &usageError{fmt.Sprintf("reading --for-image: %s is not among the workloads to watch", a.workload), "name it as an argument, too"}
 		}
 	}
 	return nil
 }
 
 // workloadNamed is the workload of KIND/NAME=IMAGE, in all the spellings of kubectl; nothing for an empty name.
-func (o *options) workloadNamed(ctx context.Context, client *cluster.Client, name string) (manifest.Ref, error) {
+func workloadNamed(ctx context.Context, client *cluster.Client, name string) (manifest.Ref, error) {
 	if name == "" {
 		return manifest.Ref{}, nil
 	}

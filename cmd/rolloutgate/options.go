@@ -106,8 +106,12 @@ func (o *options) manifests(flags *pflag.FlagSet) {
 	flags.StringSliceVarP(&o.filenames, "filename", "f", nil, "file or folder to apply, or - for standard input; repeatable")
 	flags.BoolVarP(&o.recursive, "recursive", "R", false, "read folders with everything below them")
 	flags.StringVarP(&o.kustomize, "kustomize", "k", "", "kustomization folder to apply")
-	flags.StringVar(&o.gitops, "gitops", string(gate.GitOpsRefuse), "what it means that objects belong to Argo CD or Flux, which put them back: refuse (to write them), or warn, for those who have suspended it")
 	o.applying(flags)
+}
+
+// respecting is the flag about objects that a GitOps tool keeps.
+func (o *options) respecting(flags *pflag.FlagSet) {
+	flags.StringVar(&o.gitops, "gitops", string(gate.GitOpsRefuse), "what it means that objects belong to Argo CD or Flux, which put them back: refuse (to write them), or warn, for those who have suspended it")
 }
 
 // applying are the flags that say how to apply.

@@ -23,6 +23,7 @@ func (p *program) planCommand() *cobra.Command {
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.respecting(c.Flags())
 	o.staging(c.Flags())
 	o.pruning(c.Flags())
 	o.labelling(c.Flags())

@@ -37,6 +37,7 @@ manifests define.`,
 	}
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
+	o.respecting(c.Flags())
 	o.staging(c.Flags())
 	o.pruning(c.Flags())
 	o.releasing(c.Flags())

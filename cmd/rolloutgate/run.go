@@ -27,6 +27,7 @@ func (p *program) runCommand() *cobra.Command {
 	o.connection(c.Flags())
 	o.manifests(c.Flags())
 	o.wrapping(c.Flags())
+	o.respecting(c.Flags())
 	o.staging(c.Flags())
 	o.pruning(c.Flags())
 	o.releasing(c.Flags())

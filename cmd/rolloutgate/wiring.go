@@ -249,6 +249,10 @@ func (o *options) targets(ctx context.Context, client *cluster.Client, args []st
 	if len(args) == 0 {
 		return nil, &usageError{"no workload named", "name them as KIND/NAME, for example deployment/web"}
 	}
+	images, err := o.awaitedImages(len(args))
+	if err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
 	targets, err := client.Find(ctx, args, len(o.forImages) > 0)
@@ -257,7 +261,7 @@ func (o *options) targets(ctx context.Context, client *cluster.Client, args []st
 		err = usage(err)
 	}
 	if err == nil {
-		err = o.awaited(ctx, client, targets)
+		err = await(ctx, client, images, targets)
 	}
 	return targets, err
 }

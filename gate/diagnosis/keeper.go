@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 
@@ -86,6 +87,9 @@ var keepers = []keeper{
 	},
 }
 
+// plainName is a name of Kubernetes, with or without a namespace; what stands in an annotation may be anything.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$`)
+
 // KeeperOf tells who keeps an object, by the object alone; false when nobody does, or has been told to leave it alone.
 func KeeperOf(o rollout.Object) (Keeper, bool) { return keeperOf(o, managersOf(o)) }
 
@@ -105,6 +109,9 @@ func keeperOf(o rollout.Object, managers []string) (Keeper, bool) {
 		}
 		if proof == "" {
 			continue
+		}
+		if !plainName.MatchString(name) { // it may be pasted into a shell
+			name = ""
 		}
 		k := Keeper{Tool: row.tool, Kind: row.kind, Name: name, Proof: proof, row: row}
 		if ns, rest, ok := strings.Cut(name, "/"); ok {

@@ -26,6 +26,7 @@ func TestKeeperOf(t *testing.T) {
 		"a copied tracking id":        {metadata: `annotations: {argocd.argoproj.io/tracking-id: "shop:apps/Deployment:shop/other"}`},
 		"of the same name elsewhere":  {metadata: `annotations: {argocd.argoproj.io/tracking-id: "shop:apps/Deployment:live/web"}`},
 		"of another kind":             {metadata: `annotations: {argocd.argoproj.io/tracking-id: "shop:apps/StatefulSet:shop/web"}`},
+		"a name that is a command":    {metadata: `annotations: {argocd.argoproj.io/tracking-id: "$(reboot):apps/Deployment:shop/web"}`, want: "Argo CD"},
 		"Argo CD's own label":         {metadata: "labels: {argocd.argoproj.io/instance: shop}", want: "Argo CD application shop", suspend: "argocd app set shop --sync-policy none"},
 		"everybody's label":           {metadata: "labels: {app.kubernetes.io/instance: shop}"},
 		"with its manager":            {metadata: "labels: {app.kubernetes.io/instance: shop}\n" + argo, want: "Argo CD application shop", suspend: "argocd app set shop --sync-policy none"},
