@@ -35,7 +35,7 @@ GCFLAGS = -gcflags=all=-l -gcflags=std=
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-scale lint dist \
+.PHONY: help build sandbox unit race backends prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-scale lint dist \
 	dist-test checksums checksums-check sandbox-archive
 
 help: ## show this help
@@ -57,10 +57,14 @@ race: ## the same under the race detector, the sandbox's too (gcc)
 	go test -race ./...
 	cd sandbox && SANDBOX_E2E= go test -race ./...
 
-prometheus: sandbox ## tests on real Prometheus servers, one of each major version (Debian's package is the older one)
+backends: ## build bin/victoria-metrics and bin/thanos, which are asked what Prometheus is asked
+	cd sandbox/backends/victoriametrics && go build -trimpath -ldflags "-s -w" -o ../../../bin/ github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics
+	cd sandbox/backends/thanos && go build -tags slicelabels -trimpath -ldflags "-s -w" -o ../../../bin/ github.com/thanos-io/thanos/cmd/thanos
+
+prometheus: sandbox backends ## tests on real Prometheus servers, one of each major version (Debian's package is the older one), and on what answers like them
 	bin/sandbox build
 	.ci/packages prometheus prometheus-pushgateway
-	go test -tags prometheus -p 1 ./analysis/... ./internal/promtest ./gate/telemetry ./examples
+	PATH="$(CURDIR)/bin:$$PATH" go test -tags prometheus -p 1 ./analysis/... ./internal/promtest ./gate/telemetry ./examples
 
 dashboards: sandbox ## thirty releases, pushed and traced: are dashboard, alerts and spans what their reports say?
 	.ci/packages prometheus prometheus-pushgateway

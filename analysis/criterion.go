@@ -62,6 +62,8 @@ type Criterion struct {
 	// Query is PromQL for the value, with variables. A comparison is not part of it: it would hide a breach as an empty
 	// answer.
 	Query string
+	// Dialect is the language of Query; "" is PromQL. Other languages are not read here, only sent.
+	Dialect Dialect
 	// Counts says how events are counted; nil for a value. Op is then LessEqual and Limit the share of bad events.
 	Counts *Counts
 	// Endpoint is where a value is found that Prometheus does not know; nil for all others. Query is then its text for
@@ -89,6 +91,18 @@ type Criterion struct {
 	// Baseline is what the value is compared with instead of a limit; nil when there is a limit.
 	Baseline *Baseline
 }
+
+// Dialect is a language that a server understands.
+type Dialect string
+
+// The dialects. MetricsQL is that of VictoriaMetrics: PromQL and more.
+const (
+	DialectPromQL    Dialect = "promql"
+	DialectMetricsQL Dialect = "metricsql"
+)
+
+// foreign says whether the query is in a language that is not read here.
+func (c Criterion) foreign() bool { return c.Dialect == DialectMetricsQL }
 
 // NoDataPolicy says what an empty answer means.
 type NoDataPolicy string

@@ -82,6 +82,7 @@ func (s *CriterionSpec) keys(kinds []criterionKind) []key {
 		key{"each", listKey("each", &s.Each)},
 		key{"reduce", choiceKey("reduce", &s.Reduce, "max", "min", "sum", "avg")},
 		key{"scope", choiceKey("scope", &s.Scope, ScopeNew, ScopeOld, ScopeAll)},
+		key{"dialect", choiceKey("dialect", &s.Dialect, DialectPromQL, DialectMetricsQL)},
 		key{"baseline", choiceKey("baseline", &s.Baseline, BaselineBefore, BaselineConcurrent, BaselineHistory)},
 		key{"maxRatio", ratioKey("maxRatio", &s.MaxRatio)},
 		key{"minRatio", ratioKey("minRatio", &s.MinRatio)},

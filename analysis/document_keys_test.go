@@ -45,6 +45,7 @@ var criterionKeys = []meaning{
 	{"each", "labels by which the criterion is judged separately; the worst group decides"},
 	{"reduce", "makes one number of several series: `max`, `min`, `sum` or `avg`. Only for values"},
 	{"scope", "whose series: `new`, `old` or `all`, see [Which pods](#which-pods)"},
+	{"dialect", "`metricsql` for a `query` in the language of [VictoriaMetrics](sources.md#metricsql), which is sent as it stands"},
 	{"baseline", "compares with `before`, `concurrent` or `history` instead of a limit, see [Baselines](#baselines)"},
 	{"maxRatio", "how many times the baseline's value is still good; 1.25 if it is not there"},
 	{"minRatio", "which part of the baseline's value is still good, where less is worse. Only for values"},

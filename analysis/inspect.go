@@ -75,6 +75,9 @@ func (c Criterion) selectors(vars Vars) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.foreign() {
+		return nil, nil // they cannot be told
+	}
 	expr, err := parse(query)
 	if err != nil {
 		return nil, err

@@ -26,6 +26,9 @@ func (q *QuerySpec) compile(s CriterionSpec, c *Criterion, vars Vars) error {
 	if err != nil {
 		return err
 	}
+	if c.foreign() {
+		return q.compileForeign(s, c)
+	}
 	if s.limits() == 0 && c.Baseline == nil {
 		c.Query, c.Op, c.Limit, err = vars.split(c.Query)
 		return noLimit(err)
@@ -40,4 +43,16 @@ func (q *QuerySpec) compile(s CriterionSpec, c *Criterion, vars Vars) error {
 			"keep one of them: the value alone in query with max or min, or the whole comparison in query"}
 	}
 	return valueQuery(expr)
+}
+
+// compileForeign takes a query that nobody here can read: its limit stands beside it, and nothing is added to its selectors.
+func (q *QuerySpec) compileForeign(s CriterionSpec, c *Criterion) error {
+	switch {
+	case s.limits() == 0 && c.Baseline == nil:
+		return &hinted{"it has no limit", "add max, min or equal: a comparison within " + string(c.Dialect) + " is not found"}
+	case c.scope() != ScopeAll:
+		return &hinted{"scope: " + string(c.Scope) + " has no meaning for " + string(c.Dialect) + ", whose selectors are not found", `write the pods into the query, as in {pod=~"${newPods}"}`}
+	}
+	s.bound(c)
+	return nil
 }

@@ -1,6 +1,7 @@
 package analysis
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -61,5 +62,46 @@ func TestOneMoreKind(t *testing.T) {
 		if _, err := read(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// A query in another language is taken as it stands.
+func TestForeignQuery(t *testing.T) {
+	const extended = "sum(rate(x{pod=~\"${newPods}\"})) keep_metric_names default 0"
+	read := func(keys string) ([]Criterion, error) {
+		return readCriteria(t, "- {name: c, query: '"+extended+"', "+keys+"}")
+	}
+	criteria, err := read("dialect: metricsql, max: 5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if query, err := criteria[0].query(Placeholders()); err != nil || query != `sum(rate(x{pod=~"workload-new-a"})) keep_metric_names default 0` {
+		t.Errorf("it is sent as %s, %v", query, err)
+	}
+	if remarks := Lint(criteria, Placeholders()); len(remarks) != 1 || !strings.Contains(remarks[0].Error(), "is metricsql, which is not checked offline") {
+		t.Errorf("remarks: %v", remarks)
+	}
+	q := querier(func(_ context.Context, query string) (Answer, error) {
+		if query == "time()" {
+			return vector(float64(time.Now().Unix())), nil
+		}
+		return vector(3), nil
+	})
+	facts, err := Session{Querier: q, Criteria: criteria, Vars: Placeholders}.Preflight(t.Context())
+	if err != nil || facts.Criteria[0].State != OK {
+		t.Errorf("facts: %+v, %v", facts, err)
+	}
+	for keys, want := range map[string]string{
+		"max: 5":                                 "parse error",
+		"dialect: metricsql":                     "it has no limit",
+		"dialect: metricsql, max: 5, scope: new": "scope: new has no meaning for metricsql",
+		"dialect: logql, max: 5":                 "is not one of promql, metricsql",
+	} {
+		if _, err := read(keys); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", keys, err, want)
+		}
+	}
+	if _, err := readCriteria(t, "- {name: c, ratio: {bad: a, total: b}, max: 1%, dialect: metricsql}"); err == nil || !strings.Contains(err.Error(), "dialect has no meaning for ratio") {
+		t.Errorf("a ratio: %v", err)
 	}
 }

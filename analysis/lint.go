@@ -13,6 +13,10 @@ import (
 func Lint(criteria []Criterion, vars Vars) []error {
 	var out []error
 	for _, c := range criteria {
+		if c.foreign() {
+			out = append(out, &hinted{fmt.Sprintf("criterion %q: its query is %s, which is not checked offline", c.Name, c.Dialect), "'rolloutgate analyze' asks the server"})
+			continue
+		}
 		if c.Counts != nil || c.Endpoint != nil {
 			continue // rolloutgate wrote the query itself, or there is none
 		}

@@ -96,6 +96,7 @@ func (s CriterionSpec) with(own CriterionSpec) CriterionSpec {
 	set(&s.NoData, own.NoData)
 	set(&s.Reduce, own.Reduce)
 	set(&s.Scope, own.Scope)
+	set(&s.Dialect, own.Dialect)
 	if own.Enforce != nil {
 		s.Enforce = own.Enforce
 	}

@@ -75,6 +75,9 @@ func (r *run) reach(c Criterion) time.Duration {
 	if c.Counts != nil {
 		return max(2*r.scrape(), time.Second) + visible + r.Facts.Lag
 	}
+	if c.foreign() {
+		return shortestRate + r.scrape() + visible + r.Facts.Lag // how far it looks back cannot be told: as a usual rate does
+	}
 	query, err := c.query(r.vars())
 	if err != nil {
 		return r.scrape() + r.Facts.Lag

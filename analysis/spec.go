@@ -47,6 +47,7 @@ type CriterionSpec struct {
 	Each      []string
 	Reduce    string
 	Scope     Scope
+	Dialect   Dialect // of a query
 
 	Baseline           BaselineKind
 	MaxRatio, MinRatio float64
@@ -100,7 +101,7 @@ func (s Spec) compile(vars Vars) (criteria []Criterion, errs []error) {
 func (s CriterionSpec) compile(vars Vars) (c Criterion, err error) {
 	c = Criterion{
 		Name: s.Name, For: s.For, MinEvents: float64(s.MinEvents), NoData: s.NoData, Report: s.Enforce != nil && !*s.Enforce,
-		Each: s.Each, Reduce: s.Reduce, Scope: s.Scope,
+		Each: s.Each, Reduce: s.Reduce, Scope: s.Scope, Dialect: s.Dialect,
 	}
 	if s.Name == "" {
 		return c, &hinted{"it has no name", "add name: it stands for the criterion in reports"}
@@ -128,6 +129,8 @@ func (s CriterionSpec) compile(vars Vars) (c Criterion, err error) {
 // fits says which keys have no meaning together.
 func (s CriterionSpec) fits(c Criterion) error {
 	switch {
+	case s.Dialect != "" && c.Type != "query":
+		return &hinted{"dialect has no meaning for " + c.Type + ": only a query is written by you", "remove dialect"}
 	case c.Counts != nil && s.For > 0:
 		return &hinted{"for has no meaning for events, which are added up", "remove for; minEvents says how many events a verdict takes"}
 	case c.Counts != nil && s.Reduce != "":

@@ -35,7 +35,7 @@ func (c *Client) answer(value model.Value, warnings v1.Warnings, infos v1.Infos)
 	for _, w := range warnings {
 		w = c.clean(w)
 		// Servers before 3.0 had one list for both; the prefix is theirs.
-		if strings.HasPrefix(w, "PromQL info:") {
+		if strings.HasPrefix(w, "PromQL info:") || c.allowPartial {
 			a.Infos = append(a.Infos, w)
 			continue
 		}

@@ -45,7 +45,7 @@ type Config struct {
 	// AllowPartial accepts answers that lack some of the data. Without it,
 	// servers that would leave out what they cannot read at the moment
 	// (Thanos, VictoriaMetrics) are asked to fail instead; Prometheus itself
-	// ignores that request.
+	// ignores that request. With it, warnings are remarks.
 	AllowPartial bool
 
 	// PreferGET sends queries as GET while they fit into a URL. Without it
@@ -69,6 +69,8 @@ type Client struct {
 	timeout time.Duration
 	target  string // the URL without credentials and query, for errors
 	secrets *redactor
+
+	allowPartial bool
 }
 
 var _ analysis.Querier = (*Client)(nil)
@@ -106,12 +108,17 @@ func New(config Config) (*Client, error) {
 	secrets.addURL(address)
 	address.User = nil
 	target := url.URL{Scheme: address.Scheme, Host: address.Host, Path: strings.TrimRight(address.Path, "/")}
+	query := address.Query()
 	if !config.AllowPartial {
-		query := address.Query()
 		query.Set("partial_response", "false")
 		query.Set("deny_partial_response", "1")
-		address.RawQuery = query.Encode()
 	}
+	// VictoriaMetrics answers about 30 seconds ago when it is asked about now, unless told otherwise; how old the data are is
+	// measured. It takes nothing below a millisecond.
+	if !query.Has("latency_offset") {
+		query.Set("latency_offset", "1ms")
+	}
+	address.RawQuery = query.Encode()
 	network := networkOf(config.Transport)
 	way := newTransport(network, headers, timeout)
 	if config.PreferGET {
@@ -123,6 +130,7 @@ func New(config Config) (*Client, error) {
 	}
 	return &Client{
 		api: v1.NewAPI(base), base: base, network: network, timeout: timeout, target: target.String(), secrets: secrets,
+		allowPartial: config.AllowPartial,
 	}, nil
 }
 

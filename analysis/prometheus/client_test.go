@@ -81,6 +81,10 @@ func TestErrors(t *testing.T) {
 	}{
 		"bad query":          {400, failure("bad_data", "1:4: parse error: unexpected end"), analysis.Rejected, "1:4: parse error: unexpected end"},
 		"many to many":       {422, failure("execution", "found duplicate series"), analysis.Rejected, "found duplicate series"},
+		"VictoriaMetrics":    {422, failure("422", "error when executing query: duplicate time series"), analysis.Rejected, "duplicate time series"},
+		"its deadline":       {422, failure("422", "timeout exceeded during query execution: 30 seconds"), analysis.Unreachable, "timeout exceeded"},
+		"its limit":          {429, "too many concurrent queries", analysis.Unreachable, "429 Too Many Requests: too many"},
+		"a store is away":    {422, failure("execution", "fetch series: rpc error: code = Unavailable desc = transport is closing"), analysis.Unreachable, "code = Unavailable"},
 		"storage deadline":   {422, failure("execution", "expanding series: context deadline exceeded"), analysis.Unreachable, "expanding series"},
 		"other server's 422": {422, failure("422", "unknown function"), analysis.Rejected, "unknown function"},
 		"error in 200":       {200, failure("bad_data", "odd"), analysis.Rejected, "odd"},
@@ -128,8 +132,9 @@ func TestRequest(t *testing.T) {
 		header string // name=value
 		form   string
 	}{
-		{Config{}, "/api/v1/query", "User-Agent=rolloutgate", "partial_response=false&query=vector%281%29&timeout=10s"},
-		{Config{URL: "/prefix/?dedup=true", AllowPartial: true}, "/prefix/api/v1/query", "Authorization=", "dedup=true&dedup=true&query=vector%281%29&timeout=10s"},
+		{Config{}, "/api/v1/query", "User-Agent=rolloutgate", "latency_offset=1ms&partial_response=false&partial_response=false&query=vector%281%29&timeout=10s"},
+		{Config{URL: "/prefix/?dedup=true", AllowPartial: true}, "/prefix/api/v1/query", "Authorization=", "dedup=true&dedup=true&latency_offset=1ms&latency_offset=1ms&query=vector%281%29&timeout=10s"},
+		{Config{URL: "/?latency_offset=5s"}, "/api/v1/query", "Authorization=", "latency_offset=5s&latency_offset=5s&partial_response=false"},
 		{Config{Timeout: 1999 * time.Millisecond}, "/api/v1/query", "User-Agent=rolloutgate", "timeout=2s"}, // "1.999s" is refused
 		{Config{Headers: http.Header{"X-Scope-OrgID": {"shop"}}}, "/api/v1/query", "X-Scope-Orgid=shop", "timeout=10s"},
 		{Config{URL: "user:password@"}, "/api/v1/query", "Authorization=Basic dXNlcjpwYXNzd29yZA==", ""},

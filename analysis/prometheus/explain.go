@@ -97,9 +97,8 @@ func (c *Client) explainAPI(e *v1.Error) *analysis.QueryError {
 	}
 	rejected := func() *analysis.QueryError { return c.failure(analysis.Rejected, text, "", e) }
 	switch e.Type {
-	case v1.ErrExec:
-		// Since 3.0 a storage that ran out of time answers this, too.
-		if strings.Contains(text, "deadline exceeded") || strings.Contains(text, "timed out") {
+	case v1.ErrExec, "422": // VictoriaMetrics has the number as the type
+		if outOfOrder(text) {
 			return c.failure(analysis.Unreachable, text, "", e)
 		}
 		return rejected()
@@ -116,6 +115,17 @@ func (c *Client) explainAPI(e *v1.Error) *analysis.QueryError {
 		return c.explainStatus(e, text)
 	}
 	return rejected() // other servers have other names for a bad query
+}
+
+// outOfOrder tells a storage that does not answer from a query that is wrong: since 3.0 Prometheus says the same of both,
+// and so do Thanos, when a store is away, and VictoriaMetrics.
+func outOfOrder(text string) bool {
+	for _, words := range []string{"deadline exceeded", "timed out", "timeout exceeded", "code = Unavailable", "code = DeadlineExceeded", "No StoreAPIs available", "connection refused", "cannot fetch data"} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // explainStatus sorts answers by their status code, which client_golang only

@@ -42,7 +42,7 @@ func TestGETFirst(t *testing.T) {
 	if _, err := ask(c); err != nil {
 		t.Fatal(err)
 	}
-	if got := seen(); !slices.Equal(got, []string{"GET"}) || form != "dedup=true&deny_partial_response=1&partial_response=false&query=up&timeout=3s" {
+	if got := seen(); !slices.Equal(got, []string{"GET"}) || form != "dedup=true&deny_partial_response=1&latency_offset=1ms&partial_response=false&query=up&timeout=3s" {
 		t.Errorf("asked %v %s", got, form)
 	}
 	long := `up{a=~"` + strings.Repeat("x|", 4000) + `"}`

@@ -12,7 +12,7 @@ var ruleCriterion = Rule{Family: "Success criteria", Causes: []Cause{
 		Signals: "The values that were answered during the window; the report has them and the series that contributed most.",
 		Remedy:  "Compare the new version's behaviour with the old one's around the first breach, and read the logs of the new pods of that time."},
 	{Code: "CriterionInconclusive", class: now("traffic", LayerApplication, ScopeApp), By: byNoAnswer,
-		Meaning: "A success criterion could not be judged: there were no data, too few, or Prometheus, or the endpoint that it asks, did not answer.",
+		Meaning: "A success criterion could not be judged: there were no data, too few, or what it asks did not answer.",
 		Signals: "The answers during the window.",
 		Remedy:  "Run the query by hand against the same Prometheus; check --prometheus-url and that the new pods are scraped. Of an endpoint: send the request by hand."},
 	{Code: "CriterionFailsBefore", class: now("traffic", LayerApplication, ScopeApp), By: byPreflight,

@@ -33,6 +33,8 @@ type Binary struct {
 	Version string // "2.42.0"
 	Major   int
 	Minor   int
+
+	victoria bool // it is VictoriaMetrics
 }
 
 // origin is where a major version comes from.

@@ -56,6 +56,9 @@ func (s *Server) config() string {
 	var b strings.Builder
 	interval := fmt.Sprintf("%dms", s.options.ScrapeInterval.Milliseconds())
 	fmt.Fprintf(&b, "global:\n  scrape_interval: %s\n  scrape_timeout: %[1]s\n  evaluation_interval: %[1]s\n", interval)
+	if len(s.options.ExternalLabels) > 0 {
+		fmt.Fprintf(&b, "  external_labels: %s\n", quoted(s.options.ExternalLabels))
+	}
 	if s.nativeByConfig() {
 		b.WriteString("  scrape_native_histograms: true\n")
 	}

@@ -36,6 +36,9 @@ type Options struct {
 	// RuleFiles are paths of files with rules, which are evaluated as often as targets are scraped.
 	RuleFiles []string
 
+	// ExternalLabels are put on what leaves the server.
+	ExternalLabels Labels
+
 	// Args are further flags.
 	Args []string
 }
@@ -165,7 +168,10 @@ func (s *Server) start() error {
 		"--scrape.discovery-reload-interval=100ms",
 		"--log.level=warn",
 	}
-	if !s.nativeByConfig() {
+	switch {
+	case s.Binary.victoria:
+		args = victoriaArgs(config, filepath.Join(s.dir, "data"), s.address)
+	case !s.nativeByConfig():
 		args = append(args, "--enable-feature=native-histograms")
 	}
 	s.cmd = exec.Command(s.Binary.Path, append(args, s.options.Args...)...)
