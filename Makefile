@@ -11,7 +11,7 @@ SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages .ci/dis
 # The flags of `make bench`: it writes its table into the document that explains it.
 BENCH ?= --neighbours 5000 --out docs/benchmarks.md
 
-# The flags of `make bench-scale`: as above.
+# The flags of `make bench-workloads` and `make bench-pods`: as above.
 SCALE ?= --out docs/benchmarks.md
 
 # The flags of `make accuracy`, `make trials`, `make crash` and `make exposure`: they write their tables into documents, too.
@@ -35,7 +35,7 @@ GCFLAGS = -gcflags=all=-l -gcflags=std=
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race backends prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-scale lint dist \
+.PHONY: help build sandbox unit race backends prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-peers bench-workloads bench-pods lint dist \
 	dist-test checksums checksums-check sandbox-archive
 
 help: ## show this help
@@ -125,11 +125,16 @@ bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
 	cd sandbox && go build -o ../bin/ ./bench
 	bin/sandbox run --nodes 20 -- bin/bench $(BENCH)
 
-bench-scale: build sandbox ## how the cost grows with pods, workloads and clusters, beside kubectl, Helm and kapp; flags in SCALE
+bench-peers:
 	cd sandbox && go build -o ../bin/ ./bench
 	cd sandbox/bench/helm && go build -trimpath -ldflags "-s -w" -o ../../../bin/ helm.sh/helm/v4/cmd/helm
 	cd sandbox/bench/kapp && go build -trimpath -ldflags "-s -w" -o ../../../bin/ carvel.dev/kapp/cmd/kapp
-	bin/sandbox run --nodes 20 -- bin/bench --scale --helm bin/helm --kapp bin/kapp $(SCALE)
+
+bench-workloads: build sandbox bench-peers ## how the cost grows with the workloads of a run, beside kubectl, Helm and kapp; flags in SCALE
+	bin/sandbox run --nodes 20 -- bin/bench --scale workloads --helm bin/helm --kapp bin/kapp $(SCALE)
+
+bench-pods: build sandbox bench-peers ## how the cost grows with the pods of a Deployment, beside the same; flags in SCALE
+	bin/sandbox run --nodes 20 -- bin/bench --scale pods --helm bin/helm --kapp bin/kapp $(SCALE)
 
 lint: ## staticcheck, actionlint, shellcheck
 	go run $(STATICCHECK) -tags cluster,realnode,prometheus,chromium ./...

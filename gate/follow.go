@@ -14,8 +14,14 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
-// coalesce is how long changes that arrive together are gathered before anything is judged.
-const coalesce = 20 * time.Millisecond
+// coalesce is how long changes that arrive together are gathered before anything is judged. Where there is so much to look at
+// that it takes its time, they are gathered for share times as long as that took, but no longer than mostCoalesce: a rollout
+// of thousands of pods, or of hundreds of workloads, always has news.
+const (
+	coalesce     = 20 * time.Millisecond
+	share        = 4
+	mostCoalesce = 500 * time.Millisecond
+)
 
 // follower follows targets to a verdict: events come in (something arrived, time passed, an answer, a measurement, a
 // signal), intents go out (what to read, whom to free). One goroutine owns it; looking at what has arrived changes
@@ -128,6 +134,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 	}
 	started := time.Now()
 	for {
+		began := time.Now()
 		intents, next := f.look()
 		for _, x := range intents {
 			f.perform(reading, x)
@@ -149,10 +156,11 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 			f.openWindow()
 		}
 		recheck.Reset(next)
+		pause := share * time.Since(began)
 		select {
 		case <-ctx.Done():
 		case <-f.w.Changed():
-			wait(ctx, coalesce)
+			wait(ctx, min(max(coalesce, pause), mostCoalesce))
 		case <-recheck.C:
 		case <-heartbeat.C:
 			f.tellWaiting(time.Since(started), ctx)

@@ -67,11 +67,14 @@ func withPods(all []Pods, p Pods, most int) []Pods {
 	if len(all) <= most {
 		return all
 	}
-	seen := map[manifest.Ref]int{}
+	seen, last := map[manifest.Ref]int{}, map[manifest.Ref]int{}
+	for i, c := range all {
+		last[c.Object] = i
+	}
 	kept := all[:0]
 	for i, c := range all {
 		seen[c.Object]++
-		if seen[c.Object]%2 == 1 || i == lastOf(all[i:], c.Object)+i {
+		if seen[c.Object]%2 == 1 || i == last[c.Object] {
 			kept = append(kept, c)
 		}
 	}

@@ -147,16 +147,17 @@ type run struct {
 	// unrecorded are the objects that cannot be put back, because the record lacks their data.
 	unrecorded []string
 	stages     []record.Stage
-	begun      int              // how many of them
-	order      order.Order      // of the objects; empty where there are no manifests
-	finished   []manifest.Ref   // Jobs and hooks of stages that have passed
-	results    []rollout.Status // how they ended
-	scope      *record.Scope    // what a command is to change that makes the release; nil where the run makes it
-	locked     time.Time        // when it had its lock; zero without one
-	recorded   bool             // the run is on record
-	unhoused   bool             // the namespace of the record is not there yet
-	lock       *lock            // nil: there is none
-	failure    error            // why a write did not go through
+	stageOfRef map[manifest.Ref]int // see stageOf
+	begun      int                  // how many of them
+	order      order.Order          // of the objects; empty where there are no manifests
+	finished   []manifest.Ref       // Jobs and hooks of stages that have passed
+	results    []rollout.Status     // how they ended
+	scope      *record.Scope        // what a command is to change that makes the release; nil where the run makes it
+	locked     time.Time            // when it had its lock; zero without one
+	recorded   bool                 // the run is on record
+	unhoused   bool                 // the namespace of the record is not there yet
+	lock       *lock                // nil: there is none
+	failure    error                // why a write did not go through
 	targets    []rollout.Target
 	findings   []diagnosis.Finding
 	// troubledBefore are the workloads that this run did not change and that were not in order when it began.

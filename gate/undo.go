@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -172,35 +173,111 @@ func (r *run) takeBack(part func(patch.Write) bool) []patch.Undone {
 	var undone []patch.Undone
 	behind := map[manifest.Ref]bool{}  // those that are back behind everything that was written before
 	stepped := map[manifest.Ref]bool{} // those that are back behind the earlier steps of this run
-	for i, w := range slices.Backward(r.writes) {
-		if !part(w) || w.Action == patch.Unchanged || w.Ended || behind[w.Ref] || stepped[w.Ref] && i >= len(r.carried) {
+	for last := len(r.writes); last > 0 && r.course.yielded() == nil; {
+		first := r.alike(last)
+		for _, u := range r.takeBackAlike(ctx, first, last, func(i int, w patch.Write) bool {
+			return part(w) && w.Action != patch.Unchanged && !w.Ended && !behind[w.Ref] && !(stepped[w.Ref] && i >= len(r.carried))
+		}) {
+			w := u.Write
+			behind[w.Ref], stepped[w.Ref] = w.Base != nil || w.Replaces != "" || u.Action == patch.AsWritten, w.Step > 0
+			undone = append(undone, u)
+			if u.Action == patch.Recreated && u.Err == nil && rollout.Watched(w.Ref.GroupKind()) {
+				r.note("%s was created again: it has another UID, and whatever it runs is new", w.Ref)
+			}
+			taken := Taken{Action: u.Action, Kept: u.Kept, Why: u.Why}
+			if u.Err != nil {
+				taken.Failure = u.Err.Error()
+			}
+			r.tell(w.Ref, taken)
+		}
+		last = first
+	}
+	return undone
+}
+
+const (
+	// manyAlike is from how many objects of one kind and one stage on they are taken back several at a time: somebody who has
+	// cancelled the run is waiting, and so are the users of the bad version.
+	manyAlike = 20
+	// undoneAtOnce is how many that are.
+	undoneAtOnce = 8
+)
+
+// alike finds where the writes begin that come before last, are of one kind and one stage, and are to an object each. When
+// they are few, it is one write alone.
+func (r *run) alike(last int) (first int) {
+	newest := r.writes[last-1]
+	stage, known := r.stageOf(newest.Ref), map[manifest.Ref]bool{}
+	for first = last; first > len(r.carried) && stage >= 0; first-- {
+		w := r.writes[first-1]
+		if w.Ref.GroupKind() != newest.Ref.GroupKind() || w.Step > 0 || known[w.Ref] || r.stageOf(w.Ref) != stage {
+			break
+		}
+		known[w.Ref] = true
+	}
+	if last-first < manyAlike {
+		return last - 1
+	}
+	return first
+}
+
+// stageOf is the number of the only stage that writes an object; -1 when there are several, or none.
+func (r *run) stageOf(ref manifest.Ref) int {
+	if r.stageOfRef == nil {
+		r.stageOfRef = map[manifest.Ref]int{}
+		stages := r.stages
+		if r.found != nil {
+			stages = r.found.Stages
+		}
+		for i, s := range stages {
+			for _, w := range s.Writes {
+				if _, several := r.stageOfRef[w.Ref]; several {
+					r.stageOfRef[w.Ref] = -1
+				} else {
+					r.stageOfRef[w.Ref] = i
+				}
+			}
+		}
+	}
+	stage, known := r.stageOfRef[ref]
+	if !known {
+		return -1
+	}
+	return stage
+}
+
+// takeBackAlike sends the inverse of those writes of a part of all that are wanted, the last one first, and several at a time.
+func (r *run) takeBackAlike(ctx context.Context, first, last int, wanted func(int, patch.Write) bool) []patch.Undone {
+	answers := make([]*patch.Undone, last-first)
+	slots := make(chan struct{}, undoneAtOnce)
+	var sending sync.WaitGroup
+	for i := last - 1; i >= first; i-- {
+		w := r.writes[i]
+		if !wanted(i, w) {
 			continue
 		}
 		if r.stays(w) {
-			behind[w.Ref] = true
 			if w.Written != nil || r.found == nil && i >= len(r.carried) {
-				undone = append(undone, patch.Undone{Write: w, Action: patch.AsWritten})
-				r.tell(w.Ref, Taken{Action: patch.AsWritten})
+				answers[last-1-i] = &patch.Undone{Write: w, Action: patch.AsWritten}
 			}
 			continue
 		}
+		slots <- struct{}{}
 		if r.mayWrite(ctx); r.course.yielded() != nil {
 			break
 		}
-		u := r.g.Cluster.Undo(ctx, w)
-		if u.Action == patch.NotWritten && u.Err == nil {
-			continue
+		sending.Go(func() {
+			u := r.g.Cluster.Undo(ctx, w)
+			answers[last-1-i] = &u
+			<-slots
+		})
+	}
+	sending.Wait()
+	var undone []patch.Undone
+	for _, u := range answers {
+		if u != nil && (u.Action != patch.NotWritten || u.Err != nil) {
+			undone = append(undone, *u)
 		}
-		if u.Action == patch.Recreated && u.Err == nil && rollout.Watched(w.Ref.GroupKind()) {
-			r.note("%s was created again: it has another UID, and whatever it runs is new", w.Ref)
-		}
-		behind[w.Ref], stepped[w.Ref] = w.Base != nil || w.Replaces != "", w.Step > 0
-		undone = append(undone, u)
-		taken := Taken{Action: u.Action, Kept: u.Kept, Why: u.Why}
-		if u.Err != nil {
-			taken.Failure = u.Err.Error()
-		}
-		r.tell(w.Ref, taken)
 	}
 	return undone
 }

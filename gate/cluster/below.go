@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -34,8 +35,11 @@ func (t *following) readRevisions(ctx context.Context, live rollout.Object) erro
 		if err != nil {
 			return err
 		}
-		t.set(func() { t.sets = owned(list.Items, live.GetUID()) })
-		if rollout.NewReplicaSet(t.workload()) == nil {
+		w := t.workload()
+		w.ReplicaSets = owned(list.Items, live.GetUID())
+		slim(w, k)
+		t.set(func() { t.sets = w.ReplicaSets })
+		if rollout.NewReplicaSet(w) == nil {
 			return fmt.Errorf("the new ReplicaSet of %s is not there yet", t.target.Ref)
 		}
 	case rollout.ControllerRevisions:
@@ -49,6 +53,20 @@ func (t *following) readRevisions(ctx context.Context, live rollout.Object) erro
 		t.set(func() { t.revisions, t.revisionsOf = owned(list.Items, live.GetUID()), live.GetGeneration() })
 	}
 	return nil
+}
+
+// slim leaves the pod templates of old versions out, but for that of the last one: nothing compares with them.
+func slim(w rollout.Workload, k rollout.Kind) {
+	newest := rollout.NewReplicaSet(w)
+	if newest == nil || k.Previous == nil {
+		return
+	}
+	last := k.Previous(w)
+	for _, rs := range w.ReplicaSets {
+		if rs != newest && rs.Labels[appsv1.DefaultDeploymentUniqueLabelKey] != last {
+			rs.Spec.Template = corev1.PodTemplateSpec{}
+		}
+	}
 }
 
 // owned keeps the objects that uid controls; selectors of two workloads can overlap.

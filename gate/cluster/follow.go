@@ -146,7 +146,7 @@ func (t *following) watchPods(ctx context.Context, live rollout.Object) {
 		return
 	}
 	text, revision := selector.String(), ""
-	if k, _ := rollout.KindOf(t.target.Ref.GroupKind()); k.RevisionLabel != "" && !k.OldPodsMatter && !t.target.OldPods {
+	if k, _ := rollout.KindOf(t.target.Ref.GroupKind()); t.gathersPods(k) {
 		if revision = rollout.NewRevision(t.workload()); revision == "" {
 			return
 		}

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -104,12 +105,13 @@ func (c *Client) locate(ctx context.Context, o manifest.Object, defined map[sche
 	case err != nil:
 		return w, err
 	}
-	w.Object.Unstructured = o.DeepCopy()
-	switch {
-	case !w.Resource.Namespaced:
-		w.Object.SetNamespace("")
-	case o.GetNamespace() == "":
-		w.Object.SetNamespace(c.namespace)
+	namespace := cmp.Or(o.GetNamespace(), c.namespace)
+	if !w.Resource.Namespaced {
+		namespace = ""
+	}
+	if namespace != o.GetNamespace() {
+		w.Object.Unstructured = o.DeepCopy()
+		w.Object.SetNamespace(namespace)
 	}
 	w.Ref = w.Object.Ref()
 	return w, nil

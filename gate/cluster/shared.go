@@ -153,18 +153,32 @@ func (g *gathering) serve(ctx context.Context) {
 
 // gather makes the gatherings of the namespaces with many targets.
 func (w *Watch) gather() {
-	count := map[string]int{}
+	pods, serving := map[string]int{}, map[string]int{}
 	for _, t := range w.following {
-		count[t.target.Ref.Namespace]++
-	}
-	for _, t := range w.following {
-		if ns := t.target.Ref.Namespace; ns != "" && count[ns] >= many {
-			if w.pods[ns] == nil {
-				w.pods[ns] = &gathering{w: w, open: w.sharePods, still: count[ns]}
-				w.slices[ns] = &gathering{w: w, open: w.shareSlices, still: count[ns]}
-			}
+		ns := t.target.Ref.Namespace
+		k, _ := rollout.KindOf(t.target.Ref.GroupKind())
+		if t.gathersPods(k) && (t.target.Applied == nil || rollout.Replicas(t.target.Applied) <= smallRollout) {
+			pods[ns]++
+		}
+		if k.Serves {
+			serving[ns]++
 		}
 	}
+	for ns, n := range pods {
+		if n >= many {
+			w.pods[ns] = &gathering{w: w, open: w.sharePods, still: n}
+		}
+	}
+	for ns, n := range serving {
+		if n >= many {
+			w.slices[ns] = &gathering{w: w, open: w.shareSlices, still: n}
+		}
+	}
+}
+
+// gathersPods tells whether a watch of pods that several targets share can serve this one: the new pods are all that matters.
+func (t *following) gathersPods(k rollout.Kind) bool {
+	return k.RevisionLabel != "" && !k.OldPodsMatter && !t.target.OldPods
 }
 
 // sharePods watches the new pods of several targets, by the revisions that they wanted when they asked.

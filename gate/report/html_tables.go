@@ -38,7 +38,7 @@ func tableSection(title, caption markup, head []headCell, rows []gridRow) markup
 
 func workloadsSection(all []rollout.Status) markup {
 	var rows []gridRow
-	for _, s := range all {
+	for _, s := range firstOf(all, maxRows, unfinished) {
 		cells := append(statusCells(s), "–", "–", "–", "–")
 		row := gridRow{cells: []markup{code(s.Ref.String()), badge(phaseColor(s.Phase), cells[0])}}
 		if !s.Watched {
@@ -71,7 +71,7 @@ func undoSection(u *gate.Undo) markup {
 		return ""
 	}
 	var rows []gridRow
-	for _, o := range u.Objects {
+	for _, o := range firstOf(u.Objects, maxRows, notBack) {
 		result := []markup{line(o.Result)}
 		for _, sentence := range keptSentences(o.Kept, maxKept) {
 			result = append(result, line(sentence))

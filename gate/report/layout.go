@@ -3,8 +3,12 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/rolloutgate/rolloutgate/gate"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
 )
 
 // page collects the lines of a text rendering.
@@ -152,6 +156,26 @@ func cut(rows []row, n int) []row {
 	}
 	return append(rows[:n:n], row{cells: []string{fmt.Sprintf("… %d more, all in the JSON report", missing)}})
 }
+
+// firstOf puts what matters first where there are more than a list has room for: of five hundred workloads, the one that failed
+// must not be among those that are left out.
+func firstOf[T any](all []T, room int, matters func(T) bool) []T {
+	if len(all) <= room {
+		return all
+	}
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, b T) int {
+		rank := map[bool]int{true: 0, false: 1}
+		return rank[matters(a)] - rank[matters(b)]
+	})
+	return sorted
+}
+
+// unfinished tells whether a workload did not come to where it should be.
+func unfinished(s rollout.Status) bool { return s.Phase != rollout.Complete }
+
+// notBack tells whether something about an object in an undo is to be said.
+func notBack(u gate.Undone) bool { return u.Result != "ok" || len(u.Kept) > 0 }
 
 // pad fills text up to n characters.
 func pad(text string, n int) string { return text + strings.Repeat(" ", max(0, n-width(text))) }

@@ -15,6 +15,10 @@ import (
 // job write theirs too.
 const MaxMarkdown = 512 << 10
 
+// maxMarkdownRows is how many rows a table has: whoever reads the page of a run with hundreds of workloads looks for the few
+// that matter.
+const maxMarkdownRows = 100
+
 // maxFolded is how many lines of one log are folded into the page.
 const maxFolded = 200
 
@@ -192,7 +196,7 @@ func (d *document) proof(proof diagnosis.Proof) string {
 
 func (d *document) workloads(r gate.Report) {
 	var rows [][]string
-	for _, s := range r.Workloads {
+	for _, s := range firstOf(r.Workloads, maxMarkdownRows, unfinished) {
 		cells := append(statusCells(s), "-", "-", "-", "-")
 		cells[0] = escapeMarkdown(cells[0])
 		rows = append(rows, append(append([]string{codeCell(s.Ref.String())}, cells[:5]...), escapeMarkdown(awaited(s))))
@@ -205,7 +209,7 @@ func (d *document) undo(u *gate.Undo) {
 		return
 	}
 	var rows [][]string
-	for _, o := range u.Objects {
+	for _, o := range firstOf(u.Objects, maxMarkdownRows, notBack) {
 		result := []string{escapeMarkdown(o.Result)}
 		for _, sentence := range keptSentences(o.Kept, maxKept) {
 			result = append(result, escapeMarkdown(sentence))
@@ -235,13 +239,15 @@ func (d *document) changes(r gate.Report) {
 
 // titled adds a table with a title, if it has rows.
 func (d *document) titled(title string, head []string, rows [][]string) {
-	const most = 500
-	if len(rows) > most {
-		rows = rows[:most]
-		d.left++
+	missing := len(rows) - maxMarkdownRows
+	if missing > 0 {
+		rows = rows[:maxMarkdownRows]
 	}
 	if len(rows) > 0 {
 		d.section("\n" + title + "\n\n" + markdownTable(head, rows))
+	}
+	if missing > 0 {
+		d.section(fmt.Sprintf("\n_%d more, all in the JSON report._\n", missing))
 	}
 }
 

@@ -179,7 +179,7 @@ func (p *page) workloads(all []rollout.Status) {
 		return
 	}
 	var rows []row
-	for _, s := range all {
+	for _, s := range firstOf(all, maxWorkloads, unfinished) {
 		rows = append(rows, row{
 			cells: append([]string{oneLine(s.Ref.String())}, statusCells(s)...),
 			style: phaseColor(s.Phase),
@@ -198,7 +198,7 @@ func (p *page) undo(u *gate.Undo) {
 		word += " in " + Elapsed(time.Duration(u.Duration*float64(time.Second)))
 	}
 	var rows []row
-	for _, o := range u.Objects {
+	for _, o := range firstOf(u.Objects, maxChanges, notBack) {
 		undone := row{cells: []string{oneLine(o.Action), oneLine(o.Object.String())}}
 		if o.Result != "ok" {
 			undone.style, undone.below = red, []string{oneLine(o.Result)}

@@ -49,7 +49,7 @@ func (b *bench) commandsFor(s size) []command {
 	if s.peers {
 		all = append(all, b.peers()...)
 	}
-	return slices.DeleteFunc(all, func(c command) bool { return s.alone && c.name != gateName })
+	return slices.DeleteFunc(all, func(c command) bool { return s.alone && c.name != gateName || s.apart && c.warm })
 }
 
 func newBench(o options) (*bench, error) {

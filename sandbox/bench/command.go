@@ -25,6 +25,7 @@ type command struct {
 	chart    bool   // it takes a chart
 	config   string // its rolloutgate.yaml; empty: none
 	exit     int    // how it is to end
+	mayFail  bool   // that it fails is a result
 }
 
 // sample is what one rollout cost.
@@ -33,6 +34,7 @@ type sample struct {
 	rss       int64         // bytes, of the largest process
 	lag       time.Duration // from the moment that the API server published the end that the command waits for
 	behind    time.Duration // from the complete Deployment to Services that send traffic to all new pods
+	failed    bool
 	traffic
 }
 
@@ -76,7 +78,7 @@ func execute(ctx context.Context, dir string, e environment, args []string) (mea
 		err = fmt.Errorf("it exited with 0, not with %d", e.exit)
 	}
 	if err != nil {
-		return measured{}, fmt.Errorf("%w\n%s", err, tail(output))
+		err = fmt.Errorf("%w\n%s", err, tail(output))
 	}
 	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage) // of the command and all children that it waited for
 	return measured{
@@ -84,7 +86,7 @@ func execute(ctx context.Context, dir string, e environment, args []string) (mea
 		cpu:   cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(),
 		rss:   usage.Maxrss * maxrssUnit,
 		ended: ended,
-	}, nil
+	}, err
 }
 
 // tail is the end of what a failed command said.

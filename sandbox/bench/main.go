@@ -5,7 +5,7 @@
 // are met. It never judges: it fails when a rollout did, not when a figure is bad.
 //
 //	sandbox run --nodes 20 -- bench --rolloutgate bin/rolloutgate
-//	sandbox run --nodes 20 -- bench --rolloutgate bin/rolloutgate --scale --helm bin/helm --kapp bin/kapp
+//	sandbox run --nodes 20 -- bench --rolloutgate bin/rolloutgate --scale pods --helm bin/helm --kapp bin/kapp
 package main
 
 import (
@@ -26,7 +26,7 @@ type options struct {
 	neighbours  int
 	history     int
 	trace       bool
-	scale       bool
+	scale       string // which of scaleSizes; empty: none
 	helm, kapp  string // programs; empty: not compared with
 }
 
@@ -39,14 +39,16 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.neighbours, "neighbours", 0, "roll the smallest Deployment once more with so many unrelated pods in its namespace")
 	flags.IntVar(&o.history, "history", 10, "old ReplicaSets that a Deployment has before it is measured")
 	flags.BoolVar(&o.trace, "trace", false, "do not measure, but list the requests of each tool and their bytes")
-	flags.BoolVar(&o.scale, "scale", false, "measure how the cost grows, and bad releases, with other --sizes, into a section of its own")
+	flags.StringVar(&o.scale, "scale", "", "measure how the cost grows with pods or workloads, and bad releases, with other --sizes, into a section of its own")
 	flags.StringVar(&o.helm, "helm", "", "the helm to compare with in sizes with `peers`")
 	flags.StringVar(&o.kapp, "kapp", "", "the kapp to compare with there")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.scale && *sizes == defaultSizes {
-		*sizes = scaleSizes
+	if others, known := scaleSizes[o.scale]; known && *sizes == defaultSizes {
+		*sizes = others
+	} else if o.scale != "" && !known {
+		return o, fmt.Errorf("reading --scale: %q is neither pods nor workloads", o.scale)
 	}
 	var err error
 	if o.sizes, err = parseSizes(*sizes); err != nil {
@@ -78,14 +80,14 @@ func (o options) run(ctx context.Context) error {
 	if o.trace {
 		return b.traceAll(ctx)
 	}
-	if o.scale {
+	if o.scale != "" {
 		results, err := b.measureScale(ctx)
 		text := results.scaleMarkdown() // of what was measured by then
 		fmt.Print(text)
 		if err != nil {
 			return err
 		}
-		return harness.WriteSection(o.out, "bench-scale", text)
+		return harness.WriteSection(o.out, "bench-"+o.scale, text)
 	}
 	results, err := b.measureAll(ctx)
 	if err != nil {

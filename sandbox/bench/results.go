@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,6 +101,9 @@ func (g group) row(t *track) []string {
 	}
 	if g.size.bad != "" || g.size.contexts > 0 {
 		row[len(row)-1] = "" // there is no one end to compare with
+	}
+	if slices.ContainsFunc(t.samples, func(s sample) bool { return s.failed }) {
+		row[1], row[len(row)-1] = row[1]+", which failed", ""
 	}
 	return row
 }

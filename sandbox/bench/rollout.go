@@ -66,6 +66,9 @@ func (b *bench) measure(ctx context.Context, t *track, others int) error {
 	}
 	t.revision++
 	m, err := b.roll(ctx, t)
+	if err != nil && t.command.mayFail && m.wall > 0 {
+		return b.failed(t, m, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -87,6 +90,15 @@ func (b *bench) measure(ctx context.Context, t *track, others int) error {
 	fmt.Fprintf(os.Stderr, "%-18s %-20s %7.2fs wall %6.2fs cpu %5.1f MiB %8d bytes in, lag %s (Services %s behind)\n",
 		t.size, t.command.name, s.wall.Seconds(), s.cpu.Seconds(), float64(s.rss)/(1<<20), s.received, s.lag.Round(time.Millisecond), s.behind.Round(time.Millisecond))
 	return b.settled(ctx, t.namespace, t.size.all()+others)
+}
+
+// failed notes that a command has called a good release bad, or has given up on it.
+func (b *bench) failed(t *track, m measured, err error) error {
+	fmt.Fprintf(os.Stderr, "%-18s %-20s %7.2fs wall, and failed: %v\n", t.size, t.command.name, m.wall.Seconds(), err)
+	s := sample{wall: m.wall, cpu: m.cpu, rss: m.rss, failed: true}
+	s.traffic, err = b.relay.take()
+	t.samples = append(t.samples, s)
+	return err
 }
 
 // roll runs the command for the current revision and checks that the rollout has really happened.

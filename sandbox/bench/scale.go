@@ -4,19 +4,19 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/sandbox/harness"
 )
 
-// scaleSizes are what --scale measures: how the cost grows with the pods of one Deployment and with the Deployments of one
-// run, what others need for the largest, several clusters at once, and what a bad release of that size costs.
-const scaleSizes = "3:1:alone," +
-	"250:1:alone,500:1:alone,1000:1:alone,2500:1:alone,5000:1:apart," +
-	"50x1:1:alone,100x1:1:alone,200x1:1:alone,500x1:1:peers:apart," +
-	"3:1:contexts=10," +
-	"500x1:1:alone:one-bad,5000:1:alone:crash"
+// What --scale measures, in a section of its own each: how the cost grows with the pods of one Deployment, and with the
+// Deployments of one run; what others need for many; several clusters at once; and what a bad release of that size costs.
+var scaleSizes = map[string]string{
+	"pods":      "3:1:alone,250:1:alone,500:1:alone,1000:1:peers:apart,2500:1:alone,5000:1:apart,5000:1:alone:crash",
+	"workloads": "3:1:alone,50x1:1:alone,100x1:1:alone,200x1:1:alone,500x1:1:peers:apart,500x1:1:alone:one-bad,3:1:contexts=10",
+}
 
 // measureScale measures every size.
 func (b *bench) measureScale(ctx context.Context) (results, error) {
@@ -26,46 +26,61 @@ func (b *bench) measureScale(ctx context.Context) (results, error) {
 	if r.kubectl, err = b.kubectlVersion(ctx); err != nil {
 		return r, err
 	}
+	var left *track // what rolloutgate has rolled last; it is still there
 	for _, s := range b.options.sizes {
-		tracks, err := b.measureApart(ctx, s)
+		if left != nil && !left.size.sameAs(s) {
+			if err := b.discard(ctx, []*track{left}); err != nil {
+				return r, err
+			}
+			left = nil
+		}
+		g := group{size: s}
+		if s.contexts > 0 {
+			g.tracks, err = b.measureContexts(ctx, s)
+		} else {
+			g.tracks, left, err = b.measureApart(ctx, s, left)
+		}
 		if err != nil {
 			return r, err
 		}
-		r.groups = append(r.groups, group{size: s, tracks: tracks})
+		r.groups = append(r.groups, g)
+		r.took = time.Since(begin)
 	}
-	r.took = time.Since(begin)
 	return r, nil
 }
 
-// measureApart rolls one size with each command, and takes each one's Deployments away before the next one's are made.
-func (b *bench) measureApart(ctx context.Context, s size) ([]*track, error) {
-	if s.contexts > 0 {
-		return b.measureContexts(ctx, s)
-	}
-	if !s.apart && !s.alone {
-		tracks, err := b.measureSize(ctx, s)
-		if err != nil {
-			return nil, err
-		}
-		return tracks, b.discard(ctx, tracks)
-	}
-	var tracks []*track
-	for i, c := range b.commandsFor(s) {
+// measureApart rolls one size with each command, and takes each one's Deployments away before the next one's are made. Those of
+// rolloutgate, which is the last, stay for a size that is the same but for what is wrong with it.
+func (b *bench) measureApart(ctx context.Context, s size, left *track) (tracks []*track, own *track, err error) {
+	all := b.commandsFor(s)
+	slices.SortStableFunc(all, func(x, y command) int { return boolInt(x.name == gateName) - boolInt(y.name == gateName) })
+	for i, c := range all {
 		t := &track{command: c, namespace: fmt.Sprintf("scale-%s-%d", s.slug(), i), size: s}
-		tracks = append(tracks, t)
-		if err := b.prepare(ctx, t, min(b.history(s), 1)); err != nil {
-			return nil, fmt.Errorf("preparing %s for %s: %w", s, c.name, err)
+		if left != nil && c.name == gateName {
+			t.namespace, t.replicas, t.revision = left.namespace, left.replicas, left.revision
+		} else if err := b.prepare(ctx, t, 0); err != nil {
+			return nil, nil, fmt.Errorf("preparing %s for %s: %w", s, c.name, err)
 		}
+		tracks = append(tracks, t)
 		for range s.rounds {
 			if err := b.measure(ctx, t, 0); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
-		if err := b.discard(ctx, []*track{t}); err != nil {
-			return nil, err
+		if c.name == gateName {
+			own = t
+		} else if err := b.discard(ctx, []*track{t}); err != nil {
+			return nil, nil, err
 		}
 	}
-	return tracks, nil
+	return tracks, own, nil
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // scaleMarkdown is the section about scale.

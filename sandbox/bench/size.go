@@ -91,6 +91,11 @@ func (s size) String() string {
 	return text
 }
 
+// sameAs tells whether two sizes are made of the same Deployments.
+func (s size) sameAs(other size) bool {
+	return s.workloads == other.workloads && s.pods == other.pods && s.noProbe == other.noProbe && s.contexts == 0 && other.contexts == 0
+}
+
 // all is how many pods there are.
 func (s size) all() int { return s.workloads * s.pods }
 
