@@ -108,7 +108,11 @@ func (r *run) notBegunWith(err error) (Report, error) {
 	r.begins()
 	r.writes = append([]patch.Write(nil), r.carried...)
 	v, _ := r.unwritten(r.course.root, err)
-	if v.Outcome == RolloutFailed {
+	switch o := OutcomeOf(err); {
+	case v.Outcome != RolloutFailed:
+	case o == CalledOff:
+		v.Outcome = CalledOff
+	default:
 		r.failure = err
 	}
 	r.conclude(v)

@@ -85,6 +85,9 @@ func (p Part) whole() gate.Report {
 	switch {
 	case u.Exit.Code == 0:
 		r.Exit = exit(gate.CalledOff, u.Exit.State+", after it had "+was)
+	case u.Exit.Name == gate.Interrupted.Name() && u.Undo == nil:
+		r.Exit = u.Exit
+		r.Exit.State = "it had " + was + ", and was NOT taken back"
 	case u.Exit.Name == gate.Interrupted.Name():
 		r.Exit = u.Exit
 	default:
