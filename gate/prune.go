@@ -160,11 +160,14 @@ func (r *run) isWhole(base record.Record, plan patch.Plan) error {
 		}
 	}
 	var unread []string
+	sameFiles := slices.ContainsFunc(had, func(m patch.Write) bool { // and not all of it from elsewhere, as another folder
+		return slices.ContainsFunc(plan.Writes, func(w patch.Write) bool { return w.Source.Path == m.Source.Path })
+	})
 	for _, m := range had {
 		switch {
 		case indexOf(plan.Writes, m.Ref) >= 0:
 			still++
-		case r.g.Prune.Unread != nil && m.Source.Path != "" && indexOf(leftovers, m.Ref) < 0 && r.g.Prune.Unread(m.Source.Path):
+		case sameFiles && r.g.Prune.Unread != nil && m.Source.Path != "" && indexOf(leftovers, m.Ref) < 0 && r.g.Prune.Unread(m.Source.Path):
 			unread = append(unread, fmt.Sprintf("%s, from which run %s had %s, is there and was not read", m.Source.Path, base.ID, m.Ref))
 		}
 	}

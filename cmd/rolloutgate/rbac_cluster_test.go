@@ -96,6 +96,7 @@ func (d deed) ended(code int) bool {
 // scenario is what one account does.
 type scenario struct {
 	before     string   // what the administrator has deployed by rolloutgate
+	as         []string // with these flags
 	byKubectl  string   // and with a client-side apply
 	flags      []string // of rbac and of every run
 	config     string   // of these, too
@@ -167,6 +168,10 @@ func scenarios() map[string]scenario {
 		}},
 		"traffbad": {before: service + deployment, byKubectl: route, config: "stages:\n- traffic: 50%\n  test: {command: ['false']}\n", steps: []deed{
 			{manifest: with(deployment, ":v1", ":v2"), code: 10},
+		}},
+		"prune": {before: configMap + with(configMap, "conf", "more") + deployment, as: []string{"--prune", "web"}, flags: []string{"--prune", "web"}, steps: []deed{
+			{manifest: with(configMap, "conf", "more") + with(deployment, ":v1", ":v2")},
+			{args: []string{"undo"}, bare: true},
 		}},
 		"criteria": {prometheus: true, before: deployment, flags: []string{
 			"--prometheus-service", "NAMESPACE/prometheus:web", "--check", "sum(up) >= 1", "--settle", "1s", "--window", "4s", "--interval", "2s",
@@ -294,7 +299,7 @@ func (t *tenant) prepare(ctx context.Context, s scenario, host, port string) err
 	if err != nil {
 		return err
 	}
-	if got := t.as(ctx, "admin", nil, "run", "-f", path, "--timeout", "2m"); got.code != 0 {
+	if got := t.as(ctx, "admin", nil, append([]string{"run", "-f", path, "--timeout", "2m"}, s.as...)...); got.code != 0 {
 		return fmt.Errorf("deploying what is there before: exit code %d: %s", got.code, got.out)
 	}
 	return nil

@@ -68,6 +68,8 @@ func losses() map[string]loss {
 		"put back what it has changed":                                                {bad(denied, missing), "cannot update deployments"},
 		"remove what it has created":                                                  {all["removed"].ends(denied), "cannot delete"},
 		"delete a hook that has ended, and one of an earlier run before it runs anew": {all["hook"].ends(denied), "cannot delete"},
+		"delete what is not in the manifests any more, with --prune":                  {all["prune"].ends(denied), "cannot delete configmaps"},
+		"see whether pods still read what is to be deleted, with --prune":             {all["prune"].ends(0), "whether pods still read it is not known"},
 		"give some nodes of a DaemonSet the new version first":                        {all["nodes-first"].ends(denied), "cannot delete pods"},
 		"see which nodes of a DaemonSet have the new version by then":                 {all["nodes-first"].ends(denied), "cannot list pods"},
 		"ask Prometheus, or another endpoint, through the API server's proxy":         {all["criteria"].ends(denied), "get services/proxy"},

@@ -127,7 +127,13 @@ func judging() []string {
 }
 
 // runArgs are those of a run in the stages of the scenario.
-func (s scenario) runArgs(v version) []string { return append(runArgs(v), s.stages...) }
+func (s scenario) runArgs(v version) []string {
+	args := append(runArgs(v), s.stages...)
+	if s.set != "" {
+		args = append(args, "--prune", s.set)
+	}
+	return args
+}
 
 func undoArgs() []string   { return []string{"undo", "--undo-timeout", "60s", "--wait-for-lock", "100s"} }
 func resumeArgs() []string { return append([]string{"resume"}, judging()...) }

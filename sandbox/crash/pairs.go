@@ -101,7 +101,7 @@ func (t *trial) pair(ctx context.Context, n int) (pair, error) {
 	if err != nil {
 		return out, err
 	}
-	out.wrong = append(out.wrong, kept(now)...)
+	out.wrong = append(out.wrong, kept(now, mostRecords)...)
 	if last >= 0 && !strings.Contains(encoded(now["deployment/web"].Object["spec"]), "web:"+images[last]) {
 		out.wrong = append(out.wrong, "the version of the run that wrote last is not there")
 	}

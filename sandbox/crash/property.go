@@ -232,7 +232,7 @@ func obsolete(o, owner *unstructured.Unstructured) string {
 
 // kept lists what runs have left of themselves: leases, pins, records of runs that are not over, and more records than are
 // asked for.
-func kept(now world) []string {
+func kept(now world, most int) []string {
 	var out []string
 	for _, name := range now.leases() {
 		out = append(out, name+" is left")
@@ -247,7 +247,7 @@ func kept(now world) []string {
 			out = append(out, fmt.Sprintf("the record of run %s says that it is still running", s.ID))
 		}
 	}
-	if len(all) > mostRecords {
+	if len(all) > most {
 		out = append(out, fmt.Sprintf("there are %d records of runs", len(all)))
 	}
 	return out

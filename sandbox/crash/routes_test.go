@@ -40,7 +40,7 @@ func TestRoutes(t *testing.T) {
 		if got := fmt.Sprint(routesOf(now)); got != c.want {
 			t.Errorf("%q: got %s", c.pin, got)
 		}
-		if got := strings.Join(kept(now), ""); got != c.left {
+		if got := strings.Join(kept(now, mostRecords), ""); got != c.left {
 			t.Errorf("%q: left %q", c.pin, got)
 		}
 	}

@@ -28,6 +28,10 @@ type scenario struct {
 	shares []int  // the new pods of each stage
 	apart  string // the file of a Service that is in no manifest, and its name; empty: there is none
 	hidden bool   // no user may meet a new pod until the Services are switched
+	// set is the one that every run of it prunes; a run has written what was there before, then, as no other way is known to
+	// it. pruned are the objects that only the first version has: they are others when they are back.
+	set    string
+	pruned []string
 }
 
 // How kubectl writes what was there before: as rolloutgate would have, and as most people do.
@@ -59,6 +63,8 @@ func scenarios() []scenario {
 			stages: []string{"--blue-green"}, shares: []int{3}, apart: "apart", hidden: true},
 		{name: "drain", file: "blue-green", about: "the same, drained", base: applied,
 			stages: []string{"--drain"}, shares: []int{3}, apart: "apart"},
+		{name: "prune", about: "a ConfigMap and a Deployment, and a Deployment with its ConfigMap that the new version does not have any more", set: "shop",
+			pruned: []string{"configmap/old", "deployment/worker"}},
 		{name: "order", about: "a Job that is a hook before the Deployment, in the place of that of the release before", base: applied},
 	} {
 		if s.file == "" {
@@ -121,11 +127,17 @@ func payloads() []string {
 
 func (v version) file() string { return string(v) + ".yaml" }
 
+// onlyInFirst begins what only the first version of a scenario has.
+const onlyInFirst = "--- # only in v1\n"
+
 // manifest is that of a scenario in a version.
 func (s scenario) manifest(v version) (string, error) {
 	text, err := manifests.ReadFile("scenarios/" + s.file + ".yaml")
 	if err != nil {
 		return "", fmt.Errorf("reading the manifests of %s: %w", s.name, err)
+	}
+	if whole, _, found := strings.Cut(string(text), onlyInFirst); found && v != first {
+		text = []byte(whole)
 	}
 	always := good
 	if v == first {

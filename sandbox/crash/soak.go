@@ -77,7 +77,7 @@ func (t *trial) once(ctx context.Context, n int, out *soak) (peak int, err error
 		return 0, err
 	}
 	out.Leases, out.Records = max(out.Leases, len(now.leases())), max(out.Records, len(records))
-	wrong := kept(now)
+	wrong := kept(now, mostRecords)
 	for _, w := range []string{own(false).wrongExit("the run", p.ran.Exit), wrongLastLine("the run", p.ran.Output, p.ran.Exit)} {
 		if w != "" {
 			wrong = append(wrong, w)

@@ -39,6 +39,7 @@ type trial struct {
 
 	before map[string]form // what was there, exactly
 	hooks  []string        // those among it
+	past   []string        // the runs that were on record
 	after  map[string]form // what the good version is, in no namespace
 	census *census         // of the pods of a scenario with stages
 }
@@ -57,6 +58,11 @@ func (t *trial) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.set != "" {
+		if err := t.release(ctx); err != nil {
+			return err
+		}
+	}
 	if s.apart != "" {
 		if _, err := t.cluster.Kubectl(ctx, t.namespace, "", "create", "-f", filepath.Join(t.dir, s.apart+".yaml")); err != nil {
 			return err
@@ -67,6 +73,14 @@ func (t *trial) prepare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		past, err := now.records()
+		if err != nil {
+			return err
+		}
+		t.past = nil
+		for _, r := range past {
+			t.past = append(t.past, r.ID)
+		}
 		t.before, t.hooks = now.forms(true), slices.DeleteFunc(now.names("job"), func(name string) bool { return !isHook(now[name]) })
 		if s.stages != nil {
 			if err := allReached(routesOf(now)); err != nil {
@@ -75,6 +89,26 @@ func (t *trial) prepare(ctx context.Context) error {
 		}
 		return allComplete(now)
 	})
+}
+
+// release has a run write what is there before.
+func (t *trial) release(ctx context.Context) error {
+	p, err := t.launch(ctx, launch{name: "before", args: t.moment.scenario.runArgs(first)})
+	if err != nil {
+		return err
+	}
+	defer p.relay.front.Close()
+	<-p.gone
+	if p.err == nil && p.ran.Exit != exitPassed {
+		return fmt.Errorf("the release before ended with %d:\n%s", p.ran.Exit, p.ran.Output)
+	}
+	return p.err
+}
+
+// own are the records of the runs of the case, the newest first.
+func (t *trial) own(now world) ([]summary, error) {
+	all, err := now.records()
+	return slices.DeleteFunc(all, func(s summary) bool { return slices.Contains(t.past, s.ID) }), err
 }
 
 // allComplete says which workload has not what it wants.
@@ -199,7 +233,7 @@ func (t *trial) putRight(ctx context.Context, late bool, r *result) error {
 	if err != nil {
 		return err
 	}
-	records, err := now.records()
+	records, err := t.own(now)
 	if err != nil {
 		return err
 	}
@@ -207,7 +241,7 @@ func (t *trial) putRight(ctx context.Context, late bool, r *result) error {
 		r.State = records[0].State
 	}
 	if r.State == none {
-		for _, d := range differences(t.before, now.forms(true)) {
+		for _, d := range differences(t.anew(t.before), t.anew(now.forms(true))) {
 			r.complain("something was written before there was a record: " + d)
 			break
 		}
@@ -220,6 +254,9 @@ func (t *trial) putRight(ctx context.Context, late bool, r *result) error {
 	}
 	going := t.beginsToGoOn(now)
 	l := launch{name: f.name, args: f.args(t.moment.scenario), elsewhere: late}
+	if command := l.args[0]; r.State == none && len(t.past) > 0 && command != "run" { // it would be the release before
+		l.args = append([]string{command, "NOT-ON-RECORD"}, l.args[1:]...)
+	}
 	if late && t.short {
 		l.aged = silence
 	}
@@ -262,7 +299,7 @@ func (t *trial) dieAgain(ctx context.Context, r *result) error {
 	if err = errors.Join(p.err, err); err != nil {
 		return err
 	}
-	records, err := now.records()
+	records, err := t.own(now)
 	if err == nil && len(records) > 0 {
 		r.State = records[0].State
 	}
@@ -330,7 +367,7 @@ func (t *trial) settled(ctx context.Context, where side, within time.Duration) (
 		if err != nil {
 			return nil, err
 		}
-		wrong := append(t.wrongSide(now, where), kept(now)...)
+		wrong := append(t.wrongSide(now, where), kept(now, mostRecords+len(t.past))...)
 		wrong = append(wrong, leaks(now)...)
 		wrong = append(wrong, leftovers(now)...)
 		if err := allComplete(now); err != nil {
@@ -349,7 +386,7 @@ func (t *trial) settled(ctx context.Context, where side, within time.Duration) (
 func (t *trial) wrongSide(now world, where side) []string {
 	switch where {
 	case before:
-		return differences(t.withoutGone(t.before, now), now.forms(true))
+		return differences(t.anew(t.withoutGone(t.before, now)), t.anew(now.forms(true)))
 	case again:
 		return append(differences(t.withoutGone(t.after, now), now.forms(false)), t.touched(now)...)
 	}
@@ -369,6 +406,16 @@ func (t *trial) touched(now world) []string {
 		return some
 	}
 	return differences(only(t.before), only(now.forms(true)))
+}
+
+// anew are forms without the identity of what may have been deleted and created again.
+func (t *trial) anew(forms map[string]form) map[string]form {
+	for _, name := range t.moment.scenario.pruned {
+		if metadata, ok := forms[name]["metadata"].(map[string]any); ok {
+			delete(metadata, "uid")
+		}
+	}
+	return forms
 }
 
 // withoutGone is what has to be there again, without the hooks that are gone: a run has deleted them for its own, and no
