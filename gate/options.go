@@ -163,10 +163,7 @@ func CheckObjects(objects []manifest.Object, criteria []string) error {
 	var errs []error
 	for _, o := range objects {
 		said, err := optionsOf(nil, o.Ref(), o.GetAnnotations())
-		if err == nil {
-			err = said.unknownCriterion(criteria)
-		}
-		for _, wrong := range each(err) {
+		for _, wrong := range append(each(err), said.unknownCriterion(criteria)) {
 			var a *annotationError
 			if !errors.As(wrong, &a) {
 				continue

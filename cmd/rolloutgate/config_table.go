@@ -76,4 +76,3 @@ func (r *tableReader) mapping(what string, node *yaml.Node, fields []tableField)
 	}
 	return true
 }
-
