@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus"},
-	{"gate/manifest", "gate/patch", "gate/record", "gate/rollout", "gate/order", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
+	{"gate/manifest", "gate/patch", "gate/record", "gate/rollout", "gate/readiness", "gate/order", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
 	{"internal/wording"},
 }
 
@@ -36,6 +36,7 @@ var neighbours = map[string][]string{
 	"gate/drill":     {"gate/record", "gate/rollout"},
 	"analysis":       {"analysis/stats"},
 	"gate/notice":    {"gate/report"},
+	"gate/readiness": {"gate/rollout"},
 }
 
 // homes are modules that only some packages may import. A prefix that ends with a slash stands for all packages below;
@@ -64,6 +65,7 @@ var homes = map[string][]string{
 	"golang.org/x/net/":                               {"analysis/prometheus"},
 	"k8s.io/cli-runtime/":                             {"cmd/rolloutgate"},
 	"k8s.io/apimachinery/pkg/watch":                   {"gate/cluster"},
+	"github.com/google/cel-go/":                       {"gate/readiness"},
 	"net/http":                                        {"gate/cluster", "gate/tunnel", "analysis/prometheus", "gate/notice", "gate/telemetry", "cmd/rolloutgate"},
 }
 
