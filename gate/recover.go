@@ -48,7 +48,7 @@ func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 		r.exit(Passed, "run "+found.ID+" "+done+", so "+nothingChanged)
 		return r.end(), nil
 	}
-	r.targets = r.waited(targetsOf(asTheyAre(r.writes)))
+	r.targets = r.waited(r.targetsOf(asTheyAre(r.writes)))
 	r.lookBefore()
 	r.undo(Verdict{Outcome: Passed, Target: -1})
 	if r.report.Undo != nil {

@@ -41,12 +41,12 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if plan, err = r.reserve(plan, objects); err != nil {
 		return r.end(), err
 	}
-	if !plan.Changes() && len(r.carried) == 0 && len(r.waited(targetsOf(plan.Writes))) == 0 {
+	if !plan.Changes() && len(r.carried) == 0 && len(r.waited(r.targetsOf(plan.Writes))) == 0 {
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}
 	if plan.Changes() {
-		if err := r.preflight(r.waited(targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
+		if err := r.preflight(r.waited(r.targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
 			return r.end(), err
 		}
 		r.mayKeep(plan)

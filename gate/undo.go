@@ -240,7 +240,7 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 		r.freeOnly(undone)
 		return false
 	}
-	f, stop := r.follow(r.waited(append(targetsOfUndo(undone), r.bystanders(undone)...)))
+	f, stop := r.follow(r.waited(append(r.targetsOfUndo(undone), r.bystanders(undone)...)))
 	defer stop()
 	f.undone = map[manifest.Ref]string{}
 	for _, s := range r.report.Workloads {
@@ -276,7 +276,7 @@ func (r *run) freeOnly(undone []patch.Undone) {
 	for _, u := range undone {
 		before[u.Write.Ref] = rollout.Typed(u.Write.Origin())
 	}
-	targets := slices.DeleteFunc(targetsOfUndo(undone), func(t rollout.Target) bool { return !rollout.OneByOne(t.Applied) })
+	targets := slices.DeleteFunc(r.targetsOfUndo(undone), func(t rollout.Target) bool { return !rollout.OneByOne(t.Applied) })
 	if len(targets) == 0 {
 		return
 	}

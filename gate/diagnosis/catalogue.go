@@ -98,7 +98,7 @@ var rules = []Rule{
 	ruleImage, rulePullTime, ruleConfig, ruleStart, ruleInit, ruleExit,
 	ruleStartupProbe, ruleProbe, ruleFlapping, ruleReadinessGate, ruleService, ruleServicePin, ruleNetworkPolicy, ruleTraffic, ruleTrafficSkew,
 	ruleDaemonset, ruleStatefulset, ruleJob, ruleOldPods, ruleTimeout,
-	ruleCriterion, ruleApproval, ruleStage, ruleUndo, ruleUnexplained, ruleItself,
+	ruleCriterion, ruleApproval, ruleStage, ruleUndo, ruleOwn, ruleUnexplained, ruleItself,
 }
 
 // Catalogue is a set of rules and every cause that they can find.
