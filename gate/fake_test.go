@@ -526,7 +526,7 @@ func (f *fakeWatch) Workload(i int) rollout.Workload {
 	defer f.w.mu.Unlock()
 	target := f.targets[i]
 	t := f.w.objects[target.Ref.Name]
-	w := rollout.Workload{Ref: target.Ref, Applied: target.Applied, Ends: target.Ends, OwnTime: target.OwnTime, Since: target.Since, Now: time.Now(), Live: t.live(), ServicesKnown: true}
+	w := rollout.Workload{Ref: target.Ref, Applied: target.Applied, Ends: target.Ends, OwnTime: target.OwnTime, Own: target.Own, Since: target.Since, Now: time.Now(), Live: t.live(), ServicesKnown: true}
 	if p, ok := w.Live.(*corev1.Pod); ok {
 		w.Pods, w.PodsKnown = []*corev1.Pod{p}, true
 	}

@@ -157,7 +157,7 @@ func (g Gate) Plan(ctx context.Context, objects []manifest.Object) (Report, erro
 		return r.end(), err
 	}
 	if plan.Changes() {
-		if err := r.preflight(r.waited(targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
+		if err := r.preflight(r.waited(r.targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
 			return r.end(), err
 		}
 	}

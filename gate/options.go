@@ -13,7 +13,10 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/readiness"
 	"github.com/rolloutgate/rolloutgate/gate/record"
+	"github.com/rolloutgate/rolloutgate/gate/rollout"
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // Annotations of an object that say how a run treats it alone. They win over the config file: who wrote them knew this
@@ -23,6 +26,9 @@ const (
 	TimeoutAnnotation  = "rolloutgate.dev/timeout"
 	UndoAnnotation     = "rolloutgate.dev/undo"
 	CriteriaAnnotation = "rolloutgate.dev/criteria"
+	ReadyAnnotation    = "rolloutgate.dev/ready"
+	FailedAnnotation   = "rolloutgate.dev/failed"
+	MessageAnnotation  = "rolloutgate.dev/message"
 )
 
 // Annotations of others that say the same. Of kapp's the presence counts (carvel.dev/kapp/docs/latest/apply); Helm never
@@ -43,6 +49,7 @@ type ObjectRow struct {
 	Wait, Undo *bool
 	Timeout    time.Duration
 	Criteria   []string // not nil and empty: none
+	Readiness  readiness.Expressions
 
 	File string
 	Line int
@@ -59,7 +66,8 @@ func (row ObjectRow) place() string { return fmt.Sprintf("%s:%d", row.File, row.
 // options are what was said of one object alone, and where, in words.
 type options struct {
 	record.Options
-	waitBy, timeoutBy, undoBy, criteriaBy string
+	waitBy, timeoutBy, undoBy, criteriaBy, ownBy string
+	own                                          *rollout.Own // the expressions, compiled; nil: there are none
 }
 
 // optionsOf reads what was said of an object. For each option its own annotation decides, or else the first row that
@@ -78,6 +86,12 @@ func optionsOf(rows []ObjectRow, ref manifest.Ref, annotations map[string]string
 		o.KeepCreated = true
 	}
 	var errs []error
+	if e := annotatedReadiness(annotations); e != (readiness.Expressions{}) {
+		o.Ready, o.Failed, o.Message, o.ownBy = e.Ready, e.Failed, e.Message, "its annotations"
+	}
+	if err := o.compile(); err != nil {
+		errs = append(errs, err)
+	}
 	for _, a := range optionAnnotations {
 		if text, there := annotations[a.name]; there {
 			if err := a.read(&o, text); err != nil {
@@ -102,6 +116,50 @@ func (o *options) follow(row ObjectRow) {
 	if row.Criteria != nil {
 		o.Criteria, o.criteriaBy = row.Criteria, at
 	}
+	if e := row.Readiness; e != (readiness.Expressions{}) {
+		o.Ready, o.Failed, o.Message, o.ownBy = e.Ready, e.Failed, e.Message, at
+	}
+}
+
+// annotatedReadiness are the expressions in annotations.
+func annotatedReadiness(annotations map[string]string) readiness.Expressions {
+	return readiness.Expressions{Ready: annotations[ReadyAnnotation], Failed: annotations[FailedAnnotation], Message: annotations[MessageAnnotation]}
+}
+
+// compile makes the expressions ready to judge.
+func (o *options) compile() error {
+	e := readiness.Expressions{Ready: o.Ready, Failed: o.Failed, Message: o.Message}
+	if e == (readiness.Expressions{}) {
+		return nil
+	}
+	own, err := readiness.Compile(e, o.ownBy)
+	if err != nil {
+		return expressionError(err)
+	}
+	o.own = own
+	return nil
+}
+
+// expressionError is a wrong expression as an error about its annotation.
+func expressionError(err error) error {
+	var e *readiness.Error
+	if !errors.As(err, &e) {
+		return &annotationError{ReadyAnnotation, err}
+	}
+	name := map[string]string{"ready": ReadyAnnotation, "failed": FailedAnnotation, "message": MessageAnnotation}[e.Key]
+	_, text, _ := strings.Cut(e.Error(), e.Key)
+	return &annotationError{name, errors.New(strings.TrimLeft(text, ",: "))}
+}
+
+// expressions are those of an object, in words.
+func (o options) expressions() string {
+	var parts []string
+	for _, e := range []struct{ key, text string }{{"ready", o.own.Ready}, {"failed", o.own.Failed}} {
+		if e.text != "" {
+			parts = append(parts, e.key+": "+wording.Quote(e.text))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // optionAnnotations are our own, and what reads each of them.
@@ -163,20 +221,37 @@ func CheckObjects(objects []manifest.Object, criteria []string) error {
 	var errs []error
 	for _, o := range objects {
 		said, err := optionsOf(nil, o.Ref(), o.GetAnnotations())
-		if err == nil {
-			err = said.unknownCriterion(criteria)
-		}
-		for _, wrong := range each(err) {
-			var a *annotationError
-			if !errors.As(wrong, &a) {
-				continue
-			}
-			line, _ := o.Locate("metadata.annotations[" + a.name + "]")
-			msg, hint, _ := strings.Cut(a.err.Error(), "\n  hint: ")
-			errs = append(errs, &manifest.Error{Path: o.Source.Path, Line: line, Msg: fmt.Sprintf("annotation %s of %s: %s", a.name, o.Ref(), msg), Hint: hint})
+		for _, wrong := range append(each(err), said.unknownCriterion(criteria)) {
+			errs = append(errs, atAnnotation(o, wrong))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// CheckExpressions compares the expressions in the annotations of an object with the schema of its kind.
+func CheckExpressions(o manifest.Object, schema map[string]any) error {
+	var errs []error
+	for _, wrong := range readiness.Check(annotatedReadiness(o.GetAnnotations()), schema) {
+		errs = append(errs, atAnnotation(o, expressionError(wrong)))
+	}
+	return errors.Join(errs...)
+}
+
+// atAnnotation is an error about an annotation at its place in the manifest; nil for any other.
+func atAnnotation(o manifest.Object, err error) error {
+	var a *annotationError
+	if !errors.As(err, &a) {
+		return nil
+	}
+	line, _ := o.Locate("metadata.annotations[" + a.name + "]")
+	msg, hint, _ := strings.Cut(a.err.Error(), "\n  hint: ")
+	return &manifest.Error{Path: o.Source.Path, Line: line, Msg: fmt.Sprintf("annotation %s of %s: %s", a.name, o.Ref(), msg), Hint: hint}
+}
+
+// HasExpressions tells whether expressions say how far an object is, by its annotations or by one of the rows.
+func HasExpressions(rows []ObjectRow, ref manifest.Ref, annotations map[string]string) bool {
+	o, _ := optionsOf(rows, ref, annotations) // what is wrong is said where objects are checked
+	return o.own != nil
 }
 
 // each are the errors that were joined.

@@ -145,7 +145,7 @@ func (r *run) unpruned(writes []patch.Write) {
 
 // lookAfterPruning watches the workloads for a moment: something of theirs may be gone.
 func (r *run) lookAfterPruning(v Verdict) (Verdict, error) {
-	targets := targetsOf(r.toWatch(nil))
+	targets := r.targetsOf(r.toWatch(nil))
 	if len(r.pruned()) == 0 || len(targets) == 0 {
 		return v, nil
 	}

@@ -53,7 +53,7 @@ func (g Gate) Undo(ctx context.Context, which Which) (Report, error) {
 	if len(r.g.UndoCommand) > 0 && found.Scope == nil {
 		return r.failed(invalidError{fmt.Errorf("run %s has written its objects itself, so no command has to take them back\n  hint: leave --undo-command out", found.ID)})
 	}
-	r.targets = r.waited(targetsOf(asTheyAre(r.writes)))
+	r.targets = r.waited(r.targetsOf(asTheyAre(r.writes)))
 	r.lookBefore()
 	r.undo(Verdict{Outcome: Passed, Target: -1})
 	if r.report.Undo != nil {

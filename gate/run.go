@@ -44,7 +44,7 @@ func (r *run) carryOut(objects []manifest.Object) (Report, error) {
 	if plan, err = r.reserve(plan, func() (patch.Plan, error) { return r.plan(objects) }); err != nil {
 		return r.end(), err
 	}
-	if !plan.Changes() && len(r.carried) == 0 && len(r.waited(targetsOf(plan.Writes))) == 0 && !r.pruning.first {
+	if !plan.Changes() && len(r.carried) == 0 && len(r.waited(r.targetsOf(plan.Writes))) == 0 && !r.pruning.first {
 		r.exit(Passed, "nothing to change")
 		return r.end(), nil
 	}

@@ -246,7 +246,7 @@ func (s Stage) asPassed() Stage {
 
 // watchStage follows what all stages so far have written, as far as this one is to get.
 func (r *run) watchStage(s Stage, later []Stage) Verdict {
-	targets := r.waited(targetsOf(r.toWatch(later)))
+	targets := r.waited(r.targetsOf(r.toWatch(later)))
 	for i := range targets {
 		targets[i].Goal, targets[i].Ends = s.Goals[targets[i].Ref], s.isHook(targets[i].Ref)
 	}

@@ -14,7 +14,7 @@ import (
 
 // targetsOf are the written objects that have a rollout or a status to wait for, each once. One that this run leaves as an
 // unfinished one has written it counts as that one's; one that both have written counts as this run's.
-func targetsOf(writes []patch.Write) []rollout.Target {
+func (r *run) targetsOf(writes []patch.Write) []rollout.Target {
 	var targets []rollout.Target
 	for _, w := range writes {
 		there := slices.IndexFunc(targets, func(t rollout.Target) bool { return t.Ref == w.Ref })
@@ -27,7 +27,7 @@ func targetsOf(writes []patch.Write) []rollout.Target {
 				continue
 			}
 		}
-		if w.Written == nil || !rollout.Watched(w.Ref.GroupKind()) {
+		if w.Written == nil || !r.watches(w.Ref) {
 			continue
 		}
 		t := rollout.Target{Ref: w.Ref, Resource: w.Resource, Applied: rollout.Typed(w.Written), Previous: rollout.Typed(w.Before), Since: w.At, Warnings: w.Warnings}
@@ -47,10 +47,10 @@ func targetsOf(writes []patch.Write) []rollout.Target {
 }
 
 // targetsOfUndo are the restored objects that have a rollout to wait for.
-func targetsOfUndo(undone []patch.Undone) []rollout.Target {
+func (r *run) targetsOfUndo(undone []patch.Undone) []rollout.Target {
 	var targets []rollout.Target
 	for _, u := range undone {
-		if u.Action != patch.Restored && u.Action != patch.Recreated || u.Restored == nil || !rollout.Watched(u.Write.Ref.GroupKind()) {
+		if u.Action != patch.Restored && u.Action != patch.Recreated || u.Restored == nil || !r.watches(u.Write.Ref) {
 			continue
 		}
 		targets = append(targets, rollout.Target{
@@ -61,10 +61,10 @@ func targetsOfUndo(undone []patch.Undone) []rollout.Target {
 }
 
 // targetsOfPlan are the objects of a plan as targets, before anything is written.
-func targetsOfPlan(plan patch.Plan) []rollout.Target {
+func (r *run) targetsOfPlan(plan patch.Plan) []rollout.Target {
 	var targets []rollout.Target
 	for _, w := range plan.Writes {
-		if rollout.Watched(w.Ref.GroupKind()) && w.Test == 0 {
+		if r.watches(w.Ref) && w.Test == 0 {
 			targets = append(targets, rollout.Target{Ref: w.Ref, Resource: w.Resource, Applied: rollout.Typed(w.After), Previous: rollout.Typed(w.Before)})
 		}
 	}

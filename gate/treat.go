@@ -69,7 +69,7 @@ func (r *run) considerPlan(p patch.Plan) {
 	for _, row := range Unmatched(r.g.Objects, refs) {
 		r.note("%s: this entry of objects matches none of the objects of this run", row.place())
 	}
-	workloads := asWorkloads(r.waited(targetsOfPlan(p)))
+	workloads := asWorkloads(r.waited(r.targetsOfPlan(p)))
 	r.g.Criteria = slices.DeleteFunc(slices.Clone(r.g.Criteria), func(c analysis.Criterion) bool {
 		idle := r.criteria.Idle(c, workloads)
 		if idle {
@@ -86,8 +86,11 @@ func (o options) texts(w patch.Write) []string {
 	add := func(format string, args ...any) {
 		texts = append(texts, fmt.Sprintf("%s "+format, append([]any{w.Ref}, args...)...))
 	}
-	if o.NoWait && rollout.Watched(w.Ref.GroupKind()) {
+	if o.NoWait && (rollout.Watched(w.Ref.GroupKind()) || o.own != nil) {
 		add("is not waited for: %s", o.waitBy)
+	}
+	if o.own != nil && !o.NoWait {
+		add("is judged by %s: %s", o.expressions(), o.own.By)
 	}
 	if o.Timeout > 0 && !o.NoWait {
 		add("has %s to be complete: %s", wording.Duration(o.Timeout), o.timeoutBy)
@@ -109,6 +112,11 @@ func (o options) texts(w patch.Write) []string {
 	return texts
 }
 
+// watches tells whether there is something about an object that a run can wait for.
+func (r *run) watches(ref manifest.Ref) bool {
+	return rollout.Watched(ref.GroupKind()) || r.options[ref].own != nil
+}
+
 // waited are the targets that a run waits for.
 func (r *run) waited(targets []rollout.Target) []rollout.Target {
 	return slices.DeleteFunc(targets, func(t rollout.Target) bool {
@@ -126,7 +134,8 @@ func annotationsOfTarget(t rollout.Target) map[string]string {
 // treat adds to targets what was said of each of them alone.
 func (r *run) treat(targets []rollout.Target) {
 	for i, t := range targets {
-		targets[i].OwnTime = r.consider(t.Ref, annotationsOfTarget(t)).Timeout > 0
+		o := r.consider(t.Ref, annotationsOfTarget(t))
+		targets[i].OwnTime, targets[i].Own = o.Timeout > 0, o.own
 	}
 }
 
@@ -228,7 +237,11 @@ func (r *run) goOnTreating(u record.Record) {
 	for _, o := range u.Options {
 		if _, known := r.options[o.Object]; !known {
 			by := "run " + u.ID
-			r.remember(options{Options: o, waitBy: by, timeoutBy: by, undoBy: by, criteriaBy: by})
+			taken := options{Options: o, waitBy: by, timeoutBy: by, undoBy: by, criteriaBy: by, ownBy: by}
+			if err := taken.compile(); err != nil {
+				r.note("%s: %v", o.Object, err)
+			}
+			r.remember(taken)
 		}
 	}
 }

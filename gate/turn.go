@@ -39,7 +39,7 @@ func (r *run) awaitTurn(turn Turn) (waited time.Duration, err error) {
 // prepare does what has to be done between a plan and its first write. On an error the exit is set.
 func (r *run) prepare(plan patch.Plan) ([]Stage, error) {
 	if plan.Changes() {
-		if err := r.preflight(r.waited(targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
+		if err := r.preflight(r.waited(r.targetsOfPlan(plan)), r.judgedOf(plan)); err != nil {
 			return nil, err
 		}
 		r.mayKeep(plan)

@@ -181,7 +181,7 @@ func (r *run) takeBack(part func(patch.Write) bool) []patch.Undone {
 			w := u.Write
 			behind[w.Ref], stepped[w.Ref] = w.Base != nil || w.Replaces != "" || u.Action == patch.AsWritten, w.Step > 0
 			undone = append(undone, u)
-			if u.Action == patch.Recreated && u.Err == nil && rollout.Watched(w.Ref.GroupKind()) {
+			if u.Action == patch.Recreated && u.Err == nil && r.watches(w.Ref) {
 				r.note("%s was created again: it has another UID, and whatever it runs is new", w.Ref)
 			}
 			taken := Taken{Action: u.Action, Kept: u.Kept, Why: u.Why}
@@ -324,7 +324,7 @@ func (r *run) verify(undone []patch.Undone, report *Undo, budget time.Duration) 
 		r.freeOnly(undone)
 		return false
 	}
-	f, stop := r.follow(r.waited(append(targetsOfUndo(undone), r.bystanders(undone)...)))
+	f, stop := r.follow(r.waited(append(r.targetsOfUndo(undone), r.bystanders(undone)...)))
 	defer stop()
 	f.undone = map[manifest.Ref]string{}
 	for _, s := range r.report.Workloads {
@@ -360,7 +360,7 @@ func (r *run) freeOnly(undone []patch.Undone) {
 	for _, u := range undone {
 		before[u.Write.Ref] = rollout.Typed(u.Write.Origin())
 	}
-	targets := slices.DeleteFunc(targetsOfUndo(undone), func(t rollout.Target) bool { return !rollout.OneByOne(t.Applied) })
+	targets := slices.DeleteFunc(r.targetsOfUndo(undone), func(t rollout.Target) bool { return !rollout.OneByOne(t.Applied) })
 	if len(targets) == 0 {
 		return
 	}

@@ -183,8 +183,8 @@ func (r *run) findOut(before []patch.Write) error {
 func (r *run) why(ran *CommandReport, s Stage) Verdict {
 	own := commandFinding(ran)
 	verdict := Verdict{Outcome: RolloutFailed, Target: -1}
-	targets := targetsOf(slices.DeleteFunc(slices.Clone(r.writes), func(w patch.Write) bool { return w.Action == patch.Unchanged }))
-	r.targets = targetsOf(r.writes)
+	targets := r.targetsOf(slices.DeleteFunc(slices.Clone(r.writes), func(w patch.Write) bool { return w.Action == patch.Unchanged }))
+	r.targets = r.targetsOf(r.writes)
 	if len(targets) == 0 {
 		r.findings = append(r.findings, own)
 		return verdict

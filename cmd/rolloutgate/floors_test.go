@@ -22,7 +22,7 @@ var floors = [][]string{
 	{"gate"},
 	{"gate/criteria"},
 	{"gate/cluster", "gate/tunnel", "analysis/prometheus", "analysis/endpoint"},
-	{"gate/manifest", "gate/patch", "gate/prune", "gate/record", "gate/rollout", "gate/order", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
+	{"gate/manifest", "gate/patch", "gate/prune", "gate/record", "gate/rollout", "gate/readiness", "gate/order", "gate/rights", "gate/drill", "gate/diagnosis", "gate/diagnosis/messages", "analysis", "analysis/stats"},
 	{"internal/wording"},
 }
 
@@ -39,6 +39,7 @@ var neighbours = map[string][]string{
 	// What is no Prometheus is asked in the same way: credentials, certificates, limits.
 	"analysis/endpoint": {"analysis/prometheus"},
 	"gate/notice":       {"gate/report"},
+	"gate/readiness":    {"gate/rollout"},
 }
 
 // homes are modules that only some packages may import. A prefix that ends with a slash stands for all packages below;
@@ -68,6 +69,7 @@ var homes = map[string][]string{
 	"golang.org/x/net/":                               {"analysis/prometheus"},
 	"k8s.io/cli-runtime/":                             {"cmd/rolloutgate"},
 	"k8s.io/apimachinery/pkg/watch":                   {"gate/cluster"},
+	"github.com/google/cel-go/":                       {"gate/readiness"},
 	"net/http":                                        {"gate/cluster", "gate/tunnel", "analysis/prometheus", "analysis/endpoint", "gate/notice", "gate/telemetry", "cmd/rolloutgate"},
 }
 

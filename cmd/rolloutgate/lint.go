@@ -71,6 +71,9 @@ func (p *program) lint(c *cobra.Command, o *options) error {
 		if err = gate.CheckObjects(read.Objects, criteriaNames(criteria)); err != nil {
 			return err
 		}
+		if err = checkSchemas(o.objectRows, read.Objects); err != nil {
+			return err
+		}
 		leftOut = append(leftOut, unmatched(rows, read.Objects, o.namespace())...)
 	}
 	for _, note := range slices.Concat(jobs.Notes(), read.Notes(), leftOut) {

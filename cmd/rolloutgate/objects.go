@@ -11,12 +11,14 @@ import (
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/readiness"
 )
 
 // objectRow is an entry of the config file's list of objects.
 type objectRow struct {
 	gate.ObjectRow
-	criteria []*yaml.Node // the names of its criteria
+	criteria    []*yaml.Node          // the names of its criteria
+	expressions map[string]*yaml.Node // by key
 }
 
 // readObjects reads the value of objects:.
@@ -36,7 +38,7 @@ func readObjects(file string, value *yaml.Node) ([]objectRow, error) {
 
 // object reads an entry of the list.
 func (r *tableReader) object(node *yaml.Node) objectRow {
-	row := objectRow{ObjectRow: gate.ObjectRow{File: r.file, Line: node.Line}}
+	row := objectRow{ObjectRow: gate.ObjectRow{File: r.file, Line: node.Line}, expressions: map[string]*yaml.Node{}}
 	said := 0 // what the entry wants of those that it matches
 	option := func(read func(key, value *yaml.Node)) func(key, value *yaml.Node) {
 		return func(key, value *yaml.Node) { said++; read(key, value) }
@@ -68,17 +70,44 @@ func (r *tableReader) object(node *yaml.Node) objectRow {
 				row.Criteria = append(row.Criteria, name.Value)
 			}
 		})},
+		{"ready", option(r.expression(&row, &row.Readiness.Ready))},
+		{"failed", option(r.expression(&row, &row.Readiness.Failed))},
+		{"message", option(r.expression(&row, &row.Readiness.Message))},
 	})
 	switch {
 	case !there || len(r.errs) > before:
 	case row.Kind == "":
 		r.fault(node, "an entry without a kind", "say which objects it is for, such as kind: Deployment")
 	case said == 0:
-		r.fault(node, "an entry that says nothing of its objects", "it needs one of wait, timeout, undo and criteria")
+		r.fault(node, "an entry that says nothing of its objects", "it needs one of wait, timeout, undo, criteria, ready and failed")
 	case strings.Contains(row.Kind, "/"):
 		r.fault(node, fmt.Sprintf("%q is no kind", row.Kind), "write kind and group apart: {kind: Deployment, group: apps}")
 	}
+	if len(row.expressions) > 0 && len(r.errs) == before {
+		if _, err := readiness.Compile(row.Readiness, row.File); err != nil {
+			r.errs = append(r.errs, row.wrong(err))
+		}
+	}
 	return row
+}
+
+// expression reads one of those that say how far an object is.
+func (r *tableReader) expression(row *objectRow, into *string) func(key, value *yaml.Node) {
+	return func(key, value *yaml.Node) {
+		r.word(into)(key, value)
+		row.expressions[key.Value] = value
+	}
+}
+
+// wrong is an error about an expression at its place in the file.
+func (row objectRow) wrong(err error) error {
+	text, hint, _ := strings.Cut(err.Error(), "\n  hint: ")
+	at := &yaml.Node{Line: row.Line}
+	var e *readiness.Error
+	if errors.As(err, &e) && row.expressions[e.Key] != nil {
+		at = row.expressions[e.Key]
+	}
+	return &analysis.SpecError{File: row.File, Line: at.Line, Column: at.Column, Text: "reading objects: " + text, Hint: hint}
 }
 
 func (r *tableReader) word(into *string) func(key, value *yaml.Node) {

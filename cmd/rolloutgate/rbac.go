@@ -92,6 +92,17 @@ func (p *program) rbac(c *cobra.Command, o *options, account string, least bool)
 	if err != nil {
 		return err
 	}
+	criteria, err := o.criteria(o.variables(p.getenv))
+	if err != nil {
+		return err
+	}
+	rows, err := o.rows(criteria)
+	if err != nil {
+		return err
+	}
+	for i, object := range use.Objects {
+		use.Objects[i].Own = gate.HasExpressions(rows, object.Ref(), object.GetAnnotations())
+	}
 	needed := rights.Needed(use)
 	if least {
 		needed = rights.Required(needed)

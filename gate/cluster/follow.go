@@ -196,7 +196,7 @@ func (t *following) workload() rollout.Workload {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	w := rollout.Workload{
-		Ref: t.target.Ref, Applied: t.target.Applied, Previous: t.target.Previous, Restored: t.target.Restored, Goal: t.target.Goal, Ends: t.target.Ends, OwnTime: t.target.OwnTime, Since: t.target.Since, Now: t.w.c.Now(),
+		Ref: t.target.Ref, Applied: t.target.Applied, Previous: t.target.Previous, Restored: t.target.Restored, Goal: t.target.Goal, Ends: t.target.Ends, OwnTime: t.target.OwnTime, Own: t.target.Own, Since: t.target.Since, Now: t.w.c.Now(),
 		ReplicaSets: t.sets, Revisions: t.revisions, WaitsForConsumer: t.waitsForConsumer, NodesDown: t.nodesDown,
 	}
 	w.Live = t.seen()

@@ -98,7 +98,7 @@ var rules = []Rule{
 	ruleImage, rulePullTime, ruleConfig, ruleStart, ruleInit, ruleExit,
 	ruleStartupProbe, ruleProbe, ruleFlapping, ruleReadinessGate, ruleService, ruleServicePin, ruleNetworkPolicy, ruleTraffic, ruleTrafficSkew,
 	ruleDaemonset, ruleStatefulset, ruleJob, ruleOldPods, ruleTimeout,
-	ruleGitOps, ruleCriterion, ruleApproval, ruleStage, ruleCommand, ruleUndo, ruleUnexplained, ruleItself,
+	ruleGitOps, ruleCriterion, ruleApproval, ruleStage, ruleCommand, ruleUndo, ruleOwn, ruleUnexplained, ruleItself,
 }
 
 // Catalogue is a set of rules and every cause that they can find.

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -51,6 +52,12 @@ type fixture struct {
 	NodesDown  []string                       `json:"nodesDown"`
 	Undoing    bool                           `json:"undoing"`
 
+	// Own are expressions that decide about the workload, and what they say of it.
+	Own *struct {
+		Ready, Failed, By string
+		Reading           rollout.Reading
+	} `json:"own"`
+
 	CriteriaFailed bool `json:"criteriaFailed"`
 	History        struct {
 		Best      int32          `json:"best"`
@@ -92,6 +99,9 @@ func load(t *testing.T, dir string) Evidence {
 	w := &ev.Workload
 	w.Now, w.Since, w.PodsKnown, w.ServicesKnown = fix.Now, fix.Since, true, fix.Services
 	w.Goal = fix.Goal
+	if own := fix.Own; own != nil {
+		w.Own = &rollout.Own{Ready: own.Ready, Failed: own.Failed, By: own.By, Judge: func(map[string]any) rollout.Reading { return own.Reading }}
+	}
 	for _, m := range fix.Objects {
 		place(t, &ev, m, kind, name)
 	}
@@ -235,7 +245,15 @@ func object(t *testing.T, m map[string]any) rollout.Object {
 	case "NetworkPolicy":
 		o = &networkingv1.NetworkPolicy{}
 	default:
-		return &unstructured.Unstructured{Object: m}
+		u := &unstructured.Unstructured{}
+		data, err := json.Marshal(m)
+		if err == nil {
+			err = u.UnmarshalJSON(data) // which keeps whole numbers whole
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
 	}
 	data, err := yaml.Marshal(m)
 	if err != nil {

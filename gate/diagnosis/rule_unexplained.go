@@ -45,6 +45,9 @@ func (s *facts) unexplained() []Finding {
 	if len(found) > 0 {
 		return merge(found)
 	}
+	if len(explainOwn(s)) > 0 {
+		return nil // its own expressions say what is missing
+	}
 	f := s.finding("Unexplained")
 	f.Confidence = Suspected
 	what := "no pod-level reason found"

@@ -23,7 +23,7 @@ func factsOf(o Object) facts {
 	gk := o.Ref().GroupKind()
 	k, _ := rollout.KindOf(gk)
 	typed := rollout.Typed(o.Unstructured)
-	return facts{object: o, kind: k, typed: typed, template: rollout.PodTemplate(typed), watched: rollout.Watched(gk)}
+	return facts{object: o, kind: k, typed: typed, template: rollout.PodTemplate(typed), watched: rollout.Watched(gk) || o.Own}
 }
 
 func undone(u Use, _ facts) bool    { return !u.NeverUndo }

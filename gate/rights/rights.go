@@ -42,6 +42,8 @@ type Use struct {
 type Object struct {
 	manifest.Object
 	Resource manifest.Resource
+	// Own says that expressions of its own say how far it is, so that it is followed whatever its kind.
+	Own bool
 }
 
 // Service is one port of a Service that answers criteria.

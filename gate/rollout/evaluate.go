@@ -36,6 +36,9 @@ const (
 	ReasonBeside           = "BesideOldPods"            // as many new pods as asked for run beside the old ones
 	ReasonBlocked          = "BlockedByOldPod"          // a pod of another revision that never gets ready stands in the way
 	ReasonPorts            = "PortsPending"             // a port of a Service leads to no new pod
+	ReasonOwnFailed        = "CustomFailed"             // the expression failed is true
+	ReasonOwnWaits         = "CustomNotReady"           // the expression ready is false
+	ReasonOwnUnknown       = "CustomUnknown"            // an expression names something that is not there
 	ReasonNoStatus         = "NoStatus"                 // a kind whose controller, if any, reports nothing
 )
 
@@ -54,27 +57,38 @@ func Evaluate(w Workload) Status {
 // judge is Evaluate without a look at what was before.
 func judge(w Workload) Status {
 	gk := w.Ref.GroupKind()
-	if !Watched(gk) {
+	if !Watched(gk) && w.Own == nil {
 		return Status{Phase: Complete}
 	}
 	k, known := KindOf(gk)
 	if !known {
-		k = Kind{GroupKind: gk, Evaluate: generic}
+		k = Kind{GroupKind: gk}
+	}
+	if k.Evaluate == nil {
+		k.Evaluate = generic
 	}
 	w.Live, w.Applied, w.Last, w.Previous = typed(w.Live), typed(w.Applied), typed(w.Last), typed(w.Previous)
 	s, decided := identity(w, k)
 	if !decided {
-		s = beside(w, k, evaluate(w, k))
-		if s.Phase == Complete && k.Serves {
-			s = services(w, s)
+		s = byKind(w, k)
+		if w.judgedByOwn() {
+			s = own(w, s)
 		}
-		if s.Phase == Complete && k.Serves {
-			s = trial(w, s)
-		}
-		s = zero(w, k, s)
 	}
 	s.Watched = s.Reason != ReasonNoStatus
 	return s
+}
+
+// byKind is how far an object is by what its kind, and the Services of its pods, say.
+func byKind(w Workload, k Kind) Status {
+	s := beside(w, k, evaluate(w, k))
+	if s.Phase == Complete && k.Serves && !(w.judgedByOwn() && w.Own.Ready != "") {
+		s = services(w, s)
+	}
+	if s.Phase == Complete && k.Serves {
+		s = trial(w, s)
+	}
+	return zero(w, k, s)
 }
 
 // zero says of a workload that runs nothing whether somebody took its pods away after it was written.

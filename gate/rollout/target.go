@@ -24,6 +24,8 @@ type Target struct {
 	OldPods bool
 	// Ends says that the object is to run to its end. A Job does so anyway, a Pod may do either.
 	Ends bool
+	// Own says how far the object is instead of its kind; nil: its kind does.
+	Own *Own
 	// OwnTime says that the object has a time limit of its own, so that one of its controller does not decide.
 	OwnTime bool
 	// Awaited are images that its pod template is to have before anything is judged; empty: it is judged as it is. Applied

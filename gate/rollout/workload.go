@@ -41,6 +41,8 @@ type Workload struct {
 	Goal int32
 	// Ends says that the object is to run to its end, also a Pod.
 	Ends bool
+	// Own says how far the object is instead of its kind; nil: its kind does.
+	Own *Own
 	// OwnTime says that the object has a time limit of its own; see Target.
 	OwnTime bool
 	// Since is the API server's time of that write. Conditions and events from before it say nothing about this
