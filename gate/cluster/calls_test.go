@@ -79,14 +79,16 @@ var untyped = map[string]string{
 	"Front list": toPin, "Routes list": toShare, "TryStep get": toRead, "mergeAs patch": toApply, "patch patch": toApply, "setOwners patch": toApply,
 	"undoChange update": "put back what it has changed", "TryBack update": "put back what it has changed", "remove delete": "remove what it has created",
 	"objectSource list": toFollow, "objectSource watch": toFollow, "objectSource typedSource": "",
-	"list list":     "keep the run on record, for undo, resume and history",
-	"anyOf list":    "see whether anything is left in a namespace before it removes it again",
-	"backends list": "see which ports Ingresses and routes send traffic to",
-	"names list":    "tell a misspelt name or key from one that is missing",
-	"schemas get":   "", // OpenAPI, open to everybody
-	"FindAll list":  "", // diagnose --all, which no manifest stands behind
-	"byProxy get":   "ask Prometheus through the API server's proxy",
-	"connect post":  "", // the address alone; the row of pods/portforward is in the tests of the tunnel
+	"list list":       "keep the run on record, for undo, resume and history",
+	"anyOf list":      "see whether anything is left in a namespace before it removes it again",
+	"backends list":   "see which ports Ingresses and routes send traffic to",
+	"names list":      "tell a misspelt name or key from one that is missing",
+	"schemas get":     "", // OpenAPI, open to everybody
+	"FindAll list":    "", // diagnose --all, which no manifest stands behind
+	"recreate create": toApply, "ownAsBefore get": toRead, "nowOf get": toRead, "gatherNamed get": toRead, "gatherRead get": toRead,
+	"gatherSelected list": "", "gatherThose list": "", // of a run with a command, which no manifest stands behind
+	"byProxy get":  "ask Prometheus through the API server's proxy",
+	"connect post": "", // the address alone; the row of pods/portforward is in the tests of the tunnel
 }
 
 // call is one call of the API.
