@@ -35,7 +35,7 @@ GCFLAGS = -gcflags=all=-l -gcflags=std=
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race backends prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-peers bench-workloads bench-pods lint dist \
+.PHONY: help build sandbox helm unit race backends prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-peers bench-workloads bench-pods lint dist \
 	dist-test checksums checksums-check sandbox-archive
 
 help: ## show this help
@@ -47,6 +47,9 @@ build: ## build bin/rolloutgate
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine; or fetch SANDBOX_ARCHIVE, if SANDBOX_SHA256 is its checksum
 	@if test -n "$(SANDBOX_ARCHIVE)"; then sandbox/fetch.sh "$(SANDBOX_ARCHIVE)" "$(SANDBOX_SHA256)" bin; \
 	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; rm -f bin/.sandbox-archive; cd sandbox && go build -o ../bin/ . ./testapp; fi
+
+helm: ## build bin/helm, which the tests of commands wrap
+	cd sandbox/helm && go build -trimpath -ldflags "-s -w" -o ../../bin/helm helm.sh/helm/v4/cmd/helm
 
 unit: ## tests that need no cluster, and how long they take
 	@go test -run '^$$' ./... >/dev/null # builds them, so that only their own time counts
@@ -87,7 +90,7 @@ pictures: ## the pictures of the documentation, of reports and runs that were re
 	go test -count 1 -run 'TestTerminalPictures|TestDocsTerminal' ./cmd/rolloutgate -update
 	go test -tags chromium -count 1 -run TestPicturesInChromium ./gate/report -pictures "$(CURDIR)/docs/pictures"
 
-test: sandbox ## all tests but e2e, against a real control plane with simulated nodes
+test: sandbox helm ## all tests but e2e, against a real control plane with simulated nodes
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt -w $$unformatted"; exit 1; }
 	go vet -tags cluster,realnode,prometheus,chromium ./...
 	cd sandbox && go vet ./... && go test ./...

@@ -23,8 +23,8 @@ import (
 
 const act = "github.com/nektos/act@v0.2.89"
 
-// bin is a folder with rolloutgate in it.
-var bin string
+// bin is a folder with rolloutgate in it, and built one with the programs that make has built, Helm among them.
+var bin, built string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -36,6 +36,9 @@ func run(m *testing.M) int {
 		}
 	}
 	var err error
+	if built, err = filepath.Abs("../bin"); err != nil {
+		panic(err)
+	}
 	if bin, err = os.MkdirTemp("", "examples"); err != nil {
 		panic(err)
 	}
@@ -314,7 +317,7 @@ func environment(t *testing.T) []string {
 		}
 		env = append(env, name+"="+strings.TrimSpace(string(out)))
 	}
-	return append(env, "ROLLOUTGATE_NAMESPACE="+name, "DEMO_NAMESPACE="+name, "PATH="+bin+":"+os.Getenv("PATH"))
+	return append(env, "ROLLOUTGATE_NAMESPACE="+name, "DEMO_NAMESPACE="+name, "PATH="+bin+":"+os.Getenv("PATH")+":"+built)
 }
 
 func value(env []string, name string) string {

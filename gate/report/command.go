@@ -29,7 +29,7 @@ func (p *page) command(title string, c *gate.CommandReport) {
 	if c.Failure != "" {
 		style = red
 	}
-	p.table([]string{title}, 0, []row{{cells: []string{oneLine(strings.Join(c.Argv, " ")), oneLine(commandWords(c))}, style: style}})
+	p.table([]string{title}, 0, []row{{cells: []string{oneLine(commandWords(c))}, below: []string{oneLine(strings.Join(c.Argv, " "))}, style: style}})
 }
 
 func (d *document) command(title string, c *gate.CommandReport) {

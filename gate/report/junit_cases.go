@@ -128,9 +128,16 @@ func junitSkip(why string) *junitResult {
 	return &junitResult{Message: cmp.Or(oneLine(why), "the run did not come to it")}
 }
 
-// apply is the case of the writes. What the API server refuses fails it.
+// apply is the case of the writes, or of the command that makes them. What the API server refuses fails it.
 func (b *junitBook) apply() junitCase {
 	c := junitCase{Class: junitRun, Name: "apply", Time: junitSeconds(0)}
+	if ran := b.Command; ran != nil {
+		c.Name, c.Time = "command", junitSeconds(time.Duration(ran.Duration*float64(time.Second)))
+		if ran.Failure != "" && !b.Marks.Applied.IsZero() {
+			c.Failure = junitWhy("CommandFailed", ran.Failure, strings.Join(append([]string{ran.Failure}, ran.Output...), "\n"))
+			return c
+		}
+	}
 	began := !b.Marks.Applied.IsZero()
 	for i, f := range b.Findings {
 		if explains(b.Report) && f.Terminal != diagnosis.TerminalContext && (f.Stage == "apply" || !began) && !b.blamed[i] {

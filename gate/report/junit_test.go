@@ -160,6 +160,7 @@ func TestJUnitCases(t *testing.T) {
 		"cancelled":   {"run: error cancelled", "apply: passed", "deployment/web deploy/web.yaml:14: skipped", "undo: error unverified"},
 		"invalid":     {"run: failed SchemaInvalid", "apply deploy/web.yaml:32: failed SchemaInvalid"},
 		"undo-failed": {"run: failed ImageNotFound", "apply: passed", "deployment/web deploy/web.yaml:32: failed ImageNotFound", "undo: failed AdmissionDenied"},
+		"command":     {"run: failed CommandFailed", "command: failed CommandFailed", "deployment/web: failed CommandFailed", "undo: error UndoDiffers"},
 		"superseded":  {"run: error superseded", "apply: passed", "deployment/web deploy/web.yaml:14: error Superseded", "undo: skipped"},
 		"drill":       {"drill: failed failed", "image: passed", "crash: passed", "probe: failed NotCaught", "errors: skipped"},
 		"empty":       {"plan: passed", "apply: passed"},
