@@ -21,6 +21,13 @@ EXPOSURE ?= --out docs/delivery.md
 SANDBOX_ARCHIVE ?=
 SANDBOX_SHA256  ?=
 
+# How the sandbox is compiled: quickly, and as its components are, so that what they share is compiled once. The flags stand
+# in sandbox/components as well; a test compares them.
+SANDBOX_FLAGS = -trimpath '-gcflags=all=-l -dwarf=false' -gcflags=std= -ldflags '-s -w'
+
+# For builds of much: compiler and linker use memory, two gigabytes each at most, before they collect garbage.
+FAST = GOGC=$${GOGC:-off} GOMEMLIMIT=$${GOMEMLIMIT:-2GiB}
+
 # The compiler that a release is made with, so that it is the same bytes everywhere.
 TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
 
@@ -36,11 +43,12 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/rolloutgate
-	go build -trimpath -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
+	$(FAST) go build -trimpath -gcflags=all=-dwarf=false -gcflags=std= -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine; or fetch SANDBOX_ARCHIVE, if SANDBOX_SHA256 is its checksum
 	@if test -n "$(SANDBOX_ARCHIVE)"; then sandbox/fetch.sh "$(SANDBOX_ARCHIVE)" "$(SANDBOX_SHA256)" bin; \
-	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; rm -f bin/.sandbox-archive; cd sandbox && go build -o ../bin/ . ./testapp; fi
+	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; rm -f bin/.sandbox-archive; \
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ . ./testapp; fi
 
 unit: ## tests that need no cluster, and how long they take
 	@go test -run '^$$' ./... >/dev/null # builds them, so that only their own time counts
@@ -90,21 +98,21 @@ e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or U
 
 accuracy: build sandbox ## is the named cause the right one? live cases, quiet ones too; flags in ACCURACY (root, as e2e)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
-	cd sandbox && go build -o ../bin/ ./accuracy
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./accuracy
 	bin/accuracy $(ACCURACY)
 
 trials: build sandbox ## criteria on a real kubelet: each kind of fault, and a healthy noisy service, ten times (root, as e2e)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
-	cd sandbox && go build -o ../bin/ ./trials
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./trials
 	bin/trials $(TRIALS)
 
 crash: build sandbox ## a run is killed, stopped, cut off at every write; is it put right by one command? flags in CRASH
-	cd sandbox && go build -o ../bin/ ./crash
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./crash
 	bin/crash $(CRASH)
 
 exposure: build sandbox ## how many requests meet a bad release, beside Argo Rollouts; flags in EXPOSURE (root, as e2e)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
-	cd sandbox && go build -o ../bin/ ./exposure
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./exposure
 	cd sandbox/exposure/argo && go build -trimpath -o ../../../bin/ $(ARGO)/cmd/rollouts-controller
 	bin/exposure --argo bin/rollouts-controller --argo-kinds "$$(cd sandbox/exposure/argo && go list -m -f '{{.Dir}}' $(ARGO))/manifests/crds" $(EXPOSURE)
 
@@ -112,7 +120,7 @@ demo: build sandbox ## four rollouts, one good and three bad, in about two minut
 	bin/sandbox run -- examples/quickstart/demo.sh
 
 bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
-	cd sandbox && go build -o ../bin/ ./bench
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./bench
 	bin/sandbox run --nodes 20 -- bin/bench $(BENCH)
 
 lint: ## staticcheck, actionlint, shellcheck

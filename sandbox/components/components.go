@@ -86,6 +86,11 @@ func (m Module) Versions(of []Component) map[string]string {
 // drag in the SDK of every cloud.
 const tags = "remove_all_sd,enable_kubernetes_sd"
 
+// compileFlags make the compiler quick, not its result: nothing is inlined, and no debug information is made that the linker
+// would leave out again. The standard library is compiled as usual; -trimpath makes it the same as that of `make build`. The
+// Makefile builds the sandbox itself with them, so that what it has in common with its components is compiled once.
+var compileFlags = []string{"-trimpath", "-gcflags=all=-l -dwarf=false", "-gcflags=std="}
+
 // linkFlags stamps the Kubernetes version into the binaries. Without it the
 // server reports v0.0.0-master and clients cannot parse its version.
 func linkFlags(kubernetes string) string {
@@ -109,7 +114,8 @@ func linkFlags(kubernetes string) string {
 // key names a set of binaries by everything that shapes them.
 func key(m Module, goVersion string) string {
 	sum := sha256.New()
-	for _, part := range append(m.pins(), tags, linkFlags(m.Version("k8s.io/kubernetes")), goVersion) {
+	parts := slices.Concat(m.pins(), standinTexts(), compileFlags, []string{tags, linkFlags(m.Version("k8s.io/kubernetes")), goVersion})
+	for _, part := range parts {
 		fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
 	return hex.EncodeToString(sum.Sum(nil))[:16]

@@ -65,6 +65,24 @@ func TestLinkFlags(t *testing.T) {
 	}
 }
 
+// What the sandbox shares with its components is compiled once, if both are compiled alike.
+func TestCompileFlagsOfTheMakefile(t *testing.T) {
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := make([]string, 0, len(compileFlags))
+	for _, flag := range compileFlags {
+		if strings.Contains(flag, " ") {
+			flag = "'" + flag + "'"
+		}
+		quoted = append(quoted, flag)
+	}
+	if want := "\nSANDBOX_FLAGS = " + strings.Join(quoted, " ") + " "; !strings.Contains(string(makefile), want) {
+		t.Errorf("the Makefile lacks the line that begins with %s", strings.TrimSpace(want))
+	}
+}
+
 func TestKey(t *testing.T) {
 	base := key(module, "go1.26.0")
 	grouped := strings.NewReplacer("require go.etcd.io", "require (\n\tgo.etcd.io", "v3.6.8", "v3.6.8 // indirect\n)", " // indirect\n\tsigs", "\n\tsigs").Replace(string(module.Mod))
