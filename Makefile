@@ -23,7 +23,7 @@ SANDBOX_SHA256  ?=
 
 # How the sandbox is compiled: quickly, and as its components are, so that what they share is compiled once. The flags stand
 # in sandbox/components as well; a test compares them.
-SANDBOX_FLAGS = -trimpath '-gcflags=all=-l -dwarf=false' -gcflags=std= -ldflags '-s -w'
+SANDBOX_FLAGS = -trimpath '-gcflags=all=-l -c=1 -dwarf=false' -gcflags=std=-dwarf=false -ldflags '-s -w'
 
 # For builds of much: compiler and linker use memory, two gigabytes each at most, before they collect garbage.
 FAST = GOGC=$${GOGC:-off} GOMEMLIMIT=$${GOMEMLIMIT:-2GiB}
@@ -36,19 +36,22 @@ DASHBOARDS ?=
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox unit race prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench lint dist \
+.PHONY: help build sandbox components unit race prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench lint dist \
 	dist-test checksums checksums-check sandbox-archive
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/rolloutgate
-	$(FAST) go build -trimpath -gcflags=all=-dwarf=false -gcflags=std= -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
+	$(FAST) go build -trimpath -gcflags=all=-dwarf=false -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine; or fetch SANDBOX_ARCHIVE, if SANDBOX_SHA256 is its checksum
 	@if test -n "$(SANDBOX_ARCHIVE)"; then sandbox/fetch.sh "$(SANDBOX_ARCHIVE)" "$(SANDBOX_SHA256)" bin; \
 	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; rm -f bin/.sandbox-archive; \
 	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ . ./testapp; fi
+
+components: # of the sandbox, which builds them itself when it needs them
+	@bin/sandbox build >/dev/null
 
 unit: ## tests that need no cluster, and how long they take
 	@go test -run '^$$' ./... >/dev/null # builds them, so that only their own time counts
@@ -116,7 +119,8 @@ exposure: build sandbox ## how many requests meet a bad release, beside Argo Rol
 	cd sandbox/exposure/argo && go build -trimpath -o ../../../bin/ $(ARGO)/cmd/rollouts-controller
 	bin/exposure --argo bin/rollouts-controller --argo-kinds "$$(cd sandbox/exposure/argo && go list -m -f '{{.Dir}}' $(ARGO))/manifests/crds" $(EXPOSURE)
 
-demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
+demo: sandbox ## four rollouts, one good and three bad, in about two minutes; the first time it builds a control plane
+	@$(MAKE) --no-print-directory -j 2 build components # neither keeps two cores busy to its end
 	bin/sandbox run -- examples/quickstart/demo.sh
 
 bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH

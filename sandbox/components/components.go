@@ -86,10 +86,11 @@ func (m Module) Versions(of []Component) map[string]string {
 // drag in the SDK of every cloud.
 const tags = "remove_all_sd,enable_kubernetes_sd"
 
-// compileFlags make the compiler quick, not its result: nothing is inlined, and no debug information is made that the linker
-// would leave out again. The standard library is compiled as usual; -trimpath makes it the same as that of `make build`. The
-// Makefile builds the sandbox itself with them, so that what it has in common with its components is compiled once.
-var compileFlags = []string{"-trimpath", "-gcflags=all=-l -dwarf=false", "-gcflags=std="}
+// compileFlags make the compiler quick, not its result: nothing is inlined, a package is compiled by one thread, as there
+// are thousands of them, and no debug information is made that the linker would leave out again. The standard library is
+// compiled as `make build` compiles it, once for both. The Makefile has the same flags for the sandbox itself, which shares
+// many packages with its components.
+var compileFlags = []string{"-trimpath", "-gcflags=all=-l -c=1 -dwarf=false", "-gcflags=std=-dwarf=false"}
 
 // linkFlags stamps the Kubernetes version into the binaries. Without it the
 // server reports v0.0.0-master and clients cannot parse its version.
