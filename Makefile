@@ -125,7 +125,7 @@ demo: sandbox ## four rollouts, one good and three bad, in about two minutes; th
 
 bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
 	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./bench
-	bin/sandbox run --nodes 20 -- bin/bench $(BENCH)
+	bin/sandbox run --optimized --nodes 20 -- bin/bench $(BENCH)
 
 lint: ## staticcheck, actionlint, shellcheck
 	go run $(STATICCHECK) -tags cluster,realnode,prometheus,chromium ./...

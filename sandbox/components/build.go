@@ -28,8 +28,8 @@ type Result struct {
 // Build returns a directory under cache with all wanted components, building
 // those that are missing. Progress goes to log. Builds of the same cache in
 // several processes wait for each other.
-func Build(ctx context.Context, cache string, m Module, want []Component, log io.Writer) (Result, error) {
-	dir := filepath.Join(cache, key(m, runtime.Version()))
+func Build(ctx context.Context, cache string, m Module, flags Flags, want []Component, log io.Writer) (Result, error) {
+	dir := filepath.Join(cache, key(m, flags, runtime.Version()))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return Result{}, fmt.Errorf("building components: %w", err)
 	}
@@ -44,7 +44,7 @@ func Build(ctx context.Context, cache string, m Module, want []Component, log io
 		return Result{Dir: dir}, nil
 	}
 	start := time.Now()
-	if err := compile(ctx, dir, m, missing, log); err != nil {
+	if err := compile(ctx, dir, m, flags, missing, log); err != nil {
 		return Result{}, err
 	}
 	r := Result{Dir: dir, Took: time.Since(start)}
@@ -55,8 +55,8 @@ func Build(ctx context.Context, cache string, m Module, want []Component, log io
 }
 
 // Packed is the folder below base that holds all wanted components as this program would build them, or empty.
-func Packed(base string, m Module, want []Component) string {
-	dir := filepath.Join(base, key(m, runtime.Version()))
+func Packed(base string, m Module, flags Flags, want []Component) string {
+	dir := filepath.Join(base, key(m, flags, runtime.Version()))
 	if len(absent(dir, want)) > 0 {
 		return ""
 	}
@@ -75,7 +75,7 @@ func absent(dir string, want []Component) []Component {
 
 // compile runs one `go build` for everything missing, so that the shared
 // packages are compiled once, and moves each finished binary into place.
-func compile(ctx context.Context, dir string, m Module, missing []Component, log io.Writer) error {
+func compile(ctx context.Context, dir string, m Module, flags Flags, missing []Component, log io.Writer) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return errors.New("building components: the Go tool is not in PATH; install Go 1.26 or newer from https://go.dev/dl")
 	}
@@ -95,14 +95,14 @@ func compile(ctx context.Context, dir string, m Module, missing []Component, log
 		}
 	}
 
-	args := append([]string{"build", "-v"}, compileFlags...)
+	args := append([]string{"build", "-v"}, flags...)
 	args = append(args, "-tags", tags, "-ldflags", linkFlags(m.Version("k8s.io/kubernetes")), "-o", out+string(filepath.Separator))
 	names := make([]string, 0, len(missing))
 	for _, c := range missing {
 		args = append(args, c.Package)
 		names = append(names, c.Name)
 	}
-	fmt.Fprintf(log, "building %s with %s; with nothing in the Go build cache this takes about 3 minutes on two cores\n", strings.Join(names, ", "), runtime.Version())
+	fmt.Fprintf(log, "building %s with %s; with nothing in the Go build cache this takes some minutes\n", strings.Join(names, ", "), runtime.Version())
 	if err := runGo(ctx, work, args, log); err != nil {
 		return err
 	}
