@@ -24,6 +24,13 @@ EXPOSURE ?= --out docs/delivery.md
 SANDBOX_ARCHIVE ?=
 SANDBOX_SHA256  ?=
 
+# How the sandbox is compiled: quickly, and as its components are, so that what they share is compiled once. The flags stand
+# in sandbox/components as well; a test compares them.
+SANDBOX_FLAGS = -trimpath '-gcflags=all=-l -c=1 -dwarf=false' -gcflags=std=-dwarf=false -ldflags '-s -w'
+
+# For builds of much: compiler and linker use memory, two gigabytes each at most, before they collect garbage.
+FAST = GOGC=$${GOGC:-off} GOMEMLIMIT=$${GOMEMLIMIT:-2GiB}
+
 # The compiler that a release is made with, so that it is the same bytes everywhere.
 TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
 
@@ -31,22 +38,26 @@ TOOLCHAIN = $(shell awk '$$1 == "toolchain" { print $$2 }' release/go.mod)
 DASHBOARDS ?=
 
 # What waits for an API server is not faster for being inlined, but a tenth bigger: only the standard library is.
-GCFLAGS = -gcflags=all=-l -gcflags=std=
+GCFLAGS = '-gcflags=all=-l -dwarf=false' -gcflags=std=-dwarf=false
 
 export CGO_ENABLED = 0
 
-.PHONY: help build sandbox helm unit race backends prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-peers bench-workloads bench-pods lint dist \
+.PHONY: help build sandbox components helm unit race backends prometheus dashboards cover fuzz chromium pictures test e2e accuracy trials crash exposure demo bench bench-peers bench-workloads bench-pods lint dist \
 	dist-test checksums checksums-check sandbox-archive
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 build: ## build bin/rolloutgate
-	go build -trimpath $(GCFLAGS) -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
+	$(FAST) go build -trimpath $(GCFLAGS) -ldflags "-s -w -X main.buildVersion=$(VERSION)" -o bin/rolloutgate ./cmd/rolloutgate
 
 sandbox: ## build bin/sandbox, a Kubernetes control plane for this machine; or fetch SANDBOX_ARCHIVE, if SANDBOX_SHA256 is its checksum
 	@if test -n "$(SANDBOX_ARCHIVE)"; then sandbox/fetch.sh "$(SANDBOX_ARCHIVE)" "$(SANDBOX_SHA256)" bin; \
-	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; rm -f bin/.sandbox-archive; cd sandbox && go build -o ../bin/ . ./testapp; fi
+	else echo "cd sandbox && go build -o ../bin/ . ./testapp"; rm -f bin/.sandbox-archive; \
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ . ./testapp; fi
+
+components: # of the sandbox, which builds them itself when it needs them
+	@bin/sandbox build >/dev/null
 
 helm: ## build bin/helm, which the tests of commands wrap
 	cd sandbox/helm && go build -trimpath -ldflags "-s -w" -o ../../bin/helm helm.sh/helm/v4/cmd/helm
@@ -103,41 +114,41 @@ e2e: sandbox ## tests with a real kubelet and real containers (root, Debian or U
 
 accuracy: build sandbox ## is the named cause the right one? live cases, quiet ones too; flags in ACCURACY (root, as e2e)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
-	cd sandbox && go build -o ../bin/ ./accuracy
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./accuracy
 	bin/accuracy $(ACCURACY)
 
 trials: build sandbox ## criteria on a real kubelet: each kind of fault, and a healthy noisy service, ten times (root, as e2e)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
-	cd sandbox && go build -o ../bin/ ./trials
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./trials
 	bin/trials $(TRIALS)
 
 crash: build sandbox ## a run is killed, stopped, cut off at every write; is it put right by one command? flags in CRASH
-	cd sandbox && go build -o ../bin/ ./crash
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./crash
 	bin/crash $(CRASH)
 
 exposure: build sandbox ## how many requests meet a bad release, beside Argo Rollouts; flags in EXPOSURE (root, as e2e)
 	.ci/packages containerd runc containernetworking-plugins iptables conntrack docker-registry prometheus
-	cd sandbox && go build -o ../bin/ ./exposure
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./exposure
 	cd sandbox/exposure/argo && go build -trimpath -o ../../../bin/ $(ARGO)/cmd/rollouts-controller
 	bin/exposure --argo bin/rollouts-controller --argo-kinds "$$(cd sandbox/exposure/argo && go list -m -f '{{.Dir}}' $(ARGO))/manifests/crds" $(EXPOSURE)
 
-demo: build sandbox ## four rollouts, one good and three bad, in about two minutes
+demo: sandbox ## four rollouts, one good and three bad, in about two minutes; the first time it builds a control plane
+	@$(MAKE) --no-print-directory -j 2 build components # neither keeps two cores busy to its end
 	bin/sandbox run -- examples/quickstart/demo.sh
 
 bench: build sandbox ## time, bytes and memory against kubectl; flags in BENCH
-	cd sandbox && go build -o ../bin/ ./bench
-	bin/sandbox run --nodes 20 -- bin/bench $(BENCH)
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./bench
+	bin/sandbox run --optimized --nodes 20 -- bin/bench $(BENCH)
 
-bench-peers:
-	cd sandbox && go build -o ../bin/ ./bench
-	cd sandbox/bench/helm && go build -trimpath -ldflags "-s -w" -o ../../../bin/ helm.sh/helm/v4/cmd/helm
+bench-peers: helm
+	cd sandbox && $(FAST) go build $(SANDBOX_FLAGS) -o ../bin/ ./bench
 	cd sandbox/bench/kapp && go build -trimpath -ldflags "-s -w" -o ../../../bin/ carvel.dev/kapp/cmd/kapp
 
 bench-workloads: build sandbox bench-peers ## how the cost grows with the workloads of a run, beside kubectl, Helm and kapp; flags in SCALE
-	bin/sandbox run --nodes 20 -- bin/bench --scale workloads --helm bin/helm --kapp bin/kapp $(SCALE)
+	bin/sandbox run --optimized --nodes 20 -- bin/bench --scale workloads --helm bin/helm --kapp bin/kapp $(SCALE)
 
 bench-pods: build sandbox bench-peers ## how the cost grows with the pods of a Deployment, beside the same; flags in SCALE
-	bin/sandbox run --nodes 20 -- bin/bench --scale pods --helm bin/helm --kapp bin/kapp $(SCALE)
+	bin/sandbox run --optimized --nodes 20 -- bin/bench --scale pods --helm bin/helm --kapp bin/kapp $(SCALE)
 
 lint: ## staticcheck, actionlint, shellcheck
 	go run $(STATICCHECK) -tags cluster,realnode,prometheus,chromium ./...

@@ -65,16 +65,35 @@ func TestLinkFlags(t *testing.T) {
 	}
 }
 
+// What the sandbox shares with its components is compiled once, if both are compiled alike.
+func TestCompileFlagsOfTheMakefile(t *testing.T) {
+	makefile, err := os.ReadFile("../../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	quoted := make([]string, 0, len(Quick()))
+	for _, flag := range Quick() {
+		if strings.Contains(flag, " ") {
+			flag = "'" + flag + "'"
+		}
+		quoted = append(quoted, flag)
+	}
+	if want := "\nSANDBOX_FLAGS = " + strings.Join(quoted, " ") + " "; !strings.Contains(string(makefile), want) {
+		t.Errorf("the Makefile lacks the line that begins with %s", strings.TrimSpace(want))
+	}
+}
+
 func TestKey(t *testing.T) {
-	base := key(module, "go1.26.0")
+	base := key(module, Quick(), "go1.26.0")
 	grouped := strings.NewReplacer("require go.etcd.io", "require (\n\tgo.etcd.io", "v3.6.8", "v3.6.8 // indirect\n)", " // indirect\n\tsigs", "\n\tsigs").Replace(string(module.Mod))
-	if base != key(Module{Mod: []byte(grouped), Sum: []byte("x")}, "go1.26.0") {
+	if base != key(Module{Mod: []byte(grouped), Sum: []byte("x")}, Quick(), "go1.26.0") {
 		t.Error("another grouping of the same versions changes the key")
 	}
 	for name, other := range map[string]string{
-		"go version": key(module, "go1.26.1"),
-		"a version":  key(Module{Mod: []byte(strings.Replace(string(module.Mod), "v3.6.8", "v3.6.9", 1))}, "go1.26.0"),
-		"a replace":  key(Module{Mod: []byte(strings.Replace(string(module.Mod), "v0.36.3", "v0.36.4", 1))}, "go1.26.0"),
+		"the flags":  key(module, Optimized(), "go1.26.0"),
+		"go version": key(module, Quick(), "go1.26.1"),
+		"a version":  key(Module{Mod: []byte(strings.Replace(string(module.Mod), "v3.6.8", "v3.6.9", 1))}, Quick(), "go1.26.0"),
+		"a replace":  key(Module{Mod: []byte(strings.Replace(string(module.Mod), "v0.36.3", "v0.36.4", 1))}, Quick(), "go1.26.0"),
 	} {
 		if other == base {
 			t.Errorf("%s does not change the key", name)
@@ -86,7 +105,7 @@ func TestBuildUsesTheCache(t *testing.T) {
 	cache := t.TempDir()
 	dir := ""
 	for range 2 { // wanting nothing only says where things belong
-		r, err := Build(t.Context(), cache, module, nil, os.Stderr)
+		r, err := Build(t.Context(), cache, module, Quick(), nil, os.Stderr)
 		if err != nil || len(r.Built) != 0 {
 			t.Fatalf("%+v, %v", r, err)
 		}
@@ -99,7 +118,7 @@ func TestBuildUsesTheCache(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "kwok"), nil, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if r, err := Build(t.Context(), cache, module, want, os.Stderr); err != nil || len(r.Built) != 0 {
+	if r, err := Build(t.Context(), cache, module, Quick(), want, os.Stderr); err != nil || len(r.Built) != 0 {
 		t.Errorf("a cached component was built again: %+v, %v", r, err)
 	}
 }
@@ -108,22 +127,25 @@ func TestBuildUsesTheCache(t *testing.T) {
 func TestPacked(t *testing.T) {
 	base := t.TempDir()
 	want := []Component{{Name: "etcd"}, {Name: "kwok"}}
-	dir := filepath.Join(base, key(module, runtime.Version()))
+	dir := filepath.Join(base, key(module, Quick(), runtime.Version()))
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for i, c := range want {
-		if got := Packed(base, module, want); got != "" {
+		if got := Packed(base, module, Quick(), want); got != "" {
 			t.Errorf("with %d of %d components: %s", i, len(want), got)
 		}
 		if err := os.WriteFile(filepath.Join(dir, c.Name), nil, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := Packed(base, module, want); got != dir {
+	if got := Packed(base, module, Quick(), want); got != dir {
 		t.Errorf("got %q, want %q", got, dir)
 	}
-	if got := Packed(base, Module{Mod: []byte("require k8s.io/kubernetes v1.0.0")}, want); got != "" {
+	if got := Packed(base, module, Optimized(), want); got != "" {
+		t.Errorf("components that were compiled otherwise: %q", got)
+	}
+	if got := Packed(base, Module{Mod: []byte("require k8s.io/kubernetes v1.0.0")}, Quick(), want); got != "" {
 		t.Errorf("the components of other versions: %q", got)
 	}
 }
