@@ -90,7 +90,7 @@ var untyped = map[string]string{
 	"FindAll list":     "", // diagnose --all, which no manifest stands behind
 	"recreate create":  toApply, "ownAsBefore get": toRead, "nowOf get": toRead, "gatherNamed get": toRead, "gatherRead get": toRead,
 	"gatherSelected list": "", "gatherThose list": "", // of a run with a command, which no manifest stands behind
-	"byProxy get":  "ask Prometheus, or another endpoint, through the API server's proxy",
+	"Proxy get":    "ask Prometheus, or another endpoint, through the API server's proxy",
 	"connect post": "", // the address alone; the row of pods/portforward is in the tests of the tunnel
 }
 
