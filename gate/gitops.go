@@ -48,6 +48,9 @@ func (r *run) deployedByGitOps(ctx context.Context, plan patch.Plan) error {
 	var errs []error
 	for _, g := range groups {
 		f := diagnosis.OwnedByGitOps(g, watchCommand(g, plan.Writes))
+		if i := slices.IndexFunc(plan.Writes, func(w patch.Write) bool { return w.Ref == g[0].Object }); i >= 0 {
+			f.File, f.Line = plan.Writes[i].Source.Path, plan.Writes[i].Source.Line
+		}
 		r.findings = append(r.findings, f)
 		errs = append(errs, errors.New(f.Cause))
 	}
