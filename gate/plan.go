@@ -34,7 +34,11 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 		return plan, r.fail(err)
 	}
 	if len(plan.Refusals) > 0 {
-		return plan, r.refuse(plan.Refusals)
+		others, err := r.conflictsWithGitOps(ctx, plan)
+		if len(others) > 0 {
+			err = errors.Join(err, r.refuse(others))
+		}
+		return plan, err
 	}
 	if lacks := strings.Join(plan.CannotUndo, ", "); lacks != "" && !r.g.NeverUndo && r.report.Run.Command == "run" {
 		return plan, r.fail(deniedError{fmt.Errorf("this account could not undo a bad rollout: it cannot %s\n  hint: grant it, or give up on undoing with --undo=never", lacks)})
