@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
 	"github.com/rolloutgate/rolloutgate/gate/patch"
@@ -45,9 +47,38 @@ func (r *run) deployedByGitOps(ctx context.Context, plan patch.Plan) error {
 		}
 		return nil
 	}
+	return r.refuseKept(groups, plan)
+}
+
+// conflictsWithGitOps parts the refusals of a plan from the conflicts with a GitOps tool over what it keeps. That it keeps it
+// is the better reason: to take the fields from it, as against a conflict, would help for a moment. On an error the exit is set.
+func (r *run) conflictsWithGitOps(ctx context.Context, plan patch.Plan) (others []patch.Refusal, err error) {
+	if r.g.GitOps == GitOpsWarn || r.resumed != "" || !slices.ContainsFunc(plan.Refusals, isConflict) {
+		return plan.Refusals, nil
+	}
+	groups := r.kept(ctx, plan)
+	isKept := func(object manifest.Ref) bool {
+		return slices.ContainsFunc(groups, func(g []diagnosis.Kept) bool {
+			return slices.ContainsFunc(g, func(k diagnosis.Kept) bool { return k.Object == object })
+		})
+	}
+	others = slices.DeleteFunc(slices.Clone(plan.Refusals), func(x patch.Refusal) bool { return isConflict(x) && isKept(x.Object.Ref()) })
+	if len(others) == len(plan.Refusals) {
+		return others, nil
+	}
+	return others, r.refuseKept(groups, plan)
+}
+
+func isConflict(r patch.Refusal) bool { return apierrors.IsConflict(r.Err) }
+
+// refuseKept ends a run before it has changed anything, because of who keeps its objects.
+func (r *run) refuseKept(groups [][]diagnosis.Kept, plan patch.Plan) error {
 	var errs []error
 	for _, g := range groups {
 		f := diagnosis.OwnedByGitOps(g, watchCommand(g, plan.Writes))
+		if i := slices.IndexFunc(plan.Writes, func(w patch.Write) bool { return w.Ref == g[0].Object }); i >= 0 {
+			f.File, f.Line = plan.Writes[i].Source.Path, plan.Writes[i].Source.Line
+		}
 		r.findings = append(r.findings, f)
 		errs = append(errs, errors.New(f.Cause))
 	}
@@ -180,10 +211,11 @@ func (r *run) notSynced(targets []rollout.Target, v Verdict) {
 	}
 }
 
-// went tells whether a workload was seen on its way.
+// went tells whether a workload was seen on its way: not that all its new pods were there and only had to prove themselves.
 func (r *run) went(ref manifest.Ref) bool {
+	proving := []string{rollout.ReasonCheckingServices, rollout.ReasonTrial, rollout.ReasonEndpoints}
 	return slices.ContainsFunc(r.report.Timeline, func(e Event) bool {
 		s, ok := e.Payload.(Status)
-		return ok && e.Object == ref && s.Phase != rollout.Complete && s.Reason != rollout.ReasonCheckingServices
+		return ok && e.Object == ref && s.Phase != rollout.Complete && !slices.Contains(proving, s.Reason)
 	})
 }

@@ -1,11 +1,14 @@
 package gate
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
@@ -94,7 +97,7 @@ func TestGitOps(t *testing.T) {
 						state = nothingChanged
 					}
 					check(t, r, w, c.outcome, state, "")
-					if len(r.Findings) != c.findings || c.findings > 0 && (r.Findings[0].Code != "OwnedByGitOps" || !strings.HasPrefix(r.Findings[0].Cause, c.cause)) {
+					if len(r.Findings) != c.findings || c.findings > 0 && (r.Findings[0].Code != "OwnedByGitOps" || c.findings > 0 && r.Findings[0].File != "deploy.yaml" || !strings.HasPrefix(r.Findings[0].Cause, c.cause)) {
 						t.Errorf("findings %+v", r.Findings)
 					}
 					if !strings.Contains(strings.Join(r.Notes, "\n"), c.note) {
@@ -103,6 +106,49 @@ func TestGitOps(t *testing.T) {
 				}
 				if c.outcome == Refused && (w.history() != "" || w.versions() != before) {
 					t.Errorf("a refused run wrote %s", w.history())
+				}
+			})
+		})
+	}
+}
+
+// TestGitOpsConflict: a conflict with the tool that keeps an object is told as that, any other one as it is.
+func TestGitOpsConflict(t *testing.T) {
+	conflict := apierrors.NewConflict(schema.GroupResource{Group: "example.com", Resource: "things"}, "web", errors.New("Apply failed with 1 conflict"))
+	for name, c := range map[string]struct {
+		err   error
+		kept  bool
+		mode  GitOpsMode
+		codes string
+	}{
+		"with the keeper":      {err: conflict, kept: true, codes: "OwnedByGitOps"},
+		"with somebody else":   {err: conflict, codes: "FieldOwnershipConflict"},
+		"after a warning":      {err: conflict, kept: true, mode: GitOpsWarn, codes: "FieldOwnershipConflict"},
+		"refused in other way": {err: errors.New("the namespace is being terminated"), kept: true, codes: "ApplyRejected"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(good("web"))
+				if c.kept {
+					w.objects["web"].dress = byFlux
+				}
+				objects := w.manifests("web")
+				for _, o := range objects {
+					o.SetNamespace("shop")
+				}
+				w.refusals = []patch.Refusal{{Object: objects[0], Err: c.err}}
+				g := gated(w)
+				g.GitOps = c.mode
+				report, err := g.Run(t.Context(), objects)
+				if err == nil || w.history() != "" {
+					t.Errorf("error %v, wrote %q", err, w.history())
+				}
+				var codes []string
+				for _, f := range report.Findings {
+					codes = append(codes, f.Code)
+				}
+				if got := strings.Join(codes, " "); got != c.codes || report.Exit.Code == 0 {
+					t.Errorf("exit %d, findings %s, want %s", report.Exit.Code, got, c.codes)
 				}
 			})
 		})

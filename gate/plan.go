@@ -35,7 +35,11 @@ func (r *run) plan(objects []manifest.Object) (patch.Plan, error) {
 		return plan, r.fail(err)
 	}
 	if len(plan.Refusals) > 0 {
-		return plan, r.refuse(plan.Refusals)
+		others, err := r.conflictsWithGitOps(ctx, plan)
+		if len(others) > 0 {
+			err = errors.Join(err, r.refuse(others))
+		}
+		return plan, err
 	}
 	r.considerPlan(plan)
 	if lacks := strings.Join(plan.CannotUndo, ", "); lacks != "" && !r.g.NeverUndo && r.report.Run.Command == "run" {
