@@ -20,6 +20,7 @@ var calm = analysis.Timing{Settle: 3 * time.Second, Window: 9 * time.Second, Int
 type backends struct {
 	*rig
 	clients map[string]*prometheus.Client
+	urls    map[string]string
 }
 
 func newBackends(t *testing.T) *backends {
@@ -38,7 +39,8 @@ func newBackends(t *testing.T) *backends {
 	p.AwaitScrapes(1, first)
 	victoria.AwaitScrapes(1, first)
 	b := &backends{rig: &rig{server: p, pods: e}, clients: map[string]*prometheus.Client{}}
-	for name, url := range map[string]string{"Prometheus": p.URL, "Thanos": thanos.URL, "VictoriaMetrics": victoria.URL} {
+	b.urls = map[string]string{"Prometheus": p.URL, "Thanos": thanos.URL, "VictoriaMetrics": victoria.URL}
+	for name, url := range b.urls {
 		b.clients[name] = connect(t, url, 5*time.Second)
 	}
 	return b
@@ -173,6 +175,10 @@ func TestBackends(t *testing.T) {
 		t.Parallel()
 		b.preflight(t)
 	})
+	t.Run("faults", func(t *testing.T) {
+		t.Parallel()
+		b.faults(t)
+	})
 	t.Run("metricsql", func(t *testing.T) {
 		t.Parallel()
 		a := b.app(t, "metricsql", nil)
@@ -183,6 +189,30 @@ func TestBackends(t *testing.T) {
 			wants(t, a.one(s), want, "")
 		}
 	})
+}
+
+// faults puts faults between a healthy release and its judge, for a clock that is wrong and all ways in which a server says
+// that it knows less than was asked.
+func (b *backends) faults(t *testing.T) {
+	for _, backend := range []string{"Thanos", "VictoriaMetrics"} {
+		server := *b.server
+		server.URL = b.urls[backend]
+		r := &rig{server: &server, pods: b.pods}
+		a := r.app(t, "faults-"+strings.ToLower(backend), nil)
+		p := a.young("a")
+		p.Rate(requests, good, 500)
+		p.Gauge("queue_length", nil).Set(3)
+		b.server.AwaitScrapes(12, p)
+		for _, f := range promtest.Faults() {
+			switch f.Name {
+			case "clock 10 min ahead", "clock 10 min behind", "isPartial", "warnings", "429 with Retry-After", "503 timeout", "empty vector", "two series":
+				t.Run(backend+", "+f.Name, func(t *testing.T) {
+					t.Parallel()
+					faulty(t, a, f, forever)
+				})
+			}
+		}
+	}
 }
 
 // What the preflight finds out of a server: a clock that is right, how often it scrapes, how late it shows that, and which
