@@ -119,7 +119,11 @@ func (c *Client) Fetch(ctx context.Context, r analysis.Request) (analysis.Respon
 	if !known {
 		return analysis.Response{}, fmt.Errorf("criterion %q has no endpoint", r.Criterion)
 	}
-	req, err := http.NewRequest(r.Method, w.base+r.Address, strings.NewReader(r.Body))
+	address := r.Address
+	if w.base != "" && address == "" {
+		address = "/" // else the API server answers with a redirect
+	}
+	req, err := http.NewRequest(r.Method, w.base+address, strings.NewReader(r.Body))
 	if err != nil || req.URL.Scheme != "http" && req.URL.Scheme != "https" || req.URL.Host == "" {
 		return analysis.Response{}, &analysis.QueryError{Kind: analysis.Unreadable, Source: source, Text: "the url is not an http or https URL", Hint: "check the variables in it"}
 	}

@@ -269,6 +269,12 @@ func TestService(t *testing.T) {
 	if _, err := c.Fetch(t.Context(), r); err != nil || asked != "/proxy/h?x=1" {
 		t.Errorf("asked %s, %v", asked, err)
 	}
+	if c, r, err = client(t, "    service: shop/web:80\n", nil, o); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Fetch(t.Context(), r); err != nil || asked != "/proxy/" {
+		t.Errorf("asked %s, %v", asked, err)
+	}
 	if _, _, err := client(t, "    service: shop/other:80\n", nil, o); err == nil || !strings.Contains(err.Error(), `criterion "c": no such Service`) {
 		t.Errorf("an unknown Service: %v", err)
 	}
