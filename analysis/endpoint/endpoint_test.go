@@ -125,7 +125,7 @@ func TestFetch(t *testing.T) {
 			switch {
 			case tt.kind == "" && err != nil:
 				t.Errorf("%v", err)
-			case tt.kind != "" && (!errors.As(err, &failed) || failed.Kind != tt.kind || !strings.Contains(failed.Text, tt.text) || failed.Source != source):
+			case tt.kind != "" && (!errors.As(err, &failed) || failed.Kind != tt.kind || !strings.Contains(failed.Text, tt.text) || failed.Source != `the endpoint of criterion "c"`):
 				t.Errorf("got %+v, %v", got, err)
 			}
 			if n := tries.Load(); (n > 1) != (tt.tries > 1) {
