@@ -186,7 +186,6 @@ func TestEndpointPreflight(t *testing.T) {
 		"down before a first release":   {[]any{down}, true, NoData, ""},
 		"absent":                        {[]any{absent}, false, NoData, "absent: 404 Not Found"},
 		"absent before a first release": {[]any{absent}, true, NoData, ""},
-		"wrong":                         {[]any{wrong}, false, Failed, "cannot be asked: unreadable: 400"},
 		"wrong before a first release":  {[]any{wrong}, true, Failed, "cannot be asked"},
 		"bad before a first release":    {[]any{`{"d":50}`}, true, Breach, "does not hold"},
 	} {
