@@ -27,7 +27,8 @@ func (r *run) fetch(ctx context.Context, c Criterion, vars Vars, due time.Time) 
 }
 
 // beforeAt measures what an endpoint says about the running version. One that is not there may be one of what is to come,
-// or of what is to be repaired, so that it is a lack of data, which is no reason to refuse a first release.
+// or of what is to be repaired, so that it is a lack of data, which is no reason to refuse a first release. One that wants
+// other credentials ends the preflight.
 func (p *preflight) beforeAt(ctx context.Context, c Criterion, vars Vars) Point {
 	if c.Baseline != nil {
 		c.Op, c.Limit = LessEqual, Limit{Value: maxFloat}
@@ -35,8 +36,12 @@ func (p *preflight) beforeAt(ctx context.Context, c Criterion, vars Vars) Point 
 	answer, err := p.fetch(ctx, c, vars, time.Now())
 	point := Measure(c, time.Now(), answer, err)
 	var failed *QueryError
-	if errors.As(err, &failed) && (failed.Kind == Unreachable || failed.Kind == Absent) {
+	switch {
+	case !errors.As(err, &failed):
+	case failed.Kind == Unreachable, failed.Kind == Absent:
 		point.State = NoData
+	case failed.Kind == Unauthorized && !c.Report:
+		p.denied.Store(failed)
 	}
 	return point
 }

@@ -170,7 +170,7 @@ func TestEndpointIsJudged(t *testing.T) {
 func TestEndpointPreflight(t *testing.T) {
 	down := &QueryError{Kind: Unreachable, Source: "the endpoint", Text: "connection refused"}
 	absent := &QueryError{Kind: Absent, Source: "the endpoint", Text: "404 Not Found"}
-	denied := &QueryError{Kind: Unauthorized, Source: "the endpoint", Text: "401 Unauthorized"}
+	wrong := &QueryError{Kind: Unreadable, Source: "the endpoint", Text: "400 Bad Request"}
 	for name, tt := range map[string]struct {
 		answers []any
 		first   bool // release
@@ -182,11 +182,11 @@ func TestEndpointPreflight(t *testing.T) {
 		"nothing":                       {[]any{`{}`}, false, NoData, "has no data about the running version: the path {.d} finds nothing"},
 		"down":                          {[]any{down}, false, NoData, "has no data about the running version: unreachable: connection refused"},
 		"down for a moment":             {[]any{down, `{"d":5}`}, false, OK, ""},
-		"denied":                        {[]any{denied}, false, Failed, "cannot be asked: unauthorized: 401"},
+		"wrong":                         {[]any{wrong}, false, Failed, "cannot be asked: unreadable: 400"},
 		"down before a first release":   {[]any{down}, true, NoData, ""},
 		"absent":                        {[]any{absent}, false, NoData, "absent: 404 Not Found"},
 		"absent before a first release": {[]any{absent}, true, NoData, ""},
-		"denied before a first release": {[]any{denied}, true, Failed, "cannot be asked"},
+		"wrong before a first release":  {[]any{wrong}, true, Failed, "cannot be asked"},
 		"bad before a first release":    {[]any{`{"d":50}`}, true, Breach, "does not hold"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -240,4 +240,22 @@ func TestEndpointAfterwards(t *testing.T) {
 			t.Errorf("replayed as %+v", replay)
 		}
 	})
+}
+
+// Wrong credentials end a preflight, as those for Prometheus do, but not by a criterion that decides nothing.
+func TestEndpointDenies(t *testing.T) {
+	denied := &QueryError{Kind: Unauthorized, Source: "the endpoint", Text: "401 Unauthorized"}
+	for keys, ends := range map[string]bool{"": true, ", enforce: false": false} {
+		synctest.Test(t, func(t *testing.T) {
+			criteria, err := readCriteria(t, "- {name: c, http: {url: 'http://a.example/h'}, max: 10"+keys+"}")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := Session{Fetcher: &fetcher{answers: []any{denied}}, Criteria: criteria, Timing: DefaultTiming(), Vars: func() Vars { return Vars{} }}
+			facts, err := s.Preflight(t.Context())
+			if errors.Is(err, denied) != ends || facts.Criteria[0].State != Failed {
+				t.Errorf("%q: %+v, %v", keys, facts, err)
+			}
+		})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis/stats"
@@ -17,7 +18,8 @@ import (
 // lie, how its series name pods, and what each criterion says about the running version. The session's old pods are
 // those of the running version; none means a first release, of which nothing can be known.
 //
-// The error is that of a server that does not answer a constant, a *QueryError; whatever goes wrong with one criterion
+// The error is that of a server that does not answer a constant, or of an endpoint that wants other credentials, a
+// *QueryError; whatever else goes wrong with one criterion
 // is in its facts.
 func (s Session) Preflight(ctx context.Context) (Facts, error) {
 	patience := s.Timing.QueryTimeout // between two looks it is capped, here nothing waits behind it
@@ -51,13 +53,17 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 		all.Go(func() { p.facts.Criteria[i] = about.running(ctx, c, found[i]) })
 	}
 	all.Wait()
+	if denied := p.denied.Load(); denied != nil {
+		return p.facts, denied
+	}
 	return p.facts, nil
 }
 
 // preflight is the state of one.
 type preflight struct {
 	inspector
-	facts Facts
+	facts  Facts
+	denied atomic.Pointer[QueryError] // by an endpoint
 }
 
 // clock compares the server's clock with ours.

@@ -46,7 +46,7 @@ func TestEndpoints(t *testing.T) {
 		"violated already": {answers{before: 30, after: 4}, "", Refused, nothingChanged, "web=1", "CriterionFailsBefore"},
 		"down before":      {answers{err: func() error { return down }}, "", Inconclusive, "the release was kept", "web=2", "CriterionInconclusive"}, // the pods are too young for it to be expected
 		"down":             {answers{err: func() error { return down }}, PreflightOff, Inconclusive, "the release was kept", "web=2", "CriterionInconclusive"},
-		"denied":           {answers{err: func() error { return denied }}, "", Refused, nothingChanged, "web=1", "CriterionUnusable"},
+		"denied":           {answers{err: func() error { return denied }}, "", Denied, nothingChanged, "web=1", ""},
 		"no data":          {answers{empty: true}, PreflightOff, Inconclusive, "the release was kept", "web=2", "CriterionInconclusive"},
 	} {
 		t.Run(name, func(t *testing.T) {

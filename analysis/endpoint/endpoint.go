@@ -22,8 +22,8 @@ import (
 // root is the key that the settings stand under.
 const root = "http"
 
-// source is what errors call what was asked.
-const source = "the endpoint"
+// source is what errors call the endpoint of a criterion.
+func source(criterion string) string { return fmt.Sprintf("the endpoint of criterion %q", criterion) }
 
 // Check reads the settings of the endpoints in a file, as [New] does, without the environment and without opening
 // anything. The error joins one [*analysis.SpecError] per mistake.
@@ -119,15 +119,19 @@ func (c *Client) Fetch(ctx context.Context, r analysis.Request) (analysis.Respon
 	if !known {
 		return analysis.Response{}, fmt.Errorf("criterion %q has no endpoint", r.Criterion)
 	}
-	req, err := http.NewRequest(r.Method, w.base+r.Address, strings.NewReader(r.Body))
+	address := r.Address
+	if w.base != "" && address == "" {
+		address = "/" // else the API server answers with a redirect
+	}
+	req, err := http.NewRequest(r.Method, w.base+address, strings.NewReader(r.Body))
 	if err != nil || req.URL.Scheme != "http" && req.URL.Scheme != "https" || req.URL.Host == "" {
-		return analysis.Response{}, &analysis.QueryError{Kind: analysis.Unreadable, Source: source, Text: "the url is not an http or https URL", Hint: "check the variables in it"}
+		return analysis.Response{}, &analysis.QueryError{Kind: analysis.Unreadable, Source: source(r.Criterion), Text: "the url is not an http or https URL", Hint: "check the variables in it"}
 	}
 	req.Header.Set("Accept", "application/json, */*;q=0.5")
 	if r.Body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	status, body, err := w.Ask(ctx, source, req, r.AnyStatus, r.Secrets)
+	status, body, err := w.Ask(ctx, source(r.Criterion), req, r.AnyStatus, r.Secrets)
 	if err != nil {
 		return analysis.Response{}, err
 	}

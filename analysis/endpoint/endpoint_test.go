@@ -125,7 +125,7 @@ func TestFetch(t *testing.T) {
 			switch {
 			case tt.kind == "" && err != nil:
 				t.Errorf("%v", err)
-			case tt.kind != "" && (!errors.As(err, &failed) || failed.Kind != tt.kind || !strings.Contains(failed.Text, tt.text) || failed.Source != source):
+			case tt.kind != "" && (!errors.As(err, &failed) || failed.Kind != tt.kind || !strings.Contains(failed.Text, tt.text) || failed.Source != `the endpoint of criterion "c"`):
 				t.Errorf("got %+v, %v", got, err)
 			}
 			if n := tries.Load(); (n > 1) != (tt.tries > 1) {
@@ -267,6 +267,12 @@ func TestService(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Fetch(t.Context(), r); err != nil || asked != "/proxy/h?x=1" {
+		t.Errorf("asked %s, %v", asked, err)
+	}
+	if c, r, err = client(t, "    service: shop/web:80\n", nil, o); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Fetch(t.Context(), r); err != nil || asked != "/proxy/" {
 		t.Errorf("asked %s, %v", asked, err)
 	}
 	if _, _, err := client(t, "    service: shop/other:80\n", nil, o); err == nil || !strings.Contains(err.Error(), `criterion "c": no such Service`) {

@@ -85,6 +85,7 @@ func TestErrors(t *testing.T) {
 		"its deadline":       {422, failure("422", "timeout exceeded during query execution: 30 seconds"), analysis.Unreachable, "timeout exceeded"},
 		"its limit":          {429, "too many concurrent queries", analysis.Unreachable, "429 Too Many Requests: too many"},
 		"a store is away":    {422, failure("execution", "fetch series: rpc error: code = Unavailable desc = transport is closing"), analysis.Unreachable, "code = Unavailable"},
+		"no tenant":          {401, "no org id", analysis.Unauthorized, "401 Unauthorized: no org id"},
 		"storage deadline":   {422, failure("execution", "expanding series: context deadline exceeded"), analysis.Unreachable, "expanding series"},
 		"other server's 422": {422, failure("422", "unknown function"), analysis.Rejected, "unknown function"},
 		"error in 200":       {200, failure("bad_data", "odd"), analysis.Rejected, "odd"},

@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -139,6 +140,9 @@ func (c *Client) explainStatus(e *v1.Error, text string) *analysis.QueryError {
 	text = strings.Replace(text, e.Msg, fmt.Sprintf("%d %s", status, http.StatusText(status)), 1)
 	switch status {
 	case http.StatusUnauthorized:
+		if strings.Contains(text, "no org id") { // Mimir and Cortex
+			return c.failure(analysis.Unauthorized, text, "the server wants to know the tenant: set headers: {X-Scope-OrgID: TENANT}", e)
+		}
 		return c.failure(analysis.Unauthorized, text, "the server wants credentials, or other ones: set basicAuth, bearer or oauth2, or an Authorization header", e)
 	case http.StatusProxyAuthRequired:
 		return c.failure(analysis.Unauthorized, text, proxyCredentials, e)
@@ -181,14 +185,15 @@ func innermost(err error) error {
 }
 
 // saidIn finds the message in the body of an error answer: the field error
-// of the Prometheus API, or the first line of plain text. A web page has
+// of the Prometheus API, the field message of others, or the first line of plain text. A web page has
 // nothing to quote.
 func saidIn(body string) string {
 	var envelope struct {
-		Error string `json:"error"`
+		Error   string `json:"error"`
+		Message string `json:"message"` // of a Kubernetes API server, and many others
 	}
 	if json.Unmarshal([]byte(body), &envelope) == nil {
-		return envelope.Error
+		return cmp.Or(envelope.Error, envelope.Message)
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
 	if strings.HasPrefix(line, "<") {
