@@ -21,7 +21,7 @@ import (
 //   - Every line begins with the time since the start of the run, then the object, then what happened to it. It is
 //     written in lower case, without a full stop, and fits in 100 columns where the cluster's own words do.
 //   - A line is printed when something changed, and when nothing changed for so long that a reader would wonder; the
-//     engine decides when that is.
+//     engine decides when that is. Of many objects it is printed when something was written, undone or has ended.
 //   - On a terminal that a person looks at, a block below the lines is redrawn in place: gate/live makes it. It
 //     disappears when the run is over. What it tells is in the report as well.
 //   - Everywhere else nothing is ever redrawn, and no control characters are printed but colours.
@@ -31,6 +31,7 @@ import (
 const (
 	measurementEvery = 30 * time.Second // between lines about the value of one criterion
 	maxCluster       = 30               // characters of the name of a cluster
+	manyObjects      = 50               // in a run of more than these, a line says what was done and how it ended, and not each step between
 	maxUnread        = 256 << 10        // bytes that nobody has read yet: more progress would only bury what matters
 )
 
@@ -54,7 +55,9 @@ type console struct {
 	clusters int                  // width of the column of clusters; 0: there is only one
 	criteria map[string]time.Time // when each was last worth a line
 	last     map[told]string
-	missed   int // lines that were not printed since the last one, because nobody read
+	missed   int  // lines that were not printed since the last one, because nobody read
+	plans    bool // what would change is all that is asked for
+	many     bool // the run has more than manyObjects
 }
 
 // told is what something was said about.
@@ -116,7 +119,12 @@ func (c *console) worthALine(e gate.Event) bool {
 	live := c.live != nil
 	switch p := e.Payload.(type) {
 	case gate.Started:
+		c.plans = p.Command == "plan"
 		return false // the first step says it
+	case gate.Step:
+		c.many = c.many || max(p.Objects, p.Workloads) > manyObjects
+	case gate.Planned:
+		return !c.many || c.plans
 	case gate.Waiting:
 		return !live
 	case gate.Measured:
@@ -136,7 +144,7 @@ func (c *console) worthALine(e gate.Event) bool {
 			return false
 		}
 		c.last[about] = text
-		return !live || p.Phase != rollout.Progressing
+		return !live && !c.many || p.Phase != rollout.Progressing
 	}
 	return true
 }

@@ -146,3 +146,39 @@ func TestSlowReader(t *testing.T) {
 		t.Errorf("got\n%s", out.String())
 	}
 }
+
+// TestLinesOfMany: of hundreds of objects a log says what was written and how each ended. A plan says what would change.
+func TestLinesOfMany(t *testing.T) {
+	for _, c := range []struct {
+		command string
+		objects int
+		want    []string
+		not     []string
+	}{
+		{"run", manyObjects + 1, []string{"configured", "complete"}, []string{"will be changed", "1 of 3"}},
+		{"run", manyObjects, []string{"will be changed", "1 of 3", "complete"}, nil},
+		{"plan", manyObjects + 1, []string{"will be changed"}, nil},
+	} {
+		var out strings.Builder
+		console := newConsole(&out, consoleOptions{})
+		console.event(eventAt(0, manifest.Ref{}, gate.Started{Command: c.command}))
+		console.event(eventAt(0, manifest.Ref{}, gate.Step{Name: gate.StepPlan, Objects: c.objects}))
+		console.event(eventAt(1, deploymentWeb, gate.Planned{Action: patch.Configured}))
+		console.event(eventAt(2, deploymentWeb, gate.Applied{Action: patch.Configured}))
+		console.event(statusAt(3, deploymentWeb, rollout.Progressing, 1, "1 of 3 pods available"))
+		console.event(statusAt(4, deploymentWeb, rollout.Complete, 3, ""))
+		for _, want := range c.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s of %d: no %q in\n%s", c.command, c.objects, want, out.String())
+			}
+		}
+		for _, not := range c.not {
+			if strings.Contains(out.String(), not) {
+				t.Errorf("%s of %d: %q in\n%s", c.command, c.objects, not, out.String())
+			}
+		}
+		if lines := strings.Count(out.String(), "\n"); (lines == 3) != (c.objects > manyObjects && c.command == "run") {
+			t.Errorf("%s of %d: %d lines\n%s", c.command, c.objects, lines, out.String())
+		}
+	}
+}

@@ -36,9 +36,11 @@ type kindIn struct {
 	namespace string
 }
 
-// followAll begins to follow targets of one kind in one namespace.
+// followAll begins to follow targets of one kind in one namespace. Objects of other kinds than the built-in ones may be large,
+// as CRDs are: those of others are not read.
 func (w *Watch) followAll(ctx context.Context, all []*following) {
-	if len(all) < many {
+	of := all[0].target.Ref
+	if k, _ := rollout.KindOf(of.GroupKind()); len(all) < many || of.Namespace == "" || k.Type == nil {
 		for _, t := range all {
 			t.followObject(ctx)
 		}
