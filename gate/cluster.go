@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,6 +18,8 @@ import (
 // Cluster is what a run needs of a cluster. gate/cluster has the real one; the tests of a run have one of their own.
 // Every method returns soon after its context has ended.
 type Cluster interface {
+	// Unaccepted is for how long the API server has not accepted the credentials of the run; zero while it does.
+	Unaccepted() time.Duration
 	// Plan reads every object once and asks what writing it would do. It changes nothing.
 	Plan(ctx context.Context, objects []manifest.Object) (patch.Plan, error)
 	// Snapshot reads what a command is expected to change, as writes of which only the state before is known. Compare finds out

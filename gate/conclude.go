@@ -91,10 +91,29 @@ func (r *run) inconclusiveState(v Verdict) string {
 		}
 		return "nothing was judged: the version to wait for has not come to " + strings.Join(missing, ", ")
 	}
+	if v.Unaccepted {
+		return "the release was left as it is, for the credentials are not accepted any more, and nobody has seen it complete; take it back with: " + r.undoLine()
+	}
 	if len(v.Nothing) > 0 {
 		return "the release was kept, and nothing of it runs: " + list(r.names(v.Nothing), "", " at 0 replicas")
 	}
 	return "the release was kept: it is running, and its criteria could not be judged"
+}
+
+// undoLine is the command that puts this run back later.
+func (r *run) undoLine() string {
+	id := r.report.Run.ID
+	if r.found != nil {
+		id = r.found.ID
+	}
+	line := "rolloutgate undo " + id
+	if r.g.Namespace != "" {
+		line += " -n " + r.g.Namespace
+	}
+	if r.g.Context != "" {
+		line += " --context " + r.g.Context
+	}
+	return line
 }
 
 func (r *run) names(workloads []int) []string {

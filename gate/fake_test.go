@@ -57,6 +57,7 @@ type world struct {
 	keepPod         func(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error
 	lacksForKeeping []string
 	pruneWorld
+	unaccepted func() time.Duration // nil: the credentials are accepted
 }
 
 // fault is what goes wrong with one write.
@@ -385,6 +386,13 @@ func (w *world) Undo(ctx context.Context, write patch.Write) patch.Undone {
 		u.Restored, u.Kept = w.as(t, 1), t.theirs
 	}
 	return u
+}
+
+func (w *world) Unaccepted() time.Duration {
+	if w.unaccepted == nil {
+		return 0
+	}
+	return w.unaccepted()
 }
 
 func (w *world) Locate(_ context.Context, objects []manifest.Object) ([]manifest.Object, error) {

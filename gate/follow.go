@@ -245,6 +245,7 @@ func (f *follower) situation(ctx context.Context, p Phase) Situation {
 		Policy: f.r.g.Policy, RequirePods: f.r.g.RequirePods, Ended: f.r.course.response(ctx, p),
 	}
 	s.Signal, _ = f.r.course.cancelled()
+	s.Unaccepted = f.r.g.Cluster.Unaccepted()
 	s.CalledOff = f.r.course.calledOff() != nil
 	s.Holding, s.Test, s.Approval = f.inHold() || f.awaitsTest(), f.trial.state, f.approval.state()
 	return s

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"syscall"
+	"time"
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/diagnosis"
@@ -20,6 +21,8 @@ type Verdict struct {
 	Action analysis.Action
 	// Awaited says that there was nothing to judge: the version that was to come has not.
 	Awaited bool
+	// Unaccepted says that nothing could be seen any more, for the API server does not accept the credentials of the run.
+	Unaccepted bool
 	// Nothing says that the rollout is complete, and runs no pod: the numbers of those workloads.
 	Nothing []int
 }
@@ -46,7 +49,12 @@ type Situation struct {
 	Signal syscall.Signal
 	// CalledOff says that it is another part of a larger run that has ended this one.
 	CalledOff bool
+	// Unaccepted is for how long the API server has not accepted the credentials of the run.
+	Unaccepted time.Duration
 }
+
+// credentialPatience is how long an API server may refuse the credentials of a run that goes on: whoever makes them may be late.
+const credentialPatience = time.Minute
 
 // Observed is one workload in a situation.
 type Observed struct {
@@ -100,6 +108,9 @@ func judge(s Situation) (v Verdict, over bool) {
 		case w.Deciding != nil:
 			return Verdict{Outcome: RolloutFailed, Target: i, Finding: w.Deciding, Evidence: w.Evidence}, true
 		}
+	}
+	if s.Unaccepted >= credentialPatience || s.Unaccepted > 0 && s.Ended != GoOn { // what is known is old
+		return Verdict{Outcome: Inconclusive, Target: -1, Action: s.Policy.For(analysis.Inconclusive), Unaccepted: true}, true
 	}
 	if s.Criteria == Answered {
 		if v := byCriteria(s); v.Outcome != Passed {

@@ -19,6 +19,7 @@ import (
 	"github.com/rolloutgate/rolloutgate/gate/patch"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 	"github.com/rolloutgate/rolloutgate/gate/rollout"
+	"github.com/rolloutgate/rolloutgate/internal/wording"
 )
 
 // Run writes the objects, watches and judges the rollout, and takes everything back when it is bad. The report is
@@ -90,6 +91,8 @@ func (r *run) watch(targets []rollout.Target, s Stage) Verdict {
 	r.report.Workloads = append(f.statuses(), r.results...)
 	switch {
 	case v.Outcome == Interrupted, v.Outcome == Terminated, v.Outcome == CalledOff: // the undo comes first, and explains nothing
+	case v.Unaccepted:
+		r.note("the API server has not accepted the credentials of this run for %s, so it could see nothing any more", wording.Duration(r.g.Cluster.Unaccepted().Round(time.Second)))
 	case v.Outcome == Passed:
 		r.findings = append(r.findings, f.remarks(v)...)
 	case f.trial.state == TestFailed && v.Target < 0:

@@ -161,3 +161,43 @@ func TestCalledOff(t *testing.T) {
 		})
 	}
 }
+
+// TestUnaccepted: credentials that end while a run watches are no verdict on the release.
+func TestUnaccepted(t *testing.T) {
+	for name, c := range map[string]struct {
+		from, to time.Duration // when they are not accepted
+		behaves  behaviour
+		timeout  time.Duration
+		code     Outcome
+		state    string
+		versions string
+	}{
+		"for a while":               {from: time.Second, to: 40 * time.Second, behaves: becomesReady(45 * time.Second), timeout: 5 * time.Minute, code: Passed, state: "complete", versions: "web=2"},
+		"for too long":              {from: time.Second, to: time.Hour, behaves: never, timeout: 5 * time.Minute, code: Inconclusive, state: "take it back with: rolloutgate undo", versions: "web=2"},
+		"when the time is up":       {from: time.Second, to: time.Hour, behaves: never, timeout: 30 * time.Second, code: Inconclusive, state: "the credentials are not accepted any more", versions: "web=2"},
+		"a failure was seen before": {from: 10 * time.Second, to: time.Hour, behaves: stalls(5 * time.Second), timeout: 5 * time.Minute, code: RolloutFailed, state: "back", versions: "web=1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(bad("web", c.behaves))
+				begun := time.Now()
+				w.unaccepted = func() time.Duration {
+					if now := time.Since(begun); now >= c.from && now < c.to {
+						return now - c.from + 1
+					}
+					return 0
+				}
+				g := gated(w)
+				g.Timeout = c.timeout
+				r, err := g.Run(t.Context(), w.manifests("web"))
+				if err != nil {
+					t.Error(err)
+				}
+				check(t, r, w, c.code, c.state, c.versions)
+				if took := time.Since(begun); took > 2*time.Minute {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}

@@ -58,6 +58,9 @@ func (r *run) undo(v Verdict) {
 			undo.Result = UndoVerified
 		}
 	}
+	if undo.Result == UndoFailed && (r.recorded || r.found != nil) {
+		r.note("to put it back later: %s", r.undoLine())
+	}
 	if kept != nil && undo.Result == UndoUnverified {
 		r.note("%s, which was kept, takes room that the old version may lack", kept.Object)
 	}

@@ -37,15 +37,14 @@ var (
 
 // selectClusters finds out which clusters are meant: those of --context, each of which the config file may know by its name or
 // its context, or else all of the file. Each cluster of the flag is a wave of its own.
-func (o *options) selectClusters(known []site, given map[string]bool) error {
+func (o *options) selectClusters(known []site, named bool) error {
 	if slices.Contains(withoutCluster, o.command) {
 		return nil
 	}
-	o.given = given
 	sites := known
-	if named := *o.kube.Context; given["context"] && named != "" {
+	if text := *o.kube.Context; named && text != "" {
 		sites = nil
-		for i, name := range strings.Split(named, ",") {
+		for i, name := range strings.Split(text, ",") {
 			name = strings.TrimSpace(name)
 			s := site{name: name, context: name}
 			if n := slices.IndexFunc(known, func(k site) bool { return k.name == name || k.context == name }); n >= 0 {
@@ -53,7 +52,7 @@ func (o *options) selectClusters(known []site, given map[string]bool) error {
 			}
 			s.wave = i + 1
 			if name == "" || slices.ContainsFunc(sites, func(other site) bool { return other.name == s.name }) {
-				return &usageError{fmt.Sprintf("reading --context: %q has a cluster twice, or an empty one", named), "name each context once, as in --context canary,eu,us"}
+				return &usageError{fmt.Sprintf("reading --context: %q has a cluster twice, or an empty one", text), "name each context once, as in --context canary,eu,us"}
 			}
 			sites = append(sites, s)
 		}
@@ -108,20 +107,20 @@ func (o *options) at(s site) *options {
 	return &there
 }
 
-// move makes the options those of one cluster. A flag that was given, or its variable, beats what the config file says of it.
+// move makes the options those of one cluster. What it has of its own beats what holds for all clusters, be it said in the file or
+// by a flag.
 func (o *options) move(s site) {
-	set := func(flag string, to *string, value string) {
-		if value != "" && !o.given[flag] {
-			*to = value
-		}
-	}
 	*o.kube.Context = s.context
-	set("kubeconfig", o.kube.KubeConfig, s.kubeconfig)
-	set("namespace", o.kube.Namespace, s.namespace)
-	if (s.prometheusURL != "" || s.prometheusService != "") && !o.given["prometheus-url"] && !o.given["prometheus-service"] {
+	if s.kubeconfig != "" {
+		*o.kube.KubeConfig = s.kubeconfig
+	}
+	if s.namespace != "" {
+		*o.kube.Namespace = s.namespace
+	}
+	if s.prometheusURL != "" || s.prometheusService != "" {
 		o.prometheusURL, o.prometheusService = s.prometheusURL, s.prometheusService
 	}
-	if len(s.filenames) > 0 && !o.given["filename"] && !o.given["kustomize"] {
+	if len(s.filenames) > 0 {
 		o.filenames, o.kustomize = s.filenames, ""
 	}
 	if len(s.vars) > 0 {

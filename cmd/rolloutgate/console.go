@@ -54,20 +54,20 @@ type console struct {
 	column   int                  // width of the column of objects
 	clusters int                  // width of the column of clusters; 0: there is only one
 	criteria map[string]time.Time // when each was last worth a line
-	last     map[told]string
+	last     map[topic]string
 	missed   int  // lines that were not printed since the last one, because nobody read
 	plans    bool // what would change is all that is asked for
 	many     bool // the run has more than manyObjects
 }
 
-// told is what something was said about.
-type told struct {
+// topic is what something is said about.
+type topic struct {
 	cluster string
 	object  manifest.Ref
 }
 
 func newConsole(w io.Writer, o consoleOptions) *console {
-	c := &console{consoleOptions: o, w: w, column: 14, criteria: map[string]time.Time{}, last: map[told]string{}}
+	c := &console{consoleOptions: o, w: w, column: 14, criteria: map[string]time.Time{}, last: map[topic]string{}}
 	if c.Unread == nil {
 		c.Unread = func() int { return 0 }
 	}
@@ -139,7 +139,7 @@ func (c *console) worthALine(e gate.Event) bool {
 			c.widen(flat(p.Ref.String()))
 		}
 		text := wordsOf(e)
-		about := told{e.Cluster, e.Object}
+		about := topic{e.Cluster, e.Object}
 		if c.last[about] == text {
 			return false
 		}

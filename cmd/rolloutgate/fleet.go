@@ -129,13 +129,13 @@ func (p *program) withFleet(ctx context.Context, o *options, id string, apart bo
 	parts := f.Carry(ctx)
 	out.console.close()
 	for i := range parts {
-		explainPart(&parts[i], members[i])
+		explainPart(&parts[i])
 	}
 	whole.Finished = time.Now().UTC().Truncate(time.Millisecond)
 	r := f.Report(whole, parts)
 	p.code, p.unbegun = r.Exit.Code, nil
 	for _, c := range r.Clusters {
-		if c.Report.Exit.Error != "" {
+		if c.Report.Exit.Error != "" && c.Report.Exit.Name != gate.CalledOff.Name() {
 			fmt.Fprintf(p.stderr, "error: cluster %s: %s\n", printable(errors.New(c.Name)), printable(errors.New(c.Report.Exit.Error)))
 		}
 	}
@@ -199,30 +199,14 @@ func (p *program) fleetMember(m *member, o *options, id string, out *output, sho
 	return member
 }
 
-// explainPart says in the report of a part why it could not be carried out, and how it is put right later.
-func explainPart(part *fleet.Part, m *member) {
+// explainPart says in the report of a part why it could not be carried out.
+func explainPart(part *fleet.Part) {
 	if part.Err != nil && len(part.Report.Findings) == 0 {
 		part.Report.Exit.Because(part.Err)
 	}
 	if part.Undo != nil && part.UndoErr != nil {
 		part.Undo.Exit.Because(part.UndoErr)
 	}
-	broken := part.Report.Exit.Code == gate.UndoBroken.Code() || part.Undo != nil && part.Undo.Exit.Code != 0
-	if broken {
-		part.Report.Notes = append(part.Report.Notes, "to put it back later: "+m.undoLine(part.Report.Run.ID))
-	}
-}
-
-// undoLine is the command that puts a run back in one cluster.
-func (m *member) undoLine(run string) string {
-	line := "rolloutgate undo " + run
-	if m.context != "" {
-		line += " --context " + m.context
-	}
-	if m.kubeconfig != "" {
-		line += " --kubeconfig " + m.kubeconfig
-	}
-	return line + " -n " + m.o.namespace()
 }
 
 // fleetManifests is run, and plan, in several clusters: the same manifests everywhere, but for clusters that have their own.

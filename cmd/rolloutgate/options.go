@@ -81,7 +81,6 @@ type options struct {
 	sites     []site // the clusters, when there are several
 	place     string // the name of the cluster, when it is one of several
 	undoScope string
-	given     map[string]bool // the flags that were given, or their variables
 
 	command string // its name
 }
@@ -296,7 +295,7 @@ func (o *options) complete(c *cobra.Command, getenv func(string) string) error {
 		}
 	}
 	o.spec = spec
-	if err := o.selectClusters(file.sites, given); err != nil {
+	if err := o.selectClusters(file.sites, given["context"]); err != nil {
 		return err
 	}
 	if o.githubAudience != "" {

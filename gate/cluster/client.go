@@ -32,14 +32,15 @@ const DefaultFieldManager = "rolloutgate"
 
 // Client talks to one cluster. It is safe for concurrent use.
 type Client struct {
-	typed    kubernetes.Interface // protobuf, for the built-in kinds
-	dynamic  dynamic.Interface    // JSON, for what is applied and for custom kinds
-	names    metadata.Interface   // names only, of what is not this run's business
-	mapper   *restmapper.DeferredDiscoveryRESTMapper
-	clock    *serverClock
-	known    schemaStore
-	kept     shelved
-	partSize int // of a record, in bytes
+	typed       kubernetes.Interface // protobuf, for the built-in kinds
+	dynamic     dynamic.Interface    // JSON, for what is applied and for custom kinds
+	names       metadata.Interface   // names only, of what is not this run's business
+	mapper      *restmapper.DeferredDiscoveryRESTMapper
+	clock       *serverClock
+	credentials *credentials
+	known       schemaStore
+	kept        shelved
+	partSize    int // of a record, in bytes
 
 	// Namespace is where namespaced objects go that name no namespace.
 	namespace    string
@@ -68,15 +69,21 @@ func New(config *rest.Config, o Options) (*Client, error) {
 	proto := rest.CopyConfig(config)
 	proto.ContentType = "application/vnd.kubernetes.protobuf"
 	proto.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
-	typed, err := kubernetes.NewForConfig(proto)
+	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("building the client: %w", err)
 	}
-	dyn, err := dynamic.NewForConfig(config)
+	who := &credentials{next: client.Transport}
+	client.Transport = who
+	typed, err := kubernetes.NewForConfigAndClient(proto, client)
+	if err != nil {
+		return nil, fmt.Errorf("building the client: %w", err)
+	}
+	dyn, err := dynamic.NewForConfigAndClient(config, client)
 	if err != nil {
 		return nil, fmt.Errorf("building the dynamic client: %w", err)
 	}
-	meta, err := metadata.NewForConfig(config)
+	meta, err := metadata.NewForConfigAndClient(config, client)
 	if err != nil {
 		return nil, fmt.Errorf("building the metadata client: %w", err)
 	}
@@ -90,6 +97,7 @@ func New(config *rest.Config, o Options) (*Client, error) {
 		names:        meta,
 		mapper:       restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco)),
 		clock:        clock,
+		credentials:  who,
 		namespace:    o.Namespace,
 		fieldManager: o.FieldManager,
 		force:        o.Force,
