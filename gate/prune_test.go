@@ -471,9 +471,9 @@ func TestPruneKilled(t *testing.T) {
 		next    func(b *books, w *world) (Report, error)
 		want    string
 	}{
-		"undo": {true, func(b *books, _ *world) (Report, error) { return kept(b).Undo(context.Background(), Which{}) }, "recreate older, undo web"},
+		"undo":                           {true, func(b *books, _ *world) (Report, error) { return kept(b).Undo(context.Background(), Which{}) }, "recreate older, undo web"},
 		"undo of one that had not begun": {false, func(b *books, _ *world) (Report, error) { return kept(b).Undo(context.Background(), Which{}) }, "undo web"},
-		"resume": {true, func(b *books, _ *world) (Report, error) { return kept(b).Resume(context.Background(), Which{}) }, "write web, prune old"},
+		"resume":                         {true, func(b *books, _ *world) (Report, error) { return kept(b).Resume(context.Background(), Which{}) }, "write web, prune old"},
 		"run": {true, func(b *books, w *world) (Report, error) {
 			return whole(b).Run(context.Background(), w.manifests("web"))
 		}, "write web, prune old"},

@@ -161,8 +161,10 @@ func TestPruneConditions(t *testing.T) {
 		change func(f fixture)
 		says   string
 	}{
-		"changed":   {func(f fixture) { f.kubectl("", "-n", f.ns, "patch", "configmap", "conf", "-p", `{"data":{"a":"9"}}`) }, "data.a was changed by kubectl-patch since"},
-		"annotated": {func(f fixture) { f.kubectl("", "-n", f.ns, "annotate", "configmap", "conf", "helm.sh/resource-policy=keep") }, "asks for that"},
+		"changed": {func(f fixture) { f.kubectl("", "-n", f.ns, "patch", "configmap", "conf", "-p", `{"data":{"a":"9"}}`) }, "data.a was changed by kubectl-patch since"},
+		"annotated": {func(f fixture) {
+			f.kubectl("", "-n", f.ns, "annotate", "configmap", "conf", "helm.sh/resource-policy=keep")
+		}, "asks for that"},
 		"anew": {func(f fixture) {
 			f.kubectl("", "-n", f.ns, "delete", "configmap", "conf")
 			f.kubectl("", "-n", f.ns, "create", "configmap", "conf")

@@ -69,7 +69,9 @@ func TestRules(t *testing.T) {
 			l.Live.SetOwnerReferences([]metav1.OwnerReference{{Kind: "Shop", Name: "main"}})
 		}, "it belongs to shop/main", true},
 		{"elsewhere", config, func(l *Leftover, f *Facts) { f.Elsewhere[l.Was.Ref] = "the set blog" }, "the set blog has it, too", true},
-		{"marked", config, func(l *Leftover, _ *Facts) { l.Live.SetAnnotations(map[string]string{"meta.helm.sh/release-name": "shop"}) },
+		{"marked", config, func(l *Leftover, _ *Facts) {
+			l.Live.SetAnnotations(map[string]string{"meta.helm.sh/release-name": "shop"})
+		},
 			"a release of Helm has it: meta.helm.sh/release-name is shop", true},
 		{"a mark of its own manifest", config, func(l *Leftover, _ *Facts) {
 			for _, u := range []*unstructured.Unstructured{l.Live, l.Was.Sent} {
