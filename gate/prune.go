@@ -82,7 +82,7 @@ func (r *run) cannotPrune() string {
 	switch {
 	case r.g.Store == nil || r.g.Keep == KeepNothing:
 		return "runs are not on record (--record none), so nobody knows what an earlier one had"
-	case r.g.History <= 0:
+	case r.g.History <= 0 && r.report.Run.Command != "plan": // which keeps nothing itself
 		return "no run stays on record (--history 0), so nobody knows what an earlier one had"
 	}
 	return ""
@@ -127,10 +127,12 @@ func (r *run) formerMembers(ctx context.Context, plan patch.Plan, records []reco
 		if u.Set.Name != r.g.Prune.Set {
 			continue
 		}
+		lacks := r.unrecorded
 		left, err := r.trace(ctx, u)
 		if err != nil {
 			return nil, err
 		}
+		r.unrecorded = lacks // what cannot be put back is said when the run is taken over
 		u.Stages, u.Leftovers = []record.Stage{{Writes: left}}, nil
 		for _, w := range u.Members() {
 			if i := indexOf(members, w.Ref); i < 0 && w.Written != nil {

@@ -250,7 +250,8 @@ func TestPruneWhole(t *testing.T) {
 				}
 				g := pruner(b)
 				g.Prune.Most, g.Prune.Unread = c.most, c.unread
-				for _, command := range []func(Gate, context.Context, []manifest.Object) (Report, error){Gate.Plan, Gate.Run} {
+				for i, command := range []func(Gate, context.Context, []manifest.Object) (Report, error){Gate.Plan, Gate.Run} {
+					g.History = 3 * i // a plan keeps none
 					r, err := command(g, t.Context(), w.manifests(c.names...))
 					switch {
 					case c.want == "" && (err != nil || r.Exit.Code != 0):

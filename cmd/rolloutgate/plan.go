@@ -26,6 +26,7 @@ func (p *program) planCommand() *cobra.Command {
 	o.respecting(c.Flags())
 	o.staging(c.Flags())
 	o.pruning(c.Flags())
+	o.recording(c.Flags())
 	o.labelling(c.Flags())
 	o.gating(c.Flags())
 	return c

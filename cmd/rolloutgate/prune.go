@@ -17,29 +17,42 @@ import (
 
 // pruneOptions are the flags about what is deleted.
 type pruneOptions struct {
-	set       string
+	set       setName
 	protected []string
 	most      bool
 }
 
 // pruning are these flags.
 func (o *options) pruning(flags *pflag.FlagSet) {
-	flags.StringVar(&o.prune.set, "prune", "", "name of the set that these manifests are all of: when everything has passed, delete what the last run of this set in the namespace had and this one has not")
+	flags.Var(&o.prune.set, "prune", "name of the set that these manifests are all of: when everything has passed, delete what the last run of this set in the namespace had and this one has not")
 	flags.StringSliceVar(&o.prune.protected, "prune-protected", nil, "kinds to prune that are kept otherwise: Namespace, PersistentVolumeClaim, PersistentVolume, CustomResourceDefinition; repeatable")
 	flags.BoolVar(&o.prune.most, "prune-most", false, "prune although the manifests look like a part of the set alone")
 }
 
+// setName is a flag with the name of a set. With kubectl, --prune has no value: what follows it there is no name.
+type setName string
+
+func (s *setName) Set(text string) error {
+	if text == "" || len(validation.IsValidLabelValue(text)) > 0 {
+		return fmt.Errorf("%q is no name of a set\n  hint: name the set of these manifests, always in the same way: --prune shop", text)
+	}
+	*s = setName(text)
+	return nil
+}
+
+func (s *setName) String() string { return string(*s) }
+
+// Type is what the help calls the value.
+func (*setName) Type() string { return "string" }
+
 // pruned reads the flags about pruning. read is nil where no manifests were read.
 func (o *options) pruned(read []string) (gate.Prune, error) {
-	p := gate.Prune{Set: o.prune.set, Most: o.prune.most}
+	p := gate.Prune{Set: string(o.prune.set), Most: o.prune.most}
 	if o.prune.set == "" {
 		if len(o.prune.protected) > 0 || o.prune.most {
 			return p, &usageError{"--prune-protected and --prune-most go with --prune", "name the set of these manifests: --prune shop"}
 		}
 		return p, nil
-	}
-	if errs := validation.IsValidLabelValue(o.prune.set); len(errs) > 0 {
-		return p, &usageError{"reading --prune: " + fmt.Sprintf("%q", o.prune.set) + " is no name of a set: " + errs[0], "name the set of these manifests, always in the same way: --prune shop"}
 	}
 	for _, name := range o.prune.protected {
 		kind, err := gate.ParseProtected(name)

@@ -18,10 +18,16 @@ func Anew(u *unstructured.Unstructured) *unstructured.Unstructured {
 	for _, a := range serverAnnotations {
 		delete(annotations, a)
 	}
+	if len(annotations) == 0 {
+		annotations = nil
+	}
 	out.SetAnnotations(annotations)
 	finalizers := slices.DeleteFunc(out.GetFinalizers(), func(f string) bool {
 		return f == metav1.FinalizerDeleteDependents || f == metav1.FinalizerOrphanDependents
 	})
+	if len(finalizers) == 0 {
+		finalizers = nil
+	}
 	out.SetFinalizers(finalizers)
 	if again, ok := anew[out.GroupVersionKind().GroupKind().String()]; ok {
 		again(out.Object)
