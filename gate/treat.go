@@ -103,11 +103,11 @@ func (o options) texts(w patch.Write) []string {
 		add("is not removed again by an undo: the annotation %s: keep", helmPolicy)
 	}
 	if o.Criteria != nil && criteria.HasPods(w.Ref) {
-		names := strings.Join(o.Criteria, ", ")
-		if names == "" {
-			names = "no criteria"
+		names := "no criteria"
+		if len(o.Criteria) > 0 {
+			names = strings.Join(o.Criteria, ", ") + " alone"
 		}
-		add("is judged by %s alone: %s", names, o.criteriaBy)
+		add("is judged by %s: %s", names, o.criteriaBy)
 	}
 	return texts
 }
