@@ -232,6 +232,23 @@ func (r *run) optionsOnRecord() []record.Options {
 	return all
 }
 
+// treated are the objects of the run that were treated alone, for its report.
+func (r *run) treated() []Treated {
+	no := false
+	var all []Treated
+	for _, o := range r.optionsOnRecord() {
+		t := Treated{Object: o.Object, Timeout: o.Timeout.Seconds(), Criteria: o.Criteria, Ready: o.Ready, Failed: o.Failed, Message: o.Message}
+		if o.NoWait {
+			t.Wait = &no
+		}
+		if o.NoUndo {
+			t.Undo = &no
+		}
+		all = append(all, t)
+	}
+	return all
+}
+
 // goOnTreating takes the options of a run on record over, unless other ones are known.
 func (r *run) goOnTreating(u record.Record) {
 	for _, o := range u.Options {
