@@ -21,6 +21,7 @@ func (g Gate) Analyze(ctx context.Context, targets []rollout.Target, backtest ti
 	if g.Timing.Settle == analysis.Auto {
 		r.g.Timing.Settle, r.criteria.Timing.Settle = 0, 0 // nothing has changed that had to settle
 	}
+	r.treat(targets)
 	if err := r.named(targets); err != nil {
 		return r.end(), err
 	}

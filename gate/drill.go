@@ -56,6 +56,7 @@ type Exercise struct {
 // fault whether it was noticed and taken back; the error is not nil when the drill could not be made.
 func (g Gate) Drill(ctx context.Context, d Drill) (Report, error) {
 	g.KeepLogs, g.KeepBadPod = false, false // it breaks its copies on purpose
+	g.Objects = rehearsed(g.Objects)
 	quiet := g
 	quiet.Signals = nil // they are for the runs of the variants
 	r := quiet.begin(ctx, "drill")
@@ -77,6 +78,15 @@ func (g Gate) Drill(ctx context.Context, d Drill) (Report, error) {
 	err = x.perform(ctx)
 	x.remove(ctx)
 	return r.end(), err
+}
+
+// rehearsed are rows without what would leave nothing to rehearse: a copy is waited for, and goes back.
+func rehearsed(rows []ObjectRow) []ObjectRow {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].Wait, rows[i].Undo = nil, nil
+	}
+	return rows
 }
 
 // rehearsal is one drill while it goes on.

@@ -182,7 +182,7 @@ func (g Gate) Watch(ctx context.Context, targets []rollout.Target) (Report, erro
 	}
 	r.begins()
 	r.changes = true // by somebody else
-	targets = r.waited(targets)
+	r.treat(targets) // whoever names a workload wants it to be waited for
 	if err := r.survey(targets); err != nil {
 		return r.end(), err
 	}

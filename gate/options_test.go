@@ -11,6 +11,7 @@ import (
 
 	"github.com/rolloutgate/rolloutgate/analysis"
 	"github.com/rolloutgate/rolloutgate/gate/manifest"
+	"github.com/rolloutgate/rolloutgate/gate/readiness"
 	"github.com/rolloutgate/rolloutgate/gate/record"
 )
 
@@ -149,6 +150,60 @@ func TestTreatedAlone(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestExpressions: runs of objects that expressions decide about.
+func TestExpressions(t *testing.T) {
+	for name, c := range map[string]struct {
+		thing   *thing
+		e       readiness.Expressions
+		outcome Outcome
+		code    string
+		cause   string // a part
+		notes   string
+	}{
+		"ready": {thing: bad("web", never), e: readiness.Expressions{Ready: `object.status.observedGeneration == 2`}, outcome: Passed,
+			notes: "thing/web is judged by ready: object.status.observedGeneration == 2: rolloutgate.yaml:3"},
+		"failed at once": {thing: bad("web", never), e: readiness.Expressions{Failed: `object.status.conditions.exists(c, c.message == "starting")`, Message: "object.status.conditions[0].message"},
+			outcome: RolloutFailed, code: "CustomFailed", cause: "thing/web has failed: starting"},
+		"never ready": {thing: good("web"), e: readiness.Expressions{Ready: `object.status.observedGeneration == 3`}, outcome: TimedOut, code: "CustomNotReady",
+			cause: "waiting until object.status.observedGeneration == 3"},
+		"what is not there": {thing: good("web"), e: readiness.Expressions{Ready: `object.status.phase == "Up"`}, outcome: TimedOut, code: "CustomNotReady",
+			cause: `waiting until object.status.phase == "Up" (ready: no such key: phase)`},
+		"only failed, and it is well": {thing: good("web"), e: readiness.Expressions{Failed: `object.status.observedGeneration == 3`}, outcome: Passed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(c.thing)
+				g := gated(w)
+				g.Objects = []ObjectRow{{Kind: "Thing", Readiness: c.e, File: "rolloutgate.yaml", Line: 3}}
+				r, _ := g.Run(t.Context(), w.manifests("web"))
+				if r.Exit.Code != c.outcome.Code() && r.Exit.Code != UndoBroken.Code() || c.outcome == Passed && r.Exit.Code != 0 {
+					t.Errorf("%+v", r.Exit)
+				}
+				if c.code != "" && (len(r.Findings) == 0 || r.Findings[0].Code != c.code || !strings.Contains(r.Findings[0].Cause, c.cause)) {
+					t.Errorf("%+v", r.Findings)
+				}
+				if !strings.Contains(strings.Join(r.Notes, "\n"), c.notes) {
+					t.Errorf("notes %q", r.Notes)
+				}
+			})
+		})
+	}
+}
+
+// TestWrongExpression: it is an error with its place before anything is changed.
+func TestWrongExpression(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(good("web"))
+		objects := w.manifests("web")
+		objects[0].SetAnnotations(map[string]string{FailedAnnotation: `status.phase == "Error"`})
+		r, err := gated(w).Run(t.Context(), objects)
+		check(t, r, w, Invalid, nothingChanged, "web=1")
+		if err == nil || !strings.HasPrefix(err.Error(), "deploy.yaml:1: annotation rolloutgate.dev/failed of thing/web: at character 1: there is no status") {
+			t.Errorf("%v", err)
+		}
+	})
 }
 
 // TestTimeoutOfOneIsExplained: the finding is about the one whose time was up, and says which time that was.

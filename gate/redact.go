@@ -76,6 +76,10 @@ func (r redactor) report(rep *Report) {
 	for i := range rep.Workloads {
 		rep.Workloads[i].Message = r.text(rep.Workloads[i].Message)
 	}
+	for i := range rep.Objects {
+		o := &rep.Objects[i]
+		o.Ready, o.Failed, o.Message = r.text(o.Ready), r.text(o.Failed), r.text(o.Message)
+	}
 	r.findings(rep)
 	for i := range rep.Layers {
 		for j := range rep.Layers[i].Healthy {

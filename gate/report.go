@@ -25,9 +25,10 @@ type Report struct {
 	Changes   []Change            `json:"changes"`
 	Stages    []StageReport       `json:"stages,omitempty"` // in their order, where there are several
 	Workloads []rollout.Status    `json:"workloads"`
-	Pods      []Pods              `json:"pods,omitempty"`   // how many there were, oldest first: one each time that changed
-	Findings  []diagnosis.Finding `json:"findings"`         // most important first; [0] is the headline
-	Layers    []diagnosis.Layered `json:"layers,omitempty"` // around the headline's workload: where the fault is and is not
+	Objects   []Treated           `json:"objects,omitempty"` // those that were treated alone
+	Pods      []Pods              `json:"pods,omitempty"`    // how many there were, oldest first: one each time that changed
+	Findings  []diagnosis.Finding `json:"findings"`          // most important first; [0] is the headline
+	Layers    []diagnosis.Layered `json:"layers,omitempty"`  // around the headline's workload: where the fault is and is not
 	Criteria  []analysis.Result   `json:"criteria"`
 	Backtest  []analysis.Replay   `json:"backtest,omitempty"` // of analyze --backtest
 	Drill     []Exercise          `json:"drill,omitempty"`    // of drill
@@ -91,6 +92,19 @@ type Change struct {
 	Action string          `json:"action"`
 	// Diff is a unified diff from the live object to the applied one, Secret values masked; empty when unchanged.
 	Diff string `json:"diff,omitempty"`
+}
+
+// Treated is an object that a run treats otherwise than all others; what is not there was not said.
+type Treated struct {
+	Object   manifest.Ref `json:"object"`
+	Wait     *bool        `json:"wait,omitempty"`
+	Timeout  float64      `json:"timeout,omitempty"` // seconds
+	Undo     *bool        `json:"undo,omitempty"`
+	Criteria []string     `json:"criteria,omitzero"` // the only ones that look at its pods
+	// Ready, Failed and Message are expressions that say how far it is.
+	Ready   string `json:"ready,omitempty"`
+	Failed  string `json:"failed,omitempty"`
+	Message string `json:"message,omitempty"`
 }
 
 // Undo is what became of putting things back.

@@ -285,6 +285,7 @@ func (r *run) end() Report {
 	r.course.stop()
 	r.children.Wait()
 	r.report.Findings = append(r.report.Findings, r.findings...)
+	r.report.Objects = r.treated()
 	r.report.Run.Finished = now()
 	r.redact.report(&r.report)
 	return r.report

@@ -103,11 +103,11 @@ func (o options) texts(w patch.Write) []string {
 		add("is not removed again by an undo: the annotation %s: keep", helmPolicy)
 	}
 	if o.Criteria != nil && criteria.HasPods(w.Ref) {
-		names := strings.Join(o.Criteria, ", ")
-		if names == "" {
-			names = "no criteria"
+		names := "no criteria"
+		if len(o.Criteria) > 0 {
+			names = strings.Join(o.Criteria, ", ") + " alone"
 		}
-		add("is judged by %s alone: %s", names, o.criteriaBy)
+		add("is judged by %s: %s", names, o.criteriaBy)
 	}
 	return texts
 }
@@ -229,6 +229,23 @@ func (r *run) optionsOnRecord() []record.Options {
 	slices.SortFunc(all, func(a, b record.Options) int {
 		return strings.Compare(fmt.Sprint(a.Object), fmt.Sprint(b.Object))
 	})
+	return all
+}
+
+// treated are the objects of the run that were treated alone, for its report.
+func (r *run) treated() []Treated {
+	no := false
+	var all []Treated
+	for _, o := range r.optionsOnRecord() {
+		t := Treated{Object: o.Object, Timeout: o.Timeout.Seconds(), Criteria: o.Criteria, Ready: o.Ready, Failed: o.Failed, Message: o.Message}
+		if o.NoWait {
+			t.Wait = &no
+		}
+		if o.NoUndo {
+			t.Undo = &no
+		}
+		all = append(all, t)
+	}
 	return all
 }
 

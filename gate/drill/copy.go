@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +84,7 @@ func Of(live *unstructured.Unstructured, by Holder) (Copy, error) {
 	c.Object.SetLabels(map[string]string{Label: label})
 	annotations := map[string]string{HolderAnnotation: string(holder)}
 	for key, value := range live.GetAnnotations() {
-		if strings.HasPrefix(key, tuning) && key != HolderAnnotation {
+		if strings.HasPrefix(key, tuning) && !slices.Contains([]string{HolderAnnotation, tuning + "wait", tuning + "undo"}, key) { // a copy is waited for, and goes back
 			annotations[key] = value
 		}
 	}
