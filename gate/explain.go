@@ -30,6 +30,9 @@ func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
 	ev.ServicesBefore = servicesBefore(f.r.writes)
 	ev.History = f.states[i].progress.seen()
 	ev.Undoing = f.undone != nil
+	if c := f.r.report.Command; c != nil {
+		ev.MadeBy = commandName(c.Argv)
+	}
 	ev.Timeout = f.r.g.Timeout
 	return ev
 }

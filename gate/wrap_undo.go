@@ -18,7 +18,7 @@ import (
 
 // arriveTime is how long what a command has asked for may take to be there when it has ended: a deletion, the write of a
 // tool that works elsewhere.
-const arriveTime = 15 * time.Second
+const arriveTime = 10 * time.Second
 
 // undoByCommand lets a command take a bad release back, and proves what it has made: every workload is watched until it is
 // complete, and every difference from what was there before the release is named. Where the command fails, the run does

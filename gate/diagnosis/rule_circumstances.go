@@ -86,7 +86,7 @@ func (s *facts) keptByOthers() (Finding, bool) {
 		if text == "" && s.managedBy(k.manager) {
 			text = "field manager " + k.manager
 		}
-		if text == "" {
+		if text == "" || k.manager == s.MadeBy {
 			continue
 		}
 		f := s.finding("GitOpsManaged")
