@@ -31,6 +31,9 @@ func (f *follower) evidence(i int, ev diagnosis.Evidence) diagnosis.Evidence {
 	ev.ServicesBefore = f.services
 	ev.History = f.states[i].progress.seen()
 	ev.Undoing = f.undone != nil
+	if c := f.r.report.Command; c != nil {
+		ev.MadeBy = commandName(c.Argv)
+	}
 	ev.Timeout, ev.TimeoutBy = f.r.timeOf(f.targets[i].Ref)
 	return ev
 }

@@ -261,6 +261,29 @@ func TestWrapKilled(t *testing.T) {
 	}
 }
 
+// TestUndoAfterUndoCommand: what a command has not taken back, the next undo does.
+func TestUndoAfterUndoCommand(t *testing.T) {
+	for _, killed := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(bad("web", stalls(time.Second)))
+			b := newBooks(w)
+			g := kept(b)
+			g.RunCommand, g.UndoCommand = w.deploys(2*time.Second, "web"), []string{"idle"}
+			if killed {
+				b.diesWithCommand("DEAD", "web")
+				w.objects["web"].version, w.objects["web"].at = 2, time.Now()
+				r, _ := g.Undo(t.Context(), Which{})
+				check(t, r, w, UndoBroken, "differs in spec.version", "web=2")
+			} else {
+				r, _ := g.Wrap(t.Context(), commandOn("deploy", "web"))
+				check(t, r, w, UndoBroken, "differs in spec.version", "web=2")
+			}
+			r, _ := kept(b).Undo(t.Context(), Which{})
+			check(t, r, w, Passed, "web is back", "web=1")
+		})
+	}
+}
+
 // TestWatchUndoCommand: a command takes back what somebody else has begun.
 func TestWatchUndoCommand(t *testing.T) {
 	for name, c := range map[string]struct {

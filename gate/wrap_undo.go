@@ -18,7 +18,7 @@ import (
 
 // arriveTime is how long what a command has asked for may take to be there when it has ended: a deletion, the write of a
 // tool that works elsewhere.
-const arriveTime = 15 * time.Second
+const arriveTime = 10 * time.Second
 
 // undoByCommand lets a command take a bad release back, and proves what it has made: every workload is watched until it is
 // complete, and every difference from what was there before the release is named. Where the command fails, the run does
@@ -98,7 +98,7 @@ func (r *run) undoAnyway(undo *Undo, budget time.Duration) string {
 // seeBack proves that what a command was to put back is as it was before the release.
 func (r *run) seeBack(undo *Undo, budget time.Duration) string {
 	ctx, release := r.course.enter(Verifying, max(min(budget, arriveTime), 1))
-	differ := r.awaitSame(ctx)
+	differ, after := r.awaitSame(ctx)
 	release()
 	var undone []patch.Undone
 	var states []string
@@ -126,6 +126,7 @@ func (r *run) seeBack(undo *Undo, budget time.Duration) string {
 	}
 	complete := r.verify(back, undo, budget)
 	if len(states) > 0 {
+		r.rewritten(after)
 		undo.Findings = append([]diagnosis.Finding{diagnosis.UndoDiffers(commandName(r.g.UndoCommand), states)}, undo.Findings...)
 		return "the undo command has ended, and not everything is as it was before: " + strings.Join(states, "; ")
 	}
@@ -156,18 +157,33 @@ type difference struct {
 }
 
 // awaitSame compares the objects with what they were before until none differs, or its time is over.
-func (r *run) awaitSame(ctx context.Context) map[manifest.Ref]difference {
+func (r *run) awaitSame(ctx context.Context) (differ map[manifest.Ref]difference, after []patch.Write) {
 	for {
-		differ, all := r.compareBack()
+		differ, after, all := r.compareBack()
 		if all || ctx.Err() != nil {
-			return differ
+			return differ, after
 		}
 		wait(ctx, time.Second)
 	}
 }
 
+// rewritten puts on record what both commands together have changed: that is what a later undo puts back.
+func (r *run) rewritten(after []patch.Write) {
+	if len(after) == 0 {
+		return
+	}
+	stages := []record.Stage{{Name: "all", Judge: true, Writes: after}}
+	if r.found != nil {
+		scope := *r.found.Scope
+		scope.Found = true
+		r.found.Stages, r.found.Scope = stages, &scope
+		return
+	}
+	r.stages, r.writes = stages, append(slices.Clone(r.carried), after...)
+}
+
 // compareBack compares the objects with what they were before. all says that none differs.
-func (r *run) compareBack() (differ map[manifest.Ref]difference, all bool) {
+func (r *run) compareBack() (differ map[manifest.Ref]difference, after []patch.Write, all bool) {
 	ctx, cancel := context.WithTimeout(r.course.root, compareTime)
 	defer cancel()
 	differ, all = map[manifest.Ref]difference{}, true
@@ -191,7 +207,7 @@ func (r *run) compareBack() (differ map[manifest.Ref]difference, all bool) {
 		all = all && d.what == ""
 		differ[w.Ref] = d
 	}
-	return differ, all
+	return differ, after, all
 }
 
 // maxDifferences are as many fields of an object as are named.

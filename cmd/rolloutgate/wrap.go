@@ -114,8 +114,8 @@ func (p *program) wrapCommand(ctx context.Context, o *options, argv []string) er
 	}
 	p.writes = true
 	return p.withGate(ctx, o, func(g gate.Gate, client *cluster.Client) (gate.Report, error) {
-		ctx, cancel := context.WithTimeout(ctx, findTime)
-		_, err := client.Names(ctx, append(append([]string(nil), command.Workloads...), command.Also...))
+		asking, cancel := context.WithTimeout(ctx, findTime)
+		_, err := client.Names(asking, append(append([]string(nil), command.Workloads...), command.Also...))
 		cancel()
 		switch gate.OutcomeOf(err) {
 		case gate.Internal, gate.Refused:

@@ -69,6 +69,8 @@ type Evidence struct {
 	CriteriaFailed bool
 	// Undoing is set when the rollout is the undo of one that failed.
 	Undoing bool
+	// MadeBy is the program that has made the rollout, where the run lets one do so: helm.
+	MadeBy string
 
 	// Manifest is the document that the user applied; nil if there is none (a workload that somebody else applied).
 	Manifest *manifest.Object

@@ -63,7 +63,7 @@ func (s *facts) circumstances(found []Finding) []Finding {
 // keptByOthers looks for a keeper in the object as it is and, as far as this run changed it, as it was written and before.
 func (s *facts) keptByOthers() (Finding, bool) {
 	k, ok := keeperOf(s.w.Live, managersOf(s.w.Live, s.w.Applied, s.Previous))
-	if !ok {
+	if !ok || slices.Contains(k.row.managers, s.MadeBy) { // the tool itself has made this rollout
 		return Finding{}, false
 	}
 	f := s.finding("GitOpsManaged")
