@@ -84,7 +84,7 @@ func command(module components.Module) *cobra.Command {
 	}
 	for _, c := range []*cobra.Command{up, run, build} {
 		c.Flags().BoolVar(&o.realNode, "real-node", false, "also run a real kubelet and kube-proxy (root on Linux)")
-		c.Flags().BoolVar(&o.optimized, "optimized", false, "compile the components as a release is compiled, for measurements: takes three times as long")
+		c.Flags().BoolVar(&o.optimized, "optimized", false, "compile the components as a release is compiled, for measurements: takes longer to build")
 	}
 	root.AddCommand(up, run, down, status, build, requestsCommand(), componentCommand())
 	return root
