@@ -37,7 +37,7 @@ var neighbours = map[string][]string{
 	"analysis":       {"analysis/stats"},
 	// What is no Prometheus is asked in the same way: credentials, certificates, limits.
 	"analysis/endpoint": {"analysis/prometheus"},
-	"gate/notice":    {"gate/report"},
+	"gate/notice":       {"gate/report"},
 }
 
 // homes are modules that only some packages may import. A prefix that ends with a slash stands for all packages below;
