@@ -85,7 +85,7 @@ var untyped = map[string]string{
 	"names list":    "tell a misspelt name or key from one that is missing",
 	"schemas get":   "", // OpenAPI, open to everybody
 	"FindAll list":  "", // diagnose --all, which no manifest stands behind
-	"byProxy get":   "ask Prometheus, or another endpoint, through the API server's proxy",
+	"Proxy get":     "ask Prometheus, or another endpoint, through the API server's proxy",
 	"connect post":  "", // the address alone; the row of pods/portforward is in the tests of the tunnel
 }
 
