@@ -60,7 +60,9 @@ func StartThanos(t testing.TB, servers ...*Server) *Thanos {
 	x.URL = "http://" + address
 	start(t, x.URL+"/-/ready", path, append(args, "--http-address="+address)...)
 	Eventually(t, "the stores of Thanos", func() (int, bool) { // it is ready before it knows any
-		var stores struct{ Data map[string][]struct{ LastError any } }
+		var stores struct {
+			Data map[string][]struct{ LastError any }
+		}
 		answer, err := http.Get(x.URL + "/api/v1/stores")
 		if err != nil {
 			return 0, false
