@@ -506,6 +506,45 @@ func TestPruneKilled(t *testing.T) {
 	}
 }
 
+// TestPruneKilledAgain: what a killed run has deleted comes back although the run that took it over was killed, too, before it
+// deleted anything.
+func TestPruneKilledAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, b, _ := release(t, config("old"), good("web"))
+		b.dies("DEAD", 1, "web")
+		u, err := b.LoadRecord(t.Context(), "shop", "DEAD")
+		o := w.objects["old"]
+		gone := patch.Write{Ref: o.ref(), Manager: "rolloutgate", Action: patch.Pruned, Before: o.object(2), Written: o.object(2), At: time.Now()}
+		u.Set, u.Carried, u.Started = record.Set{Name: "shop"}, []patch.Write{gone}, time.Now()
+		if err = errors.Join(err, b.SaveRecord(t.Context(), u)); err != nil {
+			t.Fatal(err)
+		}
+		o.version, w.log = 0, nil
+		if r, err := kept(b).Undo(t.Context(), Which{}); err != nil || r.Exit.Code != 0 || w.history() != "undo web, recreate old" {
+			t.Errorf("exit %d %v %s, wrote %s", r.Exit.Code, err, r.Exit.State, w.history())
+		}
+	})
+}
+
+// TestPruneParked: a parked run deletes nothing, and the one that goes on with it does, for the same set.
+func TestPruneParked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, b, all := release(t, config("old"), good("web"))
+		g := pruner(b)
+		g.Planners = []Planner{{Name: "twice", Stages: func(p patch.Plan) ([]Stage, error) {
+			return []Stage{{Name: "first", Approval: &Approval{Park: true}}, {Name: "all", Writes: p.Writes, Judge: true}}, nil
+		}}}
+		r, err := g.Run(t.Context(), w.without(all, "old"))
+		if err != nil || r.Exit.Name != Parked.Name() || strings.Contains(w.history(), "prune") {
+			t.Fatalf("exit %d %s %v, wrote %s", r.Exit.Code, r.Exit.Name, err, w.history())
+		}
+		g.Prune = Prune{}
+		if r, err = g.Resume(t.Context(), Which{}); err != nil || r.Exit.Code != 0 || w.history() != "write web, prune old" {
+			t.Errorf("exit %d %v, wrote %s, notes %q", r.Exit.Code, err, w.history(), r.Notes)
+		}
+	})
+}
+
 // TestPruneFile: a record without the data of Secrets prunes none.
 func TestPruneFile(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

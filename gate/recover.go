@@ -303,8 +303,8 @@ func (r *run) trace(ctx context.Context, u record.Record) ([]patch.Write, error)
 			r.lack(w.Ref)
 			continue
 		}
-		if w.Action == patch.Pruned && !u.Pruning {
-			continue
+		if w.Action == patch.Pruned && w.Written == nil && !u.Pruning {
+			continue // it had not come to that
 		}
 		if err := r.g.Store.Trace(ctx, &w); err != nil {
 			return nil, fmt.Errorf("finding out what run %s has left: %w", u.ID, err)

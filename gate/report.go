@@ -85,7 +85,7 @@ type Exit struct {
 	Line  int    `json:"line,omitempty"`
 }
 
-// Change is one object and what was done to it, in kubectl's words: created, configured, unchanged.
+// Change is one object and what was done to it, in kubectl's words: created, configured, unchanged, pruned.
 type Change struct {
 	Object manifest.Ref    `json:"object"`
 	Source manifest.Source `json:"source"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -209,13 +210,19 @@ func (c *Client) createAgain(ctx context.Context, w *patch.Write, origin *unstru
 // createdAgain tells whether an object is one that an earlier try has created: its owners are our manager for undos, or
 // already those that the deleted object had.
 func (c *Client) createdAgain(w *patch.Write, live, origin *unstructured.Unstructured) bool {
-	if onlyWriter(live, c.undoManagerFor(*w)) && hasManager(live.GetManagedFields(), c.undoManagerFor(*w)) {
+	own, undoer := authorsOf(live), c.undoManagerFor(*w)
+	if len(own) == 1 && own[0].Manager == undoer {
 		return true
 	}
-	own := func(u *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
-		return slices.DeleteFunc(slices.Clone(u.GetManagedFields()), ofSubresource)
-	}
-	return len(own(origin)) > 0 && patch.SameOwners(own(live), own(origin))
+	was := authorsOf(origin)
+	return len(was) > 0 && patch.SameOwners(own, was)
+}
+
+// authorsOf are the field owners of an object but for controllers of Kubernetes, who may have written to it by now.
+func authorsOf(u *unstructured.Unstructured) []metav1.ManagedFieldsEntry {
+	return slices.DeleteFunc(slices.Clone(u.GetManagedFields()), func(m metav1.ManagedFieldsEntry) bool {
+		return ofSubresource(m) || strings.HasPrefix(m.Manager, "kube-")
+	})
 }
 
 // ownersAgain gives the fields of an object back to those who had them.

@@ -44,13 +44,15 @@ var anew = map[string]func(map[string]any){
 		unstructured.RemoveNestedField(o, "spec", "claimRef", "resourceVersion")
 	},
 	"PersistentVolumeClaim": func(o map[string]any) {
+		if by, _, _ := unstructured.NestedString(o, "metadata", "annotations", "pv.kubernetes.io/bound-by-controller"); by != "" {
+			unstructured.RemoveNestedField(o, "spec", "volumeName") // which was found for it, and may be gone
+		}
 		if annotations, _, _ := unstructured.NestedMap(o, "metadata", "annotations"); annotations != nil {
 			for name := range annotations {
 				if strings.HasPrefix(name, "pv.kubernetes.io/") || strings.HasPrefix(name, "volume.kubernetes.io/selected-node") {
-					delete(annotations, name)
+					unstructured.RemoveNestedField(o, "metadata", "annotations", name)
 				}
 			}
-			_ = unstructured.SetNestedMap(o, annotations, "metadata", "annotations")
 		}
 	},
 }

@@ -33,6 +33,10 @@ func TestAnew(t *testing.T) {
 			"{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data, annotations: {pv.kubernetes.io/bind-completed: 'yes', mine: z}}, spec: {volumeName: pv1}}",
 			"{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data, annotations: {mine: z}}, spec: {volumeName: pv1}}", "",
 		},
+		"claim that was given a volume": {
+			"{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data, annotations: {pv.kubernetes.io/bound-by-controller: 'yes', mine: z}}, spec: {storageClassName: fast, volumeName: pv1}}",
+			"{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: data, annotations: {mine: z}}, spec: {storageClassName: fast}}", "",
+		},
 		"volume": {
 			"{apiVersion: v1, kind: PersistentVolume, metadata: {name: pv1}, spec: {claimRef: {name: data, uid: x, resourceVersion: '1'}}}",
 			"{apiVersion: v1, kind: PersistentVolume, metadata: {name: pv1}, spec: {claimRef: {name: data}}}", "",
