@@ -39,6 +39,7 @@ type Client struct {
 	clock    *serverClock
 	known    schemaStore
 	kept     shelved
+	sets     fieldSets
 	partSize int // of a record, in bytes
 
 	// Namespace is where namespaced objects go that name no namespace.
