@@ -141,6 +141,7 @@ func (c *Client) write(ctx context.Context, w *patch.Write) error {
 		}
 		return err
 	}
+	c.sets.share(written)
 	w.Written, w.At = written, writeTime(written, c.fieldManager, c.Now())
 	if w.Before == nil && w.At.Sub(written.GetCreationTimestamp().Time) > 2*time.Second {
 		return &localError{&patch.StaleError{Ref: w.Ref, What: "was created by somebody else"}}

@@ -40,6 +40,7 @@ type Client struct {
 	credentials *credentials
 	known       schemaStore
 	kept        shelved
+	sets        fieldSets
 	partSize    int // of a record, in bytes
 
 	// Namespace is where namespaced objects go that name no namespace.

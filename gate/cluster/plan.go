@@ -44,7 +44,10 @@ func (c *Client) Plan(ctx context.Context, objects []manifest.Object) (patch.Pla
 	errs, notes := make([]error, len(plan.Writes)), make([][]string, len(plan.Writes))
 	scaled, created := c.scalersOf(plan.Writes), createdNamespaces(plan.Writes)
 	inParallel(len(plan.Writes), func(i int) {
-		notes[i], errs[i] = c.planWrite(ctx, &plan.Writes[i], scaled, created)
+		w := &plan.Writes[i]
+		notes[i], errs[i] = c.planWrite(ctx, w, scaled, created)
+		c.sets.share(w.Before)
+		c.sets.share(w.After)
 	})
 	for _, texts := range notes {
 		for _, text := range texts {

@@ -76,7 +76,7 @@ func (w *Watch) worthSharing(ctx context.Context, all []*following) bool {
 // shareObjects watches all objects of the kind, and keeps of others than the targets nothing but their names. Where that is
 // refused, each target has a watch of its own: an account may have a right for these objects alone.
 func (w *Watch) shareObjects(ctx context.Context, all []*following) {
-	ctx, stop := context.WithCancel(ctx)
+	sharing, stop := context.WithCancel(ctx)
 	members := map[string][]func(){}
 	for _, t := range all {
 		members[t.target.Ref.Name] = []func(){t.wakeUp}
@@ -98,11 +98,11 @@ func (w *Watch) shareObjects(ctx context.Context, all []*following) {
 		w.running.Go(func() { // not from within the watch that ends by this
 			stop()
 			for _, t := range all {
-				t.followObject(t.w.ctx)
+				t.followObject(ctx)
 			}
 		})
 	})
-	parts := w.sharedFeed(ctx, w.c.objectsSource(all[0].target), trim, name, members, func(string) { apart() })
+	parts := w.sharedFeed(sharing, w.c.objectsSource(all[0].target), trim, name, members, func(string) { apart() })
 	for _, t := range all {
 		t.set(func() {
 			if t.object == nil {

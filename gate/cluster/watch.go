@@ -45,7 +45,6 @@ type Watch struct {
 	env       *environment
 	running   sync.WaitGroup
 	opening   chan struct{} // has a slot for each watch that is being opened
-	ctx       context.Context
 	// pods and slices have the namespaces with many targets, which share watches there.
 	pods, slices map[string]*gathering
 }
@@ -54,7 +53,7 @@ type Watch struct {
 func (c *Client) Watch(ctx context.Context, targets []rollout.Target) *Watch {
 	w := &Watch{
 		c: c, changed: make(chan struct{}, 1), events: map[string]*eventLog{}, services: map[string]*serviceList{}, env: &environment{},
-		opening: make(chan struct{}, atOnce), ctx: ctx, pods: map[string]*gathering{}, slices: map[string]*gathering{},
+		opening: make(chan struct{}, atOnce), pods: map[string]*gathering{}, slices: map[string]*gathering{},
 	}
 	for _, t := range targets {
 		if w.services[t.Ref.Namespace] == nil {
