@@ -103,7 +103,9 @@ func TestTokensEnd(t *testing.T) {
 		inPlane(t, p, "create", "namespace", ns)
 	}
 	inPlane(t, planes[1], "create", "clusterrolebinding", ns, "--clusterrole=cluster-admin", "--user=jwt:deployer")
-	t.Cleanup(func() { exec.Command("kubectl", "--kubeconfig", planes[0].kubeconfig, "delete", "namespace", ns, "--wait=false").Run() })
+	t.Cleanup(func() {
+		exec.Command("kubectl", "--kubeconfig", planes[0].kubeconfig, "delete", "namespace", ns, "--wait=false").Run()
+	})
 	i := newIssuer(t)
 	i.trusted(t, planes[1])
 

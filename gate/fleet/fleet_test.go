@@ -301,6 +301,7 @@ func TestCarry(t *testing.T) {
 					f.Members = append(f.Members, m)
 				}
 				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
 				later := make(chan os.Signal, 3)
 				f.Signals = later
 				for i, s := range c.signals {
