@@ -62,6 +62,9 @@ func TestReadmes(t *testing.T) {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
 			t.Parallel()
 			env := environment(t)
+			if strings.HasPrefix(path, "clusters/") {
+				env = inClusters(t, env, "canary", "eu")
+			}
 			for _, c := range commands {
 				out, code := execute(t, filepath.Dir(path), env, "sh", "-c", c.line)
 				last := lastLine(out)

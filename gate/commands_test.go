@@ -353,7 +353,7 @@ func TestOutcomesAreAnInterface(t *testing.T) {
 			t.Errorf("%s has no meaning", o)
 		}
 	}
-	want := "0 passed, 0 parked, 1 internal, 2 invalid, 3 refused, 10 failed, 11 timeout, 12 criteria, 13 inconclusive, 14 rejected, 14 called-off, 20 undo-failed, " +
+	want := "0 passed, 0 parked, 1 internal, 2 invalid, 3 refused, 10 failed, 11 timeout, 12 criteria, 13 inconclusive, 14 rejected, 15 called-off, 20 undo-failed, " +
 		"21 not-undone, 30 superseded, 75 retry, 77 denied, 130 cancelled, 143 cancelled"
 	if text := strings.Join(got, ", "); text != want {
 		t.Errorf("the outcomes are\n%s\nwant\n%s", text, want)

@@ -24,6 +24,7 @@
 //	adopt.go     a run takes over what a killed one has left
 //	recover.go   undo and resume: a run on record is put back, or gone on with
 //	drill.go     bad releases of a copy, one run each
+//	turn.go      a run that is a part of a larger one waits for its turn, and is called off
 //	outcome.go   how a run can end, and what an error means
 //	event.go     what a run tells, as values; gate/report makes the words
 //
@@ -39,6 +40,7 @@
 //	gate/drill      a workload → a harmless copy, and broken variants of it
 //	gate/criteria   which pods, which window: between a run and package analysis
 //	gate/cluster    the API server; it satisfies Cluster
+//	gate/fleet      runs in several clusters → when each may go on, what is taken back, and one Report
 //	gate/report     a Report or an Event → text, JSON, NDJSON, Markdown, JUnit, HTML, OpenMetrics
 //	gate/notice     a Report or an Event → a message to people
 //	gate/live       Events → the lines that a terminal shows of a run that goes on

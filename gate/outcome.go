@@ -55,7 +55,7 @@ var outcomes = [...]struct {
 	CriteriaFailed: {12, "criteria", "success criteria violated; restored and verified"},
 	Inconclusive:   {13, "inconclusive", "could not judge (no data, Prometheus unreachable, nothing runs); release kept, unless told otherwise"},
 	Rejected:       {14, "rejected", "a person said no to a stage, or nobody said yes in time; previous state restored and verified"},
-	CalledOff:      {14, "called-off", "another cluster of the run was bad; here nothing was changed, or the previous state is restored and verified"},
+	CalledOff:      {15, "called-off", "another cluster of the run was bad; here nothing was changed, or the previous state is restored and verified"},
 	UndoBroken:     {20, "undo-failed", "failed, and the undo failed, is partial or is unverified: a person must look"},
 	NotUndone:      {21, "not-undone", "failed, and nothing was undone"},
 	Superseded:     {30, "superseded", "another deploy took over the workload; left alone"},

@@ -141,16 +141,24 @@ func (p *program) withFleet(ctx context.Context, o *options, id string, apart bo
 	}
 	out.warn(out.fleetLogs(&r))
 	out.print(r)
-	errs := []error{told.finish(ctx, r)}
-	for i, m := range members {
-		for _, c := range r.Clusters {
-			if c.Name == m.name && len(m.told) > 0 {
-				errs = append(errs, members[i].told.finish(ctx, c.Report))
+	out.warn(withEach(told, members, r.Clusters).finish(ctx, r))
+	return nil
+}
+
+// withEach are all who are told at the end, with those of each cluster, who are told of its part alone: the budget is for all together.
+func withEach(told sinks, members []*member, parts []gate.ClusterReport) sinks {
+	all := slices.Clone(told)
+	for _, m := range members {
+		i := slices.IndexFunc(parts, func(c gate.ClusterReport) bool { return c.Name == m.name })
+		for _, s := range m.told {
+			if finish := s.finish; finish != nil {
+				s.finish = func(ctx context.Context, _ gate.Report) error { return finish(ctx, parts[i].Report) }
 			}
+			s.name += " of " + m.name
+			all = append(all, s)
 		}
 	}
-	out.warn(errors.Join(errs...))
-	return nil
+	return all
 }
 
 // shower shows events of all clusters, one at a time.

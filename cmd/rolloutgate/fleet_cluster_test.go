@@ -68,6 +68,7 @@ func merged(path, namespace string, planes []controlPlane) error {
 
 // TestFleet runs releases in three real control planes.
 func TestFleet(t *testing.T) {
+	t.Parallel()
 	planes := controlPlanes(t, "two", "three")
 	testscript.Run(t, testscript.Params{
 		Dir:  "testdata/fleet",

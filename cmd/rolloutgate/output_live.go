@@ -35,7 +35,7 @@ func (out *output) liveFiles() (all []*liveFile) {
 
 // event writes what has happened.
 func (l *liveFile) event(e gate.Event) {
-	if started, ok := e.Payload.(gate.Started); ok && started.Command == "undo" {
+	if started, ok := e.Payload.(gate.Started); ok && started.Command == "undo" && e.Cluster == "" {
 		l.atEnd = true // it may have nothing to do, and then the file that is there tells more
 	}
 	if l.stream == nil && !l.atEnd {

@@ -52,7 +52,7 @@ func (d drawing) clusterLines(height int) []line {
 	if more := len(d.clusters) - len(shown); more > 0 {
 		lines = append(lines, line{{fmt.Sprintf("  +%d more clusters", more), dim}})
 	}
-	return lines
+	return lines[:min(len(lines), max(height-1, 1))]
 }
 
 // clusterTitle counts how the clusters are.
@@ -68,7 +68,8 @@ func (d drawing) clusterTitle() line {
 		}
 	}
 	clock := report.Elapsed(max(0, d.now.Sub(d.started)))
-	text := fmt.Sprintf("%d clusters: %s", len(d.clusters), strings.Join(parts, ", "))
+	what := map[bool]string{true: "cluster", false: "clusters"}[len(d.clusters) == 1]
+	text := fmt.Sprintf("%d %s: %s", len(d.clusters), what, strings.Join(parts, ", "))
 	edge := strings.Repeat(d.rule, 2)
 	room := d.width - 2*measure(edge) - 3 - measure(clock)
 	if room < 12 {

@@ -171,6 +171,7 @@ func endOf(r gate.Report) string {
 		gate.CriteriaFailed.Name(): "violated its success criteria",
 		gate.Inconclusive.Name():   "could not be judged",
 		gate.Rejected.Name():       "was rejected",
+		gate.CalledOff.Name():      "was called off",
 		gate.UndoBroken.Name():     "failed",
 		gate.NotUndone.Name():      "failed",
 		gate.Superseded.Name():     "was taken over by another deploy",

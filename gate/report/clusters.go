@@ -110,17 +110,14 @@ func withIDs(part, prefix string) string {
 	})
 }
 
-// clusterSuites are the test results of each cluster, whose cases have its name before their own.
-func clusterSuites(r gate.Report) []junitSuite {
-	var all []junitSuite
+// clusterCases are the test results of each cluster, whose cases have its name before their own.
+func clusterCases(r gate.Report) []junitCase {
+	var all []junitCase
 	for _, c := range r.Clusters {
-		s := suiteOf(c.Report)
-		s.Name = oneLine(s.Name + " in " + c.Name)
-		s.Properties = append(s.Properties, junitProperty{"cluster", oneLine(c.Name)}, junitProperty{"wave", fmt.Sprint(c.Wave)})
-		for i := range s.Cases {
-			s.Cases[i].Name = oneLine(c.Name) + ": " + s.Cases[i].Name
+		for _, one := range junitCases(c.Report) {
+			one.Name = oneLine(c.Name) + ": " + one.Name
+			all = append(all, one)
 		}
-		all = append(all, s)
 	}
 	return all
 }

@@ -40,7 +40,7 @@ type junitBook struct {
 func junitCases(r gate.Report) []junitCase {
 	b := &junitBook{Report: r, blamed: map[int]bool{}}
 	if len(r.Clusters) > 0 {
-		return []junitCase{b.verdict()} // the rest is in the suites of the clusters
+		return unique(append([]junitCase{b.verdict()}, clusterCases(r)...))
 	}
 	b.workloads()
 	for _, c := range r.Criteria {
@@ -60,7 +60,7 @@ func junitCases(r gate.Report) []junitCase {
 	if r.Undo != nil {
 		b.undo()
 	}
-	if len(r.Clusters) == 0 && slices.Contains([]string{"run", "resume", "plan"}, r.Run.Command) {
+	if slices.Contains([]string{"run", "resume", "plan"}, r.Run.Command) {
 		b.cases = append([]junitCase{b.apply()}, b.cases...)
 	}
 	return unique(append([]junitCase{b.verdict()}, b.cases...))

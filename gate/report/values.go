@@ -96,7 +96,7 @@ func verdictColor(r gate.Report) string {
 			return red // a diagnosis that found something
 		}
 		return green
-	case gate.Inconclusive.Code(), gate.Superseded.Code(), gate.Retry.Code(), gate.Interrupted.Code(), gate.Terminated.Code():
+	case gate.Inconclusive.Code(), gate.Superseded.Code(), gate.Retry.Code(), gate.Interrupted.Code(), gate.Terminated.Code(), gate.CalledOff.Code():
 		return yellow
 	}
 	return red

@@ -105,7 +105,7 @@ func result(r gate.Report) string {
 		return "success"
 	case gate.TimedOut.Name():
 		return "timeout"
-	case gate.Interrupted.Name(), gate.Superseded.Name():
+	case gate.Interrupted.Name(), gate.Superseded.Name(), gate.CalledOff.Name():
 		return "cancellation"
 	case gate.Internal.Name(), gate.Invalid.Name(), gate.Retry.Name(), gate.Denied.Name():
 		return "error"
