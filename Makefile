@@ -5,7 +5,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 ACTIONLINT  = github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 ARGO        = github.com/argoproj/argo-rollouts
-SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages .ci/dist sandbox/fetch.sh examples/quickstart/demo.sh examples/blue-green/smoke.sh \
+SCRIPTS     = .github/install.sh .ci/run .ci/cover .ci/fuzz .ci/packages .ci/dist sandbox/fetch.sh examples/quickstart/demo.sh examples/blue-green/smoke.sh examples/objects/controller.sh \
 	examples/buildkite/.buildkite/hooks/pre-exit
 
 # The flags of `make bench`: it writes its table into the document that explains it.
@@ -89,9 +89,9 @@ dashboards: sandbox ## thirty releases, pushed and traced: are dashboard, alerts
 cover: ## statement coverage of the engine, which is 90 % or more
 	.ci/cover 90 ./gate
 
-fuzz: ## every fuzz target of what reads files and records and writes back, 15,000 inputs each, and of reports, 3,000
+fuzz: ## every fuzz target of what reads files and records and writes back, 15,000 inputs each, and of reports and expressions, 3,000
 	.ci/fuzz 15000 ./gate/manifest ./gate/order ./gate/patch ./gate/record
-	.ci/fuzz 3000 ./gate/report
+	.ci/fuzz 3000 ./gate/report ./gate/readiness
 
 chromium: ## the HTML report in a real browser: each page, wide and narrow, light and dark
 	.ci/packages chromium

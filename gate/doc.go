@@ -15,6 +15,7 @@
 //	phase.go     what a run is doing at a moment, and what a signal or the end of its time means then: one table
 //	run.go       the straight way
 //	follow.go    the loop inside "watch": events in, intents out
+//	options.go   what is said of one object alone; treat.go: what follows from that
 //	look.go      what one look at a workload means; it changes nothing
 //	judge.go     the only place that calls a rollout good or bad
 //	conclude.go  what follows from the verdict; undo.go takes back what was written
@@ -35,6 +36,7 @@
 //	gate/patch      one write, and its inverse
 //	gate/record     a run as it is kept, and the lease that says that it goes on
 //	gate/rollout    one workload → how far it is
+//	gate/readiness  expressions of a user over one object → how far it is
 //	gate/diagnosis  one workload's evidence → why it is bad
 //	gate/rights     what an account has to be allowed for a run, and why
 //	gate/drill      a workload → a harmless copy, and broken variants of it

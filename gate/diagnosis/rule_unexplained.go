@@ -29,6 +29,9 @@ func (s *facts) unexplained() []Finding {
 	if s.Status.Phase == rollout.Complete {
 		return nil
 	}
+	if len(explainOwn(s)) > 0 {
+		return nil // its own expressions say what is missing
+	}
 	checked := s.checked()
 	var found []Finding
 	for _, p := range s.pods {
@@ -44,9 +47,6 @@ func (s *facts) unexplained() []Finding {
 	}
 	if len(found) > 0 {
 		return merge(found)
-	}
-	if len(explainOwn(s)) > 0 {
-		return nil // its own expressions say what is missing
 	}
 	f := s.finding("Unexplained")
 	f.Confidence = Suspected
