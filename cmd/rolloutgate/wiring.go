@@ -129,7 +129,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 		Version: version(), Context: o.contextName(), Namespace: o.namespace(),
 		Store: o.store(client), Keep: gate.Keeping(o.keep), History: o.history, WaitForLock: o.waitForLock, TakeOver: o.takeOver,
 		FieldManager: o.fieldManager, Force: o.forceConflicts, Pipeline: o.pipeline(getenv), Here: thisMachine(),
-		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery, RunTest: runTest, RunCommand: runCommandOf,
+		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), Recovery: o.recovery, RunTest: runTest, RunCommand: o.carriesOut(getenv),
 	}
 	var err error
 	if g.Patience, err = o.patience(); err != nil {
