@@ -320,7 +320,7 @@ func environment(t *testing.T) []string {
 		}
 		env = append(env, name+"="+strings.TrimSpace(string(out)))
 	}
-	return append(env, "ROLLOUTGATE_NAMESPACE="+name, "DEMO_NAMESPACE="+name, "PATH="+bin+":"+os.Getenv("PATH")+":"+built)
+	return append(env, "ROLLOUTGATE_NAMESPACE="+name, "DEMO_NAMESPACE="+name, "HELM_NAMESPACE="+name, "PATH="+bin+":"+os.Getenv("PATH")+":"+built)
 }
 
 func value(env []string, name string) string {

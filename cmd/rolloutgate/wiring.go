@@ -141,7 +141,7 @@ func (o *options) gate(client *cluster.Client, getenv func(string) string) (gate
 		Store: o.store(client), Keep: gate.Keeping(o.keep), History: o.history, WaitForLock: o.waitForLock, TakeOver: o.takeOver,
 		FieldManager: o.fieldManager, Force: o.forceConflicts, Pipeline: o.pipeline(getenv), Here: thisMachine(),
 		Policy: o.spec.On, Vars: o.variables(getenv), Preflight: gate.PreflightMode(o.preflight), GitOps: gate.GitOpsMode(o.gitops), Recovery: o.recovery,
-		RunTest: runTest, RunCommand: runCommandOf,
+		RunTest: runTest, RunCommand: o.carriesOut(getenv),
 	}
 	var err error
 	if g.Patience, err = o.patience(); err != nil {

@@ -129,16 +129,30 @@ func (p *program) wrapCommand(ctx context.Context, o *options, argv []string) er
 	})
 }
 
-// runCommandOf carries out a command that makes a release or takes one back.
-func runCommandOf(ctx context.Context, argv, env []string, line func(string)) (int, error) {
-	path, err := exec.LookPath(argv[0])
-	if err == nil {
-		path, err = filepath.Abs(path)
+// carriesOut carries out commands that make a release or take one back. Tools that have variables for it are told the
+// cluster and the namespace of the run, unless somebody has told them others.
+func (o *options) carriesOut(getenv func(string) string) func(ctx context.Context, argv, env []string, line func(string)) (int, error) {
+	var same []string
+	add := func(name, value string) {
+		if value != "" && getenv(name) == "" {
+			same = append(same, name+"="+value)
+		}
 	}
-	if err != nil {
-		return -1, fmt.Errorf("there is no program %q that could be run: %w", argv[0], reason(err))
+	add("HELM_NAMESPACE", o.namespace())
+	add("HELM_KUBECONTEXT", *o.kube.Context)
+	if path := *o.kube.KubeConfig; path != "" {
+		same = append(same, "KUBECONFIG="+path)
 	}
-	return process{path: path, args: argv[1:], env: env, warning: commandWarning}.run(ctx, line)
+	return func(ctx context.Context, argv, env []string, line func(string)) (int, error) {
+		path, err := exec.LookPath(argv[0])
+		if err == nil {
+			path, err = filepath.Abs(path)
+		}
+		if err != nil {
+			return -1, fmt.Errorf("there is no program %q that could be run: %w", argv[0], reason(err))
+		}
+		return process{path: path, args: argv[1:], env: append(env, same...), warning: commandWarning}.run(ctx, line)
+	}
 }
 
 // words takes a command apart as a shell does: white space parts words, quotes and backslashes keep it. No shell reads it,

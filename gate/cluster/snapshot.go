@@ -191,11 +191,14 @@ func (c *Client) gatherNamed(ctx context.Context, g *scoped, mapper meta.RESTMap
 	return nil
 }
 
-// gatherSelected reads what has some labels. Objects that a controller has made are its business.
+// gatherSelected reads what has some labels. Objects that a controller has made are its business, and what a Job or a Pod
+// has done nobody takes back.
 func (c *Client) gatherSelected(ctx context.Context, g *scoped, selector string) error {
 	kinds := []manifest.Resource{configMapsAt, secretsAt, services, autoscalersAt, ingressesAt, budgetsAt}
-	for _, k := range standalone() {
-		kinds = append(kinds, k.Resource)
+	for _, k := range rollout.Kinds {
+		if k.Replaces || k.Kind == "CronJob" {
+			kinds = append(kinds, k.Resource)
+		}
 	}
 	lists, errs := make([]*unstructured.UnstructuredList, len(kinds)), make([]error, len(kinds))
 	inParallel(len(kinds), func(i int) {
