@@ -15,12 +15,11 @@ import (
 )
 
 // coalesce is how long changes that arrive together are gathered before anything is judged. Where there is so much to look at
-// that it takes its time, they are gathered for share times as long as that took, but no longer than mostCoalesce: a rollout
-// of thousands of pods, or of hundreds of workloads, always has news.
+// that it takes its time, they are gathered for as long as that took, but no longer than mostCoalesce: a rollout of thousands
+// of pods, or of hundreds of workloads, always has news.
 const (
 	coalesce     = 20 * time.Millisecond
-	share        = 4
-	mostCoalesce = 500 * time.Millisecond
+	mostCoalesce = 200 * time.Millisecond
 )
 
 // follower follows targets to a verdict: events come in (something arrived, time passed, an answer, a measurement, a
@@ -156,7 +155,7 @@ func (f *follower) until(ctx context.Context, p Phase, judged bool) Verdict {
 			f.openWindow()
 		}
 		recheck.Reset(next)
-		pause := share * time.Since(began)
+		pause := time.Since(began)
 		select {
 		case <-ctx.Done():
 		case <-f.w.Changed():

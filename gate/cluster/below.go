@@ -31,7 +31,9 @@ func (t *following) readRevisions(ctx context.Context, live rollout.Object) erro
 	k, _ := rollout.KindOf(t.target.Ref.GroupKind())
 	switch k.Owns {
 	case rollout.ReplicaSets:
-		list, err := apps.ReplicaSets(live.GetNamespace()).List(ctx, o)
+		list, err := opened(ctx, t.w.opening, func(error) {}, func() (*appsv1.ReplicaSetList, error) { // a few at a time, as watches
+			return apps.ReplicaSets(live.GetNamespace()).List(ctx, o)
+		})
 		if err != nil {
 			return err
 		}

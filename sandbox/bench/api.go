@@ -113,8 +113,13 @@ func (a *api) create(ctx context.Context, path, object string) error {
 	return err
 }
 
+// delete deletes an object; one that is not there is fine.
 func (a *api) delete(ctx context.Context, path string) error {
-	return a.do(ctx, http.MethodDelete, path, nil, nil)
+	err := a.do(ctx, http.MethodDelete, path, nil, nil)
+	if failed := (*statusError)(nil); errors.As(err, &failed) && failed.code == http.StatusNotFound {
+		return nil
+	}
+	return err
 }
 
 // statusError is an answer that is not a success.

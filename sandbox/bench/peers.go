@@ -11,15 +11,18 @@ const (
 	kappName = "kapp deploy"
 )
 
+// peerTime is how long they may take, to create as well as to change.
+const peerTime = "6m"
+
 // peers are the commands beside kubectl, as far as their programs were given.
 func (b *bench) peers() []command {
 	var all []command
 	if b.options.helm != "" {
-		args := []string{b.options.helm, "upgrade", "--install", "web", "%chart", "--wait", "--timeout", "20m"}
+		args := []string{b.options.helm, "upgrade", "--install", "web", "%chart", "--wait", "--timeout", peerTime}
 		all = append(all, command{name: helmName, args: args, chart: true, mayFail: true})
 	}
 	if b.options.kapp != "" {
-		args := []string{b.options.kapp, "deploy", "--yes", "--app", "web", "--file", "%s", "--wait-timeout", "20m", "--diff-changes=false"}
+		args := []string{b.options.kapp, "deploy", "--yes", "--app", "web", "--file", "%s", "--wait-timeout", peerTime, "--diff-changes=false"}
 		all = append(all, command{name: kappName, args: args, mayFail: true})
 	}
 	return all
