@@ -13,9 +13,10 @@ import (
 func (p *program) watchCommand() *cobra.Command {
 	o := p.newOptions()
 	c := &cobra.Command{
-		Use:     "watch KIND/NAME…",
-		Short:   "Gate a rollout that is already going on, without changing anything",
-		Example: "  rolloutgate watch deployment/web statefulset/db --timeout 5m",
+		Use:   "watch KIND/NAME…",
+		Short: "Gate a rollout that is already going on, without changing anything",
+		Example: `  rolloutgate watch deployment/web statefulset/db --timeout 5m
+  rolloutgate watch deployment/web --undo-command 'argocd app rollback web'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.onTargets(c, o, args, gate.Gate.Watch)
 		},
@@ -23,8 +24,7 @@ func (p *program) watchCommand() *cobra.Command {
 	o.connection(c.Flags())
 	o.gating(c.Flags())
 	o.undoingBy(c.Flags())
-	flags := c.Flags()
-	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
+	c.Flags().DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	o.pushing(c.Flags())
 	return c
 }
