@@ -24,6 +24,7 @@
 //	keep.go      the run on record, from before its first write until after its last
 //	adopt.go     a run takes over what a killed one has left
 //	recover.go   undo and resume: a run on record is put back, or gone on with
+//	wrap.go      a command makes the release, in the place of writing; wrap_undo.go: and takes it back
 //	drill.go     bad releases of a copy, one run each
 //	turn.go      a run that is a part of a larger one waits for its turn, and is called off
 //	outcome.go   how a run can end, and what an error means

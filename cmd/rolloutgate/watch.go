@@ -20,7 +20,8 @@ func (p *program) watchCommand() *cobra.Command {
 A rollout that has not begun yet looks like one that is complete. --for-image waits for the version that is to be judged: a
 pod template that has the image. Only from then on anything is judged.`,
 		Example: `  rolloutgate watch deployment/web statefulset/db --timeout 5m
-  rolloutgate watch deployment/web --for-image registry.example/shop/web:v2 --timeout 15m`,
+  rolloutgate watch deployment/web --for-image registry.example/shop/web:v2 --timeout 15m
+  rolloutgate watch deployment/web --undo-command 'argocd app rollback web'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			return p.onTargets(c, o, args, gate.Gate.Watch)
 		},
@@ -29,8 +30,7 @@ pod template that has the image. Only from then on anything is judged.`,
 	o.gating(c.Flags())
 	o.awaiting(c.Flags())
 	o.undoingBy(c.Flags())
-	flags := c.Flags()
-	flags.DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
+	c.Flags().DurationVar(&o.undoTimeout, "undo-timeout", gate.DefaultUndoTimeout, "time for the undo, on top of --timeout")
 	o.pushing(c.Flags())
 	return c
 }
