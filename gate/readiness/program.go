@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"unicode/utf8"
 
 	"github.com/google/cel-go/checker"
 	"github.com/google/cel-go/common"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/interpreter"
+	"github.com/google/cel-go/parser"
 )
 
 // The limits of an expression: objects are not trusted, and neither is who wrote the annotation of one.
@@ -82,9 +82,13 @@ func check(key, expression string, object *types.Type, provider types.Provider) 
 		return nil, []*Error{{Key: key, Text: fmt.Sprintf("it has more than %d characters", maxLength)}}
 	}
 	source := common.NewTextSource(expression)
-	parsed, err := parse(expression, source)
-	if wrong := (*parseError)(nil); errors.As(err, &wrong) {
-		return nil, []*Error{{Key: key, Column: utf8.RuneCountInString(expression[:wrong.at]) + 1, Text: wrong.text}}
+	reader, err := parser.NewParser(parser.Macros(parser.AllMacros...), parser.MaxRecursionDepth(maxDepth), parser.EnableHiddenAccumulatorName(true))
+	if err != nil {
+		return nil, []*Error{{Key: key, Text: err.Error()}}
+	}
+	parsed, faults := reader.Parse(source)
+	if wrong := inWords(key, expression, faults); len(wrong) > 0 {
+		return nil, wrong
 	}
 	env, err := checker.NewEnv(containers.DefaultContainer, provider, checker.CrossTypeNumericComparisons(true))
 	if err == nil {
@@ -94,14 +98,14 @@ func check(key, expression string, object *types.Type, provider types.Provider) 
 		return nil, []*Error{{Key: key, Text: err.Error()}}
 	}
 	checked, faults := checker.Check(parsed, source, env)
-	return checked, inWords(key, faults)
+	return checked, inWords(key, expression, faults)
 }
 
 // inWords are the mistakes in an expression.
-func inWords(key string, faults *common.Errors) []*Error {
+func inWords(key, expression string, faults *common.Errors) []*Error {
 	var wrong []*Error
 	for _, f := range faults.GetErrors() {
-		e := &Error{Key: key, Column: f.Location.Column() + 1, Text: f.Message}
+		e := &Error{Key: key, Column: f.Location.Column() + 1, Text: strings.TrimPrefix(f.Message, "Syntax error: ")}
 		if f.Location.Line() > 1 || f.Location.Column() < 0 {
 			e.Column = 0
 		}
