@@ -19,8 +19,7 @@ import (
 // those of the running version; none means a first release, of which nothing can be known.
 //
 // The error is that of a server that does not answer a constant, or of an endpoint that wants other credentials, a
-// *QueryError; whatever else goes wrong with one criterion
-// is in its facts.
+// *QueryError; whatever else goes wrong with one criterion is in its facts.
 func (s Session) Preflight(ctx context.Context) (Facts, error) {
 	patience := s.Timing.QueryTimeout // between two looks it is capped, here nothing waits behind it
 	if patience <= 0 {
@@ -28,7 +27,7 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 	}
 	s.Timing = s.Timing.resolved()
 	s.Timing.QueryTimeout = patience
-	p := &preflight{inspector: inspector{&run{Session: s, slots: make(chan struct{}, maxConcurrent)}}, facts: Facts{Criteria: make([]CriterionFacts, len(s.Criteria))}}
+	p := &preflight{inspector: inspector{&run{Session: s, slots: make(chan struct{}, maxConcurrent)}}, facts: Facts{Criteria: make([]CriterionFacts, len(s.Criteria))}, denied: &atomic.Pointer[QueryError]{}}
 	if p.asksPrometheus() {
 		if err := p.clock(ctx); err != nil {
 			return p.facts, err
@@ -49,7 +48,7 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 	p.Facts, p.Timing = p.facts, s.Timing.With(p.facts.Scrape, p.facts.Lag)
 	p.Timing.QueryTimeout = patience
 	for i, c := range s.Criteria {
-		about := &preflight{inspector: inspector{p.of(c)}}
+		about := &preflight{inspector: inspector{p.of(c)}, denied: p.denied}
 		all.Go(func() { p.facts.Criteria[i] = about.running(ctx, c, found[i]) })
 	}
 	all.Wait()
@@ -63,7 +62,7 @@ func (s Session) Preflight(ctx context.Context) (Facts, error) {
 type preflight struct {
 	inspector
 	facts  Facts
-	denied atomic.Pointer[QueryError] // by an endpoint
+	denied *atomic.Pointer[QueryError] // by an endpoint, whichever criterion asks it
 }
 
 // clock compares the server's clock with ours.

@@ -79,6 +79,8 @@ func TestRules(t *testing.T) {
 			}
 		}, "", false},
 		{"never applied", config, func(l *Leftover, _ *Facts) { l.Was.Written.SetManagedFields(nil) }, "no run has ever applied it", true},
+		{"nothing but a name, created", config, func(l *Leftover, _ *Facts) { nameOnly(l); l.Was.Action = patch.Created }, "", false},
+		{"nothing but a name, there before", config, func(l *Leftover, _ *Facts) { nameOnly(l); l.Was.Action = patch.Unchanged }, "its manifest has nothing but a name", true},
 		{"taken over", config, func(l *Leftover, _ *Facts) { l.Live.SetManagedFields(nil) }, "rolloutgate does not apply it any more", true},
 		{"applied again", config, func(l *Leftover, _ *Facts) {
 			l.Live.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "rolloutgate", Operation: metav1.ManagedFieldsOperationApply, Time: &later}})
@@ -183,4 +185,13 @@ func TestOrder(t *testing.T) {
 			t.Errorf("%s\nwant %s", strings.Join(got, ", "), want)
 		}
 	}
+}
+
+// nameOnly makes an object of nothing but a name: an API server notes nobody who has applied that.
+func nameOnly(l *Leftover) {
+	l.Was.Sent = &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": l.Live.GetName(), "namespace": l.Live.GetNamespace()},
+	}}
+	l.Was.Written.SetManagedFields(nil)
+	l.Live.SetManagedFields(nil)
 }

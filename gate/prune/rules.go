@@ -121,6 +121,10 @@ func marked(l Leftover, _ Facts) string {
 func applied(l Leftover, _ Facts) string {
 	was, is := entry(l.Was.Written, l.Was.Manager), entry(l.Live, l.Was.Manager)
 	switch {
+	case was == nil && is == nil && bare(l.Was.Sent) && (l.Was.Action == patch.Created || l.Was.Action == patch.Pruned):
+		return "" // the run itself has created it
+	case was == nil && bare(l.Was.Sent):
+		return "its manifest has nothing but a name, so that it does not tell who has applied it"
 	case was == nil:
 		return "no run has ever applied it: it was there already, as the manifests had it"
 	case is == nil:
@@ -138,6 +142,25 @@ func entry(u *unstructured.Unstructured, manager string) *metav1.ManagedFieldsEn
 		}
 	}
 	return nil
+}
+
+// bare tells whether a manifest has nothing but a name, as that of a ServiceAccount: there is no field in it to be owned.
+func bare(u *unstructured.Unstructured) bool {
+	if u == nil {
+		return false
+	}
+	for field, value := range u.Object {
+		m, _ := value.(map[string]any)
+		for key := range m {
+			if field != "metadata" || key != "name" && key != "namespace" {
+				return false
+			}
+		}
+		if m == nil && field != "apiVersion" && field != "kind" {
+			return false
+		}
+	}
+	return true
 }
 
 // shared keeps what somebody else applies as well.
