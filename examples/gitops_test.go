@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,14 +88,14 @@ func TestArgoCDHooks(t *testing.T) {
 			t.Fatalf("there is no hook %s with a delete policy", phase)
 		}
 		container := h.Spec.Template.Spec.Containers[0]
-		own := env
+		own := slices.Clip(env)
 		for _, v := range container.Env {
 			own = append(own, v.Name+"="+v.Value)
 		}
 		// The sandbox's Prometheus, and less time than a real release deserves.
 		own = append(own, "ROLLOUTGATE_PROMETHEUS_URL="+os.Getenv("ROLLOUTGATE_PROMETHEUS_URL"), "ROLLOUTGATE_SETTLE=2s", "ROLLOUTGATE_WINDOW=8s", "ROLLOUTGATE_INTERVAL=2s")
 		account := "system:serviceaccount:" + namespace + ":" + h.Spec.Template.Spec.ServiceAccountName
-		return execute(t, "argo-cd", own, "rolloutgate", append(container.Args, "--as", account)...)
+		return execute(t, "argo-cd", own, rolloutgate(), append(container.Args, "--as", account)...)
 	}
 	out, code := runs("PostSync")
 	if code != 0 || !strings.HasPrefix(lastLine(out), "rolloutgate: passed (exit 0): deployment/web is complete") || strings.Contains(out, "cannot") {
