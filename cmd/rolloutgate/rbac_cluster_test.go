@@ -338,7 +338,7 @@ func (t *tenant) check(s scenario) ([]string, error) {
 func (t *tenant) needed(s scenario) ([]rights.Right, error) {
 	use := rights.Use{
 		Home: t.namespace, Record: true, NeverUndo: slices.Contains(s.flags, "never"), Canaries: slices.Contains(s.flags, "--canary"),
-		KeepBadPod: slices.Contains(s.flags, "--keep-bad-pod"), Events: slices.Contains(s.flags, "--events"),
+		KeepBadPod: slices.Contains(s.flags, "--keep-bad-pod"), Events: slices.Contains(s.flags, "--events"), Prunes: slices.Contains(s.flags, "--prune"),
 		Pins: slices.Contains(s.flags, "--blue-green") || slices.Contains(s.flags, "--drain"),
 	}
 	if s.config != "" {
