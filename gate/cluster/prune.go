@@ -214,8 +214,7 @@ func (c *Client) createdAgain(w *patch.Write, live, origin *unstructured.Unstruc
 	if len(own) == 1 && own[0].Manager == undoer {
 		return true
 	}
-	was := authorsOf(origin)
-	return len(was) > 0 && patch.SameOwners(own, was)
+	return patch.SameOwners(own, authorsOf(origin)) // both may be none: an object of nothing but a name has no field to own
 }
 
 // authorsOf are the field owners of an object but for controllers of Kubernetes, who may have written to it by now.
