@@ -130,7 +130,9 @@ func asCreated(u *unstructured.Unstructured) map[string]any {
 	out := &unstructured.Unstructured{Object: patch.Authored(patch.Anew(u))}
 	unstructured.RemoveNestedField(out.Object, "spec", "nodeName")
 	labels := out.GetLabels() // those of the node are given to a Pod when it is bound to one
-	maps.DeleteFunc(labels, func(key, _ string) bool { return out.GetKind() == "Pod" && strings.HasPrefix(key, "topology.kubernetes.io/") })
+	maps.DeleteFunc(labels, func(key, _ string) bool {
+		return out.GetKind() == "Pod" && strings.HasPrefix(key, "topology.kubernetes.io/")
+	})
 	out.SetLabels(labels)
 	return out.Object
 }
