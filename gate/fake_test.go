@@ -56,6 +56,7 @@ type world struct {
 	wholeLog        func(ctx context.Context, t diagnosis.LogTarget, most int) (string, bool, error)
 	keepPod         func(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error
 	lacksForKeeping []string
+	until           time.Time // of the last comparison after a command
 	pruneWorld
 	unaccepted func() time.Duration // nil: the credentials are accepted
 }

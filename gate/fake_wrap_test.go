@@ -40,6 +40,7 @@ func (w *world) Compare(_ context.Context, _ record.Scope, before []patch.Write)
 		return nil, nil, w.compareErr
 	}
 	for _, write := range before {
+		w.until = write.Until
 		t := w.objects[write.Ref.Name]
 		if write = write.Found(t.object(t.version), nil); write.Before == nil && write.Written == nil {
 			continue

@@ -131,6 +131,7 @@ func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (de
 		l.leases = append(l.leases, taken)
 	}
 	dead, busy, err = r.others(ctx, l.leases)
+	r.noteSigns(dead)
 	for i := 0; err == nil && busy == nil && i < len(dead); i++ {
 		if dead[i], err = r.g.Store.SeizeLease(ctx, dead[i], r.report.Run.ID); err == nil {
 			l.leases = append(l.leases, dead[i])
@@ -146,6 +147,18 @@ func (r *run) tryLock(ctx context.Context, claims []record.Lease, look bool) (de
 	r.lock = l
 	l.keep(r.course.root)
 	return dead, nil, nil
+}
+
+// noteSigns remembers when dead runs said for the last time that they live, before their leases are seized.
+func (r *run) noteSigns(dead []record.Lease) {
+	if r.signs == nil {
+		r.signs = map[string]time.Time{}
+	}
+	for _, l := range dead {
+		if l.Renewed.After(r.signs[l.Run]) {
+			r.signs[l.Run] = l.Renewed
+		}
+	}
 }
 
 // others looks who else has a lease on what a run claims: the dead, or one of the living. With TakeOver there are no

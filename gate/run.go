@@ -133,11 +133,12 @@ type run struct {
 	tookOver   []string                 // the unfinished runs
 	// unfinishedRuns are their records, for as long as the run has not begun.
 	unfinishedRuns []record.Record
-	adopted        []record.Record // those that do not know it yet
-	found          *record.Record  // the run that this one puts back; nil when it is none but itself
-	resumed        string          // the run that this one goes on with
-	aim            string          // the run that this one goes on with, or puts back: it may be parked
-	passed         []string        // its stages that have passed
+	adopted        []record.Record      // those that do not know it yet
+	signs          map[string]time.Time // when dead runs last said that they live
+	found          *record.Record       // the run that this one puts back; nil when it is none but itself
+	resumed        string               // the run that this one goes on with
+	aim            string               // the run that this one goes on with, or puts back: it may be parked
+	passed         []string             // its stages that have passed
 	// pinned are the workloads whose pods had all traffic in the run that this one goes on with, and the revisions of these
 	// pods; unsplit are the routes that it has split, as they were before; unpinnable is why nothing could be pinned.
 	pinned     map[manifest.Ref]patch.Pin

@@ -268,6 +268,9 @@ func (r *run) traceCommand(ctx context.Context, u record.Record) ([]patch.Write,
 			}
 			all = append(all, w)
 		default:
+			if signed, known := r.signs[u.ID]; known && !u.Scope.Found {
+				w.Until = signed.Add(record.Validity)
+			}
 			own = append(own, w)
 		}
 	}

@@ -261,6 +261,27 @@ func TestWrapKilled(t *testing.T) {
 	}
 }
 
+// TestWrapKilledLongAgo: the cluster is told until when the command of a dead run can have written. What came later is
+// somebody else's.
+func TestWrapKilledLongAgo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(good("web"))
+		b := newBooks(w)
+		b.diesWithCommand("DEAD", "web")
+		leases, err := b.Leases(t.Context(), "shop")
+		if err != nil || len(leases) != 1 {
+			t.Fatalf("%v, %v", leases, err)
+		}
+		w.objects["web"].version, w.objects["web"].at = 2, time.Now()
+		time.Sleep(5 * time.Minute)
+		r, _ := kept(b).Undo(t.Context(), Which{})
+		check(t, r, w, Passed, "", "web=1")
+		if want := leases[0].Renewed.Add(record.Validity); !w.until.Equal(want) {
+			t.Errorf("until %s, want %s", w.until, want)
+		}
+	})
+}
+
 // TestUndoAfterUndoCommand: what a command has not taken back, the next undo does.
 func TestUndoAfterUndoCommand(t *testing.T) {
 	for _, killed := range []bool{false, true} {

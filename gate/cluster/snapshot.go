@@ -58,8 +58,9 @@ func (c *Client) Compare(ctx context.Context, scope record.Scope, before []patch
 	if err != nil {
 		return nil, nil, err
 	}
-	began := c.Now()
+	began, until := c.Now(), time.Time{}
 	for _, w := range before {
+		until = w.Until
 		if w.At.Before(began) {
 			began = w.At
 		}
@@ -79,6 +80,7 @@ func (c *Client) Compare(ctx context.Context, scope record.Scope, before []patch
 		known := slices.ContainsFunc(before, func(w patch.Write) bool { return w.Ref == s.ref })
 		switch {
 		case known || s.live == nil:
+		case !until.IsZero() && s.live.GetCreationTimestamp().After(until):
 		case patch.NewSince(s.live, began):
 			w := patch.Write{Ref: s.ref, Resource: s.resource, Manager: c.fieldManager, Command: true}
 			after = append(after, w.Found(s.live, nil))

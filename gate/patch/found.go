@@ -15,12 +15,14 @@ const clocksDiffer = 5 * time.Second
 // that was for an object which was not there and still is not comes back without Written.
 //
 // What the command has changed are all fields that differ from before, but for those that only controllers of Kubernetes
-// have written since: an autoscaler that scales meanwhile is no part of a release.
+// have written since: an autoscaler that scales meanwhile is no part of a release. After Until nothing is the command's.
 func (w Write) Found(live *unstructured.Unstructured, types Types) Write {
 	w.Written, w.After = live, nil
 	switch {
 	case live == nil && w.Before == nil:
 		w.Action = Created
+	case w.Before == nil && w.late(live.GetCreationTimestamp().Time):
+		w.Action, w.Written = Created, nil
 	case live == nil:
 		w.Action = Removed
 	case w.Before == nil:
@@ -65,32 +67,36 @@ func (w Write) beforeOf(k kind) any {
 	}
 	changed := noPaths()
 	k.compare(nil, before, content(w.Written), changed)
-	if others := byControllers(changed, w.Before, w.Written); !others.empty() {
+	if others := w.byOthers(changed, w.Before); !others.empty() {
 		return k.overlay(others, before, content(w.Written))
 	}
 	return before
 }
 
-// byControllers are those of some fields which only controllers of Kubernetes wrote between two states of an object.
-func byControllers(changed paths, before, after *unstructured.Unstructured) paths {
+// late tells whether a moment is one at which the command was not there any more.
+func (w Write) late(moment time.Time) bool { return !w.Until.IsZero() && moment.After(w.Until) }
+
+// byOthers are those of some fields that are not as before which only controllers of Kubernetes have written, or others after
+// the command.
+func (w Write) byOthers(changed paths, before *unstructured.Unstructured) paths {
 	theirs := noPaths()
-	then, now := entriesOf(before), entriesOf(after)
+	then, now := entriesOf(before), entriesOf(w.Written)
 	for i := range now {
 		now[i].set = now[i].set.Difference(annotationsOfServer)
 	}
 	for at := range changed.all.All() {
-		controller, other := false, false
+		others, command := false, false
 		for _, e := range now {
 			was := then.of(ownerOf(e.ManagedFieldsEntry))
 			switch {
 			case !e.owns(at) || sameTime(e, was) && was.owns(at):
-			case slices.Contains(controlPlane, e.Manager):
-				controller = true
+			case slices.Contains(controlPlane, e.Manager), e.Time != nil && w.late(e.Time.Time):
+				others = true
 			default:
-				other = true
+				command = true
 			}
 		}
-		if controller && !other {
+		if others && !command {
 			theirs.addWhole(at)
 		}
 	}

@@ -131,3 +131,43 @@ func TestFoundOthers(t *testing.T) {
 		t.Error("what is new")
 	}
 }
+
+// TestFoundLate: what others have written after a run was killed with its command is theirs.
+func TestFoundLate(t *testing.T) {
+	const image, tier = "spec.template.spec.containers[name=app].image", "metadata.labels[tier]"
+	bubble(t, "a label", func(t *testing.T) {
+		s := newServer(t, object(t, web1), nil)
+		w := Write{Manager: runManager, Command: true, Before: s.apply(object(t, web1), "helm"), At: time.Now()}
+		time.Sleep(time.Second)
+		s.edit("kubectl-set", set(image, "app:2"))
+		time.Sleep(5 * time.Second)
+		w.Until = time.Now()
+		time.Sleep(5 * time.Second)
+		s.edit("kubectl-edit", set(tier, "front"))
+		live := s.live.DeepCopy()
+		found := w.Found(live, nil)
+		if got := strings.Join(found.changes(nil), " "); got != image {
+			t.Errorf("the command has changed %q, want %q", got, image)
+		}
+		inv, err := Invert(found, live, undoManager, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := inv.Object.GetLabels()["tier"]; got != "front" {
+			t.Errorf("the label is %q after the undo", got)
+		}
+		w.Until = time.Time{} // nobody knows
+		if got := w.Found(live, nil).changes(nil); len(got) < 2 {
+			t.Errorf("without a limit the command has changed %q", got)
+		}
+	})
+	bubble(t, "an object that was not there", func(t *testing.T) {
+		w := Write{Manager: runManager, Command: true, At: time.Now(), Until: time.Now().Add(time.Second)}
+		time.Sleep(time.Minute)
+		u := object(t, web1)
+		u.SetCreationTimestamp(metav1.Now())
+		if found := w.Found(u, nil); found.Written != nil {
+			t.Error("an object that somebody has created a minute later is the command's")
+		}
+	})
+}

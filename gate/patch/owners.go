@@ -119,7 +119,7 @@ var annotationsOfServer = func() *fieldpath.Set {
 // they are that manager's in written, it got them or wrote since, and they are not this run's.
 func (inv *Inverse) findRaced() paths {
 	if inv.write.Command {
-		return byControllers(inv.changed, inv.write.Origin(), inv.write.Written)
+		return inv.write.byOthers(inv.changed, inv.write.Origin())
 	}
 	raced := noPaths()
 	if inv.write.Manager == "" {

@@ -72,6 +72,9 @@ type Write struct {
 	// Command says that a command writes the object, and not this run: what it has written is found by comparing the object
 	// before and after, see [Write.Found]. Until then, Action says only whether the object was there.
 	Command bool `json:"command,omitempty"`
+	// Until is the moment until which the command may have written, where its run has died: what came later is somebody
+	// else's. Zero: it was seen to end, or nobody knows.
+	Until time.Time `json:"until,omitzero"`
 	// Hook says that the object is to do its work at its moment in the run, as a migration: what it has done no undo takes
 	// back.
 	Hook bool `json:"hook,omitempty"`
