@@ -160,7 +160,10 @@ func (e *Endpoint) body(vars Vars) (body string, secrets []string, err error) {
 			secrets = append(secrets, value)
 		}
 		quoted, err := json.Marshal(value)
-		return strings.Trim(string(quoted), `"`), err
+		if err != nil {
+			return "", err
+		}
+		return string(quoted[1 : len(quoted)-1]), nil
 	})
 	return body, secrets, err
 }

@@ -14,7 +14,7 @@ import (
 // Variables lead nowhere else, whatever they hold.
 func TestEndpointRequest(t *testing.T) {
 	vars := Placeholders()
-	vars.Custom = map[string]string{"odd": `a/b?c=d&e#f"g`, "base": "https://base.example/p"}
+	vars.Custom = map[string]string{"odd": `a/b?c=d&e#f"g`, "said": `say "hi"`, "base": "https://base.example/p"}
 	vars.Env = map[string]string{"TOKEN": "to&ken"}
 	for name, tt := range map[string]struct {
 		in      Endpoint
@@ -28,6 +28,7 @@ func TestEndpointRequest(t *testing.T) {
 		"the beginning": {Endpoint{URL: "${vars.base}/h/${vars.odd}"}, "https://base.example/p/h/a%2Fb%3Fc=d&e%23f%22g", "", nil},
 		"a Service":     {Endpoint{Service: "shop/web:80", Path: "/h/${workload}?x=${image}"}, "/h/workload?x=image%3Atag", "", nil},
 		"a body":        {Endpoint{URL: "http://a.example", Body: `{"q": "${vars.odd}", "keep": "$${x}"}`}, "http://a.example", `{"q": "a/b?c=d\u0026e#f\"g", "keep": "${x}"}`, nil},
+		"a quote last":  {Endpoint{URL: "http://a.example", Body: `{"q": "${vars.said}"}`}, "http://a.example", `{"q": "say \"hi\""}`, nil},
 		"times":         {Endpoint{URL: "http://a.example/h?w=${window}&s=${rolloutStart}"}, "http://a.example/h?w=5m&s=1700000000", "", nil},
 	} {
 		r, err := tt.in.request(vars)

@@ -56,7 +56,8 @@ type world struct {
 	wholeLog        func(ctx context.Context, t diagnosis.LogTarget, most int) (string, bool, error)
 	keepPod         func(ctx context.Context, p *corev1.Pod, k rollout.Keeping) error
 	lacksForKeeping []string
-	until           time.Time // of the last comparison after a command
+	until           time.Time     // of the last comparison after a command
+	firstAnswer     time.Duration // of a watch comes after that
 	pruneWorld
 	unaccepted func() time.Duration // nil: the credentials are accepted
 }
@@ -495,7 +496,7 @@ func (w *world) ControllerOf(_ context.Context, o rollout.Object) (*unstructured
 func (w *world) ServicesOf(context.Context, rollout.Object) ([]string, error) { return nil, nil }
 
 func (w *world) Watch(ctx context.Context, targets []rollout.Target) Watch {
-	return &fakeWatch{w: w, ctx: ctx, targets: targets}
+	return &fakeWatch{w: w, ctx: ctx, targets: targets, began: time.Now()}
 }
 
 // history is what was written, in one line.
@@ -521,10 +522,11 @@ type fakeWatch struct {
 	w       *world
 	ctx     context.Context
 	targets []rollout.Target
+	began   time.Time
 }
 
 func (f *fakeWatch) Changed() <-chan struct{} { return nil } // the loop looks again by its own clock
-func (f *fakeWatch) Synced(int) bool          { return true }
+func (f *fakeWatch) Synced(int) bool          { return time.Since(f.began) >= f.w.firstAnswer }
 func (f *fakeWatch) Arrivals(int) uint64      { return uint64(time.Now().UnixNano()) } // every moment has news
 func (f *fakeWatch) LookCloser(int)           {}
 func (f *fakeWatch) LookAtServices(int)       {}

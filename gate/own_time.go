@@ -23,8 +23,10 @@ func (f *follower) limitEach() {
 }
 
 // overdue tells whether the time of a target is up that was never complete. One that was, and is not for a moment, is up
-// to the end of the stage.
-func (s *state) overdue() bool { return !s.due.IsZero() && !s.sound && !time.Now().Before(s.due) }
+// to the end of the stage. One that nobody has looked at yet may be complete.
+func (s *state) overdue() bool {
+	return s.looked && !s.due.IsZero() && !s.sound && !time.Now().Before(s.due)
+}
 
 // nextDue is when the time of the next target is up.
 func (f *follower) nextDue() time.Duration {

@@ -273,6 +273,9 @@ func (r *run) elsewhere(ctx context.Context, all []prune.Leftover, records []rec
 			if OutcomeOf(err) == Retry {
 				return err
 			}
+			if missing(err) {
+				continue // it has been forgotten meanwhile
+			}
 			who := "run " + s.ID
 			if s.Set != "" {
 				who = "the set " + s.Set
@@ -280,8 +283,12 @@ func (r *run) elsewhere(ctx context.Context, all []prune.Leftover, records []rec
 			if home != r.g.Namespace {
 				who += " of namespace " + home
 			}
+			if err != nil { // what it has is not known
+				r.note("%s has a record that cannot be read, so nothing is pruned that it may have: %v", who, err)
+				who += ", whose record cannot be read, perhaps"
+			}
 			for _, l := range all {
-				if other.Has(l.Was.Ref) {
+				if err != nil || other.Has(l.Was.Ref) {
 					has[l.Was.Ref] = who
 				}
 			}

@@ -145,12 +145,13 @@ func (r *run) unpruned(writes []patch.Write) {
 
 // lookAfterPruning watches the workloads for a moment: something of theirs may be gone.
 func (r *run) lookAfterPruning(v Verdict) (Verdict, error) {
-	targets := r.targetsOf(r.toWatch(nil))
+	targets := r.waited(r.targetsOf(r.toWatch(nil)))
 	if len(r.pruned()) == 0 || len(targets) == 0 {
 		return v, nil
 	}
 	findings := slices.Clone(r.findings)
-	r.deadline = time.Now().Add(lookLimit)
+	r.stageBegan = time.Now()
+	r.deadline = r.stageBegan.Add(lookLimit)
 	after := r.watch(targets, Stage{Rest: pruneLook})
 	if after.Outcome == Passed {
 		r.findings = findings

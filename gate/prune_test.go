@@ -129,6 +129,37 @@ func TestPruneOnlyWhatPassed(t *testing.T) {
 	})
 }
 
+// TestPruneWithOptions: the look after a prune waits for nothing that the run did not wait for, and a time of its own counts from
+// there: a good release is not undone for that.
+func TestPruneWithOptions(t *testing.T) {
+	for name, c := range map[string]struct {
+		rows   []ObjectRow
+		slow   behaviour
+		judged bool
+	}{
+		"not waited for":    {[]ObjectRow{{Kind: "Thing", Name: "slow", Wait: is(false)}}, never, false},
+		"a time of its own": {[]ObjectRow{{Kind: "Thing", Name: "slow", Timeout: 10 * time.Second}}, becomesReady(5 * time.Second), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, b, all := release(t, config("old"), good("web"), good("slow"))
+				w.objects["slow"].behaves[2] = c.slow
+				w.firstAnswer = 5 * time.Millisecond
+				g := whole(b)
+				g.Objects = c.rows
+				if c.judged {
+					j := judging(t, w, &answers{before: 1, after: 1})
+					g.Criteria, g.Querier, g.Timing, g.Timeout = j.Criteria, j.Querier, j.Timing, j.Timeout
+				}
+				r, err := g.Run(t.Context(), w.without(all, "old"))
+				if err != nil || r.Exit.Code != 0 {
+					t.Fatalf("exit %d %s %v", r.Exit.Code, r.Exit.State, err)
+				}
+			})
+		})
+	}
+}
+
 // TestPruneKeeps: each of these leaves the object, and says why.
 func TestPruneKeeps(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -214,5 +215,17 @@ func TestProxies(t *testing.T) {
 	wants(t, err, analysis.Unreachable, "")
 	if got := strings.Join(asked, " "); got != "environment.invalid setting.invalid refused.invalid refused.invalid:443" {
 		t.Errorf("the proxy was asked for %s", got)
+	}
+}
+
+// TestRedactedForms: a secret is found in each form in which a request carries it.
+func TestRedactedForms(t *testing.T) {
+	const secret = `abc+/=="x`
+	var r redactor
+	r.add(secret)
+	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret), `abc+/==\"x`} {
+		if got := r.replace("no " + form + " here"); got != "no (redacted) here" {
+			t.Errorf("%s: %s", form, got)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package prometheus
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,7 +27,8 @@ func (r *redactor) add(secrets ...string) {
 	defer r.mu.Unlock()
 	before := len(r.known)
 	for _, s := range secrets {
-		for _, form := range []string{s, url.QueryEscape(s)} {
+		quoted, _ := json.Marshal(s) // a string always can be
+		for _, form := range []string{s, url.QueryEscape(s), url.PathEscape(s), string(quoted[1 : len(quoted)-1])} {
 			if len(s) >= 4 && !slices.Contains(r.known, form) {
 				r.known = append(r.known, form)
 			}

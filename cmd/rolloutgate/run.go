@@ -46,6 +46,9 @@ func (p *program) manifestsOrCommand(c *cobra.Command, o *options, args []string
 	if err != nil {
 		return err
 	}
+	if len(argv) > 0 && len(o.sites) > 0 {
+		return &usageError{"a command works in one cluster, and " + o.contextName() + " are several", "one run for each: --context NAME, and a --config without clusters"}
+	}
 	if len(argv) > 0 {
 		return p.wrapCommand(c.Context(), o, argv)
 	}
