@@ -138,6 +138,7 @@ func (r *run) release(c Command, s Stage) Verdict {
 	if r.untouched() {
 		r.note("the command has ended well, and has changed nothing of what it was said to change")
 	}
+	r.timeAfterCommand()
 	return r.watchStage(s, nil)
 }
 
@@ -163,6 +164,7 @@ func (r *run) findOut(before []patch.Write) error {
 	}
 	r.hide(asSent.SecretValues())
 	r.config = changedConfig(asSent)
+	r.considerFound(after)
 	for i, w := range after {
 		changed := w.Action != patch.Unchanged && (w.Written != nil || w.Before != nil)
 		if !changed && !rollout.Watched(w.Ref.GroupKind()) {
