@@ -97,6 +97,9 @@ func (r *run) snapshot() (patch.Plan, error) {
 	if lacks := strings.Join(plan.CannotUndo, ", "); lacks != "" && !r.g.NeverUndo && len(r.g.UndoCommand) == 0 {
 		return plan, r.fail(deniedError{fmt.Errorf("this account could not undo a bad release: it cannot %s\n  hint: grant it, let --undo-command do it, or give up on undoing with --undo=never", lacks)})
 	}
+	for _, w := range plan.Writes { // so that the record says what is to stay, should the run be killed with its command
+		r.consider(w.Ref, annotationsOf(w.Before))
+	}
 	return plan, nil
 }
 
@@ -284,6 +287,9 @@ func (r *run) traceCommand(ctx context.Context, u record.Record) ([]patch.Write,
 		r.note("%s", n)
 	}
 	r.hide(patch.Plan{Writes: after}.SecretValues())
+	for _, w := range after { // what is on record is known, and the rest only from what the command has written
+		r.consider(w.Ref, annotationsOf(w.Written, w.Before))
+	}
 	return append(all, after...), nil
 }
 
