@@ -100,7 +100,16 @@ func (r *run) snapshot() (patch.Plan, error) {
 	for _, w := range plan.Writes { // so that the record says what is to stay, should the run be killed with its command
 		r.consider(w.Ref, annotationsOf(w.Before))
 	}
-	return plan, nil
+	return plan, r.deployedByGitOps(ctx, workloadsOf(plan))
+}
+
+// workloadsOf are the workloads of a snapshot alone: who keeps them keeps the release. What their pods read may be anybody's,
+// and the command need not change it.
+func workloadsOf(p patch.Plan) patch.Plan {
+	p.Writes = slices.DeleteFunc(slices.Clone(p.Writes), func(w patch.Write) bool {
+		return !rollout.Watched(w.Ref.GroupKind()) && (w.Before == nil || rollout.PodTemplate(rollout.Typed(w.Before)) == nil)
+	})
+	return p
 }
 
 // release carries the command out and judges what has come of it.
