@@ -17,8 +17,29 @@ func (f *follower) limitEach() {
 		return
 	}
 	for i, t := range f.targets {
-		limit, _ := f.r.timeOf(t.Ref)
-		f.states[i].due = f.r.stageBegan.Add(limit)
+		f.states[i].due = f.r.dueOf(t.Ref)
+	}
+}
+
+// dueOf is when the time of an object is up.
+func (r *run) dueOf(ref manifest.Ref) time.Time {
+	limit, _ := r.timeOf(ref)
+	due := r.stageBegan.Add(limit)
+	if !r.together.IsZero() && limit <= r.g.Timeout && due.After(r.together) {
+		return r.together
+	}
+	return due
+}
+
+// timeAfterCommand lets the objects have their own times from now on: while the command ran there was nothing yet that
+// could become complete. --timeout is still that of the command and the watch together; only an object whose own time is
+// longer has all of that.
+func (r *run) timeAfterCommand() {
+	r.together = r.deadline
+	refs := r.refsUntil(Stage{})
+	r.time(time.Now(), refs, true, 0)
+	if r.longestOwn(refs) <= r.g.Timeout {
+		r.limit, r.deadline = r.g.Timeout, r.together
 	}
 }
 

@@ -122,15 +122,17 @@ type run struct {
 	deadline   time.Time     // of the present stage; zero before the first write
 	limit      time.Duration // of writing, watching and the criteria of the present stage together
 	stageBegan time.Time
-	options    map[manifest.Ref]options // what was said of single objects, as far as it was read
-	known      []string                 // the names of all criteria
-	began      time.Time                // when the first write began
-	changes    bool                     // whether there is anything to write at all
-	between    bool                     // in a stage that is not the last: what is live is not to stay
-	stage      string                   // the name of the present stage, when there are several
-	writes     []patch.Write            // of the stages so far, in the order of writing, with those that changed nothing
-	carried    []patch.Write            // those of unfinished runs, which came first; they are among writes
-	tookOver   []string                 // the unfinished runs
+	// together is the end of --timeout for a command and the watch after it; zero where there is no command.
+	together time.Time
+	options  map[manifest.Ref]options // what was said of single objects, as far as it was read
+	known    []string                 // the names of all criteria
+	began    time.Time                // when the first write began
+	changes  bool                     // whether there is anything to write at all
+	between  bool                     // in a stage that is not the last: what is live is not to stay
+	stage    string                   // the name of the present stage, when there are several
+	writes   []patch.Write            // of the stages so far, in the order of writing, with those that changed nothing
+	carried  []patch.Write            // those of unfinished runs, which came first; they are among writes
+	tookOver []string                 // the unfinished runs
 	// unfinishedRuns are their records, for as long as the run has not begun.
 	unfinishedRuns []record.Record
 	adopted        []record.Record      // those that do not know it yet

@@ -66,9 +66,7 @@ func (r *run) considerPlan(p patch.Plan) {
 			r.note("%s", text)
 		}
 	}
-	for _, row := range Unmatched(r.g.Objects, refs) {
-		r.note("%s: this entry of objects matches none of the objects of this run", row.place())
-	}
+	r.noteUnmatched(refs)
 	workloads := asWorkloads(r.waited(r.targetsOfPlan(p)))
 	r.g.Criteria = slices.DeleteFunc(slices.Clone(r.g.Criteria), func(c analysis.Criterion) bool {
 		idle := r.criteria.Idle(c, workloads)
@@ -78,6 +76,29 @@ func (r *run) considerPlan(p patch.Plan) {
 		return idle
 	})
 	r.criteria.Criteria = r.g.Criteria
+}
+
+// considerFound reads what was said of each object that a command was to change, as it has left them: what was known from
+// before the command does not count any more.
+func (r *run) considerFound(writes []patch.Write) {
+	var refs []manifest.Ref
+	for _, w := range writes {
+		refs = append(refs, w.Ref)
+		delete(r.options, w.Ref)
+		delete(r.criteria.Own, w.Ref)
+		o := r.consider(w.Ref, annotationsOf(w.Written, w.Before))
+		for _, text := range o.texts(w) {
+			r.note("%s", text)
+		}
+	}
+	r.noteUnmatched(refs)
+}
+
+// noteUnmatched says which entries of the config file are about none of the objects.
+func (r *run) noteUnmatched(refs []manifest.Ref) {
+	for _, row := range Unmatched(r.g.Objects, refs) {
+		r.note("%s: this entry of objects matches none of the objects of this run", row.place())
+	}
 }
 
 // texts say how an object of a run is treated.
@@ -155,16 +176,22 @@ func (r *run) timeOf(ref manifest.Ref) (limit time.Duration, by string) {
 
 // allowed is how long a stage about these objects may take: as long as the slowest of them may, and the criteria after it.
 func (r *run) allowed(refs []manifest.Ref, judged bool) time.Duration {
+	own := r.longestOwn(refs)
+	if own > 0 && judged && len(r.g.Criteria) > 0 {
+		own += r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag).Longest(r.g.Criteria)
+	}
+	return max(r.g.Timeout, own)
+}
+
+// longestOwn is the longest time that one of these objects has of its own; zero when none has any.
+func (r *run) longestOwn(refs []manifest.Ref) time.Duration {
 	var own time.Duration
 	for _, ref := range refs {
 		if o := r.options[ref]; !o.NoWait {
 			own = max(own, o.Timeout)
 		}
 	}
-	if own > 0 && judged && len(r.g.Criteria) > 0 {
-		own += r.g.Timing.With(r.criteria.Facts.Scrape, r.criteria.Facts.Lag).Longest(r.g.Criteria)
-	}
-	return max(r.g.Timeout, own)
+	return own
 }
 
 // time sets the time of a stage that begins at some moment, and that may take longer by some more.

@@ -97,7 +97,19 @@ func (r *run) snapshot() (patch.Plan, error) {
 	if lacks := strings.Join(plan.CannotUndo, ", "); lacks != "" && !r.g.NeverUndo && len(r.g.UndoCommand) == 0 {
 		return plan, r.fail(deniedError{fmt.Errorf("this account could not undo a bad release: it cannot %s\n  hint: grant it, let --undo-command do it, or give up on undoing with --undo=never", lacks)})
 	}
-	return plan, nil
+	for _, w := range plan.Writes { // so that the record says what is to stay, should the run be killed with its command
+		r.consider(w.Ref, annotationsOf(w.Before))
+	}
+	return plan, r.deployedByGitOps(ctx, workloadsOf(plan))
+}
+
+// workloadsOf are the workloads of a snapshot alone: who keeps them keeps the release. What their pods read may be anybody's,
+// and the command need not change it.
+func workloadsOf(p patch.Plan) patch.Plan {
+	p.Writes = slices.DeleteFunc(slices.Clone(p.Writes), func(w patch.Write) bool {
+		return !rollout.Watched(w.Ref.GroupKind()) && (w.Before == nil || rollout.PodTemplate(rollout.Typed(w.Before)) == nil)
+	})
+	return p
 }
 
 // release carries the command out and judges what has come of it.
@@ -138,6 +150,7 @@ func (r *run) release(c Command, s Stage) Verdict {
 	if r.untouched() {
 		r.note("the command has ended well, and has changed nothing of what it was said to change")
 	}
+	r.timeAfterCommand()
 	return r.watchStage(s, nil)
 }
 
@@ -163,6 +176,7 @@ func (r *run) findOut(before []patch.Write) error {
 	}
 	r.hide(asSent.SecretValues())
 	r.config = changedConfig(asSent)
+	r.considerFound(after)
 	for i, w := range after {
 		changed := w.Action != patch.Unchanged && (w.Written != nil || w.Before != nil)
 		if !changed && !rollout.Watched(w.Ref.GroupKind()) {
@@ -282,6 +296,9 @@ func (r *run) traceCommand(ctx context.Context, u record.Record) ([]patch.Write,
 		r.note("%s", n)
 	}
 	r.hide(patch.Plan{Writes: after}.SecretValues())
+	for _, w := range after { // what is on record is known, and the rest only from what the command has written
+		r.consider(w.Ref, annotationsOf(w.Written, w.Before))
+	}
 	return append(all, after...), nil
 }
 

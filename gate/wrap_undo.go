@@ -66,12 +66,12 @@ func (r *run) undoByCommand(v Verdict) {
 }
 
 // commandUndoes tells whether there is something that a command has to take back. Where nothing was changed, it would take
-// back the release before this one.
+// back the release before this one; where all that was changed is to stay, it would take that back.
 func (r *run) commandUndoes() bool {
 	if len(r.g.UndoCommand) > 0 && r.scope != nil && !r.scope.Found && len(r.stages) > 0 {
 		_ = r.findOut(r.stages[0].Writes) // what the command has changed could not be told when it had ended
 	}
-	return len(r.g.UndoCommand) > 0 && (r.report.Run.Command == "watch" || len(r.changedWrites()) > 0)
+	return len(r.g.UndoCommand) > 0 && (r.report.Run.Command == "watch" || slices.ContainsFunc(r.changedWrites(), func(w patch.Write) bool { return !r.stays(w) }))
 }
 
 // undoAnyway takes back what the command of the undo has not, and says so. Whatever comes of that, somebody has to look:
@@ -108,6 +108,9 @@ func (r *run) seeBack(undo *Undo, budget time.Duration) string {
 			u.Action = patch.Deleted
 		}
 		d := differ[w.Ref]
+		if r.stays(w) && d.what != "" { // the command need not leave it, but may
+			u.Action, d = patch.AsWritten, difference{}
+		}
 		if u.Restored = d.live; d.live != nil {
 			u.At = d.at
 		}
@@ -182,7 +185,7 @@ func (r *run) rewritten(after []patch.Write) {
 	r.stages, r.writes = stages, append(slices.Clone(r.carried), after...)
 }
 
-// compareBack compares the objects with what they were before. all says that none differs.
+// compareBack compares the objects with what they were before. all says that none differs that is to go back.
 func (r *run) compareBack() (differ map[manifest.Ref]difference, after []patch.Write, all bool) {
 	ctx, cancel := context.WithTimeout(r.course.root, compareTime)
 	defer cancel()
@@ -204,7 +207,7 @@ func (r *run) compareBack() (differ map[manifest.Ref]difference, after []patch.W
 			d.live, d.at = after[i].Written, after[i].At
 			d.what = notBack(after[i])
 		}
-		all = all && d.what == ""
+		all = all && (d.what == "" || r.stays(w))
 		differ[w.Ref] = d
 	}
 	return differ, after, all

@@ -29,6 +29,9 @@ func (o *options) pruning(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.prune.most, "prune-most", false, "prune although the manifests look like a part of the set alone")
 }
 
+// given tells whether anything was said about pruning.
+func (p pruneOptions) given() bool { return p.set != "" || len(p.protected) > 0 || p.most }
+
 // setName is a flag with the name of a set. With kubectl, --prune has no value: what follows it there is no name.
 type setName string
 

@@ -80,6 +80,8 @@ func (o *options) wrap(argv []string) (gate.Command, error) {
 		return c, &usageError{"--force-conflicts does not go with a command", "what it writes, and over whom, is its own business"}
 	case o.restart:
 		return c, &usageError{"--restart-on-config-change does not go with a command", "let the command restart what reads the ConfigMap"}
+	case o.prune.given():
+		return c, &usageError{"--prune, --prune-protected and --prune-most do not go with a command", "what it deletes is its own business; leave them out, or give the manifests to rolloutgate: helm template web ./chart | rolloutgate run --prune web -f -"}
 	}
 	d, err := o.delivery()
 	if err != nil {
