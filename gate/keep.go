@@ -47,12 +47,15 @@ func (r *run) keep(stages []Stage) error {
 }
 
 // save writes the record of a run that is about to write. Where this run makes the namespace of the record, it is written
-// right after that.
+// right after that. A run that was on record before, with what it has taken over, stays so when it cannot be written again:
+// nobody else would put that back.
 func (r *run) save(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, keepTime)
 	defer cancel()
 	err := r.whileOurs(ctx, func() error { return r.g.Store.SaveRecord(ctx, r.record(record.Running)) })
-	r.recorded, r.unhoused = err == nil, apierrors.IsNotFound(err)
+	r.unhoused = apierrors.IsNotFound(err)
+	counts := r.recorded && !r.unhoused && len(r.carried) > 0
+	r.recorded = err == nil || counts
 	switch {
 	case lostLease(err):
 		return err
@@ -62,7 +65,9 @@ func (r *run) save(ctx context.Context) error {
 	case OutcomeOf(err) == Denied:
 		r.note("this account may not keep the run on record in namespace %s: if it is killed, no other command can put it back: %v", r.g.Namespace, err)
 	default:
-		r.withdraw()
+		if !counts {
+			r.withdraw()
+		}
 		if ended := r.interrupted(ctx, "putting the run on record"); ended != nil {
 			return ended
 		}

@@ -77,6 +77,9 @@ func (g Gate) Resume(ctx context.Context, which Which) (Report, error) {
 		if found.State != record.Passed && found.State != record.Continued {
 			return r.failed(refusedError{fmt.Errorf("run %s has ended (%s), so there is nothing to go on with\n  hint: run again with the manifests", found.ID, found.State)})
 		}
+		if found.State == record.Passed {
+			r.report.HadPassed = found.ID
+		}
 		r.exit(Passed, fmt.Sprintf("run %s has ended already (%s), so nothing was changed", found.ID, found.State))
 		return r.end(), nil
 	}

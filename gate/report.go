@@ -41,6 +41,9 @@ type Report struct {
 	Timeline []Event         `json:"timeline"`
 	// Notes are things worth knowing that decided nothing: what could not be read, what was applied but not watched.
 	Notes []string `json:"notes,omitempty"`
+	// HadPassed is the run that resume was to go on with where it had passed already: its release is in place, and an undo of it
+	// takes that back.
+	HadPassed string `json:"-"`
 }
 
 // ClusterReport is the part of a run in one cluster.

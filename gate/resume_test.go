@@ -135,12 +135,15 @@ func TestResume(t *testing.T) {
 					t.Errorf("on record: %s, want %s", got, c.want)
 				}
 				again, err := kept(b).Resume(t.Context(), Which{})
-				done := again.Exit.Code == 0 && strings.Contains(again.Exit.State, "has ended already")
+				done := again.Exit.Code == 0 && strings.Contains(again.Exit.State, "has ended already") && again.HadPassed == r.Run.ID
 				if c.code != Passed { // it is no release that could be gone on with
 					done = again.Exit.Code == Refused.Code() && strings.Contains(err.Error(), "there is nothing to go on with")
 				}
 				if !done {
 					t.Errorf("%+v %v", again.Exit, err)
+				}
+				if other, err := kept(b).Resume(t.Context(), Which{Run: "DEAD"}); other.Exit.Code != 0 || other.HadPassed != "" {
+					t.Errorf("a run that another one has taken over: %+v %v, it says that run %s had passed", other.Exit, err, other.HadPassed)
 				}
 				back, err := kept(b).Undo(t.Context(), Which{Run: "DEAD", Unfinished: true}) // its job ends later
 				if back.Exit.Code != 0 || !strings.Contains(back.Exit.State, "has come to its end (continued)") || w.versions() != c.after {

@@ -80,15 +80,23 @@ func (r *run) takeTurn(stages []Stage, objects []manifest.Object) ([]Stage, erro
 	return r.prepare(plan)
 }
 
-// adoptAgain rebases the writes of unfinished runs on a new plan.
-func (r *run) adoptAgain(plan patch.Plan) (patch.Plan, error) {
-	unfinished := r.unfinishedRuns
+// adoptAgain rebases the writes of unfinished runs on a new plan. On an error, what was taken over before still is: those runs
+// count as continued, and nobody else would put back what they have left.
+func (r *run) adoptAgain(plan patch.Plan) (_ patch.Plan, err error) {
+	carried, tookOver, adopted := r.carried, r.tookOver, r.adopted
+	defer func() {
+		if err != nil {
+			r.carried, r.tookOver, r.adopted = carried, tookOver, adopted
+		}
+	}()
 	r.carried, r.tookOver, r.adopted = nil, nil, nil
 	ctx, release := r.course.enter(Planning, planTime)
 	defer release()
-	for _, u := range unfinished {
-		var err error
+	for _, u := range r.unfinishedRuns {
 		if plan, err = r.adopt(ctx, plan, u); err != nil {
+			if ended := r.interrupted(ctx, "finding out what unfinished runs have left"); ended != nil {
+				err = ended
+			}
 			return plan, err
 		}
 	}

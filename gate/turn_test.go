@@ -9,6 +9,10 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/rolloutgate/rolloutgate/gate/patch"
 )
 
 // TestTurns: a run that is a part of a larger one waits for its turn with everything planned and nothing written, and plans again
@@ -77,6 +81,89 @@ func TestTurns(t *testing.T) {
 				}
 				if n := strings.Count(timeline(r), "web"); c.code == Passed && n == 0 {
 					t.Error("the report has nothing of web")
+				}
+			})
+		})
+	}
+}
+
+// tracedBooks are books in which it may fail to find out what a dead run has left.
+type tracedBooks struct {
+	*books
+	trace func() error
+}
+
+func (b tracedBooks) Trace(ctx context.Context, w *patch.Write) error {
+	if err := b.trace(); err != nil {
+		return err
+	}
+	return b.books.Trace(ctx, w)
+}
+
+// TestTakenOverIsNotLost: a run that has taken over what a killed one has left, and has waited for its turn since, puts that back
+// when it cannot go on: nobody else would.
+func TestTakenOverIsNotLost(t *testing.T) {
+	unavailable := apierrors.NewServiceUnavailable("not now")
+	off := &CalledOffError{Why: "cluster eu failed"}
+	cancelled := Cancelled{Signal: syscall.SIGINT}
+	for name, c := range map[string]struct {
+		trace   error
+		cause   error // by which the run is cancelled then
+		save    error
+		history int
+		code    Outcome
+		want    string
+	}{
+		"nobody knows what is left":              {trace: unavailable, history: 3, code: RolloutFailed, want: "continued undone; 0 leases"},
+		"nobody knows, and nothing is kept":      {trace: unavailable, history: 0, code: RolloutFailed, want: "; 0 leases"},
+		"called off meanwhile":                   {trace: context.Canceled, cause: off, history: 3, code: CalledOff, want: "continued undone; 0 leases"},
+		"a signal meanwhile":                     {trace: context.Canceled, cause: cancelled, history: 3, code: Interrupted, want: "continued undo-failed; 0 leases"}, // back, and not seen to be complete
+		"the record is not written again":        {save: apierrors.NewBadRequest("too large"), history: 3, code: RolloutFailed, want: "continued undone; 0 leases"},
+		"it is not written, and nothing is kept": {save: apierrors.NewBadRequest("too large"), history: 0, code: RolloutFailed, want: "; 0 leases"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(good("web"))
+				b := newBooks(w)
+				b.dies("DEAD", 1, "web")
+				w.log = nil
+				ctx, cancel := context.WithCancelCause(t.Context())
+				defer cancel(nil)
+				waited := false
+				b.fault = func(what string) error {
+					if what == "forget" && waited && w.versions() != "web=1" {
+						t.Error("a record was deleted before everything was back")
+					}
+					if waited && what == "save running" {
+						return c.save
+					}
+					return nil
+				}
+				g := kept(b)
+				g.History = c.history
+				g.Store = tracedBooks{b, func() error {
+					if waited && c.cause != nil {
+						cancel(c.cause)
+						synctest.Wait()
+					}
+					if waited {
+						return c.trace
+					}
+					return nil
+				}}
+				g.Turn = func(_ context.Context, turn Turn) error {
+					if turn == BeforeWrites {
+						time.Sleep(time.Minute)
+						waited = true
+					}
+					return nil
+				}
+				r, err := g.Run(ctx, w.manifests("web"))
+				if r.Exit.Code != c.code.Code() || !strings.Contains(r.Exit.State, "web is back at the previous version") || w.versions() != "web=1" || w.history() != "undo web" {
+					t.Errorf("exit %d %q %v, versions %s, the cluster saw %q", r.Exit.Code, r.Exit.State, err, w.versions(), w.history())
+				}
+				if got := b.states(); got != c.want {
+					t.Errorf("on record: %s, want %s", got, c.want)
 				}
 			})
 		})

@@ -188,10 +188,12 @@ func (p *program) fleetMember(m *member, o *options, id string, out *output, sho
 		}
 		return g
 	}
+	passed := id // the run to take back here
 	member := fleet.Member{Name: m.name, Wave: m.wave, Run: func(ctx context.Context, c fleet.Control) (gate.Report, error) {
 		g := gateOf(c)
 		g.Turn = c.Turn
 		r, err := carryOut(ctx, m, g)
+		passed = cmp.Or(r.HadPassed, id)
 		if r.SchemaVersion == "" && err != nil {
 			r = g.Unbegun(o.command, gate.OutcomeOf(err), err)
 		}
@@ -201,7 +203,7 @@ func (p *program) fleetMember(m *member, o *options, id string, out *output, sho
 		member.Undo = func(ctx context.Context, c fleet.Control) (gate.Report, error) {
 			g := gateOf(c)
 			g.ID = ""
-			return g.Undo(ctx, gate.Which{Run: id})
+			return g.Undo(ctx, gate.Which{Run: passed})
 		}
 	}
 	return member
@@ -226,13 +228,9 @@ func (p *program) fleetManifests(ctx context.Context, o *options, read manifest.
 	return p.withFleet(ctx, o, id, onlyPlan, func(members []*member) (part, error) {
 		own := map[string]manifest.Manifests{}
 		for _, m := range members {
-			own[m.name] = read
-			if !slices.Equal(m.o.filenames, o.filenames) {
-				there, err := m.o.objects(p)
-				if err != nil {
-					return nil, fmt.Errorf("cluster %s: %w", m.name, err)
-				}
-				own[m.name] = there
+			var err error
+			if own[m.name], err = m.manifests(p, o, read); err != nil {
+				return nil, fmt.Errorf("cluster %s: %w", m.name, err)
 			}
 		}
 		return func(ctx context.Context, m *member, g gate.Gate) (gate.Report, error) {
@@ -245,6 +243,17 @@ func (p *program) fleetManifests(ctx context.Context, o *options, read manifest.
 			return r, err
 		}, nil
 	})
+}
+
+// manifests are those of the member: what was read for all, unless it has its own. Its gate prunes by them.
+func (m *member) manifests(p *program, o *options, read manifest.Manifests) (_ manifest.Manifests, err error) {
+	if !slices.Equal(m.o.filenames, o.filenames) {
+		if read, err = m.o.objects(p); err != nil {
+			return read, err
+		}
+	}
+	m.gate.Prune, err = m.o.pruned(read.Files)
+	return read, err
 }
 
 // copied are objects that nobody else holds.
@@ -263,7 +272,7 @@ func (p *program) fleetOnRun(ctx context.Context, o *options, args []string, rel
 		p.leaveRunID(o.reportDir, id)
 	}
 	return p.withFleet(ctx, o, id, !releases, func(members []*member) (part, error) {
-		run, err := commonRun(ctx, members, args)
+		run, err := commonRun(ctx, members, args, o.unfinished != "")
 		if err != nil {
 			return nil, err
 		}
@@ -274,9 +283,11 @@ func (p *program) fleetOnRun(ctx context.Context, o *options, args []string, rel
 	})
 }
 
-// commonRun is the id of the run that the arguments name: the newest of all clusters, where they name none.
-func commonRun(ctx context.Context, members []*member, args []string) (string, error) {
-	if len(args) == 1 && !strings.Contains(args[0], "/") {
+// commonRun is the id of the run that the arguments name: the newest of all clusters, where they name none. An id has to be on
+// record in one of them, unless there may be nothing to do.
+func commonRun(ctx context.Context, members []*member, args []string, unfinished bool) (string, error) {
+	named := len(args) == 1 && !strings.Contains(args[0], "/")
+	if named && unfinished {
 		return args[0], nil
 	}
 	var mu sync.Mutex
@@ -295,13 +306,22 @@ func commonRun(ctx context.Context, members []*member, args []string) (string, e
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return "", fmt.Errorf("finding out which run is meant: %w\n  hint: name it, as `rolloutgate history` or the report of the run does", err)
-		}
+	var err error
+	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
+		err = errs[i]
 	}
-	if len(found) == 0 {
-		return "", noRun{fmt.Errorf("there is no run on record in any of the clusters that is meant\n  hint: `rolloutgate history --context NAME` lists those of one")}
+	switch {
+	case named && len(found) > 0: // the part of a cluster that could not be asked says so
+	case named && err != nil:
+		return "", fmt.Errorf("looking for run %s: %w", args[0], err)
+	case err != nil:
+		return "", fmt.Errorf("finding out which run is meant: %w\n  hint: name it, as `rolloutgate history` or the report of the run does", err)
+	case len(found) == 0:
+		which := " that is meant"
+		if named {
+			which = gate.Which{Run: args[0]}.String()
+		}
+		return "", noRun{fmt.Errorf("there is no run on record in any of the clusters%s\n  hint: `rolloutgate history --context NAME` lists those of one", which)}
 	}
 	return slices.MinFunc(found, record.Newest).ID, nil
 }

@@ -311,7 +311,7 @@ func (c *conductor) reached(j int) bool {
 // takeBack begins to take a part back that has passed, if there is anything to take back.
 func (c *conductor) takeBack(ctx context.Context, i int) {
 	p := &c.players[i]
-	if p.state != ended || c.NeverUndo || c.Members[i].Undo == nil || !changed(c.parts[i].Report) {
+	if p.state != ended || c.NeverUndo || c.Members[i].Undo == nil || !changed(c.parts[i].Report, begun(c.parts)) {
 		return
 	}
 	p.state, p.off = undoing, false
@@ -321,8 +321,17 @@ func (c *conductor) takeBack(ctx context.Context, i int) {
 	c.start(ctx, i, c.Members[i].Undo)
 }
 
-// changed tells whether a part has left something in its cluster that can be taken back.
-func changed(r gate.Report) bool {
+// begun tells whether a part had its turn to write.
+func begun(parts []Part) bool {
+	return slices.ContainsFunc(parts, func(p Part) bool { return p.Began })
+}
+
+// changed tells whether a part has left something in its cluster that can be taken back. What had passed before the run went on
+// with it counts as soon as the run has begun anywhere: one that is refused before that changes nothing.
+func changed(r gate.Report, begun bool) bool {
+	if r.HadPassed != "" {
+		return begun && r.Exit.Name == gate.Passed.Name()
+	}
 	left := r.Exit.Name == gate.Passed.Name() || r.Exit.Name == gate.Inconclusive.Name()
 	return left && !r.Marks.Applied.IsZero() && slices.ContainsFunc(r.Changes, func(c gate.Change) bool { return c.Action != string(patch.Unchanged) })
 }

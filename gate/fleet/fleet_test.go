@@ -25,6 +25,7 @@ type fake struct {
 	refuses   gate.Outcome // at the plan; Passed: it does not
 	turnsBad  gate.Outcome // at its turn, before it has written; Passed: it goes on
 	unchanged bool         // there is nothing to write
+	hadPassed bool         // in the run that this one goes on with
 	rolls     time.Duration
 	ends      gate.Outcome // the verdict after that
 	undoes    time.Duration
@@ -88,6 +89,11 @@ func (f fake) member(l *log) Member {
 		if f.refuses != gate.Passed {
 			return f.report(f.refuses, "nothing was changed", false), errors.New("no")
 		}
+		if f.hadPassed {
+			r := f.report(gate.Passed, "nothing was changed", false)
+			r.HadPassed = "7HJ2K9QXWE"
+			return r, nil
+		}
 		if f.unchanged {
 			return f.report(gate.Passed, "nothing to change", false), nil
 		}
@@ -148,6 +154,11 @@ func with(f fake, change func(*fake)) fake {
 
 func bad(name string, wave int) fake {
 	return with(pass(name, wave), func(f *fake) { f.rolls, f.ends = 3*time.Second, gate.RolloutFailed })
+}
+
+// had is a cluster whose part had passed in the run that this one goes on with.
+func had(name string, wave int) fake {
+	return with(pass(name, wave), func(f *fake) { f.hadPassed = true })
 }
 
 // send is a signal at a moment.
@@ -244,6 +255,38 @@ func TestCarry(t *testing.T) {
 			fakes: []fake{pass("a", 1), with(pass("b", 2), func(f *fake) { f.turnsBad = gate.Refused })}, fleet: Fleet{Scope: All},
 			log:   "0 a writes, 5 a passed, 6 a is taken back",
 			exits: "a=called-off b=refused", exit: "3 refused: b: refused, nothing was changed; a: called-off, back (verified), after it had passed",
+		},
+		"resumed: what had passed is taken back with the others": {
+			fakes: []fake{had("a", 1), pass("b", 2), bad("c", 3)}, fleet: Fleet{Scope: All},
+			log:   "0 b writes, 5 b passed, 5 c writes, 8 c undoes its failed, 9 a is taken back, 9 b is taken back",
+			exits: "a=called-off b=called-off c=failed", exit: "10 failed: c: failed, back (verified); a, b: called-off, back (verified), after it had passed",
+		},
+		"resumed, scope wave": {
+			fakes: []fake{had("a", 1), had("b", 2), bad("c", 2)}, fleet: Fleet{Scope: Wave},
+			log:   "0 c writes, 3 c undoes its failed, 4 b is taken back",
+			exits: "a=passed b=called-off c=failed", exit: "10 failed: c: failed, back (verified); b: called-off, back (verified), after it had passed; a: nothing was changed",
+		},
+		"resumed, the cluster alone": {
+			fakes: []fake{had("a", 1), bad("b", 2)},
+			log:   "0 b writes, 3 b undoes its failed",
+			exits: "a=passed b=failed", exit: "10 failed: b: failed, back (verified); a: nothing was changed",
+		},
+		"resumed: a signal takes all back at once": {
+			fakes: []fake{had("a", 1), pass("b", 2)}, signals: []signalAt{{2 * time.Second, syscall.SIGTERM}},
+			log:   "0 b writes, 2 b undoes its cancelled, 3 a is taken back",
+			exits: "a=cancelled b=cancelled", exit: "143 cancelled: a: cancelled, back (unverified); b: cancelled, back (verified)",
+		},
+		"resumed: a signal before anything has begun changes nothing": {
+			fakes: []fake{had("a", 1), with(pass("b", 2), func(f *fake) { f.plans = 5 * time.Second })}, signals: []signalAt{{2 * time.Second, syscall.SIGTERM}},
+			exits: "a=passed b=cancelled", exit: "143 cancelled: b: cancelled, nothing was changed; a: nothing was changed",
+		},
+		"resumed, and refused before anything has begun": {
+			fakes: []fake{had("a", 1), with(pass("b", 2), func(f *fake) { f.refuses = gate.Invalid })}, fleet: Fleet{Scope: All},
+			exits: "a=passed b=invalid", exit: "2 invalid: b: invalid, nothing was changed; a: nothing was changed",
+		},
+		"resumed, and refused at its turn": {
+			fakes: []fake{had("a", 1), with(pass("b", 2), func(f *fake) { f.turnsBad = gate.Refused })},
+			exits: "a=passed b=refused", exit: "21 not-undone: b: refused, nothing was changed; a: nothing was changed",
 		},
 		"a bug in one": {
 			fakes: []fake{pass("a", 1), with(pass("b", 1), func(f *fake) { f.panics = true })},

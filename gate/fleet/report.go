@@ -40,7 +40,7 @@ func (f Fleet) Report(run gate.Run, parts []Part) gate.Report {
 		r.Clusters = append(r.Clusters, gate.ClusterReport{Name: m.Name, Wave: m.Wave, Report: p.whole()})
 	}
 	slices.SortStableFunc(r.Clusters, func(a, b gate.ClusterReport) int { return cmp.Compare(a.Wave, b.Wave) })
-	r.Exit = exitOf(r.Clusters)
+	r.Exit = exitOf(r.Clusters, begun(parts))
 	r.Undo = undoOf(r.Clusters)
 	byRank := slices.Clone(r.Clusters)
 	slices.SortStableFunc(byRank, func(a, b gate.ClusterReport) int { return cmp.Compare(rank(a.Report.Exit), rank(b.Report.Exit)) })
@@ -103,13 +103,13 @@ func exit(o gate.Outcome, state string) gate.Exit {
 
 // exitOf is how the whole has ended: as the worst of its parts. Where some have a new version that is to stay, the end of another
 // one does not say that nothing was changed.
-func exitOf(clusters []gate.ClusterReport) gate.Exit {
+func exitOf(clusters []gate.ClusterReport, begun bool) gate.Exit {
 	decides, left := gate.Exit{Name: gate.Passed.Name()}, false
 	for i, c := range clusters {
 		if e := c.Report.Exit; i == 0 || rank(e) < rank(decides) {
 			decides = e
 		}
-		left = left || changed(c.Report)
+		left = left || changed(c.Report, begun)
 	}
 	state := stateOf(clusters)
 	if left && slices.ContainsFunc(unchanging, func(o gate.Outcome) bool { return o.Code() == decides.Code }) {
