@@ -139,6 +139,7 @@ func (p *program) withFleet(ctx context.Context, o *options, id string, apart bo
 			fmt.Fprintf(p.stderr, "error: cluster %s: %s\n", printable(errors.New(c.Name)), printable(errors.New(c.Report.Exit.Error)))
 		}
 	}
+	inOrder(ctx, p.stderr)
 	out.warn(out.fleetLogs(&r))
 	out.print(r)
 	out.warn(withEach(told, members, r.Clusters).finish(ctx, r))

@@ -31,6 +31,9 @@ const (
 	cancelledPatience = time.Second
 )
 
+// orderPatience is how long what is printed next may wait for what was printed to another stream.
+const orderPatience = 200 * time.Millisecond
+
 // errBacklog is why nothing more is printed for a reader who is too slow.
 var errBacklog = fmt.Errorf("nobody reads it: %d MiB wait", maxBacklog>>20)
 
@@ -180,6 +183,14 @@ func (o *outlet) drain(ctx context.Context, idle time.Duration) error {
 		case <-ctx.Done():
 			return o.unread(idle)
 		}
+	}
+}
+
+// inOrder waits for a moment until the reader of a stream has everything: where two streams end in one log, what is printed to the
+// other one next stands behind it, and the last line of a run is its verdict.
+func inOrder(ctx context.Context, w io.Writer) {
+	if o, ok := w.(*outlet); ok {
+		_ = o.drain(ctx, orderPatience) // or it stands where it stands
 	}
 }
 

@@ -157,3 +157,31 @@ func TestOutletKeepsLinesWhole(t *testing.T) {
 		t.Errorf("%d pieces", whole)
 	}
 }
+
+// lateWriter is a log that takes its time.
+type lateWriter struct {
+	mu  sync.Mutex
+	log *strings.Builder
+}
+
+func (l *lateWriter) Write(p []byte) (int, error) {
+	time.Sleep(20 * time.Millisecond)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.log.Write(p)
+}
+
+// TestInOrder: two streams that end in one log keep their order where it matters.
+func TestInOrder(t *testing.T) {
+	l := &lateWriter{log: &strings.Builder{}}
+	first, second := newOutlet(l, nil), newOutlet(l.log, nil)
+	fmt.Fprintln(first, "error: why")
+	inOrder(t.Context(), first)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintln(second, "the verdict")
+	inOrder(t.Context(), second)
+	if got := l.log.String(); got != "error: why\nthe verdict\n" {
+		t.Errorf("the log has %q", got)
+	}
+}

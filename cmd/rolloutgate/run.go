@@ -125,6 +125,7 @@ func (p *program) withGate(ctx context.Context, o *options, run func(gate.Gate, 
 	if err != nil && len(r.Findings) == 0 {
 		r.Exit.Because(err)
 		fmt.Fprintf(p.stderr, "error: %s\n", printable(err)) // a finding would have said it better
+		inOrder(ctx, p.stderr)
 	}
 	r.Logs, err = out.logs(r)
 	out.warn(err)
