@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"syscall"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,12 +130,12 @@ func TestTakenOverIsNotLost(t *testing.T) {
 				w.log = nil
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
-				waited := false
+				var waited atomic.Bool // its lease is renewed by another goroutine
 				b.fault = func(what string) error {
-					if what == "forget" && waited && w.versions() != "web=1" {
+					if what == "forget" && waited.Load() && w.versions() != "web=1" {
 						t.Error("a record was deleted before everything was back")
 					}
-					if waited && what == "save running" {
+					if waited.Load() && what == "save running" {
 						return c.save
 					}
 					return nil
@@ -142,11 +143,11 @@ func TestTakenOverIsNotLost(t *testing.T) {
 				g := kept(b)
 				g.History = c.history
 				g.Store = tracedBooks{b, func() error {
-					if waited && c.cause != nil {
+					if waited.Load() && c.cause != nil {
 						cancel(c.cause)
 						synctest.Wait()
 					}
-					if waited {
+					if waited.Load() {
 						return c.trace
 					}
 					return nil
@@ -154,7 +155,7 @@ func TestTakenOverIsNotLost(t *testing.T) {
 				g.Turn = func(_ context.Context, turn Turn) error {
 					if turn == BeforeWrites {
 						time.Sleep(time.Minute)
-						waited = true
+						waited.Store(true)
 					}
 					return nil
 				}
