@@ -168,7 +168,7 @@ func exitCodes() []dashboard.ValueMapping {
 		{"11", "timeout", "red"},
 		{"12", "criteria", "red"},
 		{"13", "inconclusive", "yellow"},
-		{"14", "rejected", "yellow"},
+		{"14", "rejected", "yellow"}, {"15", "called-off", "yellow"},
 		{"20", "undo-failed", "dark-red"},
 		{"21", "not-undone", "dark-red"},
 		{"30", "superseded", "blue"},
