@@ -88,7 +88,7 @@ var untyped = map[string]string{
 	"schemas get":      "", // OpenAPI, open to everybody
 	"ControllerOf get": "", // of kinds that the manifests do not name
 	"FindAll list":     "", // diagnose --all, which no manifest stands behind
-	"recreate create":  toApply, "ownAsBefore get": toRead, "nowOf get": toRead, "gatherNamed get": toRead, "gatherRead get": toRead,
+	"ownAsBefore get":  toRead, "nowOf get": toRead, "gatherNamed get": toRead, "gatherRead get": toRead,
 	"gatherSelected list": "", "gatherThose list": "", // of a run with a command, which no manifest stands behind
 	"Proxy get":    "ask Prometheus, or another endpoint, through the API server's proxy",
 	"connect post": "", // the address alone; the row of pods/portforward is in the tests of the tunnel

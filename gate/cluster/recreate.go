@@ -57,9 +57,7 @@ func (c *Client) undoUnseen(ctx context.Context, u *patch.Undone, live *unstruct
 // the API server gives addresses or numbers, it has those that it had if they are still free.
 func (c *Client) recreate(ctx context.Context, u *patch.Undone) error {
 	w := &u.Write
-	before := patch.WithoutServerFields(w.Origin())
-	unstructured.RemoveNestedField(before.Object, "status")
-	made, err := c.of(w).Create(ctx, before, metav1.CreateOptions{FieldManager: c.undoManagerFor(*w)})
+	made, err := c.createAgain(ctx, w, w.Origin())
 	if err != nil {
 		return err
 	}
